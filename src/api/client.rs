@@ -1,0 +1,64 @@
+//! The client's end of the control socket.
+
+use super::{Envelope, PROTOCOL_VERSION, Refusal, Reply, Request};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum ClientError {
+    #[error("cannot reach the director at {path}: {source}; is directord running?")]
+    Connect { path: PathBuf, source: io::Error },
+    #[error("the director closed the connection: {0}")]
+    Broken(#[from] io::Error),
+    #[error("the director's answer is not understood: {0}")]
+    Garbled(#[from] serde_json::Error),
+    #[error("{0}")]
+    Failed(Refusal),
+}
+
+/// A connection to a running director.
+#[derive(Debug)]
+pub struct Client {
+    writer: UnixStream,
+    reader: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// # Errors
+    /// [`ClientError::Connect`] if nothing listens at `path` or it may not be opened.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let connect = || {
+            let writer = UnixStream::connect(path)?;
+            let reader = BufReader::new(writer.try_clone()?);
+            Ok(Client { writer, reader })
+        };
+        connect().map_err(|source| ClientError::Connect { path: path.to_owned(), source })
+    }
+
+    /// Sends one request and hands every piece of the answer to `each`, in order.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] if the director refuses the request as a whole.
+    pub fn call(
+        &mut self,
+        request: Request,
+        mut each: impl FnMut(Reply),
+    ) -> Result<(), ClientError> {
+        let mut line = serde_json::to_string(&Envelope { version: PROTOCOL_VERSION, request })?;
+        line.push('\n');
+        self.writer.write_all(line.as_bytes())?;
+        loop {
+            line.clear();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            match serde_json::from_str(&line)? {
+                Reply::End => return Ok(()),
+                Reply::Failed(refusal) => return Err(ClientError::Failed(refusal)),
+                piece => each(piece),
+            }
+        }
+    }
+}

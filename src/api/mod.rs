@@ -1,0 +1,27 @@
+//! What the command line tools and the daemon say to each other.
+//!
+//! One JSON value per line over a Unix stream socket. A client sends requests in an [`Envelope`];
+//! the daemon answers each with one or more [`Reply`] lines, the last of which is
+//! [`Reply::End`] or [`Reply::Failed`]. Large listings come in pieces of at most
+//! [`REPLY_ROWS`](crate::limits::REPLY_ROWS) rows, so neither side holds a whole listing.
+
+mod client;
+mod reply;
+mod request;
+
+pub use client::{Client, ClientError};
+pub use reply::{
+    DropRow, Info, NeighbourRow, PortRow, QueueRow, Reply, StatusReport, SysctlRow, WorkerStatus,
+};
+pub use request::{
+    Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, SyncRole,
+};
+
+/// Version of the protocol; both sides must agree.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Where the daemon listens unless configured otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/director/control.sock";
+
+/// Environment variable that tells the command line tools another socket.
+pub const SOCKET_VARIABLE: &str = "DIRECTOR_SOCKET";

@@ -1,0 +1,116 @@
+//! What a client may ask for.
+
+use crate::model::{DestinationAddress, DestinationSpec, ServiceKey, ServiceSpec, Timeouts};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One line from a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION) of the client.
+    pub version: u32,
+    pub request: Request,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Version, table size and the like.
+    Info,
+    /// Changes the desired state, in order. Each command succeeds or is refused by itself; the
+    /// reply comes when every worker has acknowledged the outcome.
+    Apply(Vec<Command>),
+    /// Services with their destinations and counters: all, or one.
+    Services { only: Option<ServiceKey> },
+    Connections,
+    Timeouts,
+    /// Running connection synchronisation daemons.
+    SyncDaemons,
+    Status,
+    Queues,
+    Ports,
+    Neighbours,
+    Drops,
+    /// Reads one setting or all; `set` writes it first. Names may carry the prefix `net.ipv4.vs.`.
+    Sysctl { name: Option<String>, set: Option<String> },
+}
+
+/// One change of the desired state: the modifying commands of ipvsadm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    AddService(ServiceSpec),
+    /// Replaces every attribute but the key.
+    EditService(ServiceSpec),
+    DeleteService(ServiceKey),
+    /// Removes all services.
+    Flush,
+    AddDestination { service: ServiceKey, destination: DestinationSpec },
+    /// Replaces every attribute but address and port.
+    EditDestination { service: ServiceKey, destination: DestinationSpec },
+    DeleteDestination { service: ServiceKey, at: DestinationAddress },
+    /// Counters and rates of one service, or of everything, start from zero.
+    Zero(Option<ServiceKey>),
+    /// A value of 0 keeps the old one.
+    SetTimeouts(Timeouts),
+    StartSyncDaemon(SyncDaemon),
+    StopSyncDaemon(SyncRole),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncRole {
+    Master,
+    Backup,
+}
+
+/// Arguments of `--start-daemon`; `None` takes the default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    pub role: SyncRole,
+    pub interface: String,
+    pub sync_id: u8,
+    pub max_length: Option<u16>,
+    pub group: Option<std::net::IpAddr>,
+    pub port: Option<u16>,
+    pub ttl: Option<u8>,
+}
+
+/// Why a command was not carried out, in the terms of the kernel's IPVS interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalCode {
+    /// The service or destination is there already.
+    EEXIST,
+    /// No such destination, scheduler or persistence engine.
+    ENOENT,
+    /// No such service.
+    ESRCH,
+    EINVAL,
+    /// Weight or thresholds out of range.
+    ERANGE,
+    /// A table is full.
+    ENOMEM,
+    EAFNOSUPPORT,
+    EOPNOTSUPP,
+    ENODEV,
+}
+
+/// A refused command. The state is as it was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// One sentence for people; ipvsadm prints its own text for the code.
+    pub detail: String,
+}
+
+impl Refusal {
+    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Refusal { code, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.detail)
+    }
+}

@@ -1,0 +1,23 @@
+//! An LVS director on DPDK.
+//!
+//! The modules, bottom up; each imports only from those above it in this list:
+//!
+//! * `limits`, `time`, `model`: every bound, time as an argument, the nouns
+//! * `port`: frames in, frames out; implemented by `dpdk` and by plain memory
+//! * `packet`: headers, checksums, parsing, the Toeplitz hash
+//! * `scheduler`, `conn`: picking a destination; one worker's connections
+//! * `service`: the immutable snapshot that workers read
+//! * `forward`: rewriting a packet by DR, NAT or TUN
+//! * `worker`: the poll loop and a packet's way through it
+//! * `config`, `api`: the configuration file; what the tools and the daemon say to each other
+//! * `control`: desired state, ARP and ND, ICMP, statistics
+//! * `cli`: the grammar and the listings of ipvsadm and directorctl
+//! * `dpdk`: the safe face of DPDK
+
+#![deny(unsafe_code)]
+
+pub mod api;
+pub mod limits;
+pub mod model;
+pub mod port;
+pub mod time;

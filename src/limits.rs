@@ -1,0 +1,40 @@
+//! Every bound of the program, each with its reason, in one place.
+
+/// Frames taken from a queue at once: one burst fills the prefetch window and still fits the L1 cache.
+pub const BURST: usize = 32;
+
+/// Workers (RSS queues) one director runs at most; a hand-off set is a 64-bit mask.
+pub const WORKERS_MAX: usize = 64;
+
+/// Ports one director polls at most.
+pub const PORTS_MAX: usize = 32;
+
+/// Services the counters and snapshots are laid out for unless the configuration says otherwise.
+pub const SERVICES_DEFAULT: usize = 16_384;
+
+/// Destinations (over all services) unless the configuration says otherwise.
+pub const DESTINATIONS_DEFAULT: usize = 131_072;
+
+/// Connections per worker and address family unless the configuration says otherwise.
+pub const CONNECTIONS_DEFAULT: usize = 1 << 20;
+
+/// Frames the punt ring of one worker holds; beyond it a punt is a counted drop.
+pub const PUNT_RING: usize = 1024;
+
+/// Frames control may have waiting to be sent through one worker.
+pub const INJECT_RING: usize = 1024;
+
+/// Frames in flight from one worker to another.
+pub const HANDOFF_RING: usize = 2048;
+
+/// Frames kept per next hop while its address is being resolved.
+pub const NEIGHBOUR_QUEUE: usize = 32;
+
+/// Next hops control keeps track of.
+pub const NEIGHBOURS_MAX: usize = 16_384;
+
+/// Rows of one reply on the control socket; larger listings come in several.
+pub const REPLY_ROWS: usize = 256;
+
+/// Longest scheduler name of the ipvsadm interface.
+pub const SCHEDULER_NAME: usize = 15;

@@ -1,0 +1,20 @@
+//! The nouns everybody shares: services, destinations, schedulers, forwarding methods.
+//! Plain data that parses, prints and serialises; no behaviour.
+
+mod destination;
+mod forward_method;
+mod ids;
+mod protocol;
+mod rows;
+mod scheduler_kind;
+mod service;
+mod timeouts;
+
+pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
+pub use forward_method::ForwardMethod;
+pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
+pub use protocol::{Family, Protocol};
+pub use rows::{ConnectionRow, Counters, DestinationRow, Rates, ServiceRow};
+pub use scheduler_kind::{SchedulerFlags, SchedulerKind, UnknownScheduler};
+pub use service::{Persistence, PersistenceMask, ServiceKey, ServiceSpec};
+pub use timeouts::Timeouts;

@@ -1,0 +1,59 @@
+//! What listings show: specifications together with their counters.
+
+use super::{DestinationSpec, ServiceSpec};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Totals of a service, a destination or the director. Bytes are IP total lengths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    pub connections: u64,
+    pub in_packets: u64,
+    pub out_packets: u64,
+    pub in_bytes: u64,
+    pub out_bytes: u64,
+}
+
+/// Smoothed rates per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    pub connections: u64,
+    pub in_packets: u64,
+    pub out_packets: u64,
+    pub in_bytes: u64,
+    pub out_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    pub spec: ServiceSpec,
+    pub counters: Counters,
+    pub rates: Rates,
+    /// Newest first: the order in which schedulers go through them.
+    pub destinations: Vec<DestinationRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DestinationRow {
+    pub spec: DestinationSpec,
+    pub active_connections: u32,
+    pub inactive_connections: u32,
+    pub persistent_connections: u32,
+    pub counters: Counters,
+    pub rates: Rates,
+}
+
+/// One connection or persistence template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRow {
+    /// `TCP`, `UDP`, `SCTP`, or `IP` for the template of a firewall-mark service.
+    pub protocol: String,
+    pub state: String,
+    /// Seconds until it expires, rounded down.
+    pub expires_s: u32,
+    pub client: SocketAddr,
+    pub virtual_address: SocketAddr,
+    pub destination: SocketAddr,
+    /// Persistence engine and its data, if the service uses one.
+    pub persistence_engine: Option<(String, String)>,
+}

@@ -1,0 +1,88 @@
+//! A virtual service, as an operator describes it.
+
+use super::{Family, Protocol, SchedulerFlags, SchedulerKind};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// What identifies a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceKey {
+    /// Protocol, VIP and port. Port 0 takes every port that has no service of its own.
+    Address { protocol: Protocol, address: IpAddr, port: u16 },
+    /// Packets that carry this firewall mark.
+    Fwmark { mark: u32, family: Family },
+}
+
+impl ServiceKey {
+    pub fn family(&self) -> Family {
+        match *self {
+            ServiceKey::Address { address, .. } => Family::of(address),
+            ServiceKey::Fwmark { family, .. } => family,
+        }
+    }
+
+    /// The service's port; 0 for a firewall-mark service.
+    pub fn port(&self) -> u16 {
+        match *self {
+            ServiceKey::Address { port, .. } => port,
+            ServiceKey::Fwmark { .. } => 0,
+        }
+    }
+
+    pub fn is_fwmark(&self) -> bool {
+        matches!(self, ServiceKey::Fwmark { .. })
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            ServiceKey::Address { protocol, address, port } => {
+                write!(out, "{protocol} {}", SocketAddr::new(address, port))
+            }
+            ServiceKey::Fwmark { mark, family: Family::Ipv4 } => write!(out, "FWM {mark}"),
+            ServiceKey::Fwmark { mark, family: Family::Ipv6 } => write!(out, "FWM {mark} IPv6"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    pub key: ServiceKey,
+    pub scheduler: SchedulerKind,
+    pub scheduler_flags: SchedulerFlags,
+    /// One-packet scheduling (`-o`): every UDP packet is scheduled for itself.
+    pub one_packet: bool,
+    pub persistence: Option<Persistence>,
+    /// `--pe`; only `sip` exists.
+    pub persistence_engine: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Persistence {
+    /// Seconds a client stays with its destination after its last new connection.
+    pub timeout_s: u32,
+    pub mask: PersistenceMask,
+}
+
+/// Which part of the client's address persistence goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PersistenceMask {
+    /// Any 32-bit mask; 0.0.0.0 makes all clients one.
+    Ipv4(Ipv4Addr),
+    /// Prefix length, 1 to 128.
+    Ipv6(u8),
+}
+
+impl PersistenceMask {
+    /// The mask that keeps every client apart.
+    pub const fn full(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => PersistenceMask::Ipv4(Ipv4Addr::BROADCAST),
+            Family::Ipv6 => PersistenceMask::Ipv6(128),
+        }
+    }
+}

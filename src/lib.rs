@@ -3,9 +3,10 @@
 //! The modules, bottom up; each imports only from those above it in this list:
 //!
 //! * `limits`, `time`, `model`: every bound, time as an argument, the nouns
+//! * `stop`: why a packet leaves the fast path
 //! * `port`: frames in, frames out; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
-//! * `scheduler`, `conn`: picking a destination; one worker's connections
+//! * `route`, `scheduler`, `conn`: where addresses are; picking a destination; one worker's connections
 //! * `service`: the immutable snapshot that workers read
 //! * `forward`: rewriting a packet by DR, NAT or TUN
 //! * `worker`: the poll loop and a packet's way through it
@@ -19,5 +20,7 @@
 pub mod api;
 pub mod limits;
 pub mod model;
+pub mod packet;
 pub mod port;
+pub mod stop;
 pub mod time;

@@ -13,9 +13,7 @@ pub use client::{Client, ClientError};
 pub use reply::{
     DropRow, Info, NeighbourRow, PortRow, QueueRow, Reply, StatusReport, SysctlRow, WorkerStatus,
 };
-pub use request::{
-    Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, SyncRole,
-};
+pub use request::{Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, SyncRole};
 
 /// Version of the protocol; both sides must agree.
 pub const PROTOCOL_VERSION: u32 = 1;

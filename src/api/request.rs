@@ -21,7 +21,9 @@ pub enum Request {
     /// reply comes when every worker has acknowledged the outcome.
     Apply(Vec<Command>),
     /// Services with their destinations and counters: all, or one.
-    Services { only: Option<ServiceKey> },
+    Services {
+        only: Option<ServiceKey>,
+    },
     Connections,
     Timeouts,
     /// Running connection synchronisation daemons.
@@ -32,7 +34,10 @@ pub enum Request {
     Neighbours,
     Drops,
     /// Reads one setting or all; `set` writes it first. Names may carry the prefix `net.ipv4.vs.`.
-    Sysctl { name: Option<String>, set: Option<String> },
+    Sysctl {
+        name: Option<String>,
+        set: Option<String>,
+    },
 }
 
 /// One change of the desired state: the modifying commands of ipvsadm.
@@ -45,10 +50,19 @@ pub enum Command {
     DeleteService(ServiceKey),
     /// Removes all services.
     Flush,
-    AddDestination { service: ServiceKey, destination: DestinationSpec },
+    AddDestination {
+        service: ServiceKey,
+        destination: DestinationSpec,
+    },
     /// Replaces every attribute but address and port.
-    EditDestination { service: ServiceKey, destination: DestinationSpec },
-    DeleteDestination { service: ServiceKey, at: DestinationAddress },
+    EditDestination {
+        service: ServiceKey,
+        destination: DestinationSpec,
+    },
+    DeleteDestination {
+        service: ServiceKey,
+        at: DestinationAddress,
+    },
     /// Counters and rates of one service, or of everything, start from zero.
     Zero(Option<ServiceKey>),
     /// A value of 0 keeps the old one.

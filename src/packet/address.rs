@@ -1,0 +1,88 @@
+//! The two address families as integers, so that everything above is written once.
+
+use crate::model::Family;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An IP address as an integer in host order: `u32` for IPv4, `u128` for IPv6.
+pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'static {
+    const FAMILY: Family;
+    /// Octets on the wire.
+    const BYTES: usize;
+
+    fn from_ip(address: IpAddr) -> Option<Self>;
+    fn to_ip(self) -> IpAddr;
+
+    /// 64 bits that depend on every bit of the address.
+    fn fold(self) -> u64;
+
+    /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
+    fn read(bytes: &[u8]) -> Self;
+    /// Writes the address to the first [`Self::BYTES`] octets.
+    fn write(self, bytes: &mut [u8]);
+}
+
+impl Address for u32 {
+    const FAMILY: Family = Family::Ipv4;
+    const BYTES: usize = 4;
+
+    fn from_ip(address: IpAddr) -> Option<Self> {
+        match address {
+            IpAddr::V4(address) => Some(address.to_bits()),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    fn to_ip(self) -> IpAddr {
+        Ipv4Addr::from_bits(self).into()
+    }
+
+    #[inline]
+    fn fold(self) -> u64 {
+        u64::from(self)
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> Self {
+        u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
+
+    #[inline]
+    fn write(self, bytes: &mut [u8]) {
+        bytes[..4].copy_from_slice(&self.to_be_bytes());
+    }
+}
+
+impl Address for u128 {
+    const FAMILY: Family = Family::Ipv6;
+    const BYTES: usize = 16;
+
+    fn from_ip(address: IpAddr) -> Option<Self> {
+        match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(address.to_bits()),
+        }
+    }
+
+    fn to_ip(self) -> IpAddr {
+        Ipv6Addr::from_bits(self).into()
+    }
+
+    #[inline]
+    fn fold(self) -> u64 {
+        (self as u64) ^ ((self >> 64) as u64).rotate_left(32)
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> Self {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&bytes[..16]);
+        u128::from_be_bytes(octets)
+    }
+
+    #[inline]
+    fn write(self, bytes: &mut [u8]) {
+        bytes[..16].copy_from_slice(&self.to_be_bytes());
+    }
+}

@@ -17,6 +17,9 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     /// 64 bits that depend on every bit of the address.
     fn fold(self) -> u64;
 
+    /// Sum of the 16-bit words of the address, for the Internet checksum; below 2^20.
+    fn words(self) -> u32;
+
     /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
     fn read(bytes: &[u8]) -> Self;
     /// Writes the address to the first [`Self::BYTES`] octets.
@@ -41,6 +44,11 @@ impl Address for u32 {
     #[inline]
     fn fold(self) -> u64 {
         u64::from(self)
+    }
+
+    #[inline]
+    fn words(self) -> u32 {
+        (self >> 16) + (self & 0xffff)
     }
 
     #[inline]
@@ -72,6 +80,15 @@ impl Address for u128 {
     #[inline]
     fn fold(self) -> u64 {
         (self as u64) ^ ((self >> 64) as u64).rotate_left(32)
+    }
+
+    #[inline]
+    fn words(self) -> u32 {
+        const HALVES: u128 = 0xffff_u128 << 96 | 0xffff_u128 << 64 | 0xffff_u128 << 32 | 0xffff;
+        // Four lanes of 32 bits, each the sum of two words.
+        let lanes = (self & HALVES) + ((self >> 16) & HALVES);
+        let pairs = (lanes as u64) + ((lanes >> 64) as u64);
+        (pairs >> 32) as u32 + pairs as u32
     }
 
     #[inline]

@@ -17,6 +17,9 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     /// 64 bits that depend on every bit of the address.
     fn fold(self) -> u64;
 
+    /// The network of the first `length` bits; the address itself from its full width on.
+    fn masked(self, length: u8) -> Self;
+
     /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
     fn read(bytes: &[u8]) -> Self;
     /// Writes the address to the first [`Self::BYTES`] octets.
@@ -41,6 +44,11 @@ impl Address for u32 {
     #[inline]
     fn fold(self) -> u64 {
         u64::from(self)
+    }
+
+    #[inline]
+    fn masked(self, length: u8) -> Self {
+        self & !u32::MAX.checked_shr(u32::from(length)).unwrap_or(0)
     }
 
     #[inline]
@@ -72,6 +80,11 @@ impl Address for u128 {
     #[inline]
     fn fold(self) -> u64 {
         (self as u64) ^ ((self >> 64) as u64).rotate_left(32)
+    }
+
+    #[inline]
+    fn masked(self, length: u8) -> Self {
+        self & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0)
     }
 
     #[inline]

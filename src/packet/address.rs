@@ -14,11 +14,17 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     fn from_ip(address: IpAddr) -> Option<Self>;
     fn to_ip(self) -> IpAddr;
 
+    /// The address as the low bits of an integer wide enough for both families.
+    fn bits(self) -> u128;
+
     /// 64 bits that depend on every bit of the address.
     fn fold(self) -> u64;
 
     /// Sum of the 16-bit words of the address, for the Internet checksum; below 2^20.
     fn words(self) -> u32;
+
+    /// The network of the first `length` bits; the address itself from its full width on.
+    fn masked(self, length: u8) -> Self;
 
     /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
     fn read(bytes: &[u8]) -> Self;
@@ -42,6 +48,11 @@ impl Address for u32 {
     }
 
     #[inline]
+    fn bits(self) -> u128 {
+        u128::from(self)
+    }
+
+    #[inline]
     fn fold(self) -> u64 {
         u64::from(self)
     }
@@ -49,6 +60,11 @@ impl Address for u32 {
     #[inline]
     fn words(self) -> u32 {
         (self >> 16) + (self & 0xffff)
+    }
+
+    #[inline]
+    fn masked(self, length: u8) -> Self {
+        self & !u32::MAX.checked_shr(u32::from(length)).unwrap_or(0)
     }
 
     #[inline]
@@ -78,6 +94,11 @@ impl Address for u128 {
     }
 
     #[inline]
+    fn bits(self) -> u128 {
+        self
+    }
+
+    #[inline]
     fn fold(self) -> u64 {
         (self as u64) ^ ((self >> 64) as u64).rotate_left(32)
     }
@@ -89,6 +110,11 @@ impl Address for u128 {
         let lanes = (self & HALVES) + ((self >> 16) & HALVES);
         let pairs = (lanes as u64) + ((lanes >> 64) as u64);
         (pairs >> 32) as u32 + pairs as u32
+    }
+
+    #[inline]
+    fn masked(self, length: u8) -> Self {
+        self & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0)
     }
 
     #[inline]

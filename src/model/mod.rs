@@ -4,17 +4,25 @@
 mod destination;
 mod forward_method;
 mod ids;
+mod mac_address;
+mod mark_rule;
+mod prefix;
 mod protocol;
 mod rows;
 mod scheduler_kind;
 mod service;
+mod sysctl;
 mod timeouts;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
 pub use forward_method::ForwardMethod;
 pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
+pub use mac_address::{BadMacAddress, MacAddress};
+pub use mark_rule::{BadPortRange, MarkRule, PortRange};
+pub use prefix::{BadPrefix, InterfaceAddress, Prefix};
 pub use protocol::{Family, Protocol};
 pub use rows::{ConnectionRow, Counters, DestinationRow, Rates, ServiceRow};
 pub use scheduler_kind::{SchedulerFlags, SchedulerKind, UnknownScheduler};
 pub use service::{Persistence, PersistenceMask, ServiceKey, ServiceSpec};
+pub use sysctl::{SysctlError, SysctlValue, Sysctls};
 pub use timeouts::Timeouts;

@@ -1,1 +1,118 @@
-fn main() {}
+//! Finds DPDK through pkg-config, reads its headers into bindings and compiles the shim.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+/// Oldest release whose names (RTE_ETH_*, RTE_MBUF_F_*) and calls the director is written for.
+const OLDEST_DPDK: &str = "22.11";
+
+/// Libraries whose symbols the bindings or the shim name. Drivers come as plugins of the shared EAL.
+const LIBRARIES: [&str; 6] =
+    ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal", "rte_telemetry"];
+
+const FUNCTIONS: &str = "director_.*\
+    |rte_(eal_init|eal_cleanup|strerror|version|dev_probe|socket_count)\
+    |rte_(get_tsc_hz|lcore_to_socket_id|eal_remote_launch|eal_wait_lcore|eal_get_lcore_state)\
+    |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(free|avail_count)|rte_ring_free\
+    |rte_eth_(dev_(get_port_by_name|get_name_by_port|info_get|socket_id|configure|start|stop|close)\
+    |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_conf_get|rss_reta_query|rss_reta_update)\
+    |rx_queue_setup|tx_queue_setup|promiscuous_enable|allmulticast_enable|macaddr_get\
+    |stats_get|xstats_get|xstats_get_names|find_next)";
+
+fn main() {
+    println!("cargo:rerun-if-changed=c/dpdk.h");
+    println!("cargo:rerun-if-changed=c/shim.c");
+    println!("cargo:rerun-if-env-changed=DPDK_STATIC");
+    let statically = env::var_os("DPDK_STATIC").is_some_and(|value| value != "0");
+    let dpdk = pkg_config::Config::new()
+        .atleast_version(OLDEST_DPDK)
+        .cargo_metadata(false)
+        .env_metadata(true)
+        .probe("libdpdk")
+        .unwrap_or_else(|error| give_up(&first_line(&error.to_string())));
+    let flags = compiler_flags();
+    bind(&flags);
+    compile_shim(&flags);
+    for path in &dpdk.link_paths {
+        println!("cargo:rustc-link-search=native={}", path.display());
+    }
+    if statically {
+        // The archives go to the final link of the daemon alone: the root package passes them on.
+        println!("cargo:static_link={}", static_link_arguments().join("\u{1f}"));
+    } else {
+        for library in LIBRARIES {
+            println!("cargo:rustc-link-lib=dylib={library}");
+        }
+    }
+
+}
+
+/// The preprocessor and machine flags exactly as DPDK was built: struct layouts depend on them.
+fn compiler_flags() -> Vec<String> {
+    pkg_config_words(&["--cflags", "libdpdk"])
+}
+
+fn static_link_arguments() -> Vec<String> {
+    pkg_config_words(&["--static", "--libs", "libdpdk"])
+}
+
+fn pkg_config_words(arguments: &[&str]) -> Vec<String> {
+    let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
+    let output = match Command::new(program).args(arguments).output() {
+        Ok(output) if output.status.success() => output,
+        Ok(output) => give_up(&first_line(&String::from_utf8_lossy(&output.stderr))),
+        Err(error) => give_up(&format!("pkg-config does not run: {error}")),
+    };
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+fn bind(flags: &[String]) {
+    let bindings = bindgen::Builder::default()
+        .header("c/dpdk.h")
+        .clang_args(flags)
+        .clang_arg("-Wno-everything")
+        .allowlist_function(FUNCTIONS)
+        .allowlist_var("DIRECTOR_.*|RTE_MAX_LCORE|RTE_MAX_ETHPORTS|RTE_ETH_RETA_GROUP_SIZE")
+        .allowlist_var("RTE_PKTMBUF_HEADROOM")
+        .allowlist_type("director_.*|rte_eth_rss_reta_entry64")
+        // Never looked into from Rust; several are packed and aligned at once, which Rust refuses.
+        .opaque_type("rte_mbuf|rte_mempool.*|rte_ring.*|rte_device|rte_.*_hdr|rte_flow.*")
+        .opaque_type("rte_eth_dev_rx_intr.*|rte_eth_fdir.*|rte_ether_hdr")
+        .prepend_enum_name(false)
+        .derive_default(true)
+        .layout_tests(false)
+        .generate_comments(false)
+        .formatter(bindgen::Formatter::Prettyplease)
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+        .generate()
+        .unwrap_or_else(|error| give_up(&format!("the DPDK headers cannot be read: {error}")));
+    let file = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("dpdk.rs");
+    bindings.write_to_file(&file).unwrap_or_else(|error| {
+        give_up(&format!("{} cannot be written: {error}", file.display()));
+    });
+}
+
+fn compile_shim(flags: &[String]) {
+    let mut shim = cc::Build::new();
+    for flag in flags {
+        shim.flag(flag);
+    }
+    // One call a burst is the budget, so the bodies are optimised in every profile.
+    shim.file(Path::new("c/shim.c")).include("c").opt_level(3).warnings(false);
+    shim.compile("director_dpdk_shim");
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+}
+
+/// Ends the build with what is missing and how to get it.
+fn give_up(reason: &str) -> ! {
+    eprintln!(
+        "\nDPDK {OLDEST_DPDK} or newer with its headers is needed ({reason}).\n\
+         On Debian or Ubuntu:  sudo apt install libdpdk-dev libclang-dev pkg-config\n\
+         Without DPDK (tools and core only):  cargo build --no-default-features\n"
+    );
+    exit(1);
+}

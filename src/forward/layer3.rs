@@ -1,0 +1,95 @@
+//! What differs between IPv4 and IPv6 when a header is rewritten.
+
+use crate::packet::{Address, checksum, ipv4, wire};
+
+/// Which end of a packet is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Source,
+    Destination,
+}
+
+/// Header fields of one address family, in place.
+pub trait Layer3: Address {
+    const ETHERTYPE: u16;
+    /// IANA number of this family encapsulated in IP (RFC 2003, RFC 2473).
+    const ENCAPSULATED: u8;
+    /// Octets of the header without options or extensions.
+    const HEADER: usize;
+    /// Offsets of the two addresses.
+    const SOURCE: usize;
+    const DESTINATION: usize;
+    /// IANA number of the family's ICMP.
+    const ICMP: u8;
+
+    /// Takes one off TTL or hop limit, which the caller has checked to be above 1.
+    fn decrement(ip: &mut [u8]);
+
+    /// Accounts for an address that changed from `old` to `new` in the header's own checksum.
+    fn adjust_header(ip: &mut [u8], old: Self, new: Self);
+
+    /// Writes the header checksum anew, where there is one.
+    fn seal_header(ip: &mut [u8]);
+
+    /// Replaces one address of the header.
+    #[inline]
+    fn set_address(ip: &mut [u8], end: End, old: Self, new: Self) {
+        let at = match end {
+            End::Source => Self::SOURCE,
+            End::Destination => Self::DESTINATION,
+        };
+        new.write(&mut ip[at..]);
+        Self::adjust_header(ip, old, new);
+    }
+}
+
+const IPV4_TTL: usize = 8;
+const IPV4_CHECKSUM: usize = 10;
+const IPV6_HOP_LIMIT: usize = 7;
+
+impl Layer3 for u32 {
+    const ETHERTYPE: u16 = 0x0800;
+    const ENCAPSULATED: u8 = 4;
+    const HEADER: usize = 20;
+    const SOURCE: usize = 12;
+    const DESTINATION: usize = 16;
+    const ICMP: u8 = 1;
+
+    #[inline]
+    fn decrement(ip: &mut [u8]) {
+        let old = wire::get16(ip, IPV4_TTL);
+        ip[IPV4_TTL] -= 1;
+        let sum = checksum::update16(wire::get16(ip, IPV4_CHECKSUM), old, wire::get16(ip, IPV4_TTL));
+        wire::set16(ip, IPV4_CHECKSUM, sum);
+    }
+
+    #[inline]
+    fn adjust_header(ip: &mut [u8], old: u32, new: u32) {
+        let sum = checksum::update32(wire::get16(ip, IPV4_CHECKSUM), old, new);
+        wire::set16(ip, IPV4_CHECKSUM, sum);
+    }
+
+    fn seal_header(ip: &mut [u8]) {
+        let length = ipv4::header_length(ip);
+        ipv4::write_checksum(&mut ip[..length]);
+    }
+}
+
+impl Layer3 for u128 {
+    const ETHERTYPE: u16 = 0x86dd;
+    const ENCAPSULATED: u8 = 41;
+    const HEADER: usize = 40;
+    const SOURCE: usize = 8;
+    const DESTINATION: usize = 24;
+    const ICMP: u8 = 58;
+
+    #[inline]
+    fn decrement(ip: &mut [u8]) {
+        ip[IPV6_HOP_LIMIT] -= 1;
+    }
+
+    #[inline]
+    fn adjust_header(_: &mut [u8], _: u128, _: u128) {}
+
+    fn seal_header(_: &mut [u8]) {}
+}

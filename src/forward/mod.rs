@@ -1,0 +1,19 @@
+//! Rewriting a packet on its way to a destination or back: one file per forwarding method.
+//!
+//! Every function works in place on a frame whose packet has been parsed, and knows nothing of connections.
+
+mod direct;
+mod ethernet;
+mod fragment;
+mod icmp;
+mod layer3;
+mod nat;
+mod tunnel;
+
+pub use direct::decrement_hop_limit;
+pub use ethernet::address_frame;
+pub use fragment::fragment_ipv4;
+pub use icmp::translate_error;
+pub use layer3::{End, Layer3};
+pub use nat::translate;
+pub use tunnel::{Outer, encapsulate};

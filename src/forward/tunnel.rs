@@ -1,0 +1,148 @@
+//! Tunnelling: an outer header in front of the whole packet. IP in IP (RFC 2003), IPv6 tunnels (RFC 2473), Generic UDP
+//! Encapsulation, and GRE (RFC 2784).
+
+use super::Layer3;
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Address, Packet, checksum};
+use crate::port::Frame;
+use crate::service::Encapsulation;
+use crate::stop::DropReason;
+use std::net::IpAddr;
+
+/// What the outer header says beyond the inner packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Outer {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub encapsulation: Encapsulation,
+    /// Outer DF follows the inner one (`pmtu_disc`); otherwise it is clear.
+    pub copy_dont_fragment: bool,
+    /// Identification of an outer IPv4 header that may be fragmented.
+    pub identification: u16,
+    /// Spreads GUE flows: the outer source port is made from it.
+    pub flow: u32,
+}
+
+const IPPROTO_UDP: u8 = 17;
+const IPPROTO_GRE: u8 = 47;
+/// Linux's default range of local ports, which GUE source ports come from.
+const LOCAL_PORTS: (u32, u32) = (32_768, 60_999);
+const UDP_HEADER: usize = 8;
+
+/// Puts the outer headers in front of the frame's packet, whose TTL has been decremented, and returns the Ethernet type of
+/// the result. The Ethernet header is undefined afterwards but for its room.
+///
+/// # Errors
+/// [`DropReason::NoHeadroom`] if the buffer has no room in front.
+pub fn encapsulate<A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    outer: &Outer,
+) -> Result<u16, DropReason> {
+    // Padding of short Ethernet frames does not travel inside.
+    frame.truncate(ETHERNET + usize::from(packet.length));
+    let shim = usize::from(outer.encapsulation.overhead());
+    match (outer.source, outer.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let room = u32::HEADER + shim;
+            if !frame.prepend(room) {
+                return Err(DropReason::NoHeadroom);
+            }
+            let ip = &mut frame.bytes_mut()[ETHERNET..];
+            let addresses = (source.to_bits(), destination.to_bits());
+            let protocol = write_shim::<u32, A>(&mut ip[u32::HEADER..], addresses, outer);
+            write_ipv4(ip, packet, addresses, protocol, outer);
+            Ok(u32::ETHERTYPE)
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let room = u128::HEADER + shim;
+            if !frame.prepend(room) {
+                return Err(DropReason::NoHeadroom);
+            }
+            let ip = &mut frame.bytes_mut()[ETHERNET..];
+            let addresses = (source.to_bits(), destination.to_bits());
+            let protocol = write_shim::<u128, A>(&mut ip[u128::HEADER..], addresses, outer);
+            write_ipv6(ip, packet, addresses, protocol);
+            Ok(u128::ETHERTYPE)
+        }
+        // Control gives a tunnel source of the destination's family or no route at all.
+        _ => Err(DropReason::NoRoute),
+    }
+}
+
+/// RFC 3168 section 9.1.1 limited functionality as Linux's IPVS has it: a congestion mark does not go outside.
+fn outer_tos(inner: u8) -> u8 {
+    if inner & 0x03 == 0x03 { inner & 0xfc | 0x02 } else { inner }
+}
+
+fn write_ipv4<A>(
+    ip: &mut [u8],
+    packet: &Packet<A>,
+    (source, destination): (u32, u32),
+    protocol: u8,
+    outer: &Outer,
+) {
+    let dont_fragment = outer.copy_dont_fragment && packet.dont_fragment;
+    // RFC 6864: an atomic datagram needs no identification.
+    let identification = if dont_fragment { 0 } else { outer.identification };
+    let length = ip.len() as u16;
+    ip[0] = 0x45;
+    ip[1] = outer_tos(packet.tos);
+    ip[2..4].copy_from_slice(&length.to_be_bytes());
+    ip[4..6].copy_from_slice(&identification.to_be_bytes());
+    ip[6..8].copy_from_slice(&[if dont_fragment { 0x40 } else { 0 }, 0]);
+    ip[8] = packet.ttl - 1;
+    ip[9] = protocol;
+    source.write(&mut ip[u32::SOURCE..]);
+    destination.write(&mut ip[u32::DESTINATION..]);
+    u32::seal_header(ip);
+}
+
+fn write_ipv6<A>(ip: &mut [u8], packet: &Packet<A>, (source, destination): (u128, u128), next: u8) {
+    let tos = outer_tos(packet.tos);
+    let length = (ip.len() - u128::HEADER) as u16;
+    ip[..4].copy_from_slice(&[0x60 | tos >> 4, tos << 4, 0, 0]);
+    ip[4..6].copy_from_slice(&length.to_be_bytes());
+    ip[6] = next;
+    ip[7] = packet.ttl - 1;
+    source.write(&mut ip[u128::SOURCE..]);
+    destination.write(&mut ip[u128::DESTINATION..]);
+}
+
+/// Writes what stands between the outer header of family `O` and the inner packet of family `A`; returns the protocol
+/// number for the outer header. `body` starts behind the outer header.
+fn write_shim<O: Layer3, A: Layer3>(body: &mut [u8], (source, destination): (O, O), outer: &Outer) -> u8 {
+    match outer.encapsulation {
+        Encapsulation::Ipip => A::ENCAPSULATED,
+        Encapsulation::Gue { port, checksum: with_checksum } => {
+            let (low, high) = LOCAL_PORTS;
+            let spread = u64::from(outer.flow) * u64::from(high - low + 1) >> 32;
+            let source_port = low as u16 + spread as u16;
+            let length = body.len() as u16;
+            body[..2].copy_from_slice(&source_port.to_be_bytes());
+            body[2..4].copy_from_slice(&port.to_be_bytes());
+            body[4..6].copy_from_slice(&length.to_be_bytes());
+            body[6..8].fill(0);
+            // Version 0, no control, no options: the next octet tells the inner protocol.
+            body[UDP_HEADER..UDP_HEADER + 4].copy_from_slice(&[0, A::ENCAPSULATED, 0, 0]);
+            if with_checksum {
+                let sum = match checksum::transport(source, destination, IPPROTO_UDP, body) {
+                    0 => 0xffff,
+                    sum => sum,
+                };
+                body[6..8].copy_from_slice(&sum.to_be_bytes());
+            }
+            IPPROTO_UDP
+        }
+        Encapsulation::Gre { checksum: with_checksum } => {
+            body[..2].copy_from_slice(&[if with_checksum { 0x80 } else { 0 }, 0]);
+            body[2..4].copy_from_slice(&A::ETHERTYPE.to_be_bytes());
+            if with_checksum {
+                body[4..8].fill(0);
+                let sum = checksum::internet(body);
+                body[4..6].copy_from_slice(&sum.to_be_bytes());
+            }
+            IPPROTO_GRE
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! How a new snapshot reaches the workers and the old ones come back.
+//!
+//! Control puts the same `Arc` into a single-producer ring of each worker. A worker looks at its ring between bursts,
+//! takes the new snapshot, returns the old one over a second ring, and stores the epoch it now uses. Control
+//! publishes the next only after all have acknowledged, so every worker sees every snapshot, and control
+//! alone drops the last reference: workers never free.
+
+use super::Snapshot;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Snapshots in flight to one worker: one, as control waits for the acknowledgement. The room
+/// is for returns that control has not collected yet.
+const RING: usize = 4;
+
+/// Control's end.
+#[derive(Debug)]
+pub struct Publisher {
+    current: Arc<Snapshot>,
+    workers: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    new: Producer<Arc<Snapshot>>,
+    old: Consumer<Arc<Snapshot>>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+/// One worker's end.
+#[derive(Debug)]
+pub struct Adopter {
+    current: Arc<Snapshot>,
+    new: Consumer<Arc<Snapshot>>,
+    old: Producer<Arc<Snapshot>>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+/// The two ends for `workers` workers, all of which start with `first`.
+pub fn publication(first: Snapshot, workers: usize) -> (Publisher, Vec<Adopter>) {
+    let current = Arc::new(first);
+    let (lanes, adopters) = (0..workers)
+        .map(|_| {
+            let (new, new_end) = RingBuffer::new(RING);
+            let (old_end, old) = RingBuffer::new(RING);
+            let acknowledged = Arc::new(AtomicU64::new(current.epoch));
+            let adopter = Adopter {
+                current: Arc::clone(&current),
+                new: new_end,
+                old: old_end,
+                acknowledged: Arc::clone(&acknowledged),
+            };
+            (Lane { new, old, acknowledged }, adopter)
+        })
+        .unzip();
+    (Publisher { current, workers: lanes }, adopters)
+}
+
+impl Publisher {
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// Every worker uses the newest snapshot.
+    pub fn is_settled(&self) -> bool {
+        self.workers.iter().all(|lane| lane.acknowledged() == self.current.epoch)
+    }
+
+    /// Epoch that a worker has acknowledged.
+    pub fn acknowledged(&self, worker: usize) -> u64 {
+        self.workers[worker].acknowledged()
+    }
+
+    /// Hands a new snapshot to every worker and gives it the next epoch.
+    ///
+    /// Only when settled: a refusal (false) means that a worker has not acknowledged yet and nothing was published.
+    #[must_use]
+    pub fn publish(&mut self, mut snapshot: Snapshot) -> bool {
+        self.collect();
+        if !self.is_settled() {
+            return false;
+        }
+        snapshot.epoch = self.current.epoch + 1;
+        self.current = Arc::new(snapshot);
+        for lane in &mut self.workers {
+            // A settled lane is empty, so there is room.
+            let _ = lane.new.push(Arc::clone(&self.current));
+        }
+        true
+    }
+
+    /// Frees the snapshots that workers have returned.
+    pub fn collect(&mut self) {
+        for lane in &mut self.workers {
+            while lane.old.pop().is_ok() {}
+        }
+    }
+}
+
+impl Lane {
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+}
+
+impl Adopter {
+    #[inline]
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// Takes the next snapshot if there is one; true if it did. Between bursts.
+    #[inline]
+    pub fn adopt(&mut self) -> bool {
+        if self.new.is_empty() || self.old.is_full() {
+            return false;
+        }
+        let Ok(new) = self.new.pop() else { return false };
+        let epoch = new.epoch;
+        let old = std::mem::replace(&mut self.current, new);
+        // Room was checked, so the old snapshot is never dropped here.
+        let _ = self.old.push(old);
+        self.acknowledged.store(epoch, Ordering::Release);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_see_every_snapshot_and_control_frees_them() {
+        let (mut publisher, mut adopters) = publication(Snapshot::default(), 2);
+        let weak = Arc::downgrade(publisher.current());
+        assert!(publisher.publish(Snapshot::default()));
+        assert!(!publisher.publish(Snapshot::default()), "nobody has acknowledged");
+        assert!(adopters[0].adopt());
+        assert!(!publisher.is_settled());
+        assert!(adopters[1].adopt() && !adopters[1].adopt());
+        assert!(publisher.is_settled());
+        assert!(weak.upgrade().is_some(), "the rings still hold the first snapshot");
+        publisher.collect();
+        assert!(weak.upgrade().is_none());
+        assert_eq!(adopters[0].current().epoch, 1);
+    }
+
+    #[test]
+    fn threads_adopt_in_order_without_losing_one() {
+        let (mut publisher, adopters) = publication(Snapshot::default(), 2);
+        let workers: Vec<_> = adopters
+            .into_iter()
+            .map(|mut adopter| {
+                std::thread::spawn(move || {
+                    let mut last = 0;
+                    while last < 1000 {
+                        if adopter.adopt() {
+                            assert_eq!(adopter.current().epoch, last + 1);
+                            last += 1;
+                        } else {
+                            std::thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut published = 0;
+        while published < 1000 {
+            if publisher.publish(Snapshot::default()) {
+                published += 1;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert!(publisher.is_settled());
+    }
+}

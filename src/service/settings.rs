@@ -1,0 +1,18 @@
+//! The settings that decide about packets.
+
+use crate::model::{Sysctls, Timeouts};
+
+/// `net.ipv4.vs` settings, timeouts, and what the defence currently does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    pub sysctls: Sysctls,
+    pub timeouts: Timeouts,
+    /// The second TCP state table is in force (`secure_tcp`).
+    pub secure_tcp: bool,
+    /// Every this many-th packet that would be scheduled is dropped; 0: none.
+    pub drop_packet_rate: u32,
+    /// `drop_entry` is at work.
+    pub drop_entry: bool,
+    /// A backup sync daemon runs and `backup_only` is set: inbound processing is off.
+    pub inbound_off: bool,
+}

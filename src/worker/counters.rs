@@ -1,0 +1,96 @@
+//! What one worker has counted on each of its queues. Written by the worker, read by anybody.
+
+use crate::stop::{DropReason, PuntReason};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A count with one writer: no locked instruction, no torn read.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    #[inline]
+    pub fn add(&self, by: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(by), Relaxed);
+    }
+
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One receive and transmit queue of one worker.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct QueueCounters {
+    pub rx_packets: Count,
+    pub rx_bytes: Count,
+    /// Bursts that brought at least one frame.
+    pub rx_bursts: Count,
+    pub tx_packets: Count,
+    pub tx_bytes: Count,
+    /// Time spent on this queue's frames, in nanoseconds of the worker's clock.
+    pub busy: Count,
+    drops: [Count; DropReason::COUNT],
+    punts: [Count; PuntReason::COUNT],
+}
+
+impl Default for QueueCounters {
+    fn default() -> Self {
+        QueueCounters {
+            rx_packets: Count::default(),
+            rx_bytes: Count::default(),
+            rx_bursts: Count::default(),
+            tx_packets: Count::default(),
+            tx_bytes: Count::default(),
+            busy: Count::default(),
+            drops: std::array::from_fn(|_| Count::default()),
+            punts: std::array::from_fn(|_| Count::default()),
+        }
+    }
+}
+
+impl QueueCounters {
+    #[inline]
+    pub fn drop_of(&self, reason: DropReason) -> &Count {
+        &self.drops[reason as usize]
+    }
+
+    #[inline]
+    pub fn punt_of(&self, reason: PuntReason) -> &Count {
+        &self.punts[reason as usize]
+    }
+}
+
+/// Everything one worker counts that is not a destination's.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct WorkerCounters {
+    /// By [`PortId`](crate::model::PortId).
+    pub queues: Box<[QueueCounters]>,
+    /// Time since the worker started, and the part of it in which there was work; nanoseconds.
+    pub time: Count,
+    pub busy: Count,
+    pub connections_ipv4: Count,
+    pub connections_ipv6: Count,
+    /// Packets given to other workers, taken from them, and sent on to a further one.
+    pub handed_off: Count,
+    pub taken_over: Count,
+    pub handed_further: Count,
+    /// Connections that the drop_entry defence took.
+    pub entries_dropped: Count,
+}
+
+impl WorkerCounters {
+    pub fn new(ports: usize) -> Self {
+        WorkerCounters {
+            queues: (0..ports).map(|_| QueueCounters::default()).collect(),
+            ..WorkerCounters::default()
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What one worker has counted for every destination. Only its owner writes; control and, for least-connection
+//! schedulers and thresholds, other workers read. Sums over all workers are what listings show.
+
+use crate::model::{Counters, DestinationId};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// One destination's counts of one worker: a cache line of its own, so nobody else's writes disturb it.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Line {
+    connections: AtomicU64,
+    in_packets: AtomicU64,
+    out_packets: AtomicU64,
+    in_bytes: AtomicU64,
+    out_bytes: AtomicU64,
+    active: AtomicU32,
+    inactive: AtomicU32,
+    /// Templates made less templates gone, as seen by this owner; wraps, as another may remove what this one made.
+    persistent: AtomicU32,
+    /// 1: the upper threshold was reached and the lower one not yet again.
+    overloaded: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+/// Adds without a locked instruction: the line has one writer.
+#[inline]
+fn add64(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+#[inline]
+fn add32(counter: &AtomicU32, by: u32) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+impl Line {
+    #[inline]
+    pub fn count_connection(&self) {
+        add64(&self.connections, 1);
+    }
+
+    #[inline]
+    pub fn count_in(&self, bytes: u16) {
+        add64(&self.in_packets, 1);
+        add64(&self.in_bytes, u64::from(bytes));
+    }
+
+    #[inline]
+    pub fn count_out(&self, bytes: u16) {
+        add64(&self.out_packets, 1);
+        add64(&self.out_bytes, u64::from(bytes));
+    }
+
+    /// A connection appears (`is_active`: counted in ActiveConn).
+    #[inline]
+    pub fn bind(&self, is_active: bool) {
+        add32(if is_active { &self.active } else { &self.inactive }, 1);
+    }
+
+    /// A connection goes.
+    #[inline]
+    pub fn unbind(&self, is_active: bool) {
+        add32(if is_active { &self.active } else { &self.inactive }, u32::MAX);
+    }
+
+    #[inline]
+    pub fn bind_template(&self) {
+        add32(&self.persistent, 1);
+    }
+
+    #[inline]
+    pub fn unbind_template(&self) {
+        add32(&self.persistent, u32::MAX);
+    }
+
+    #[inline]
+    pub fn active(&self) -> u32 {
+        self.active.load(Relaxed)
+    }
+
+    #[inline]
+    pub fn inactive(&self) -> u32 {
+        self.inactive.load(Relaxed)
+    }
+
+    pub fn persistent(&self) -> u32 {
+        self.persistent.load(Relaxed)
+    }
+
+    #[inline]
+    pub fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Relaxed) != 0
+    }
+
+    /// Applies the threshold rule to `total` connections over all workers: overloaded from the upper threshold on, until
+    /// below the lower one, or below three quarters of the upper where there is no lower.
+    #[inline]
+    pub fn judge(&self, total: u32, upper: u32, lower: u32) -> bool {
+        let was = self.is_overloaded();
+        let is = if upper == 0 {
+            false
+        } else if total >= upper {
+            true
+        } else if lower != 0 {
+            was && total >= lower
+        } else {
+            was && 4 * u64::from(total) >= 3 * u64::from(upper)
+        };
+        if is != was {
+            self.overloaded.store(u32::from(is), Relaxed);
+        }
+        is
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connections: self.connections.load(Relaxed),
+            in_packets: self.in_packets.load(Relaxed),
+            out_packets: self.out_packets.load(Relaxed),
+            in_bytes: self.in_bytes.load(Relaxed),
+            out_bytes: self.out_bytes.load(Relaxed),
+        }
+    }
+}
+
+/// The lines of one owner, by destination.
+#[derive(Debug)]
+pub struct Ledger {
+    lines: Box<[Line]>,
+}
+
+impl Ledger {
+    pub fn new(destinations: usize) -> Self {
+        Ledger { lines: (0..destinations).map(|_| Line::default()).collect() }
+    }
+
+    #[inline]
+    pub fn get(&self, destination: DestinationId) -> Option<&Line> {
+        self.lines.get(destination.index())
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_have_the_hysteresis_of_ipvs() {
+        // (upper, lower, totals one after the other, overloaded after each)
+        let cases: [(u32, u32, &[(u32, bool)]); 4] = [
+            (2, 0, &[(1, false), (2, true), (1, false)]),
+            (4, 2, &[(4, true), (3, true), (2, true), (1, false)]),
+            (4, 0, &[(4, true), (3, true), (2, false), (3, false)]),
+            (0, 0, &[(1000, false)]),
+        ];
+        for (upper, lower, totals) in cases {
+            let line = Line::default();
+            for &(total, expected) in totals {
+                assert_eq!(line.judge(total, upper, lower), expected, "u={upper} l={lower} at {total}");
+            }
+        }
+    }
+
+    #[test]
+    fn counts_add_up() {
+        let ledger = Ledger::new(2);
+        let line = ledger.get(DestinationId(1)).unwrap();
+        line.bind(true);
+        line.bind(false);
+        line.unbind(true);
+        line.count_in(40);
+        line.count_out(60);
+        line.count_connection();
+        let expected =
+            Counters { connections: 1, in_packets: 1, out_packets: 1, in_bytes: 40, out_bytes: 60 };
+        assert_eq!((line.active(), line.inactive(), line.counters()), (0, 1, expected));
+        assert!(ledger.get(DestinationId(2)).is_none());
+    }
+}

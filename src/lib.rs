@@ -22,5 +22,6 @@ pub mod limits;
 pub mod model;
 pub mod packet;
 pub mod port;
+pub mod scheduler;
 pub mod stop;
 pub mod time;

@@ -23,5 +23,6 @@ pub mod model;
 pub mod packet;
 pub mod port;
 pub mod route;
+pub mod scheduler;
 pub mod stop;
 pub mod time;

@@ -1,0 +1,235 @@
+//! Picking a destination for a new connection, as IPVS's schedulers do it.
+//!
+//! A [`Scheduler`] is immutable and shared by all workers: the list of candidates in the kernel's
+//! order (newest first) and what the algorithm precomputes from it. An edit makes a new one that keeps
+//! what the kernel keeps. What a pick leaves behind is in the worker's own [`Cursor`]; only lblc and
+//! lblcr have a cache that workers share.
+//!
+//! With one worker the picks are the kernel's to the last one. With several, each goes in that order
+//! from a starting point of its own.
+
+mod cache;
+mod candidate;
+mod cursor;
+mod dh;
+mod fo;
+mod hash;
+mod history;
+mod lblc;
+mod lblcr;
+mod lc;
+mod least;
+mod mh;
+mod nq;
+mod ovf;
+mod rr;
+mod sed;
+mod sh;
+mod twos;
+mod wlc;
+mod wrr;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod properties;
+
+pub use candidate::{Candidate, Change, Flow, Load};
+pub use cursor::Cursor;
+
+use crate::model::{DestinationId, SchedulerFlags, SchedulerKind};
+use crate::time::Instant;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The scheduler of one service with its list of destinations.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    kind: SchedulerKind,
+    flags: SchedulerFlags,
+    /// Newest first.
+    candidates: Arc<[Candidate]>,
+    /// By candidate: its weight, or the last one above 0 while it is quiesced. mh goes by it.
+    lasting: Arc<[u32]>,
+    algorithm: Algorithm,
+}
+
+#[derive(Clone, Debug)]
+enum Algorithm {
+    None,
+    Rr(rr::RoundRobin),
+    Wrr(wrr::WeightedRoundRobin),
+    Lc,
+    Wlc,
+    Sed,
+    Nq,
+    Fo,
+    Ovf,
+    Dh,
+    Sh(sh::SourceHashing),
+    Mh(mh::Maglev),
+    Lblc(lblc::Locality),
+    Lblcr(lblcr::ReplicatedLocality),
+    Twos,
+}
+
+impl Algorithm {
+    fn new(kind: SchedulerKind, candidates: &[Candidate], lasting: &[u32]) -> Self {
+        match kind {
+            SchedulerKind::None => Algorithm::None,
+            SchedulerKind::Rr => Algorithm::Rr(rr::RoundRobin::new()),
+            SchedulerKind::Wrr => Algorithm::Wrr(wrr::WeightedRoundRobin::new(candidates)),
+            SchedulerKind::Lc => Algorithm::Lc,
+            SchedulerKind::Wlc => Algorithm::Wlc,
+            SchedulerKind::Sed => Algorithm::Sed,
+            SchedulerKind::Nq => Algorithm::Nq,
+            SchedulerKind::Fo => Algorithm::Fo,
+            SchedulerKind::Ovf => Algorithm::Ovf,
+            SchedulerKind::Dh => Algorithm::Dh,
+            SchedulerKind::Sh => Algorithm::Sh(sh::SourceHashing::new(candidates)),
+            SchedulerKind::Mh => Algorithm::Mh(mh::Maglev::new(candidates, lasting)),
+            SchedulerKind::Lblc => Algorithm::Lblc(lblc::Locality::new(candidates)),
+            SchedulerKind::Lblcr => Algorithm::Lblcr(lblcr::ReplicatedLocality::new(candidates)),
+            SchedulerKind::Twos => Algorithm::Twos,
+        }
+    }
+}
+
+impl Scheduler {
+    /// A scheduler that has not picked yet. `candidates` are newest first.
+    pub fn new(
+        kind: SchedulerKind,
+        flags: SchedulerFlags,
+        candidates: impl Into<Arc<[Candidate]>>,
+    ) -> Self {
+        let candidates = candidates.into();
+        let lasting: Arc<[u32]> = candidates.iter().map(|candidate| candidate.weight).collect();
+        let algorithm = Algorithm::new(kind, &candidates, &lasting);
+        Scheduler { kind, flags, candidates, lasting, algorithm }
+    }
+
+    /// The scheduler after one edit of the list; `candidates` is the list after it. Cursors, tables
+    /// and caches survive it as they do in the kernel.
+    pub fn changed(&self, candidates: impl Into<Arc<[Candidate]>>, change: Change) -> Self {
+        let candidates = candidates.into();
+        let lasting = self.lasting_after(&candidates, change);
+        let algorithm = match &self.algorithm {
+            Algorithm::Rr(rr) => Algorithm::Rr(match self.motion(&candidates, change) {
+                Some(motion) => rr.moved(motion),
+                None => rr.clone(),
+            }),
+            Algorithm::Wrr(wrr) => Algorithm::Wrr(wrr.changed(&candidates)),
+            Algorithm::Sh(_) => Algorithm::Sh(sh::SourceHashing::new(&candidates)),
+            Algorithm::Mh(mh) => Algorithm::Mh(mh.changed(&self.candidates, &candidates, &lasting)),
+            Algorithm::Lblc(lblc) => Algorithm::Lblc(lblc.changed(&candidates)),
+            Algorithm::Lblcr(lblcr) => Algorithm::Lblcr(lblcr.changed(&candidates)),
+            stateless => stateless.clone(),
+        };
+        Scheduler { kind: self.kind, flags: self.flags, candidates, lasting, algorithm }
+    }
+
+    /// The same scheduler with other flags: an edit of the service that names the scheduler it
+    /// already has.
+    pub fn with_flags(&self, flags: SchedulerFlags) -> Self {
+        Scheduler { flags, ..self.clone() }
+    }
+
+    /// The scheduler after an edit of the service. Another `kind` starts with nothing remembered but
+    /// the weights that quiesced destinations had; the same one goes on as it is.
+    pub fn with_kind(&self, kind: SchedulerKind, flags: SchedulerFlags) -> Self {
+        if kind == self.kind {
+            return self.with_flags(flags);
+        }
+        let algorithm = Algorithm::new(kind, &self.candidates, &self.lasting);
+        Scheduler { kind, flags, algorithm, ..self.clone() }
+    }
+
+    pub fn kind(&self) -> SchedulerKind {
+        self.kind
+    }
+
+    pub fn flags(&self) -> SchedulerFlags {
+        self.flags
+    }
+
+    /// Newest first.
+    #[inline]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// The index of the candidate that gets the new connection; `None` if nobody may have it. Takes
+    /// time in proportion to the list at most, and never allocates but for the caches of lblc and
+    /// lblcr.
+    #[inline]
+    pub fn pick(
+        &self,
+        cursor: &mut Cursor,
+        load: &impl Load,
+        flow: &Flow,
+        now: Instant,
+    ) -> Option<usize> {
+        let candidates = &*self.candidates;
+        match &self.algorithm {
+            Algorithm::None => None,
+            Algorithm::Rr(rr) => rr.pick(candidates, cursor, load),
+            Algorithm::Wrr(wrr) => wrr.pick(candidates, cursor, load),
+            Algorithm::Lc => lc::pick(candidates, cursor, load),
+            Algorithm::Wlc => wlc::pick(candidates, cursor, load),
+            Algorithm::Sed => sed::pick(candidates, cursor, load),
+            Algorithm::Nq => nq::pick(candidates, cursor, load),
+            Algorithm::Fo => fo::pick(candidates, load),
+            Algorithm::Ovf => ovf::pick(candidates, load),
+            Algorithm::Dh => dh::pick(candidates, load, flow),
+            Algorithm::Sh(sh) => sh.pick(candidates, self.flags, load, flow),
+            Algorithm::Mh(mh) => mh.pick(candidates, self.flags, load, flow),
+            Algorithm::Lblc(lblc) => lblc.pick(candidates, cursor, load, flow, now),
+            Algorithm::Lblcr(lblcr) => lblcr.pick(candidates, cursor, load, flow, now),
+            Algorithm::Twos => twos::pick(candidates, cursor, load),
+        }
+    }
+
+    /// Garbage collection of the caches of lblc and lblcr: the control thread calls it every second
+    /// with the sysctl `lblc_expiration` or `lblcr_expiration`. The other schedulers have nothing
+    /// to collect.
+    pub fn collect(&self, now: Instant, expiration_s: u32) {
+        match &self.algorithm {
+            Algorithm::Lblc(lblc) => lblc.collect(now, expiration_s),
+            Algorithm::Lblcr(lblcr) => lblcr.collect(now, expiration_s),
+            _ => {}
+        }
+    }
+
+    /// What an edit does to places in the list; `None` if they stay.
+    fn motion(&self, candidates: &[Candidate], change: Change) -> Option<rr::Motion> {
+        let place = |list: &[Candidate], id| {
+            list.iter().position(|candidate| candidate.id == id).map(|index| index as u32)
+        };
+        match change {
+            Change::Added(id) => place(candidates, id).map(rr::Motion::Inserted),
+            Change::Removed(id) => place(&self.candidates, id).map(rr::Motion::Removed),
+            Change::Edited(_) => None,
+        }
+    }
+
+    /// The weights that mh goes by after an edit: an edit to 0 leaves the last weight in force,
+    /// while a destination that is added with 0 has none.
+    fn lasting_after(&self, candidates: &[Candidate], change: Change) -> Arc<[u32]> {
+        let lasting: HashMap<DestinationId, u32> = self
+            .candidates
+            .iter()
+            .zip(self.lasting.iter())
+            .filter(|(before, _)| before.weight == 0 || change == Change::Edited(before.id))
+            .map(|(before, &lasting)| (before.id, lasting))
+            .collect();
+        let weight = |candidate: &Candidate| match candidate.weight {
+            0 if change != Change::Added(candidate.id) => {
+                lasting.get(&candidate.id).copied().unwrap_or(0)
+            }
+            weight => weight,
+        };
+        candidates.iter().map(weight).collect()
+    }
+}

@@ -1,0 +1,13 @@
+//! nq: an idle destination at once, so that nobody queues while another is idle; else as sed.
+
+use super::candidate::{Candidate, Load, eligible};
+use super::cursor::Cursor;
+use super::least::order;
+use super::sed;
+
+#[inline]
+pub(super) fn pick(candidates: &[Candidate], cursor: &Cursor, load: &impl Load) -> Option<usize> {
+    order(cursor, candidates.len())
+        .find(|&index| eligible(candidates, load, index) && load.active(index) == 0)
+        .or_else(|| sed::pick(candidates, cursor, load))
+}

@@ -45,7 +45,6 @@ fn main() {
             println!("cargo:rustc-link-lib=dylib={library}");
         }
     }
-
 }
 
 /// The preprocessor and machine flags exactly as DPDK was built: struct layouts depend on them.

@@ -19,12 +19,14 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod forward;
 pub mod limits;
 pub mod model;
 pub mod packet;
 pub mod port;
 pub mod route;
 pub mod scheduler;
+pub mod service;
 pub mod stop;
 pub mod testing;
 pub mod time;

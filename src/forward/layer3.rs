@@ -59,7 +59,8 @@ impl Layer3 for u32 {
     fn decrement(ip: &mut [u8]) {
         let old = wire::get16(ip, IPV4_TTL);
         ip[IPV4_TTL] -= 1;
-        let sum = checksum::update16(wire::get16(ip, IPV4_CHECKSUM), old, wire::get16(ip, IPV4_TTL));
+        let sum =
+            checksum::update16(wire::get16(ip, IPV4_CHECKSUM), old, wire::get16(ip, IPV4_TTL));
         wire::set16(ip, IPV4_CHECKSUM, sum);
     }
 

@@ -111,7 +111,11 @@ fn write_ipv6<A>(ip: &mut [u8], packet: &Packet<A>, (source, destination): (u128
 
 /// Writes what stands between the outer header of family `O` and the inner packet of family `A`; returns the protocol
 /// number for the outer header. `body` starts behind the outer header.
-fn write_shim<O: Layer3, A: Layer3>(body: &mut [u8], (source, destination): (O, O), outer: &Outer) -> u8 {
+fn write_shim<O: Layer3, A: Layer3>(
+    body: &mut [u8],
+    (source, destination): (O, O),
+    outer: &Outer,
+) -> u8 {
     match outer.encapsulation {
         Encapsulation::Ipip => A::ENCAPSULATED,
         Encapsulation::Gue { port, checksum: with_checksum } => {

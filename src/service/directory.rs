@@ -1,8 +1,6 @@
 //! The virtual services and how a packet finds its own.
 
-use crate::model::{
-    Family, Persistence, Protocol, ServiceId, ServiceKey, ServiceSpec,
-};
+use crate::model::{Family, Persistence, Protocol, ServiceId, ServiceKey, ServiceSpec};
 use crate::packet::{Address, Tuple};
 use crate::scheduler::Scheduler;
 use hashbrown::HashMap;

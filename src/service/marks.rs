@@ -53,7 +53,9 @@ impl Marks {
         let mut marks = Marks::default();
         for (position, rule) in (0u32..).zip(&rules) {
             match rule.destination {
-                Some(MarkPrefix { address, length, is_ipv6 }) if length == if is_ipv6 { 128 } else { 32 } => {
+                Some(MarkPrefix { address, length, is_ipv6 })
+                    if length == if is_ipv6 { 128 } else { 32 } =>
+                {
                     marks.by_host.entry(address).or_default().push(position);
                 }
                 _ => marks.others.push(position),
@@ -75,7 +77,10 @@ impl Marks {
             return 0;
         }
         let matching = |positions: &[u32]| {
-            positions.iter().copied().find(|&position| self.rules[position as usize].matches(port, tuple))
+            positions
+                .iter()
+                .copied()
+                .find(|&position| self.rules[position as usize].matches(port, tuple))
         };
         let host = self.by_host.get(&tuple.destination.bits()).and_then(|list| matching(list));
         let first = match (host, matching(&self.others)) {
@@ -130,7 +135,11 @@ mod tests {
             protocol,
         };
         for (input, expected) in [((5, 80, 6), 1), ((5, 81, 6), 2), ((6, 80, 17), 3)] {
-            assert_eq!(marks.find(PortId(0), &tuple(input.0, input.1, input.2)), expected, "{input:?}");
+            assert_eq!(
+                marks.find(PortId(0), &tuple(input.0, input.1, input.2)),
+                expected,
+                "{input:?}"
+            );
         }
         assert_eq!(marks.find(PortId(0), &Tuple::<u128> { protocol: 17, ..Tuple::default() }), 0);
     }

@@ -79,7 +79,6 @@ impl Replies {
     pub fn is_empty(&self) -> bool {
         self.origins.is_empty()
     }
-
 }
 
 #[cfg(test)]
@@ -89,7 +88,11 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn service(port: u16) -> ServiceKey {
-        ServiceKey::Address { protocol: Protocol::Tcp, address: "10.0.0.100".parse().unwrap(), port }
+        ServiceKey::Address {
+            protocol: Protocol::Tcp,
+            address: "10.0.0.100".parse().unwrap(),
+            port,
+        }
     }
 
     fn reply(port: u16) -> Tuple<u32> {

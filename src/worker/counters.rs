@@ -34,8 +34,6 @@ pub struct QueueCounters {
     pub rx_bursts: Count,
     pub tx_packets: Count,
     pub tx_bytes: Count,
-    /// Time spent on this queue's frames, in nanoseconds of the worker's clock.
-    pub busy: Count,
     drops: [Count; DropReason::COUNT],
     punts: [Count; PuntReason::COUNT],
 }

@@ -52,6 +52,17 @@ impl Line {
         add64(&self.out_bytes, u64::from(bytes));
     }
 
+    /// A further fragment of a packet that is counted already: only its payload is new.
+    #[inline]
+    pub fn count_in_fragment(&self, bytes: u16) {
+        add64(&self.in_bytes, u64::from(bytes));
+    }
+
+    #[inline]
+    pub fn count_out_fragment(&self, bytes: u16) {
+        add64(&self.out_bytes, u64::from(bytes));
+    }
+
     /// A connection appears (`is_active`: counted in ActiveConn).
     #[inline]
     pub fn bind(&self, is_active: bool) {

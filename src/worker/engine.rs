@@ -1,0 +1,198 @@
+//! What one worker knows and decides with: its tables, its place in every scheduler's order, its counts. The
+//! other files of this room add one step of a packet's way each.
+
+use super::counters::WorkerCounters;
+use super::fragments::Fragments;
+use super::ledger::{Ledger, Line};
+use super::load::Loads;
+use super::steer::Steering;
+use super::tables::{Flows, Tables};
+use super::verdict::{Verdict, Visit};
+use crate::conn::template::Templates;
+use crate::conn::{
+    self, Connection, ConnectionId, Direction, Event, Hash, Mode, NO_DESTINATION, NO_TEMPLATE, StateTimeouts, sctp,
+    tcp,
+};
+use crate::model::{DestinationId, PortId, Protocol, WorkerId};
+use crate::packet::{Packet, Role};
+use crate::packet::ethernet::ETHERNET;
+use crate::port::Frame;
+use crate::scheduler::Cursor;
+use crate::service::{Destination, Snapshot};
+use crate::stop::PuntReason;
+use crate::time::Instant;
+use std::sync::Arc;
+
+/// See the module.
+pub(super) struct Engine<F> {
+    pub(super) worker: WorkerId,
+    pub(super) tables: Tables,
+    pub(super) templates: Arc<Templates>,
+    pub(super) loads: Loads,
+    pub(super) steering: Arc<Steering>,
+    pub(super) counters: Arc<WorkerCounters>,
+    /// By service.
+    pub(super) cursors: Box<[Cursor]>,
+    pub(super) fragments_ipv4: Fragments<u32, F>,
+    pub(super) fragments_ipv6: Fragments<u128, F>,
+    /// Timeouts of every state under the current snapshot.
+    pub(super) timeouts: StateTimeouts,
+    pub(super) now: Instant,
+    /// `now` as connections stamp it.
+    pub(super) now_ms: u32,
+    /// Packets until the next one that `drop_packet` takes.
+    pub(super) until_drop: u32,
+    /// Identification of the next outer header that may be fragmented.
+    pub(super) identification: u16,
+}
+
+impl<F: Frame> Engine<F> {
+    pub(super) fn set_time(&mut self, now: Instant) {
+        self.now = now;
+        self.now_ms = now.as_millis() as u32;
+    }
+
+    /// What follows from a snapshot and is not looked up anew for every packet.
+    pub(super) fn adopted(&mut self, world: &Snapshot) {
+        self.timeouts = StateTimeouts::new(world.settings.timeouts);
+    }
+
+    /// Decides about one packet and rewrites it. `hash` is its tuple's, or for an ICMP error the quoted tuple's.
+    #[inline]
+    pub(super) fn judge<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        visit: Visit,
+    ) -> Verdict {
+        match packet.role {
+            Role::Transport => {
+                if world.services.serves(A::FAMILY) && !world.settings.inbound_off {
+                    match A::table(&self.tables).find(hash, &packet.tuple) {
+                        Some((id, Direction::Original)) => {
+                            if let Some(verdict) = self.request(world, frame, packet, id) {
+                                return verdict;
+                            }
+                        }
+                        Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
+                        None => {}
+                    }
+                }
+                self.unknown(world, frame, packet, hash, port, visit)
+            }
+            Role::IcmpError => self.related(world, frame, packet, hash, port, visit),
+            Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
+            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
+        }
+    }
+
+    /// The destination of a connection, its line in this worker's ledger, and its slot.
+    #[inline]
+    pub(super) fn destination_of<'w, A: Flows>(
+        world: &'w Snapshot,
+        connection: &Connection<A>,
+    ) -> Option<&'w Destination> {
+        if connection.destination == NO_DESTINATION {
+            return None;
+        }
+        world.destinations.get(connection.destination as usize)
+    }
+
+    #[inline]
+    pub(super) fn line(&self, destination: u32) -> Option<&Line> {
+        self.loads.own().get(DestinationId(destination))
+    }
+
+    /// Runs the state machine over one packet of a connection and restarts its timer.
+    #[inline]
+    pub(super) fn advance<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        id: ConnectionId,
+        event: Event,
+        direction: Direction,
+    ) {
+        let mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
+        let table = A::table_mut(&mut self.tables);
+        let connection = table.get_mut(id);
+        let side = connection.side(direction);
+        let step = conn::advance(mode, side, event, connection.state, &self.timeouts);
+        connection.state = step.state;
+        let was_active = connection.is_active();
+        let (destination, template) = (connection.destination, connection.template);
+        if was_active != step.active {
+            connection.flags.toggle(conn::Flags::INACTIVE);
+        }
+        table.set_timeout(id, step.timeout_s, self.now_ms);
+        if was_active != step.active
+            && let Some(line) = self.line(destination)
+        {
+            line.unbind(was_active);
+            line.bind(step.active);
+        }
+        if step.assures_template && template != NO_TEMPLATE {
+            self.templates.assure(template);
+        }
+    }
+
+    /// Takes a connection out of the table and off every count.
+    pub(super) fn end<A: Flows>(&mut self, world: &Snapshot, id: ConnectionId) {
+        let connection = A::table_mut(&mut self.tables).remove(id);
+        forget(&self.loads, &self.templates, world, &connection);
+    }
+}
+
+/// Takes a connection that is no longer in the table off its destination's and its template's counts.
+pub(super) fn forget<A: Flows>(
+    loads: &Loads,
+    templates: &Templates,
+    world: &Snapshot,
+    connection: &Connection<A>,
+) {
+    if connection.template != NO_TEMPLATE {
+        templates.release(connection.template);
+    }
+    let id = DestinationId(connection.destination);
+    if let Some(line) = loads.own().get(id) {
+        line.unbind(connection.is_active());
+        if let Some(destination) = world.destinations.get(id.index()) {
+            loads.judge(id, destination);
+        }
+    }
+}
+
+/// What the state machine sees of a packet; `None` for protocols that have no states.
+#[inline]
+pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Option<Event> {
+    match Protocol::from_number(packet.protocol)? {
+        Protocol::Tcp => Some(Event::Tcp(tcp::TcpEvent::from_flags(packet.tcp_flags))),
+        Protocol::Udp => Some(Event::Udp),
+        Protocol::Sctp => {
+            let transport = &frame.bytes()[ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
+            Some(Event::Sctp(sctp::SctpEvent::from_chunks(packet.sctp_chunk, second_chunk(transport))))
+        }
+    }
+}
+
+/// Type of the second chunk of an SCTP packet (RFC 9260 section 3.2: chunks are padded to four bytes).
+fn second_chunk(packet: &[u8]) -> Option<u8> {
+    let chunks = packet.get(crate::packet::sctp::HEADER..)?;
+    let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
+    chunks.get(length.next_multiple_of(4).max(4)).copied()
+}
+
+/// The packet opens a connection: a SYN, or an INIT chunk.
+#[inline]
+pub(super) fn opens<A: Flows>(packet: &Packet<A>) -> bool {
+    match Protocol::from_number(packet.protocol) {
+        Some(Protocol::Tcp) => packet.tcp_flags & crate::packet::tcp::SYN != 0,
+        Some(Protocol::Sctp) => packet.sctp_chunk == crate::packet::sctp::INIT,
+        Some(Protocol::Udp) | None => false,
+    }
+}
+
+/// Nothing balances the packet: it is the director's own to answer.
+pub(super) const LOCAL: Verdict = Verdict::Punt(PuntReason::UnservedPort);

@@ -1,0 +1,80 @@
+//! A packet back to the client, of a known connection: translate (NAT), count, state, route.
+
+use super::engine::{Engine, event_of};
+use super::tables::Flows;
+use super::verdict::Verdict;
+use crate::conn::{ConnectionId, Direction};
+use crate::forward::{self, End};
+use crate::packet::Packet;
+use crate::port::Frame;
+use crate::service::Snapshot;
+use crate::stop::PuntReason;
+
+impl<F: Frame> Engine<F> {
+    /// The order is a router's that has IPVS behind its TTL and MTU checks: only what can be sent on is
+    /// translated and counted.
+    #[inline]
+    pub(super) fn reply<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+    ) -> Verdict {
+        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        if !matches!(verdict, Verdict::Send { .. } | Verdict::Resolve { .. }) {
+            return verdict;
+        }
+        let connection = A::table(&self.tables).get(id);
+        let (slot, is_masq) = (connection.destination, connection.flags.is_masq());
+        if is_masq {
+            let (address, port) = (connection.virtual_address, connection.virtual_port);
+            if let Err(reason) = forward::translate(frame, packet, End::Source, address, port) {
+                return Verdict::Drop(reason);
+            }
+        }
+        let available = world.destinations.get(slot as usize).is_some_and(|to| to.available);
+        if available && let Some(line) = self.line(slot) {
+            line.count_out(packet.length);
+        }
+        if let Some(event) = event_of(frame, packet) {
+            self.advance::<A>(world, id, event, Direction::Reply);
+        }
+        verdict
+    }
+
+    /// Routes a packet towards `to` as it is: TTL, MTU, next hop.
+    #[inline]
+    pub(super) fn transit<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        to: A,
+    ) -> Verdict {
+        if packet.ttl <= 1 {
+            return Verdict::Punt(PuntReason::TtlExpired);
+        }
+        let Some(route) = world.routes.find(to) else {
+            return Verdict::Punt(PuntReason::NoRoute);
+        };
+        let mtu = match (route.mtu, world.links.get(route.port.index())) {
+            (0, Some(link)) => link.mtu,
+            (0, None) => return Verdict::Punt(PuntReason::NoRoute),
+            (mtu, _) => mtu,
+        };
+        if packet.length > mtu && packet.dont_fragment {
+            return Verdict::TooBig(mtu);
+        }
+        forward::decrement_hop_limit::<A>(frame);
+        let next = route.next_hop.unwrap_or(to);
+        match world.neighbours.find(route.port, next) {
+            Some(next_hop) => Verdict::Send { next_hop, ethertype: A::ETHERTYPE, mtu },
+            None => Verdict::Resolve {
+                port: route.port,
+                address: next.to_ip(),
+                ethertype: A::ETHERTYPE,
+            },
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
+
+use super::counters::WorkerCounters;
+use super::verdict::{Verdict, Visit};
+use crate::forward;
+use crate::limits::PORTS_MAX;
+use crate::model::PortId;
+use crate::packet::ethernet::ETHERNET;
+use crate::port::{Burst, Frame, Queue};
+use crate::service::{NextHop, Snapshot};
+use crate::stop::{DropReason, Punt, PuntReason};
+use arrayvec::ArrayVec;
+use rtrb::Producer;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Times a full transmit ring is tried again before the rest of a buffer is dropped.
+const TRANSMIT_TRIES: usize = 4;
+
+/// Most pieces one packet is cut into: a full frame at the smallest IPv4 MTU.
+const FRAGMENTS_MAX: usize = 64;
+
+const _: () = assert!(PORTS_MAX <= u16::MAX as usize);
+
+/// A frame on its way from one worker to another.
+#[derive(Debug)]
+pub struct Handed<F> {
+    pub(super) frame: F,
+    /// The port it came in by.
+    pub(super) port: PortId,
+    pub(super) visit: Visit,
+}
+
+/// One port's queue pair and the frames that wait to be sent together.
+pub(super) struct Lane<Q: Queue> {
+    pub(super) queue: Q,
+    pub(super) buffer: Burst<Q::Frame>,
+}
+
+/// See the module.
+pub(super) struct Output<Q: Queue> {
+    /// By port.
+    pub(super) lanes: Vec<Lane<Q>>,
+    pub(super) punts: Producer<Punt<Q::Frame>>,
+    /// By worker; none to itself.
+    pub(super) workers: Vec<Option<Producer<Handed<Q::Frame>>>>,
+    pub(super) counters: Arc<WorkerCounters>,
+}
+
+impl<Q: Queue> Output<Q> {
+    /// Carries out a verdict on a frame that came in by `port`.
+    #[inline]
+    pub(super) fn dispatch(
+        &mut self,
+        world: &Snapshot,
+        mut frame: Q::Frame,
+        port: PortId,
+        verdict: Verdict,
+    ) {
+        match verdict {
+            Verdict::Send { next_hop, ethertype, mtu } => {
+                let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
+                    return self.drop_frame(port, DropReason::NoRoute);
+                };
+                forward::address_frame(&mut frame, hop, ethertype);
+                if !hop.resolved {
+                    return self.unresolved(frame, port, hop.port, hop.address);
+                }
+                if frame.bytes().len() > ETHERNET + usize::from(mtu) {
+                    return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
+                }
+                self.send(hop.port, frame);
+            }
+            Verdict::Resolve { port: egress, address, ethertype } => {
+                let hop = NextHop { port: egress, ..NextHop::default() };
+                forward::address_frame(&mut frame, &hop, ethertype);
+                self.unresolved(frame, port, egress, address);
+            }
+            Verdict::HandOff { to, visit } => self.hand_off(frame, port, to, visit),
+            Verdict::Punt(reason) => {
+                self.punt(Punt { port, reason, mtu: 0, next_hop: None, frame });
+            }
+            Verdict::TooBig(mtu) => {
+                let reason = PuntReason::FragmentationNeeded;
+                self.punt(Punt { port, reason, mtu, next_hop: None, frame });
+            }
+            // Waiting frames are kept before they come here; one that finds no room is this.
+            Verdict::Wait => self.drop_frame(port, DropReason::FragmentTableFull),
+            Verdict::Drop(reason) => self.drop_frame(port, reason),
+        }
+    }
+
+    /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
+    #[inline]
+    pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
+        self.counters.queues[port.index()].drop_of(reason).add(1);
+    }
+
+    /// Puts a finished frame into the port's buffer.
+    #[inline]
+    pub(super) fn send(&mut self, port: PortId, frame: Q::Frame) {
+        let Some(lane) = self.lanes.get_mut(port.index()) else { return };
+        lane.buffer.push(frame);
+        if lane.buffer.is_full() {
+            self.flush(port);
+        }
+    }
+
+    /// Sends what waits for one port. What the device does not take after a few tries is dropped and counted.
+    #[inline]
+    pub(super) fn flush(&mut self, port: PortId) {
+        let lane = &mut self.lanes[port.index()];
+        let counters = &self.counters.queues[port.index()];
+        for _ in 0..TRANSMIT_TRIES {
+            if lane.buffer.is_empty() {
+                return;
+            }
+            let length = |buffer: &Burst<Q::Frame>| {
+                buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
+            };
+            let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
+            lane.queue.transmit(&mut lane.buffer);
+            counters.tx_packets.add((packets - lane.buffer.len()) as u64);
+            counters.tx_bytes.add(bytes - length(&lane.buffer));
+        }
+        counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
+        lane.buffer.clear();
+    }
+
+    pub(super) fn flush_all(&mut self) {
+        for port in 0..self.lanes.len() {
+            if !self.lanes[port].buffer.is_empty() {
+                self.flush(PortId(port as u16));
+            }
+        }
+    }
+
+    fn punt(&mut self, punt: Punt<Q::Frame>) {
+        let (port, reason) = (punt.port, punt.reason);
+        match self.punts.push(punt) {
+            Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
+            Err(_) => self.drop_frame(port, DropReason::PuntRingFull),
+        }
+    }
+
+    #[cold]
+    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
+        let reason = PuntReason::NeighbourUnresolved;
+        self.punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
+    }
+
+    fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, visit: Visit) {
+        let Some(Some(ring)) = self.workers.get_mut(usize::from(to)) else {
+            return self.drop_frame(port, DropReason::HandoffRingFull);
+        };
+        match ring.push(Handed { frame, port, visit }) {
+            Ok(()) => self.counters.handed_off.add(1),
+            Err(_) => self.drop_frame(port, DropReason::HandoffRingFull),
+        }
+    }
+
+    /// IPv4 packets that may be fragmented are; anything else that is too large has come too far.
+    #[cold]
+    fn send_in_pieces(&mut self, frame: Q::Frame, port: PortId, egress: PortId, ethertype: u16, mtu: u16) {
+        if ethertype != crate::packet::ethernet::TYPE_IPV4 {
+            return self.drop_frame(port, DropReason::TooBig);
+        }
+        let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
+        let Some(lane) = self.lanes.get_mut(egress.index()) else { return };
+        let mut overflow = false;
+        let outcome = forward::fragment_ipv4(
+            &frame,
+            usize::from(mtu),
+            || lane.queue.allocate(),
+            |piece| overflow |= pieces.try_push(piece).is_err(),
+        );
+        match outcome {
+            Ok(()) if !overflow => pieces.into_iter().for_each(|piece| self.send(egress, piece)),
+            Ok(()) => self.drop_frame(port, DropReason::TooBig),
+            Err(reason) => self.drop_frame(port, reason),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! ICMP errors: they belong to the connection whose packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
+
+use super::engine::Engine;
+use super::tables::Flows;
+use super::unknown::is_about_tunnel;
+use super::verdict::{Verdict, Visit};
+use crate::conn::{ConnectionId, Direction, Hash, Method};
+use crate::forward::{self, End};
+use crate::model::{Family, PortId};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Packet, icmp};
+use crate::port::Frame;
+use crate::service::Snapshot;
+use crate::stop::{DropReason, PuntReason};
+
+impl<F: Frame> Engine<F> {
+    /// The quoted packet went the other way, so the error belongs to the flow of its reversed tuple.
+    pub(super) fn related<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        visit: Visit,
+    ) -> Verdict {
+        let to = outer_destination::<A>(frame);
+        let is_ours = world.local.contains(to);
+        if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
+            return self.unrelated(world, frame, packet, to, is_ours);
+        }
+        let flow = packet.tuple.reversed();
+        match A::table(&self.tables).find(hash, &flow) {
+            Some((id, Direction::Original)) => return self.error_to_server(world, frame, packet, id),
+            Some((id, Direction::Reply)) => return self.error_to_client(world, frame, packet, id, to),
+            None => {}
+        }
+        let is_request = world.local.contains(flow.destination);
+        if let Some(elsewhere) = self.elsewhere(world, &flow, is_request, false, port, visit) {
+            return elsewhere;
+        }
+        if is_ours && world.settings.sysctls.schedule_icmp != 0 {
+            let mark = world.marks.find(port, &flow);
+            if world.services.find(&flow, mark).is_some() {
+                return self.schedule_error(world, frame, packet, &flow, mark);
+            }
+        }
+        self.unrelated(world, frame, packet, to, is_ours)
+    }
+
+    /// From a client's side, about a reply: the server is to learn of it.
+    pub(super) fn error_to_server<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+    ) -> Verdict {
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
+        let method = connection.flags.method();
+        if method != Method::Masq {
+            connection.in_packets = connection.in_packets.saturating_add(1);
+        }
+        let connection = *connection;
+        let Some(destination) = Self::destination_of(world, &connection) else {
+            let to = outer_destination::<A>(frame);
+            return self.transit(world, frame, packet, to);
+        };
+        if !destination.available {
+            return Verdict::Drop(DropReason::DestinationUnavailable);
+        }
+        if let Some(line) = self.line(connection.destination) {
+            line.count_in(packet.length);
+        }
+        if packet.ttl <= 1 {
+            return Verdict::Punt(PuntReason::TtlExpired);
+        }
+        if destination.mtu == 0 {
+            return Verdict::Drop(DropReason::NoRoute);
+        }
+        forward::decrement_hop_limit::<A>(frame);
+        let ethertype = match method {
+            Method::Masq => {
+                let (address, port) = (connection.destination_address, connection.destination_port);
+                forward::translate_error(frame, packet, End::Destination, address, port);
+                A::ETHERTYPE
+            }
+            Method::Tunnel => match self.tunnel(world, frame, packet, destination) {
+                Ok(ethertype) => ethertype,
+                Err(reason) => return Verdict::Drop(reason),
+            },
+            Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
+        };
+        Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
+    }
+
+    /// From a server's side, about a request: the client is to learn of it, from the VIP.
+    fn error_to_client<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+        to: A,
+    ) -> Verdict {
+        let verdict = self.transit(world, frame, packet, to);
+        if !matches!(verdict, Verdict::Send { .. } | Verdict::Resolve { .. }) {
+            return verdict;
+        }
+        let connection = A::table(&self.tables).get(id);
+        let slot = connection.destination;
+        if connection.flags.is_masq() {
+            let (address, port) = (connection.virtual_address, connection.virtual_port);
+            forward::translate_error(frame, packet, End::Source, address, port);
+        }
+        let available = world.destinations.get(slot as usize).is_some_and(|to| to.available);
+        if available && let Some(line) = self.line(slot) {
+            line.count_out(packet.length);
+        }
+        verdict
+    }
+
+    /// No connection's: the director's own, or on its way through.
+    fn unrelated<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        to: A,
+        is_ours: bool,
+    ) -> Verdict {
+        if !is_ours {
+            return self.transit(world, frame, packet, to);
+        }
+        Verdict::Punt(match is_about_tunnel::<A>(frame, packet) {
+            true => PuntReason::TunnelIcmp,
+            false => PuntReason::LocalOther,
+        })
+    }
+}
+
+/// The error's own destination; the packet's tuple is the quoted one's.
+fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
+    A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
+}
+
+/// The errors that IPVS takes for a connection's: not redirects nor, in IPv4, parameter problems.
+fn is_translated<A: Flows>(icmp_type: u8) -> bool {
+    match A::FAMILY {
+        Family::Ipv4 => matches!(
+            icmp_type,
+            icmp::v4::DESTINATION_UNREACHABLE | icmp::v4::SOURCE_QUENCH | icmp::v4::TIME_EXCEEDED
+        ),
+        Family::Ipv6 => icmp_type < 128,
+    }
+}

@@ -1,0 +1,121 @@
+//! A packet that no connection of this worker takes: another worker's, a new connection's, or nobody's.
+
+use super::engine::{Engine, LOCAL};
+use super::steer::Workers;
+use super::tables::Flows;
+use super::verdict::{Verdict, Visit};
+use crate::conn::Hash;
+use crate::model::{Family, PortId};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Fragment, Packet, Role, Tuple, icmp, tcp};
+use crate::port::Frame;
+use crate::service::Snapshot;
+use crate::stop::PuntReason;
+
+impl<F: Frame> Engine<F> {
+    #[inline]
+    pub(super) fn unknown<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        visit: Visit,
+    ) -> Verdict {
+        let mark = world.marks.find(port, &packet.tuple);
+        let is_ours = world.local.contains(packet.tuple.destination)
+            || world.services.serves_mark(A::FAMILY, mark);
+        let is_whole = packet.fragment == Fragment::Whole;
+        if let Some(elsewhere) = self.elsewhere(world, &packet.tuple, is_ours, is_whole, port, visit) {
+            return elsewhere;
+        }
+        if is_ours {
+            return match world.settings.inbound_off {
+                true => LOCAL,
+                false => self.schedule(world, frame, packet, hash, mark),
+            };
+        }
+        if world.local.is_group(packet.tuple.destination) {
+            return Verdict::Punt(PuntReason::LocalOther);
+        }
+        let is_server = || world.settings.sysctls.nat_icmp_send != 0 && world.replies.contains(&packet.tuple);
+        if packet.tcp_flags & tcp::RST == 0 && is_server() {
+            return Verdict::Punt(PuntReason::NatIcmpSend);
+        }
+        self.transit(world, frame, packet, packet.tuple.destination)
+    }
+
+    /// The next worker to ask for the connection of a packet with `tuple`, if there is one left to ask.
+    ///
+    /// Where the port's device has placed the packet by ports it is here already, unless it is a NAT reply. Else the
+    /// software hash gives the home, which has the last word.
+    pub(super) fn elsewhere<A: Flows>(
+        &self,
+        world: &Snapshot,
+        tuple: &Tuple<A>,
+        is_ours: bool,
+        is_placed_by_ports: bool,
+        port: PortId,
+        visit: Visit,
+    ) -> Option<Verdict> {
+        let me = self.worker.0;
+        if self.steering.workers() == 1 || visit == Visit::Last {
+            return None;
+        }
+        let home = match self.steering.is_placed(port) && is_placed_by_ports {
+            true => None,
+            false => Some(self.steering.home(port, tuple)),
+        };
+        let left = match visit {
+            Visit::Passed(left) => left,
+            _ if is_ours => Workers::default(),
+            _ => self.steering.homes_of_reply(&world.replies, tuple),
+        };
+        let left = left.without(me);
+        // The home decides, so it is asked last.
+        let before = home.map_or(left, |home| left.without(home));
+        if let Some(to) = before.first() {
+            return Some(Verdict::HandOff { to, visit: Visit::Passed(left.without(to)) });
+        }
+        match home {
+            Some(home) if home != me => Some(Verdict::HandOff { to: home, visit: Visit::Last }),
+            _ => None,
+        }
+    }
+
+    /// ICMP other than errors, and protocols that are never balanced.
+    pub(super) fn uncontrolled<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        _port: PortId,
+    ) -> Verdict {
+        let destination = packet.tuple.destination;
+        if world.local.contains(destination) || world.local.is_group(destination) {
+            return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {
+                (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
+                | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
+                (Role::Icmp, Family::Ipv6, 133..=137) => PuntReason::NeighbourDiscovery,
+                (Role::Icmp, ..) if is_about_tunnel::<A>(frame, packet) => PuntReason::TunnelIcmp,
+                (Role::Icmp, ..) => PuntReason::LocalOther,
+                _ => PuntReason::UnservedPort,
+            });
+        }
+        self.transit(world, frame, packet, destination)
+    }
+}
+
+/// An ICMP error whose quoted packet may be one of the director's own tunnel packets.
+pub(super) fn is_about_tunnel<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
+    const IPIP: u8 = 4;
+    const IPV6: u8 = 41;
+    const UDP: u8 = 17;
+    const GRE: u8 = 47;
+    const QUOTED_PROTOCOL: usize = icmp::HEADER + 9;
+    let protocol = frame.bytes().get(ETHERNET + usize::from(packet.header) + QUOTED_PROTOCOL);
+    icmp::is_error(A::FAMILY, packet.icmp_type)
+        && A::FAMILY == Family::Ipv4
+        && matches!(protocol, Some(&(IPIP | IPV6 | UDP | GRE)))
+}

@@ -18,6 +18,8 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+#[allow(unsafe_code)]
+pub mod conn;
 pub mod limits;
 pub mod model;
 pub mod packet;

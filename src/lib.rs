@@ -20,6 +20,8 @@
 
 pub mod api;
 pub mod forward;
+#[allow(unsafe_code)]
+pub mod conn;
 pub mod limits;
 pub mod model;
 pub mod packet;

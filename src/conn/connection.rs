@@ -1,0 +1,251 @@
+//! One entry of the table: a cache line for IPv4, two for IPv6.
+
+use super::state::Side;
+use crate::packet::{Address, Tuple};
+use bitflags::bitflags;
+
+/// [`Connection::destination`] of a connection that belongs to no destination (cache bypass).
+pub const NO_DESTINATION: u32 = u32::MAX;
+
+/// [`Connection::template`] of a connection that no persistence template controls.
+pub const NO_TEMPLATE: u32 = 0;
+
+/// Slot of a connection in its worker's table: 1 to the capacity. It names the connection until that is
+/// removed; afterwards the slot may hold another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(super) u32);
+
+impl ConnectionId {
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    #[inline]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Which way a packet goes along its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Client to virtual address.
+    Original,
+    /// Back to the client: from the destination (NAT), else from the virtual address.
+    Reply,
+}
+
+/// How packets of a connection are sent on; the low three bits of [`Flags`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Method {
+    Masq = 0,
+    LocalNode = 1,
+    Tunnel = 2,
+    Route = 3,
+    Bypass = 4,
+}
+
+bitflags! {
+    /// Flags of a connection, numbered as IPVS numbers them, also in its synchronisation messages.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Flags: u16 {
+        /// The bits of the [`Method`].
+        const METHOD = 0x0007;
+        /// Came from the synchronisation daemon.
+        const SYNC = 0x0020;
+        /// No reply was seen: the state machine goes by the client's packets alone.
+        const NOOUTPUT = 0x0080;
+        /// Counted as an inactive connection of its destination.
+        const INACTIVE = 0x0100;
+        /// Sequence numbers from destination to client are adjusted.
+        const OUT_SEQUENCE = 0x0200;
+        /// Sequence numbers from client to destination are adjusted.
+        const IN_SEQUENCE = 0x0400;
+        /// The client's port is not known yet (FTP passive data).
+        const NO_CLIENT_PORT = 0x0800;
+        /// A persistence template.
+        const TEMPLATE = 0x1000;
+        /// One-packet scheduling: never kept in the table.
+        const ONE_PACKET = 0x2000;
+    }
+}
+
+impl Flags {
+    /// A new connection's flags: every one is born inactive, and only NAT is sure to see replies.
+    #[inline]
+    pub const fn born(method: Method) -> Flags {
+        let bits = method as u16 | Flags::INACTIVE.bits();
+        match method {
+            Method::Masq => Flags::from_bits_retain(bits),
+            _ => Flags::from_bits_retain(bits | Flags::NOOUTPUT.bits()),
+        }
+    }
+
+    /// The forwarding method; the three numbers IPVS leaves unused read as bypass.
+    #[inline]
+    pub const fn method(self) -> Method {
+        match self.bits() & Flags::METHOD.bits() {
+            0 => Method::Masq,
+            1 => Method::LocalNode,
+            2 => Method::Tunnel,
+            3 => Method::Route,
+            _ => Method::Bypass,
+        }
+    }
+
+    /// Whether replies come from the destination's own address and are translated back.
+    #[inline]
+    pub const fn is_masq(self) -> bool {
+        self.bits() & Flags::METHOD.bits() == Method::Masq as u16
+    }
+}
+
+/// A connection. The addresses, ports, protocol and method are what the index knows it by: they stay as they
+/// were inserted (the client's port may be learned, see `Table::learn_client_port`).
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Connection<A> {
+    pub client: A,
+    pub virtual_address: A,
+    /// Zero when the destination is of the other family (tunnel).
+    pub destination_address: A,
+    pub client_port: u16,
+    pub virtual_port: u16,
+    pub destination_port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// State by the protocol's numbering in `conn::tcp`, `conn::udp` or `conn::sctp`.
+    pub state: u8,
+    /// `DestinationId`, or [`NO_DESTINATION`].
+    pub destination: u32,
+    /// `ServiceId`.
+    pub service: u32,
+    /// Persistence template that controls it, or [`NO_TEMPLATE`].
+    pub template: u32,
+    /// Seconds without a packet after which it ends. Set by `Table::set_timeout`.
+    pub timeout_s: u32,
+    /// Wrapping milliseconds of the last packet.
+    pub stamp: u32,
+    /// Packets from the client; saturates.
+    pub in_packets: u32,
+    pub flags: Flags,
+    /// Wheel slot it is filed under plus one; zero while the entry is vacant.
+    pub(super) filed: u16,
+    /// Neighbours in the wheel slot's list (`next` also links vacant entries); zero ends it.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+}
+
+const _: () = assert!(size_of::<Connection<u32>>() == 64 && align_of::<Connection<u32>>() == 64);
+const _: () = assert!(size_of::<Connection<u128>>() == 128);
+
+/// Idle times beyond this mean that the stamp is ahead of the clock, not 46 days behind it.
+const STAMP_AHEAD: u32 = 0xf000_0000;
+
+impl<A: Address> Connection<A> {
+    /// A connection from `tuple`'s source to its destination, in state 0, without destination.
+    pub fn new(tuple: Tuple<A>, method: Method) -> Self {
+        Connection {
+            client: tuple.source,
+            virtual_address: tuple.destination,
+            destination_address: A::default(),
+            client_port: tuple.source_port,
+            virtual_port: tuple.destination_port,
+            destination_port: 0,
+            protocol: tuple.protocol,
+            state: 0,
+            destination: NO_DESTINATION,
+            service: 0,
+            template: NO_TEMPLATE,
+            timeout_s: 3,
+            stamp: 0,
+            in_packets: 0,
+            flags: Flags::born(method),
+            filed: 0,
+            previous: 0,
+            next: 0,
+        }
+    }
+
+    /// What the client's packets look like.
+    #[inline]
+    pub fn original_tuple(&self) -> Tuple<A> {
+        Tuple {
+            source: self.client,
+            destination: self.virtual_address,
+            source_port: self.client_port,
+            destination_port: self.virtual_port,
+            protocol: self.protocol,
+        }
+    }
+
+    /// What packets back to the client look like when the director sees them.
+    #[inline]
+    pub fn reply_tuple(&self) -> Tuple<A> {
+        let (source, source_port) = match self.flags.is_masq() {
+            true => (self.destination_address, self.destination_port),
+            false => (self.virtual_address, self.virtual_port),
+        };
+        Tuple {
+            source,
+            destination: self.client,
+            source_port,
+            destination_port: self.client_port,
+            protocol: self.protocol,
+        }
+    }
+
+    /// Which way a packet with `tuple` goes along this connection, if it belongs to it.
+    #[inline]
+    pub(super) fn direction(&self, tuple: &Tuple<A>) -> Option<Direction> {
+        if self.original_tuple() == *tuple {
+            Some(Direction::Original)
+        } else if self.reply_tuple() == *tuple {
+            Some(Direction::Reply)
+        } else {
+            None
+        }
+    }
+
+    /// Milliseconds since the last packet.
+    #[inline]
+    pub fn idle_ms(&self, now_ms: u32) -> u32 {
+        match now_ms.wrapping_sub(self.stamp) {
+            idle if idle > STAMP_AHEAD => 0,
+            idle => idle,
+        }
+    }
+
+    /// Milliseconds until it ends if no packet comes; zero if it is due.
+    #[inline]
+    pub fn remaining_ms(&self, now_ms: u32) -> u64 {
+        (u64::from(self.timeout_s) * 1000).saturating_sub(u64::from(self.idle_ms(now_ms)))
+    }
+
+    /// Which rows of the state tables a packet uses. A reply ends the time in which the client's packets
+    /// alone decide.
+    #[inline]
+    pub fn side(&mut self, direction: Direction) -> Side {
+        match direction {
+            Direction::Reply => {
+                self.flags.remove(Flags::NOOUTPUT);
+                Side::Output
+            }
+            Direction::Original if self.flags.contains(Flags::NOOUTPUT) => Side::InputOnly,
+            Direction::Original => Side::Input,
+        }
+    }
+
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        !self.flags.contains(Flags::INACTIVE)
+    }
+
+    /// Whether the entry holds a connection.
+    #[inline]
+    pub(super) fn is_filed(&self) -> bool {
+        self.filed != 0
+    }
+}

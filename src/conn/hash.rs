@@ -1,0 +1,136 @@
+//! A keyed hash of tuples that is the same from both ends.
+//!
+//! Clients choose most of a tuple, so the hash is keyed per table with secret random numbers. Each round
+//! multiplies two secret-masked 64-bit words into 128 bits and folds the halves together: without the key,
+//! nobody can choose tuples that share a bucket more often than chance.
+
+use crate::packet::{Address, Tuple};
+use std::hash::{BuildHasher, RandomState};
+
+/// Hash of a tuple under one table's [`Key`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash(u64);
+
+impl Hash {
+    /// The bucket out of `count`: the high bits scaled, so that `count` may be any number.
+    #[inline]
+    pub(super) fn bucket(self, count: u32) -> usize {
+        (((self.0 >> 32) * u64::from(count)) >> 32) as usize
+    }
+
+    /// The tag kept in the bucket: low bits, never zero.
+    #[inline]
+    pub(super) fn tag(self) -> u16 {
+        (self.0 as u16).max(1)
+    }
+}
+
+/// The secret of one table.
+#[derive(Clone, Copy)]
+pub struct Key([u64; 4]);
+
+impl Key {
+    /// A fresh key from the operating system's randomness.
+    pub fn random() -> Key {
+        let state = RandomState::new();
+        Key(std::array::from_fn(|index| state.hash_one(index)))
+    }
+
+    /// A given key: the same tuples hash the same in every run.
+    pub const fn fixed(words: [u64; 4]) -> Key {
+        Key(words)
+    }
+
+    /// Hashes `tuple`; the reversed tuple hashes the same.
+    #[inline]
+    pub(super) fn hash<A: Address>(&self, tuple: &Tuple<A>) -> Hash {
+        let source = self.end(tuple.source, tuple.source_port);
+        let destination = self.end(tuple.destination, tuple.destination_port);
+        let (low, high) = (source.min(destination), source.max(destination));
+        let pair = fold(low ^ self.0[0], high ^ self.0[1]);
+        Hash(fold(pair ^ u64::from(tuple.protocol), self.0[2] | 1))
+    }
+
+    /// One end in 64 bits: an IPv4 address and its port as they are, an IPv6 address through a keyed round of
+    /// its own, because both of its halves can be an attacker's choice.
+    #[inline]
+    fn end<A: Address>(&self, address: A, port: u16) -> u64 {
+        let mut octets = [0; 16];
+        address.write(&mut octets[16 - A::BYTES..]);
+        let (high, low) = octets.split_at(8);
+        let word = |half: &[u8]| half.iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
+        if A::BYTES <= 4 {
+            word(low) << 16 | u64::from(port)
+        } else {
+            fold(word(high) ^ self.0[3], word(low) ^ self.0[2]).wrapping_add(u64::from(port))
+        }
+    }
+}
+
+/// The two halves of the 128-bit product, one upon the other.
+#[inline]
+fn fold(left: u64, right: u64) -> u64 {
+    let product = u128::from(left) * u128::from(right);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tuple<A>(source: A, destination: A, ports: (u16, u16), protocol: u8) -> Tuple<A> {
+        Tuple { source, destination, source_port: ports.0, destination_port: ports.1, protocol }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ends_hash_the_same(
+            v4 in any::<(u32, u32)>(), v6 in any::<(u128, u128)>(), ports in any::<(u16, u16)>(), protocol: u8
+        ) {
+            let key = Key::random();
+            let tuple4 = tuple(v4.0, v4.1, ports, protocol);
+            prop_assert_eq!(key.hash(&tuple4), key.hash(&tuple4.reversed()));
+            let tuple6 = tuple(v6.0, v6.1, ports, protocol);
+            prop_assert_eq!(key.hash(&tuple6), key.hash(&tuple6.reversed()));
+        }
+    }
+
+    /// Longest run of `tuples` in one of as many buckets as there are tuples.
+    fn deepest<A: Address>(key: Key, tuples: impl Iterator<Item = Tuple<A>>) -> u32 {
+        const BUCKETS: u32 = 1 << 14;
+        let mut depth = vec![0; BUCKETS as usize];
+        for tuple in tuples.take(BUCKETS as usize) {
+            depth[key.hash(&tuple).bucket(BUCKETS)] += 1;
+        }
+        depth.into_iter().max().unwrap()
+    }
+
+    /// With random placement the deepest of 16,384 buckets holds 9 or more with probability below 2 %, and 14
+    /// or more never in practice.
+    #[test]
+    fn orderly_tuples_spread_like_random_ones() {
+        for _ in 0..8 {
+            let key = Key::random();
+            let counting = (0..).map(|n: u32| tuple(0x0a00_0000 + n, 0xc0a8_0001, (40_000, 80), 6));
+            assert!(deepest(key, counting) < 14);
+            let ports = (0..).map(|n: u32| tuple(0x0a00_0001u32, 0xc0a8_0001, (n as u16, 80), 6));
+            assert!(deepest(key, ports) < 14);
+            // The two halves cancel in any unkeyed exclusive-or of them.
+            let halves = (0..).map(|n: u128| tuple(n << 64 | n, 1, (1, 80), 6));
+            assert!(deepest(key, halves) < 14);
+            let rotated = (0..).map(|n: u128| tuple(n << 96 | n, 1, (1, 80), 6));
+            assert!(deepest(key, rotated) < 14);
+        }
+    }
+
+    #[test]
+    fn keys_and_protocols_matter() {
+        let tuple4 = tuple(1u32, 2, (3, 4), 6);
+        assert_ne!(Key::random().hash(&tuple4), Key::random().hash(&tuple4));
+        let key =
+            Key::fixed([1, 2, 3, 4].map(|word: u64| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        assert_ne!(key.hash(&tuple4), key.hash(&Tuple { protocol: 17, ..tuple4 }));
+        assert_ne!(key.hash(&tuple4), key.hash(&Tuple { source_port: 4, ..tuple4 }));
+    }
+}

@@ -1,0 +1,240 @@
+//! From the hash of a tuple to the entries that may be its connection.
+//!
+//! A hash names one of the primary buckets. When that is full the chain goes on in overflow buckets from a pool.
+//! A chain is kept compact: only its last bucket has empty slots, because a hole further up is filled from the
+//! end. A chain with `j` overflow buckets therefore holds more than `10 j` references, so all chains together
+//! never need more than a tenth of the references in overflow buckets, and with a pool of that size no insert
+//! fails before the table is full. Nothing is left behind where something was removed.
+
+use super::bucket::{Bucket, SLOTS};
+use super::hash::Hash;
+use super::memory::{OutOfMemory, Slab, prefetch};
+
+/// References per primary bucket when the index is full: on average six of ten slots, so that with random
+/// placement four buckets in a hundred overflow. A table of connections with one reference each fills half.
+const LOAD: usize = 6;
+
+pub(super) struct Index {
+    buckets: Slab<Bucket>,
+    primary: u32,
+    /// Overflow buckets from here on were never used.
+    unused: u32,
+    /// First of the overflow buckets that were given back, linked by `overflow`; zero ends the list.
+    vacant: u32,
+}
+
+impl Index {
+    /// An index for up to `references` references.
+    pub(super) fn new(references: usize) -> Result<Index, OutOfMemory> {
+        let primary = references.div_ceil(LOAD).max(1);
+        let buckets = Slab::new(primary + references / SLOTS, Bucket::EMPTY)?;
+        Ok(Index { buckets, primary: primary as u32, unused: primary as u32, vacant: 0 })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val::<[Bucket]>(&self.buckets)
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, hash: Hash) {
+        prefetch(&self.buckets[hash.bucket(self.primary)]);
+    }
+
+    /// Calls `found` with the entries of the first bucket that bear the hash's tag; when there are none and the
+    /// chain goes on, its next bucket is prefetched instead.
+    #[inline]
+    pub(super) fn peek(&self, hash: Hash, mut found: impl FnMut(u32)) {
+        let bucket = &self.buckets[hash.bucket(self.primary)];
+        let mut matches = bucket.matches(hash.tag());
+        match matches.next() {
+            Some(slot) => {
+                found(bucket.entry(slot));
+                matches.for_each(|slot| found(bucket.entry(slot)));
+            }
+            None if bucket.overflow != 0 => prefetch(&self.buckets[bucket.overflow as usize]),
+            None => {}
+        }
+    }
+
+    /// The first result of `accept` over the entries that bear the hash's tag.
+    #[inline]
+    pub(super) fn find<R>(
+        &self,
+        hash: Hash,
+        mut accept: impl FnMut(u32) -> Option<R>,
+    ) -> Option<R> {
+        let tag = hash.tag();
+        let mut bucket = &self.buckets[hash.bucket(self.primary)];
+        loop {
+            for slot in bucket.matches(tag) {
+                let accepted = accept(bucket.entry(slot));
+                if accepted.is_some() {
+                    return accepted;
+                }
+            }
+            if bucket.overflow == 0 {
+                return None;
+            }
+            bucket = &self.buckets[bucket.overflow as usize];
+        }
+    }
+
+    /// Adds a reference. The caller keeps to the number of references the index was made for.
+    #[inline]
+    pub(super) fn insert(&mut self, hash: Hash, entry: u32) {
+        let last = self.last(hash.bucket(self.primary)).1;
+        if let Some(slot) = self.buckets[last].empty_slot() {
+            self.buckets[last].set(slot, hash.tag(), entry);
+            return;
+        }
+        let fresh = self.take_overflow();
+        self.buckets[last].overflow = fresh;
+        self.buckets[fresh as usize].set(0, hash.tag(), entry);
+    }
+
+    /// Takes a reference out. False if it was not there.
+    pub(super) fn remove(&mut self, hash: Hash, entry: u32) -> bool {
+        let home = hash.bucket(self.primary);
+        let mut bucket = home;
+        let slot = loop {
+            let here = &self.buckets[bucket];
+            if let Some(slot) = here.matches(hash.tag()).find(|slot| here.entry(*slot) == entry) {
+                break slot;
+            }
+            if here.overflow == 0 {
+                return false;
+            }
+            bucket = here.overflow as usize;
+        };
+        self.buckets[bucket].take(slot);
+        self.fill_hole(home, bucket, slot);
+        true
+    }
+
+    /// Moves a reference from the end of the chain that begins at `home` into an emptied slot, and gives the
+    /// last bucket back when nothing is left in it.
+    #[inline]
+    fn fill_hole(&mut self, home: usize, bucket: usize, slot: usize) {
+        if self.buckets[home].overflow == 0 {
+            return;
+        }
+        let (before, last) = self.last(home);
+        if last != bucket
+            && let Some(used) = self.buckets[last].used_slot()
+        {
+            let (tag, entry) = self.buckets[last].take(used);
+            self.buckets[bucket].set(slot, tag, entry);
+        }
+        if self.buckets[last].is_empty() {
+            self.buckets[before].overflow = 0;
+            self.buckets[last].overflow = self.vacant;
+            self.vacant = last as u32;
+        }
+    }
+
+    /// The last bucket of the chain that begins at `home`, and the one before it (or itself).
+    #[inline]
+    fn last(&self, home: usize) -> (usize, usize) {
+        let (mut before, mut last) = (home, home);
+        while self.buckets[last].overflow != 0 {
+            before = last;
+            last = self.buckets[last].overflow as usize;
+        }
+        (before, last)
+    }
+
+    /// An empty overflow bucket.
+    fn take_overflow(&mut self) -> u32 {
+        let fresh = match self.vacant {
+            0 => {
+                self.unused += 1;
+                self.unused - 1
+            }
+            vacant => vacant,
+        };
+        self.vacant = std::mem::take(&mut self.buckets[fresh as usize].overflow);
+        fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash::Key;
+    use super::*;
+    use crate::packet::Tuple;
+
+    /// Hashes that all fall into one bucket of `index`, with whatever tags they have.
+    fn same_bucket(index: &Index) -> impl Iterator<Item = Hash> {
+        let key = Key::random();
+        let primary = index.primary;
+        (0..)
+            .map(move |source: u32| key.hash(&Tuple { source, ..Tuple::default() }))
+            .filter(move |hash| hash.bucket(primary) == 0)
+    }
+
+    fn overflow_in_use(index: &Index) -> usize {
+        let mut vacant = 0;
+        let mut bucket = index.vacant;
+        while bucket != 0 {
+            vacant += 1;
+            bucket = index.buckets[bucket as usize].overflow;
+        }
+        (index.unused - index.primary) as usize - vacant
+    }
+
+    #[test]
+    fn one_chain_takes_everything() {
+        const REFERENCES: usize = 200;
+        let mut index = Index::new(REFERENCES).unwrap();
+        let hashes: Vec<Hash> = same_bucket(&index).take(REFERENCES).collect();
+        for round in 0..3 {
+            for (entry, hash) in hashes.iter().enumerate() {
+                index.insert(*hash, entry as u32 + 1);
+            }
+            assert_eq!(overflow_in_use(&index), REFERENCES / SLOTS - 1);
+            for (entry, hash) in hashes.iter().enumerate() {
+                let entry = entry as u32 + 1;
+                assert!(index.find(*hash, |found| (found == entry).then_some(())).is_some());
+            }
+            // From the front, from the back, every other one.
+            let order: Vec<usize> = match round {
+                0 => (0..REFERENCES).collect(),
+                1 => (0..REFERENCES).rev().collect(),
+                _ => (0..REFERENCES).step_by(2).chain((1..REFERENCES).step_by(2)).collect(),
+            };
+            for (removed, entry) in order.into_iter().enumerate() {
+                assert!(index.remove(hashes[entry], entry as u32 + 1));
+                assert!(!index.remove(hashes[entry], entry as u32 + 1));
+                let left = REFERENCES - removed - 1;
+                assert_eq!(overflow_in_use(&index), left.div_ceil(SLOTS).saturating_sub(1));
+            }
+        }
+    }
+
+    /// The pool's worst case: every chain just long enough to need one more bucket.
+    #[test]
+    fn chains_of_eleven_fit_the_pool() {
+        const REFERENCES: usize = 6600;
+        let mut index = Index::new(REFERENCES).unwrap();
+        let key = Key::random();
+        let mut depths = vec![0; index.primary as usize];
+        let mut left = REFERENCES;
+        for source in 0u32.. {
+            let hash = key.hash(&Tuple { source, ..Tuple::default() });
+            let depth: &mut usize = &mut depths[hash.bucket(index.primary)];
+            if *depth > SLOTS {
+                continue;
+            }
+            // The first 600 buckets get all.
+            if hash.bucket(index.primary) < 600 {
+                *depth += 1;
+                index.insert(hash, source + 1);
+                left -= 1;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        assert_eq!(overflow_in_use(&index), 600);
+    }
+}

@@ -1,0 +1,151 @@
+//! Memory for a table, in huge pages where the system has them.
+//!
+//! Everything is mapped and written when the table is made, by the thread that will use it, so that the kernel
+//! places the pages on that thread's NUMA node and the packet path takes no page fault.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::ptr::{self, NonNull};
+
+const HUGE_PAGE: usize = 2 << 20;
+const PAGE: usize = 4096;
+
+/// The system has not that much memory.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot map {megabytes} MiB for connections ({source}); lower connections per worker, or add memory"
+)]
+pub struct OutOfMemory {
+    pub megabytes: usize,
+    pub source: io::Error,
+}
+
+/// A fixed array of `T`s in a mapping of its own.
+pub(super) struct Slab<T> {
+    first: NonNull<T>,
+    count: usize,
+    mapping: NonNull<libc::c_void>,
+    mapped: usize,
+}
+
+// SAFETY: a slab owns its mapping as a box owns its allocation; nothing in it is bound to a thread.
+unsafe impl<T: Send> Send for Slab<T> {}
+// SAFETY: shared access only reads `T`s.
+unsafe impl<T: Sync> Sync for Slab<T> {}
+
+impl<T: Copy> Slab<T> {
+    /// Maps room for `count` (at least one) values and writes `value` to all of them.
+    pub(super) fn new(count: usize, value: T) -> Result<Slab<T>, OutOfMemory> {
+        const { assert!(align_of::<T>() <= PAGE && size_of::<T>() != 0) };
+        let count = count.max(1);
+        let bytes = count.saturating_mul(size_of::<T>());
+        let failed = |source| OutOfMemory { megabytes: bytes.div_ceil(1 << 20), source };
+        let too_large = || failed(io::Error::from(io::ErrorKind::OutOfMemory));
+        // The last huge page of addresses pays for alignment.
+        let mapped = bytes.checked_next_multiple_of(HUGE_PAGE).ok_or_else(too_large)?;
+        let padded = mapped.checked_add(HUGE_PAGE).ok_or_else(too_large)?;
+        let (mapping, mapped, first) = match map(mapped, libc::MAP_HUGETLB) {
+            Ok(mapping) if bytes >= HUGE_PAGE => (mapping, mapped, mapping.as_ptr()),
+            reserved => {
+                if let Ok(mapping) = reserved {
+                    unmap(mapping, mapped);
+                }
+                let mapping = map(padded, 0).map_err(failed)?;
+                let skip = mapping.as_ptr().align_offset(HUGE_PAGE);
+                let first = mapping.as_ptr().wrapping_byte_add(skip);
+                advise_huge_pages(first, mapped);
+                (mapping, padded, first)
+            }
+        };
+        let first: NonNull<T> =
+            NonNull::new(first.cast()).expect("a mapping is not at address zero");
+        for index in 0..count {
+            // SAFETY: the mapping has room for `count` values from `first`, which is aligned to a page.
+            unsafe { first.add(index).write(value) };
+        }
+        Ok(Slab { first, count, mapping, mapped })
+    }
+}
+
+fn map(bytes: usize, flags: libc::c_int) -> io::Result<NonNull<libc::c_void>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: an anonymous mapping at an address of the kernel's choice disturbs no memory in use.
+    let mapping = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    match mapping {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        mapping => NonNull::new(mapping).ok_or_else(|| io::ErrorKind::OutOfMemory.into()),
+    }
+}
+
+fn unmap(mapping: NonNull<libc::c_void>, bytes: usize) {
+    // SAFETY: the callers own the whole mapping and use it no more.
+    unsafe { libc::munmap(mapping.as_ptr(), bytes) };
+}
+
+/// Asks for transparent huge pages. Where there are none the advice fails and small pages serve.
+fn advise_huge_pages(first: *mut libc::c_void, bytes: usize) {
+    // SAFETY: the range lies in a mapping the caller owns, and the advice changes no content.
+    unsafe { libc::madvise(first, bytes, libc::MADV_HUGEPAGE) };
+}
+
+impl<T> Deref for Slab<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new` mapped room for `count` values, aligned to a page, and wrote them all.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
+}
+
+impl<T> DerefMut for Slab<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the access the only one.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.count) }
+    }
+}
+
+impl<T> Drop for Slab<T> {
+    fn drop(&mut self) {
+        unmap(self.mapping, self.mapped);
+    }
+}
+
+/// Asks the processor for the cache line at `place`; never faults.
+#[inline]
+pub(super) fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch is a hint and may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filled_aligned_and_writable() {
+        for count in [1, 511, 3 << 18] {
+            let mut slab = Slab::<u64>::new(count, 5).unwrap();
+            assert_eq!(slab.len(), count);
+            assert!(slab.iter().all(|word| *word == 5));
+            assert_eq!(slab.as_ptr().align_offset(PAGE), 0);
+            slab[count - 1] = 7;
+            assert_eq!(slab[count - 1], 7);
+        }
+    }
+
+    #[test]
+    fn too_much_is_an_error() {
+        let error = Slab::<u64>::new(1 << 58, 0).err().expect("2 EiB cannot be had");
+        assert!(error.to_string().starts_with("cannot map 2199023255552 MiB for connections"));
+        assert!(Slab::<u64>::new(usize::MAX, 0).is_err());
+    }
+}

@@ -1,0 +1,33 @@
+//! One worker's connections: where they are kept, when they end, what state they are in.
+//!
+//! * `table`: the table of one worker and one address family; `index` finds by tuple, `wheel` by time,
+//!   `memory` holds the pages
+//! * `connection`: an entry and its flags
+//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`)
+//! * `template`: persistence templates, the one thing here that workers share
+//!
+//! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
+
+mod bucket;
+mod connection;
+mod hash;
+mod index;
+mod memory;
+pub mod sctp;
+pub mod state;
+mod table;
+pub mod tcp;
+
+pub mod udp;
+mod wheel;
+
+pub use connection::{
+    Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION, NO_TEMPLATE,
+};
+pub use hash::{Hash, Key};
+pub use memory::OutOfMemory;
+pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
+pub use table::{Table, TableError, TableFull, Verdict};
+
+#[cfg(test)]
+mod table_tests;

@@ -1,0 +1,340 @@
+//! The connection table of one worker and one address family.
+//!
+//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes and at most 35 bytes of index per connection, NAT's second
+//! reference included: 99 and 163 bytes in all. It is mapped when the table is made and never grows.
+//!
+//! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
+//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `find`.
+
+use super::connection::{Connection, ConnectionId, Direction, Flags, Method};
+use super::hash::{Hash, Key};
+use super::index::Index;
+use super::memory::{OutOfMemory, Slab, prefetch};
+use super::wheel::Wheel;
+use crate::packet::{Address, Tuple};
+
+/// Most connections one table can have: references are counted in 32 bits, two to a connection.
+const CAPACITY_MAX: usize = 1 << 30;
+
+/// Why a table could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("a connection table holds 1 to {CAPACITY_MAX} connections, not {0}")]
+    Capacity(usize),
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+/// No entry is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection table is full")]
+pub struct TableFull;
+
+/// What becomes of a connection whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Remove,
+    /// It stays, with this timeout in seconds from now on.
+    Keep(u32),
+}
+
+/// See the module.
+pub struct Table<A> {
+    /// Entry zero is never used.
+    entries: Slab<Connection<A>>,
+    index: Index,
+    wheel: Wheel,
+    key: Key,
+    len: usize,
+    /// Entries from here on were never used.
+    unused: u32,
+    /// First of the entries that were given back, linked by `next`; zero ends the list.
+    vacant: u32,
+}
+
+impl<A: Address> Table<A> {
+    /// An empty table for `capacity` connections, hashing under a key nobody else knows. All its memory is
+    /// touched here: call it on the worker's own core.
+    ///
+    /// # Errors
+    /// When `capacity` is zero or beyond 2^30, or the memory cannot be had.
+    pub fn new(capacity: usize) -> Result<Table<A>, TableError> {
+        Table::with_key(capacity, Key::random())
+    }
+
+    /// As [`Table::new`], with a given key.
+    ///
+    /// # Errors
+    /// As [`Table::new`].
+    pub fn with_key(capacity: usize, key: Key) -> Result<Table<A>, TableError> {
+        if capacity == 0 || capacity > CAPACITY_MAX {
+            return Err(TableError::Capacity(capacity));
+        }
+        Ok(Table {
+            entries: Slab::new(capacity + 1, Connection::new(Tuple::default(), Method::Masq))?,
+            index: Index::new(2 * capacity)?,
+            wheel: Wheel::new(),
+            key,
+            len: 0,
+            unused: 1,
+            vacant: 0,
+        })
+    }
+
+    /// Hashes a packet's tuple; both directions of a flow hash the same (but for NAT's replies, which bear the
+    /// destination's address).
+    #[inline]
+    pub fn hash(&self, tuple: &Tuple<A>) -> Hash {
+        self.key.hash(tuple)
+    }
+
+    /// First stage of a lookup: asks for the bucket's cache line.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: Hash) {
+        self.index.prefetch(hash);
+    }
+
+    /// Second stage: asks for the entry that [`Table::find`] is going to compare.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: Hash) {
+        self.index.peek(hash, |number| {
+            let entry: *const Connection<A> = &self.entries[number as usize];
+            prefetch(entry);
+            if size_of::<Connection<A>>() > 64 {
+                prefetch(entry.wrapping_byte_add(64));
+            }
+        });
+    }
+
+    /// The connection a packet belongs to, and which way it goes.
+    #[inline]
+    pub fn find(&self, hash: Hash, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
+        self.index.find(hash, |number| {
+            let direction = self.entries[number as usize].direction(tuple)?;
+            Some((ConnectionId(number), direction))
+        })
+    }
+
+    /// Adds a connection and starts its timer: it ends `timeout_s` after `now_ms` unless a packet comes. The
+    /// caller has looked that it is not there yet.
+    ///
+    /// # Errors
+    /// [`TableFull`] when `capacity` connections are in the table, and only then.
+    pub fn insert(
+        &mut self,
+        connection: Connection<A>,
+        now_ms: u32,
+    ) -> Result<ConnectionId, TableFull> {
+        let number = self.take_vacant().ok_or(TableFull)?;
+        let entry = &mut self.entries[number as usize];
+        *entry = connection;
+        entry.stamp = now_ms;
+        let remaining_ms = entry.remaining_ms(now_ms);
+        self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
+        let (original, reply) = self.references(number);
+        self.index.insert(original, number);
+        if let Some(reply) = reply {
+            self.index.insert(reply, number);
+        }
+        self.len += 1;
+        Ok(ConnectionId(number))
+    }
+
+    /// The connection named `id`.
+    #[inline]
+    pub fn get(&self, id: ConnectionId) -> &Connection<A> {
+        &self.entries[id.index()]
+    }
+
+    /// The connection named `id`, to count, stamp and change its state. Its timer is
+    /// [`Table::set_timeout`]'s, and what the index knows it by must stay.
+    #[inline]
+    pub fn get_mut(&mut self, id: ConnectionId) -> &mut Connection<A> {
+        &mut self.entries[id.index()]
+    }
+
+    /// Whether `id` names a connection now.
+    #[inline]
+    pub fn contains(&self, id: ConnectionId) -> bool {
+        self.entries.get(id.index()).is_some_and(Connection::is_filed)
+    }
+
+    /// Takes a connection out. Removing what is not there changes nothing and returns what the entry last held.
+    pub fn remove(&mut self, id: ConnectionId) -> Connection<A> {
+        let connection = self.entries[id.index()];
+        if !connection.is_filed() {
+            return connection;
+        }
+        self.unindex(id);
+        self.wheel.unfile(&mut self.entries, id.0);
+        self.entries[id.index()].next = self.vacant;
+        self.vacant = id.0;
+        self.len -= 1;
+        connection
+    }
+
+    /// A packet came: the timeout counts from now.
+    #[inline]
+    pub fn touch(&mut self, id: ConnectionId, now_ms: u32) {
+        self.entries[id.index()].stamp = now_ms;
+    }
+
+    /// A packet came, and the connection ends `timeout_s` from now unless another one does. Only when that is
+    /// before the wheel's next look is the wheel touched; a zero ends the connection at the next tick.
+    #[inline]
+    pub fn set_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
+        let entry = &mut self.entries[id.index()];
+        entry.stamp = now_ms;
+        if entry.timeout_s == timeout_s {
+            return;
+        }
+        entry.timeout_s = timeout_s;
+        let remaining_ms = u64::from(timeout_s) * 1000;
+        if entry.is_filed() && self.wheel.is_late(entry.filed, now_ms, remaining_ms) {
+            self.wheel.unfile(&mut self.entries, id.0);
+            self.wheel.file(&mut self.entries, id.0, now_ms, remaining_ms);
+        }
+    }
+
+    /// The port of a client whose port was not known is known now: the connection is found by it from here on.
+    pub fn learn_client_port(&mut self, id: ConnectionId, port: u16) {
+        if !self.contains(id) {
+            return;
+        }
+        self.unindex(id);
+        let entry = &mut self.entries[id.index()];
+        entry.client_port = port;
+        entry.flags.remove(Flags::NO_CLIENT_PORT);
+        let (original, reply) = self.references(id.0);
+        self.index.insert(original, id.0);
+        if let Some(reply) = reply {
+            self.index.insert(reply, id.0);
+        }
+    }
+
+    /// Ends connections whose time is over, each with the caller's leave. Looks at no more than `budget` entries
+    /// and wheel slots together; what is left is for the next call. Returns how much of the budget was used: all
+    /// of it means that there may be more to do.
+    pub fn expire(
+        &mut self,
+        now_ms: u32,
+        budget: usize,
+        mut expired: impl FnMut(ConnectionId, &Connection<A>) -> Verdict,
+    ) -> usize {
+        let mut used = 0;
+        while used < budget && self.wheel.is_due(now_ms) {
+            used += 1;
+            let number = self.wheel.head();
+            if number == 0 {
+                self.wheel.step(now_ms);
+                continue;
+            }
+            let id = ConnectionId(number);
+            let entry = &self.entries[number as usize];
+            prefetch(&self.entries[entry.next as usize]);
+            let mut remaining_ms = entry.remaining_ms(now_ms);
+            if remaining_ms == 0 {
+                match expired(id, entry) {
+                    Verdict::Remove => {
+                        self.remove(id);
+                        continue;
+                    }
+                    Verdict::Keep(timeout_s) => {
+                        let entry = &mut self.entries[number as usize];
+                        entry.stamp = now_ms;
+                        entry.timeout_s = timeout_s;
+                        remaining_ms = entry.remaining_ms(now_ms);
+                    }
+                }
+            }
+            self.wheel.unfile(&mut self.entries, number);
+            self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
+        }
+        used
+    }
+
+    /// Connections in the table.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Connections it can hold.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.entries.len() - 1
+    }
+
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.len == self.capacity()
+    }
+
+    /// Share of the capacity in use, 0 to 1.
+    #[inline]
+    pub fn fill(&self) -> f64 {
+        self.len as f64 / self.capacity() as f64
+    }
+
+    /// Bytes of memory it has, used or not.
+    pub fn bytes(&self) -> usize {
+        size_of_val::<[Connection<A>]>(&self.entries) + self.index.bytes()
+    }
+
+    /// A piece of a walk over the table: the connections in `max` entries from `cursor` (0 to begin), and the
+    /// cursor to go on from, or `None` at the end. The order is that of the entries, so that a connection that
+    /// lives through the whole walk is seen exactly once, whatever happens between the pieces.
+    pub fn iter_from(
+        &self,
+        cursor: u32,
+        max: usize,
+    ) -> (impl Iterator<Item = (ConnectionId, &Connection<A>)>, Option<u32>) {
+        let first = cursor.clamp(1, self.unused);
+        let end = (first as usize).saturating_add(max).min(self.unused as usize) as u32;
+        let rows = (first..end)
+            .map(|number| (ConnectionId(number), &self.entries[number as usize]))
+            .filter(|(_, connection)| connection.is_filed());
+        (rows, (end < self.unused).then_some(end))
+    }
+
+    /// The hashes a connection is indexed under.
+    #[inline]
+    fn references(&self, number: u32) -> (Hash, Option<Hash>) {
+        let connection = &self.entries[number as usize];
+        let original = self.key.hash(&connection.original_tuple());
+        if !connection.flags.is_masq() {
+            return (original, None);
+        }
+        let reply = self.key.hash(&connection.reply_tuple());
+        (original, (reply != original).then_some(reply))
+    }
+
+    fn unindex(&mut self, id: ConnectionId) {
+        let (original, reply) = self.references(id.0);
+        let mut found = self.index.remove(original, id.0);
+        if let Some(reply) = reply {
+            found &= self.index.remove(reply, id.0);
+        }
+        debug_assert!(found, "the key of connection {id:?} was changed");
+    }
+
+    #[inline]
+    fn take_vacant(&mut self) -> Option<u32> {
+        match self.vacant {
+            0 if self.unused as usize == self.entries.len() => None,
+            0 => {
+                self.unused += 1;
+                Some(self.unused - 1)
+            }
+            number => {
+                self.vacant = self.entries[number as usize].next;
+                Some(number)
+            }
+        }
+    }
+}

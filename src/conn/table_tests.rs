@@ -1,0 +1,349 @@
+//! The table against an oracle of standard maps with a clock moved by hand, and at its limits.
+
+use super::*;
+use crate::packet::{Address, Tuple};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The `number`th of some tuples; few enough differ to collide often in ports and addresses.
+fn tuple4(number: u32) -> Tuple<u32> {
+    Tuple {
+        source: u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number / 3,
+        destination: u32::from(Ipv4Addr::new(192, 0, 2, 1)),
+        source_port: 40_000 + (number % 3) as u16,
+        destination_port: 80,
+        protocol: 6,
+    }
+}
+
+fn tuple6(number: u32) -> Tuple<u128> {
+    let network = u128::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0));
+    let tuple = tuple4(number);
+    Tuple {
+        source: network | u128::from(tuple.source),
+        destination: network | u128::from(tuple.destination),
+        source_port: tuple.source_port,
+        destination_port: tuple.destination_port,
+        protocol: tuple.protocol,
+    }
+}
+
+/// NAT to a server of its own, so that reply tuples are as distinct as the others.
+fn connection<A: Address>(tuple: Tuple<A>, server: A, method: Method) -> Connection<A> {
+    Connection {
+        destination_address: server,
+        destination_port: 8080,
+        destination: 7,
+        ..Connection::new(tuple, method)
+    }
+}
+
+const SERVER: u32 = 0xc000_0263;
+
+fn method(number: u32) -> Method {
+    [Method::Masq, Method::Route, Method::Tunnel][number as usize % 3]
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Insert { number: u32, timeout_s: u32 },
+    Find { number: u32 },
+    Remove { number: u32 },
+    Touch { number: u32 },
+    SetTimeout { number: u32, timeout_s: u32 },
+    Pass { ms: u32 },
+    Walk { piece: usize },
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let timeout = prop_oneof![0..5u32, 200..400u32, Just(2_678_400)];
+    let number = 0..60u32;
+    prop_oneof![
+        4 => (number.clone(), timeout.clone())
+            .prop_map(|(number, timeout_s)| Action::Insert { number, timeout_s }),
+        2 => number.clone().prop_map(|number| Action::Find { number }),
+        1 => number.clone().prop_map(|number| Action::Remove { number }),
+        1 => number.clone().prop_map(|number| Action::Touch { number }),
+        2 => (number, timeout)
+            .prop_map(|(number, timeout_s)| Action::SetTimeout { number, timeout_s }),
+        2 => prop_oneof![0..2_000u32, 200_000..400_000u32, Just(1_000_000_000)]
+            .prop_map(|ms| Action::Pass { ms }),
+        1 => (1..20usize).prop_map(|piece| Action::Walk { piece }),
+    ]
+}
+
+/// What the table should hold: connections by number, and when each ends (milliseconds that never wrap).
+struct Oracle {
+    ids: HashMap<u32, ConnectionId>,
+    deadlines: BTreeMap<u32, u64>,
+    timeouts: HashMap<u32, u32>,
+}
+
+/// Ends lie at most this long after a deadline: a tick and what is left of another.
+const LATE_MS: u64 = 128;
+
+struct Model {
+    table: Table<u32>,
+    oracle: Oracle,
+    now: u64,
+}
+
+impl Model {
+    fn new(capacity: usize, start: u32) -> Model {
+        let oracle =
+            Oracle { ids: HashMap::new(), deadlines: BTreeMap::new(), timeouts: HashMap::new() };
+        Model { table: Table::new(capacity).unwrap(), oracle, now: u64::from(start) }
+    }
+
+    fn now_ms(&self) -> u32 {
+        self.now as u32
+    }
+
+    fn number(connection: &Connection<u32>) -> u32 {
+        (connection.client - tuple4(0).source) * 3 + u32::from(connection.client_port - 40_000)
+    }
+
+    fn find(&self, tuple: Tuple<u32>) -> Option<(ConnectionId, Direction)> {
+        let hash = self.table.hash(&tuple);
+        self.table.prefetch_bucket(hash);
+        self.table.prefetch_entry(hash);
+        self.table.find(hash, &tuple)
+    }
+
+    fn check_found(&self, number: u32) {
+        let tuple = tuple4(number);
+        let reply = match method(number) {
+            Method::Masq => {
+                Tuple { source: SERVER + number, source_port: 8080, ..tuple.reversed() }
+            }
+            _ => tuple.reversed(),
+        };
+        let id = self.oracle.ids.get(&number);
+        let expected = |direction| id.map(|id| (*id, direction));
+        assert_eq!(self.find(tuple), expected(Direction::Original));
+        assert_eq!(self.find(reply), expected(Direction::Reply));
+        if method(number) == Method::Masq {
+            assert_eq!(self.find(tuple.reversed()), None);
+        }
+        assert_eq!(self.find(Tuple { protocol: 17, ..tuple }), None);
+    }
+
+    fn restart(&mut self, number: u32) {
+        let timeout_ms = u64::from(self.oracle.timeouts[&number]) * 1000;
+        self.oracle.deadlines.insert(number, self.now + timeout_ms);
+    }
+
+    fn forget(&mut self, number: u32) {
+        self.oracle.ids.remove(&number);
+        self.oracle.deadlines.remove(&number);
+        self.oracle.timeouts.remove(&number);
+    }
+
+    fn insert(&mut self, number: u32, timeout_s: u32) {
+        if self.oracle.ids.contains_key(&number) {
+            return;
+        }
+        let connection =
+            Connection { timeout_s, ..connection(tuple4(number), SERVER + number, method(number)) };
+        match self.table.insert(connection, self.now_ms()) {
+            Ok(id) => {
+                self.oracle.ids.insert(number, id);
+                self.oracle.timeouts.insert(number, timeout_s);
+                self.restart(number);
+            }
+            Err(TableFull) => assert_eq!(self.oracle.ids.len(), self.table.capacity()),
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let now_ms = self.now_ms();
+        match action {
+            Action::Insert { number, timeout_s } => self.insert(number, timeout_s),
+            Action::Find { number } => self.check_found(number),
+            Action::Remove { number } => {
+                if let Some(id) = self.oracle.ids.get(&number) {
+                    assert_eq!(Self::number(&self.table.remove(*id)), number);
+                    assert!(!self.table.contains(*id));
+                    self.forget(number);
+                }
+            }
+            Action::Touch { number } => {
+                if let Some(id) = self.oracle.ids.get(&number) {
+                    self.table.touch(*id, now_ms);
+                    self.restart(number);
+                }
+            }
+            Action::SetTimeout { number, timeout_s } => {
+                if let Some(id) = self.oracle.ids.get(&number) {
+                    self.table.set_timeout(*id, timeout_s, now_ms);
+                    self.oracle.timeouts.insert(number, timeout_s);
+                    self.restart(number);
+                }
+            }
+            Action::Pass { ms } => self.pass(ms),
+            Action::Walk { piece } => self.walk(piece),
+        }
+        assert_eq!(self.table.len(), self.oracle.ids.len());
+    }
+
+    /// Moves the clock, lets the wheel catch up a little at a time, and compares who is gone. Every seventh
+    /// connection is kept once more.
+    fn pass(&mut self, ms: u32) {
+        self.now += u64::from(ms);
+        let mut gone = Vec::new();
+        let mut kept = Vec::new();
+        let now_ms = self.now_ms();
+        while self.table.expire(now_ms, 5, |_, connection| {
+            let number = Self::number(connection);
+            if number % 7 == 0 && connection.timeout_s != 60 {
+                kept.push(number);
+                return Verdict::Keep(60);
+            }
+            gone.push(number);
+            Verdict::Remove
+        }) == 5
+        {}
+        for number in kept {
+            assert!(self.oracle.deadlines[&number] <= self.now);
+            self.oracle.timeouts.insert(number, 60);
+            self.restart(number);
+        }
+        for number in gone {
+            assert!(self.oracle.deadlines[&number] <= self.now);
+            self.forget(number);
+        }
+        let late = self.oracle.deadlines.values().filter(|end| **end + LATE_MS <= self.now).count();
+        assert_eq!(late, 0);
+    }
+
+    fn walk(&self, piece: usize) {
+        let mut seen = Vec::new();
+        let mut cursor = Some(0);
+        while let Some(from) = cursor {
+            let (rows, next) = self.table.iter_from(from, piece);
+            seen.extend(rows.map(|(id, connection)| (Self::number(connection), id)));
+            cursor = next;
+        }
+        seen.sort_unstable();
+        let mut expected: Vec<_> = self.oracle.ids.iter().map(|(n, id)| (*n, *id)).collect();
+        expected.sort_unstable();
+        assert_eq!(seen, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn behaves_like_maps(
+        capacity in 1..64usize,
+        start in prop_oneof![Just(0), Just(u32::MAX - 90_000), any::<u32>()],
+        actions in prop::collection::vec(action(), 1..400),
+    ) {
+        let mut model = Model::new(capacity, start);
+        actions.into_iter().for_each(|action| model.act(action));
+        (0..60).for_each(|number| model.check_found(number));
+        model.walk(7);
+    }
+
+    /// Every entry can be used, with two references each, and again after being emptied in any order.
+    #[test]
+    fn full_to_the_last_entry(capacity in 1..3000usize, order: u64) {
+        let mut table = Table::<u128>::new(capacity).unwrap();
+        let make = |number: u32| connection(tuple6(number), u128::from(number) << 90, Method::Masq);
+        for _ in 0..2 {
+            let mut ids: Vec<ConnectionId> =
+                (0..capacity as u32).map(|number| table.insert(make(number), 0).unwrap()).collect();
+            prop_assert!(table.is_full());
+            prop_assert_eq!(table.insert(make(capacity as u32), 0), Err(TableFull));
+            for number in 0..capacity as u32 {
+                let id = ids[number as usize];
+                for (tuple, direction) in [
+                    (make(number).original_tuple(), Direction::Original),
+                    (make(number).reply_tuple(), Direction::Reply),
+                ] {
+                    prop_assert_eq!(table.find(table.hash(&tuple), &tuple), Some((id, direction)));
+                }
+            }
+            fastrand::Rng::with_seed(order).shuffle(&mut ids);
+            for id in ids {
+                table.remove(id);
+            }
+            prop_assert!(table.is_empty());
+            for number in 0..capacity as u32 {
+                let tuple = make(number).original_tuple();
+                prop_assert_eq!(table.find(table.hash(&tuple), &tuple), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_per_connection() {
+    const CAPACITY: usize = 1_000_000;
+    let bytes = Table::<u32>::new(CAPACITY).unwrap().bytes();
+    assert!(bytes <= 99 * CAPACITY, "{} bytes per connection", bytes / CAPACITY);
+    let bytes = Table::<u128>::new(CAPACITY).unwrap().bytes();
+    assert!(bytes <= 163 * CAPACITY, "{} bytes per connection", bytes / CAPACITY);
+}
+
+#[test]
+fn impossible_capacities_are_refused() {
+    assert!(matches!(Table::<u32>::new(0), Err(TableError::Capacity(0))));
+    let error = Table::<u32>::new(usize::MAX).err().unwrap();
+    assert!(error.to_string().starts_with("a connection table holds 1 to 1073741824 connections"));
+}
+
+/// A local server's NAT: both directions share one hash, and one reference serves them.
+#[test]
+fn nat_to_the_virtual_address_itself() {
+    let mut table = Table::<u32>::new(4).unwrap();
+    let tuple = tuple4(0);
+    let entry = Connection {
+        destination_port: tuple.destination_port,
+        ..connection(tuple, tuple.destination, Method::Masq)
+    };
+    let id = table.insert(entry, 0).unwrap();
+    let reversed = tuple.reversed();
+    assert_eq!(table.find(table.hash(&tuple), &tuple), Some((id, Direction::Original)));
+    assert_eq!(table.find(table.hash(&reversed), &reversed), Some((id, Direction::Reply)));
+    table.remove(id);
+    assert_eq!(table.find(table.hash(&tuple), &tuple), None);
+}
+
+#[test]
+fn a_learned_client_port_is_found() {
+    let mut table = Table::<u32>::new(4).unwrap();
+    let known = tuple4(0);
+    let unknown = Tuple { source_port: 0, ..known };
+    let mut entry = connection(unknown, SERVER, Method::Masq);
+    entry.flags |= Flags::NO_CLIENT_PORT;
+    let id = table.insert(entry, 0).unwrap();
+    assert_eq!(table.find(table.hash(&unknown), &unknown), Some((id, Direction::Original)));
+    table.learn_client_port(id, known.source_port);
+    assert_eq!(table.find(table.hash(&unknown), &unknown), None);
+    assert_eq!(table.find(table.hash(&known), &known), Some((id, Direction::Original)));
+    let reply = table.get(id).reply_tuple();
+    assert_eq!(table.find(table.hash(&reply), &reply), Some((id, Direction::Reply)));
+    assert!(!table.get(id).flags.contains(Flags::NO_CLIENT_PORT));
+}
+
+/// The kernel's rule for a controlling connection: not gone while it controls others, but looked at again.
+#[test]
+fn a_kept_connection_lives_on() {
+    let mut table = Table::<u32>::new(4).unwrap();
+    let id = table.insert(connection(tuple4(1), SERVER, Method::Route), 1000).unwrap();
+    let mut asked = Vec::new();
+    for now_ms in (1000..200_000).step_by(50) {
+        table.expire(now_ms, 64, |_, _| {
+            asked.push(now_ms);
+            if asked.len() < 3 { Verdict::Keep(60) } else { Verdict::Remove }
+        });
+    }
+    let [first, second, third] = asked[..] else { panic!("asked at {asked:?}") };
+    assert!((4000..4128).contains(&first));
+    assert!((first + 60_000..first + 60_128).contains(&second));
+    assert!((second + 60_000..second + 60_128).contains(&third));
+    assert!(!table.contains(id));
+}

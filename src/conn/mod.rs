@@ -17,7 +17,8 @@ pub mod sctp;
 pub mod state;
 mod table;
 pub mod tcp;
-
+pub mod template;
+mod template_key;
 pub mod udp;
 mod wheel;
 
@@ -28,6 +29,10 @@ pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
 pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
 pub use table::{Table, TableError, TableFull, Verdict};
+pub use template::{TemplateId, Templates};
+pub use template_key::TemplateKey;
 
 #[cfg(test)]
 mod table_tests;
+#[cfg(test)]
+mod template_tests;

@@ -1,0 +1,423 @@
+//! Persistence templates: which destination a client's next connection goes to.
+//!
+//! All workers share them, since a client's connections arrive on any of them. They are asked only when a
+//! connection is made or ends, and lie in shards with a lock each, so that workers seldom meet. Every shard's
+//! memory is there from the start.
+//!
+//! A template's timer is arithmetic: whoever looks at a template settles first what its timer did meanwhile. The
+//! control thread sweeps out what has ended.
+
+use super::template_key::TemplateKey;
+use crate::time::{Duration, Instant};
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Locks; each has as many templates as the others, but for chance.
+const SHARDS: usize = 64;
+
+const SHARD_BITS: u32 = SHARDS.trailing_zeros();
+
+/// Templates looked at under one lock by a sweep or a listing: some microseconds.
+const UNDER_LOCK: usize = 128;
+
+/// A template that its connections keep alive is looked at again after this, and has this timeout ever after.
+const CONTROLLING_S: u32 = 60;
+
+/// The virtual and destination port of a template that is not to be found again.
+const INVALIDATED_PORT: u16 = u16::MAX;
+
+/// Most templates: their numbers are 32 bits and zero is none.
+const CAPACITY_MAX: usize = 1 << 30;
+
+/// No room for another template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the table of persistence templates is full")]
+pub struct TemplatesFull;
+
+/// Number of a template, never zero: what `Connection::template` holds. It is good until the last connection
+/// that took it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateId(pub u32);
+
+impl TemplateId {
+    fn new(shard: usize, slot: u32) -> TemplateId {
+        TemplateId((slot << SHARD_BITS | shard as u32) + 1)
+    }
+
+    /// The shard and the slot in it; `None` for a number of no template.
+    fn place(self) -> Option<(usize, usize)> {
+        let number = self.0.checked_sub(1)? as usize;
+        Some((number % SHARDS, number >> SHARD_BITS))
+    }
+}
+
+/// A template as its scheduler wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTemplate {
+    /// `DestinationId`.
+    pub destination: u32,
+    pub destination_port: u16,
+    /// `ServiceId`.
+    pub service: u32,
+    /// The service's persistence timeout.
+    pub timeout_s: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    pub key: TemplateKey,
+    /// `DestinationId`.
+    pub destination: u32,
+    pub destination_port: u16,
+    /// `ServiceId`.
+    pub service: u32,
+    pub timeout_s: u32,
+    /// Packets of one-packet connections; saturates.
+    pub in_packets: u32,
+    /// Connections that live by it.
+    pub controlled: u32,
+    /// One of its connections was established, or answered.
+    pub assured: bool,
+    /// When the timer was started last.
+    stamp: Instant,
+    /// Whether lookups find it.
+    keyed: bool,
+}
+
+impl Template {
+    fn deadline(&self) -> Instant {
+        self.stamp + Duration::from_secs(self.timeout_s.into())
+    }
+
+    /// Does what the timer did until `now`. False if the template has ended: a controlling one is re-armed
+    /// instead, every 60 seconds, and keeps that timeout.
+    fn settle(&mut self, now: Instant) -> bool {
+        let deadline = self.deadline();
+        if now < deadline {
+            return true;
+        }
+        if self.controlled == 0 {
+            return false;
+        }
+        let turn = Duration::from_secs(CONTROLLING_S.into()).as_nanos() as u64;
+        let past = (now - deadline).as_nanos() as u64 / turn * turn;
+        self.stamp = deadline + Duration::from_nanos(past);
+        self.timeout_s = CONTROLLING_S;
+        true
+    }
+
+    /// Time until it ends.
+    pub fn remaining(&self, now: Instant) -> Duration {
+        self.deadline() - now
+    }
+
+    /// The state in listings.
+    pub const fn state_name(&self) -> &'static str {
+        if self.assured { "ASSURED" } else { "NONE" }
+    }
+}
+
+/// What a new connection takes a template for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It lives by the template until [`Templates::release`].
+    Connection,
+    /// One packet, counted and gone.
+    OnePacket,
+}
+
+/// The template a connection was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    pub id: TemplateId,
+    pub template: Template,
+    /// It is new: its destination has one more persistent connection.
+    pub created: bool,
+}
+
+/// Where a sweep or a listing goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    shard: usize,
+    slot: usize,
+}
+
+struct Shard {
+    /// Slots by key.
+    keyed: HashTable<u32>,
+    slots: Vec<Option<Template>>,
+    vacant: Vec<u32>,
+}
+
+/// See the module.
+pub struct Templates {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    len: AtomicUsize,
+    shard_capacity: usize,
+}
+
+impl Templates {
+    /// Room for `capacity` templates. Keys spread over the shards at random, so each has six standard deviations
+    /// more than its share.
+    pub fn new(capacity: usize) -> Templates {
+        let share = capacity.clamp(1, CAPACITY_MAX).div_ceil(SHARDS);
+        let shard_capacity = share + 6 * share.isqrt() + 8;
+        let shard = || {
+            Mutex::new(Shard {
+                // Half full at most, so that it cleans itself in place and never grows.
+                keyed: HashTable::with_capacity(2 * shard_capacity),
+                slots: Vec::with_capacity(shard_capacity),
+                vacant: Vec::with_capacity(shard_capacity),
+            })
+        };
+        Templates {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            hasher: RandomState::new(),
+            len: AtomicUsize::new(0),
+            shard_capacity,
+        }
+    }
+
+    /// The template for `key`, its timer restarted: the one there is, if it is `usable`, else the one `create`
+    /// makes. An unusable one is invalidated: it ends by its timer, unfound. `Ok(None)` when `create` has no
+    /// destination. `create` runs under the shard's lock, so that two workers give one client one destination; it
+    /// may not call the templates. `gone` hears of a template that had ended without the sweep having come by.
+    ///
+    /// # Errors
+    /// [`TemplatesFull`] when there is no room.
+    pub fn bind(
+        &self,
+        key: &TemplateKey,
+        purpose: Use,
+        now: Instant,
+        usable: impl FnOnce(&Template) -> bool,
+        create: impl FnOnce() -> Option<NewTemplate>,
+        gone: impl FnOnce(&Template),
+    ) -> Result<Option<Bound>, TemplatesFull> {
+        let hash = self.hasher.hash_one(key);
+        let shard_number = (hash >> 32) as usize % SHARDS;
+        let shard = &mut *self.shards[shard_number].lock();
+        let mut slot = shard.find(hash, key);
+        if let Some(found) = slot {
+            let template = shard.slots[found as usize].as_mut().expect("a keyed slot is in use");
+            if !template.settle(now) {
+                gone(template);
+                self.take(shard, found as usize);
+                slot = None;
+            } else if !usable(template) {
+                template.key.virtual_port = INVALIDATED_PORT;
+                template.destination_port = INVALIDATED_PORT;
+                template.keyed = false;
+                shard.unkey(hash, found);
+                slot = None;
+            }
+        }
+        let created = slot.is_none();
+        let slot = match slot {
+            Some(found) => found,
+            None => {
+                if shard.is_full(self.shard_capacity) {
+                    return Err(TemplatesFull);
+                }
+                let Some(new) = create() else { return Ok(None) };
+                self.len.fetch_add(1, Ordering::Relaxed);
+                shard.insert(hash, Template::new(key, new, now), &self.hasher)
+            }
+        };
+        let template = shard.slots[slot as usize].as_mut().expect("found or just inserted");
+        template.stamp = now;
+        match purpose {
+            Use::Connection => template.controlled += 1,
+            Use::OnePacket => template.in_packets = template.in_packets.saturating_add(1),
+        }
+        Ok(Some(Bound { id: TemplateId::new(shard_number, slot), template: *template, created }))
+    }
+
+    /// A connection that lived by `id` has ended. Returns what is left of the template.
+    pub fn release(&self, id: TemplateId, now: Instant) -> Option<Template> {
+        self.with(id, |template| {
+            template.settle(now);
+            template.controlled = template.controlled.saturating_sub(1);
+            *template
+        })
+    }
+
+    /// A connection of the template was established or answered.
+    pub fn assure(&self, id: TemplateId) {
+        self.with(id, |template| template.assured = true);
+    }
+
+    /// A copy of the template.
+    pub fn get(&self, id: TemplateId, now: Instant) -> Option<Template> {
+        self.with(id, |template| {
+            template.settle(now);
+            *template
+        })
+    }
+
+    /// Takes a template out that controls nothing and that `unwanted` agrees to; returns it.
+    pub fn remove_if(
+        &self,
+        id: TemplateId,
+        unwanted: impl FnOnce(&Template) -> bool,
+    ) -> Option<Template> {
+        let (shard, slot) = id.place()?;
+        let shard = &mut *self.shards.get(shard)?.lock();
+        let template = shard.slots.get(slot)?.as_ref()?;
+        if template.controlled > 0 || !unwanted(template) {
+            return None;
+        }
+        self.take(shard, slot)
+    }
+
+    /// Looks at `budget` templates from `cursor` on and takes out those that have ended, and those that control
+    /// nothing and are `unwanted` (the defence's choice). `gone` hears of each. Wraps around; call it often
+    /// enough to come round in the seconds a listing may be behind.
+    pub fn sweep(
+        &self,
+        cursor: &mut Cursor,
+        budget: usize,
+        now: Instant,
+        mut unwanted: impl FnMut(&Template) -> bool,
+        mut gone: impl FnMut(&Template),
+    ) {
+        let mut left = budget;
+        let mut shards_left = SHARDS;
+        while left > 0 && shards_left > 0 {
+            let shard = &mut *self.shards[cursor.shard].lock();
+            let end = shard.slots.len().min(cursor.slot + UNDER_LOCK.min(left));
+            for slot in cursor.slot..end {
+                let Some(template) = shard.slots[slot].as_mut() else { continue };
+                let ended = !template.settle(now);
+                if ended || (template.controlled == 0 && unwanted(template)) {
+                    gone(template);
+                    self.take(shard, slot);
+                }
+            }
+            left -= end.saturating_sub(cursor.slot).max(1);
+            let wrapped = cursor.advance(end, shard.slots.len());
+            shards_left -= usize::from(wrapped);
+        }
+    }
+
+    /// A piece of a listing: up to `max` templates from `cursor` on, and where to go on, or `None` at the end. A
+    /// template that lives through the whole listing is in it exactly once.
+    pub fn rows_from(
+        &self,
+        mut cursor: Cursor,
+        max: usize,
+        now: Instant,
+    ) -> (Vec<(TemplateId, Template)>, Option<Cursor>) {
+        let mut rows = Vec::new();
+        while rows.len() < max {
+            let shard = &mut *self.shards[cursor.shard].lock();
+            let end = shard.slots.len().min(cursor.slot + UNDER_LOCK.min(max - rows.len()));
+            for slot in cursor.slot..end {
+                if let Some(template) = shard.slots[slot].as_mut()
+                    && template.settle(now)
+                {
+                    rows.push((TemplateId::new(cursor.shard, slot as u32), *template));
+                }
+            }
+            if cursor.advance(end, shard.slots.len()) && cursor.shard == 0 {
+                return (rows, None);
+            }
+        }
+        (rows, Some(cursor))
+    }
+
+    /// Templates there are, ended ones included that no sweep has met.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn with<R>(&self, id: TemplateId, change: impl FnOnce(&mut Template) -> R) -> Option<R> {
+        let (shard, slot) = id.place()?;
+        let shard = &mut *self.shards.get(shard)?.lock();
+        shard.slots.get_mut(slot)?.as_mut().map(change)
+    }
+
+    fn take(&self, shard: &mut Shard, slot: usize) -> Option<Template> {
+        let template = shard.slots[slot].take()?;
+        if template.keyed {
+            shard.unkey(self.hasher.hash_one(template.key), slot as u32);
+        }
+        shard.vacant.push(slot as u32);
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        Some(template)
+    }
+}
+
+impl Cursor {
+    /// Goes on at `slot`, or in the next shard if that is the end of this one: true.
+    fn advance(&mut self, slot: usize, end: usize) -> bool {
+        if slot < end {
+            self.slot = slot;
+            return false;
+        }
+        *self = Cursor { shard: (self.shard + 1) % SHARDS, slot: 0 };
+        true
+    }
+}
+
+impl Template {
+    fn new(key: &TemplateKey, new: NewTemplate, now: Instant) -> Template {
+        Template {
+            key: *key,
+            destination: new.destination,
+            destination_port: new.destination_port,
+            service: new.service,
+            timeout_s: new.timeout_s,
+            in_packets: 0,
+            controlled: 0,
+            assured: false,
+            stamp: now,
+            keyed: true,
+        }
+    }
+}
+
+impl Shard {
+    fn find(&self, hash: u64, key: &TemplateKey) -> Option<u32> {
+        let bears_key = |slot: &u32| {
+            self.slots[*slot as usize].as_ref().is_some_and(|template| template.key == *key)
+        };
+        self.keyed.find(hash, bears_key).copied()
+    }
+
+    fn is_full(&self, capacity: usize) -> bool {
+        self.vacant.is_empty() && self.slots.len() == capacity
+    }
+
+    fn insert(&mut self, hash: u64, template: Template, hasher: &RandomState) -> u32 {
+        let slot = match self.vacant.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(template);
+                slot
+            }
+            None => {
+                self.slots.push(Some(template));
+                self.slots.len() as u32 - 1
+            }
+        };
+        let slots = &self.slots;
+        let rehash = |slot: &u32| {
+            hasher.hash_one(slots[*slot as usize].as_ref().expect("a keyed slot is in use").key)
+        };
+        self.keyed.insert_unique(hash, slot, rehash);
+        slot
+    }
+
+    fn unkey(&mut self, hash: u64, slot: u32) {
+        if let Ok(entry) = self.keyed.find_entry(hash, |keyed| *keyed == slot) {
+            entry.remove();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Templates by the rules of persistence, and against an oracle under several workers.
+
+use super::template::*;
+use super::template_key::TemplateKey;
+use crate::time::Instant;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+fn key(client: u32) -> TemplateKey {
+    TemplateKey {
+        protocol: 6,
+        client: IpAddr::from(Ipv4Addr::from_bits(client)),
+        virtual_address: [192, 0, 2, 1].into(),
+        virtual_port: 80,
+    }
+}
+
+fn to(destination: u32, timeout_s: u32) -> Option<NewTemplate> {
+    Some(NewTemplate { destination, destination_port: 8080, service: 3, timeout_s })
+}
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::from_secs(seconds)
+}
+
+/// Binds where the destination stays usable and nothing has ended unseen.
+fn bind(
+    templates: &Templates,
+    client: u32,
+    now: Instant,
+    new: Option<NewTemplate>,
+) -> Option<Bound> {
+    templates
+        .bind(&key(client), Use::Connection, now, |_| true, || new, |_| ())
+        .expect("there is room")
+}
+
+fn sweep_all(templates: &Templates, now: Instant) -> Vec<u32> {
+    let mut gone = Vec::new();
+    let everything = 1 << 20;
+    templates.sweep(
+        &mut Cursor::default(),
+        everything,
+        now,
+        |_| false,
+        |template| {
+            gone.push(template.destination);
+        },
+    );
+    gone
+}
+
+#[test]
+fn the_second_connection_goes_where_the_first_went() {
+    let templates = Templates::new(100);
+    let first = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
+    let second = bind(&templates, 1, seconds(299), to(8, 300)).unwrap();
+    assert!(first.created && !second.created);
+    assert_eq!((second.id, second.template.destination), (first.id, 7));
+    assert_eq!(second.template.controlled, 2);
+    let other = bind(&templates, 2, seconds(299), to(8, 300)).unwrap();
+    assert!(other.created && other.template.destination == 8);
+    assert_eq!(templates.len(), 2);
+    assert!(bind(&templates, 3, seconds(299), None).is_none());
+    assert_eq!(templates.len(), 2);
+}
+
+#[test]
+fn an_unused_template_ends_by_its_timer() {
+    let templates = Templates::new(100);
+    let bound = bind(&templates, 1, seconds(10), to(7, 300)).unwrap();
+    assert_eq!(templates.release(bound.id, seconds(20)).unwrap().controlled, 0);
+    assert!(sweep_all(&templates, Instant::from_millis(309_999)).is_empty());
+    assert_eq!(sweep_all(&templates, seconds(310)), [7]);
+    assert!(templates.is_empty());
+    assert!(templates.get(bound.id, seconds(310)).is_none());
+    assert!(bind(&templates, 1, seconds(310), to(8, 300)).unwrap().created);
+}
+
+#[test]
+fn what_no_sweep_has_met_is_not_found_either() {
+    let templates = Templates::new(100);
+    let first = bind(&templates, 1, seconds(0), to(7, 5)).unwrap();
+    templates.release(first.id, seconds(1));
+    let mut ended = None;
+    let gone = |template: &Template| ended = Some(template.destination);
+    let second = templates
+        .bind(&key(1), Use::Connection, seconds(5), |_| true, || to(8, 5), gone)
+        .unwrap()
+        .unwrap();
+    assert!(second.created);
+    assert_eq!((ended, second.template.destination, templates.len()), (Some(7), 8, 1));
+}
+
+/// Measured on the kernel: a template of 3 s with a connection of 100 s shows 59 after 3.6 s, and 59 again after
+/// the next new connection.
+#[test]
+fn a_controlling_template_is_re_armed_for_a_minute_and_keeps_that() {
+    let templates = Templates::new(100);
+    let bound = bind(&templates, 1, seconds(0), to(7, 3)).unwrap();
+    let template = templates.get(bound.id, Instant::from_millis(3600)).unwrap();
+    assert_eq!(template.remaining(Instant::from_millis(3600)).as_millis(), 59_400);
+    assert!(sweep_all(&templates, seconds(4)).is_empty());
+    let again = bind(&templates, 1, seconds(5), to(8, 300)).unwrap();
+    assert_eq!((again.template.destination, again.template.timeout_s), (7, 60));
+    assert_eq!(again.template.remaining(Instant::from_millis(5400)).as_millis(), 59_600);
+    // Re-armed at 65 and 125; the connections are gone by then and it ends at the next one.
+    templates.release(bound.id, seconds(70));
+    assert_eq!(templates.release(bound.id, seconds(130)).unwrap().controlled, 0);
+    assert!(sweep_all(&templates, seconds(184)).is_empty());
+    assert_eq!(sweep_all(&templates, seconds(185)), [7]);
+}
+
+#[test]
+fn an_unusable_template_is_invalidated() {
+    let templates = Templates::new(100);
+    let first = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
+    let usable = |template: &Template| template.destination != 7;
+    let second = templates
+        .bind(&key(1), Use::Connection, seconds(100), usable, || to(8, 300), |_| ())
+        .unwrap()
+        .unwrap();
+    assert!(second.created && second.id != first.id);
+    let old = templates.get(first.id, seconds(100)).unwrap();
+    assert_eq!((old.key.virtual_port, old.destination_port), (65535, 65535));
+    assert_eq!((old.destination, old.remaining(seconds(100)).as_secs()), (7, 200));
+    assert_eq!(bind(&templates, 1, seconds(101), to(9, 300)).unwrap().id, second.id);
+    templates.release(first.id, seconds(102));
+    assert_eq!(sweep_all(&templates, seconds(300)), [7]);
+    assert_eq!(bind(&templates, 1, seconds(300), to(9, 300)).unwrap().id, second.id);
+}
+
+#[test]
+fn one_packet_connections_are_counted_only() {
+    let templates = Templates::new(100);
+    for packets in 1..4 {
+        let bound = templates
+            .bind(&key(1), Use::OnePacket, seconds(0), |_| true, || to(7, 30), |_| ())
+            .unwrap()
+            .unwrap();
+        assert_eq!((bound.template.in_packets, bound.template.controlled), (packets, 0));
+    }
+    assert_eq!(sweep_all(&templates, seconds(30)), [7]);
+}
+
+#[test]
+fn only_idle_templates_can_be_removed() {
+    let templates = Templates::new(100);
+    let bound = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
+    assert!(templates.remove_if(bound.id, |_| true).is_none());
+    templates.release(bound.id, seconds(1));
+    templates.assure(bound.id);
+    assert!(templates.remove_if(bound.id, |template| !template.assured).is_none());
+    assert_eq!(templates.get(bound.id, seconds(1)).unwrap().state_name(), "ASSURED");
+    assert_eq!(templates.remove_if(bound.id, |_| true).unwrap().destination, 7);
+    assert!(templates.is_empty());
+    assert!(templates.remove_if(TemplateId(0), |_| true).is_none());
+    assert!(templates.remove_if(TemplateId(u32::MAX), |_| true).is_none());
+}
+
+#[test]
+fn the_defence_takes_what_it_wants_but_nothing_in_use() {
+    let templates = Templates::new(100);
+    let idle = bind(&templates, 1, seconds(0), to(1, 300)).unwrap();
+    templates.release(idle.id, seconds(0));
+    bind(&templates, 2, seconds(0), to(2, 300)).unwrap();
+    let mut gone = Vec::new();
+    let note = |template: &Template| gone.push(template.destination);
+    templates.sweep(&mut Cursor::default(), 1 << 20, seconds(1), |_| true, note);
+    assert_eq!(gone, [1]);
+}
+
+#[test]
+fn bounded_and_reusable() {
+    const CAPACITY: u32 = 10_000;
+    let templates = Templates::new(CAPACITY as usize);
+    let fill = || {
+        let mut clients = 0;
+        let full = |client| {
+            let bound = templates.bind(
+                &key(client),
+                Use::OnePacket,
+                seconds(0),
+                |_| true,
+                || to(7, 30),
+                |_| (),
+            );
+            bound.is_err()
+        };
+        while !full(clients) {
+            clients += 1;
+        }
+        clients
+    };
+    for _ in 0..3 {
+        let clients = fill();
+        assert!((CAPACITY..2 * CAPACITY).contains(&clients), "{clients}");
+        assert_eq!(templates.len(), clients as usize);
+        assert_eq!(sweep_all(&templates, seconds(30)).len(), clients as usize);
+        assert!(templates.is_empty());
+    }
+}
+
+#[test]
+fn a_listing_shows_each_once_and_sweeps_come_round() {
+    let templates = Templates::new(5000);
+    for client in 0..5000 {
+        bind(&templates, client, seconds(0), to(client, 300)).unwrap();
+    }
+    for piece in [1, 7, 1000, 100_000] {
+        let mut seen = BTreeSet::new();
+        let mut cursor = Some(Cursor::default());
+        while let Some(from) = cursor {
+            let (rows, next) = templates.rows_from(from, piece, seconds(1));
+            assert!(rows.len() <= piece);
+            assert!(rows.iter().all(|(id, template)| seen.insert((*id, template.destination))));
+            cursor = next;
+        }
+        assert_eq!(seen.len(), 5000);
+    }
+    for (id, _) in templates.rows_from(Cursor::default(), 5000, seconds(1)).0 {
+        templates.release(id, seconds(1));
+    }
+    let mut cursor = Cursor::default();
+    let mut gone = 0;
+    for _ in 0..5000usize.div_ceil(100) + 64 {
+        templates.sweep(&mut cursor, 100, seconds(300), |_| false, |_| gone += 1);
+    }
+    assert_eq!(gone, 5000);
+}
+
+#[test]
+fn workers_agree_on_a_destination() {
+    let templates = &Templates::new(1000);
+    let given = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                scope.spawn(move || {
+                    (0..500)
+                        .map(|client| {
+                            let new = to(worker, 300);
+                            bind(templates, client, seconds(1), new).unwrap().template.destination
+                        })
+                        .collect::<Vec<u32>>()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(given.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(templates.len(), 500);
+    let (rows, _) = templates.rows_from(Cursor::default(), 1000, seconds(1));
+    assert!(rows.iter().all(|(_, template)| template.controlled == 4));
+}

@@ -2,14 +2,15 @@
 //! the device has none, the software hash as the rule.
 
 use crate::model::{PortId, Protocol};
-use crate::packet::{Address, Toeplitz, Tuple};
+use crate::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
+use crate::packet::{Address, Tuple};
 use crate::service::{Origin, Replies};
 
 /// How one port spreads its frames over the workers.
 #[derive(Clone, Debug)]
 pub enum Placement {
     /// The NIC: hash key, redirection table (entry by the low bits of the hash) and whether ports are hashed for UDP.
-    Rss { toeplitz: Box<Toeplitz>, reta: Vec<u16> },
+    Rss { key: Vec<u8>, toeplitz: Box<Toeplitz>, reta: Vec<u16> },
     /// The device places frames as it likes; the software hash decides and workers hand over.
     Software,
 }
@@ -58,7 +59,7 @@ pub struct Steering {
 impl Steering {
     /// `ports` by [`PortId`].
     pub fn new(workers: u16, ports: Vec<Placement>) -> Self {
-        let software = Box::new(Toeplitz::new(&crate::packet::SYMMETRIC_KEY));
+        let software = Box::new(Toeplitz::new(&SYMMETRIC_KEY));
         let mut distinct: Vec<PortId> = Vec::new();
         for (index, placement) in ports.iter().enumerate() {
             if !distinct.iter().any(|port| ports[port.index()].is_same(placement)) {
@@ -83,16 +84,23 @@ impl Steering {
     #[inline]
     pub fn home<A: Address>(&self, port: PortId, tuple: &Tuple<A>) -> u16 {
         match self.ports.get(port.index()) {
-            Some(Placement::Rss { toeplitz, reta }) if !reta.is_empty() => {
+            Some(Placement::Rss { toeplitz, reta, .. }) if !reta.is_empty() => {
                 let hash = if has_ports(tuple.protocol) {
                     toeplitz.hash(tuple)
                 } else {
-                    toeplitz.hash_addresses(tuple)
+                    toeplitz.hash_addresses(tuple.source, tuple.destination)
                 };
                 reta[hash as usize % reta.len()]
             }
+            // The upper bits choose, so that any number of workers gets an even share.
             _ => (u64::from(self.software.hash(tuple)) * u64::from(self.workers) >> 32) as u16,
         }
+    }
+
+    /// Spreads flows that have no worker to choose: GUE source ports.
+    #[inline]
+    pub fn spread<A: Address>(&self, tuple: &Tuple<A>) -> u32 {
+        self.software.hash(tuple).wrapping_mul(0x9e37_79b9)
     }
 
     /// The workers that a request with this tuple may live on, whichever port it came in by.
@@ -130,13 +138,19 @@ fn has_ports(protocol: u8) -> bool {
 }
 
 impl Placement {
+    /// The device hashes with `key` and looks the queue up in `reta`.
+    pub fn rss(key: Vec<u8>, reta: Vec<u16>) -> Self {
+        let toeplitz = Box::new(Toeplitz::new(&key));
+        Placement::Rss { key, toeplitz, reta }
+    }
+
     fn is_same(&self, other: &Placement) -> bool {
         match (self, other) {
             (Placement::Software, Placement::Software) => true,
             (
-                Placement::Rss { toeplitz, reta },
-                Placement::Rss { toeplitz: other_toeplitz, reta: other_reta },
-            ) => reta == other_reta && toeplitz.key() == other_toeplitz.key(),
+                Placement::Rss { key, reta, .. },
+                Placement::Rss { key: other_key, reta: other_reta, .. },
+            ) => reta == other_reta && key == other_key,
             _ => false,
         }
     }

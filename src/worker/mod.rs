@@ -1,0 +1,185 @@
+//! One worker: the poll loop and a packet's way through it.
+//!
+//! The way of a burst, in order:
+//!
+//! 1. `poll`: take a new snapshot if there is one, receive from every port
+//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`)
+//! 3. hash, and ask the cache for the table's buckets; then for the entries
+//! 4. `Engine::judge` finds the connection:
+//!    * `inbound`: a client's packet: still usable? count, state, forward by method
+//!    * `outbound`: a reply: translate, count, state, route
+//!    * `related`: an ICMP error about either; `fragments`: what has no ports
+//!    * `unknown`: another worker's (`steer`), or new: `schedule`
+//! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
+//! 6. transmit, then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings
+//!
+//! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
+//! connection is made.
+
+mod chores;
+pub mod counters;
+mod engine;
+mod expiry;
+mod fragments;
+mod inbound;
+pub mod ledger;
+mod load;
+mod outbound;
+mod output;
+mod related;
+mod schedule;
+mod setup;
+pub mod steer;
+mod tables;
+mod unknown;
+mod verdict;
+
+pub use chores::{Chore, ConnectionPiece, RawConnection};
+pub use output::Handed;
+pub use setup::{ControlEnd, Injection, Plan, SetupError, Shared, mesh};
+
+use crate::conn::Hash;
+use crate::limits::BURST;
+use crate::model::PortId;
+use crate::packet::ethernet::{self, ETHERNET, Layer3};
+use crate::packet::{Fragment, Packet, Role};
+use crate::port::{Burst, Frame, Queue};
+use crate::service::{Adopter, Snapshot};
+use crate::stop::{DropReason, Punt, PuntReason};
+use crate::time::Instant;
+use arrayvec::ArrayVec;
+use engine::Engine;
+use fragments::{Datagram, Fate};
+use output::Output;
+use rtrb::{Consumer, Producer};
+use tables::Flows;
+use verdict::{Verdict, Visit};
+
+/// Wheel slots and entries looked at per poll.
+const EXPIRE_BUDGET: usize = 64;
+/// Entries a listing or a sweep looks at per poll.
+const CHORE_BUDGET: usize = 256;
+
+/// A parsed frame on its way through one poll.
+struct Item<F, A> {
+    frame: F,
+    packet: Packet<A>,
+    hash: Hash,
+    port: PortId,
+    visit: Visit,
+}
+
+type Items<F, A> = ArrayVec<Item<F, A>, BURST>;
+
+/// See the module.
+pub struct Worker<Q: Queue> {
+    snapshot: Adopter,
+    engine: Engine<Q::Frame>,
+    output: Output<Q>,
+    handed: Vec<Consumer<Handed<Q::Frame>>>,
+    injections: Consumer<Injection<Q::Frame>>,
+    chores: Consumer<Chore>,
+    chore: Option<Chore>,
+    done: Producer<Chore>,
+}
+
+impl<Q: Queue> Worker<Q> {
+    /// One turn: everything that waits, a burst of each. Returns the frames handled.
+    pub fn poll(&mut self, now: Instant) -> usize {
+        self.engine.set_time(now);
+        if self.snapshot.adopt() {
+            self.engine.adopted(self.snapshot.current());
+        }
+        let mut handled = 0;
+        for port in 0..self.output.lanes.len() {
+            handled += self.receive(PortId(port as u16));
+        }
+        for ring in 0..self.handed.len() {
+            handled += self.take_over(ring);
+        }
+        handled += self.inject();
+        self.housekeep();
+        self.output.flush_all();
+        handled
+    }
+
+    fn receive(&mut self, port: PortId) -> usize {
+        let mut burst: Burst<Q::Frame> = ArrayVec::new();
+        self.output.lanes[port.index()].queue.receive(&mut burst);
+        if burst.is_empty() {
+            return 0;
+        }
+        let count = burst.len();
+        let mut bytes = 0;
+        for frame in &burst {
+            frame.prefetch();
+        }
+        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
+        for frame in burst {
+            bytes += frame.bytes().len() as u64;
+            self.classify(frame, port, Visit::First, &mut ipv4, &mut ipv6);
+        }
+        let queue = &self.output.counters.queues[port.index()];
+        queue.rx_packets.add(count as u64);
+        queue.rx_bytes.add(bytes);
+        queue.rx_bursts.add(1);
+        self.settle::<u32>(ipv4);
+        self.settle::<u128>(ipv6);
+        count
+    }
+
+    /// Packets that another worker found to be this one's.
+    fn take_over(&mut self, ring: usize) -> usize {
+        let waiting = self.handed[ring].slots().min(BURST);
+        if waiting == 0 {
+            return 0;
+        }
+        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
+        for _ in 0..waiting {
+            let Ok(Handed { frame, port, visit }) = self.handed[ring].pop() else { break };
+            self.classify(frame, port, visit, &mut ipv4, &mut ipv6);
+        }
+        self.output.counters.taken_over.add(waiting as u64);
+        self.settle::<u32>(ipv4);
+        self.settle::<u128>(ipv6);
+        waiting
+    }
+
+    /// Frames of the control thread, ready to be sent.
+    fn inject(&mut self) -> usize {
+        let waiting = self.injections.slots().min(BURST);
+        for _ in 0..waiting {
+            let Ok(Injection { port, frame }) = self.injections.pop() else { break };
+            self.output.send(port, frame);
+        }
+        waiting
+    }
+
+    /// Parses a frame and puts it with its family's; what is not IP leaves here.
+    #[inline]
+    fn classify(
+        &mut self,
+        mut frame: Q::Frame,
+        port: PortId,
+        visit: Visit,
+        ipv4: &mut Items<Q::Frame, u32>,
+        ipv6: &mut Items<Q::Frame, u128>,
+    ) {
+        let world: &Snapshot = self.snapshot.current();
+        match admit(world, &frame, port) {
+            Ok(Layer3::Ipv4) => match parse::<u32>(world, &mut frame) {
+                Ok((packet, hash)) => ipv4.push(Item { frame, packet, hash, port, visit }),
+                Err(reason) => self.output.drop_frame(port, reason),
+            },
+            Ok(Layer3::Ipv6) => match parse::<u128>(world, &mut frame) {
+                Ok((packet, hash)) => ipv6.push(Item { frame, packet, hash, port, visit }),
+                Err(reason) => self.output.drop_frame(port, reason),
+            },
+            Ok(Layer3::Arp) => {
+                self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
+            }
+            Ok(Layer3::Other(_)) => self.output.drop_frame(port, DropReason::BadEthernet),
+            Err(reason) => self.output.drop_frame(port, reason),
+        }
+    }
+}

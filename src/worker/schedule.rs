@@ -1,0 +1,363 @@
+//! A packet that opens a connection: find the service, keep to the client's template, else ask the scheduler.
+
+use super::engine::{Engine, LOCAL, event_of};
+use super::load::ServiceLoad;
+use super::tables::Flows;
+use super::verdict::Verdict;
+use crate::conn::template::{NewTemplate, TemplateId, TemplateKey, Use};
+use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE};
+use crate::model::{DestinationId, ForwardMethod, Persistence, Protocol};
+use crate::packet::{Packet, Tuple, sctp, tcp};
+use crate::port::Frame;
+use crate::scheduler::Flow;
+use crate::service::{Service, Snapshot};
+use crate::stop::{DropReason, PuntReason};
+use std::sync::Arc;
+
+/// Connections from this port are FTP's and never scheduled.
+const FTP_DATA_PORT: u16 = 20;
+
+/// Where a new connection goes.
+struct Choice {
+    destination: DestinationId,
+    port: u16,
+    template: u32,
+}
+
+/// Why none was made.
+enum NoChoice {
+    /// No destination is usable.
+    NoDestination,
+    Drop(DropReason),
+}
+
+impl<F: Frame> Engine<F> {
+    pub(super) fn schedule<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        _hash: Hash,
+        mark: u32,
+    ) -> Verdict {
+        if !may_open(world, packet) {
+            return self.pass(world, frame, packet);
+        }
+        let Some(service) = world.services.find(&packet.tuple, mark) else {
+            return self.pass(world, frame, packet);
+        };
+        if self.is_dropped_by_rate(world) {
+            return Verdict::Drop(DropReason::DropPacket);
+        }
+        if packet.tuple.source_port == FTP_DATA_PORT {
+            return self.pass(world, frame, packet);
+        }
+        let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
+        let choice = match self.choose(world, service, &packet.tuple, one_packet) {
+            Ok(choice) => choice,
+            Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
+            Err(NoChoice::NoDestination) => return self.no_destination(world, frame, packet, service),
+        };
+        let connection = connect(world, service, packet.tuple, &choice);
+        match one_packet {
+            true => self.forward_once(world, frame, packet, connection),
+            false => self.open(world, frame, packet, connection),
+        }
+    }
+
+    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple.
+    pub(super) fn schedule_error<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        flow: &Tuple<A>,
+        mark: u32,
+    ) -> Verdict {
+        let Some(service) = world.services.find(flow, mark) else { return LOCAL };
+        if self.is_dropped_by_rate(world) {
+            return Verdict::Drop(DropReason::DropPacket);
+        }
+        let Ok(choice) = self.choose(world, service, flow, false) else {
+            return Verdict::Drop(DropReason::NoDestination);
+        };
+        let connection = connect(world, service, *flow, &choice);
+        match self.insert(world, connection) {
+            Ok(id) => self.error_to_server(world, frame, packet, id),
+            Err(reason) => Verdict::Drop(reason),
+        }
+    }
+
+    /// Not IPVS's: the host's own stack answers, or a router forwards.
+    fn pass<A: Flows>(&mut self, world: &Snapshot, frame: &mut F, packet: &Packet<A>) -> Verdict {
+        match world.local.contains(packet.tuple.destination) {
+            true => LOCAL,
+            false => self.transit(world, frame, packet, packet.tuple.destination),
+        }
+    }
+
+    /// The `drop_packet` defence: every so many-th packet that would be scheduled.
+    fn is_dropped_by_rate(&mut self, world: &Snapshot) -> bool {
+        let rate = world.settings.drop_packet_rate;
+        if rate == 0 {
+            return false;
+        }
+        self.until_drop = self.until_drop.saturating_sub(1);
+        if self.until_drop > 0 {
+            return false;
+        }
+        self.until_drop = rate;
+        true
+    }
+
+    fn choose<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        service: &Arc<Service>,
+        tuple: &Tuple<A>,
+        one_packet: bool,
+    ) -> Result<Choice, NoChoice> {
+        if !one_packet && A::table(&self.tables).is_full() {
+            return Err(NoChoice::Drop(DropReason::ConnectionTableFull));
+        }
+        if let Some(persistence) = service.persistence {
+            return self.persist(world, service, tuple, persistence, one_packet);
+        }
+        // FTP data and port-0 services exist for persistent ones only.
+        if !service.key.is_fwmark() && tuple.destination_port != service.key.port() {
+            return Err(NoChoice::NoDestination);
+        }
+        let destination = self.pick(world, service, tuple).ok_or(NoChoice::NoDestination)?;
+        let port = match world.destinations.get(destination.index()).map_or(0, |to| to.port) {
+            0 => tuple.destination_port,
+            port => port,
+        };
+        Ok(Choice { destination, port, template: NO_TEMPLATE })
+    }
+
+    fn pick<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        service: &Service,
+        tuple: &Tuple<A>,
+    ) -> Option<DestinationId> {
+        self.loads.refresh(service, self.now);
+        let candidates = service.scheduler.candidates();
+        let flow = Flow {
+            source: tuple.source.to_ip(),
+            destination: tuple.destination.to_ip(),
+            source_port: tuple.source_port,
+            destination_port: tuple.destination_port,
+        };
+        let cursor = self.cursors.get_mut(service.id.index())?;
+        let load = ServiceLoad { loads: &self.loads, candidates, destinations: &world.destinations };
+        let index = service.scheduler.pick(cursor, &load, &flow, self.now)?;
+        Some(candidates[index].id)
+    }
+
+    /// A persistent service: the client's template, or a new one with what the scheduler picks.
+    fn persist<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        service: &Service,
+        tuple: &Tuple<A>,
+        persistence: Persistence,
+        one_packet: bool,
+    ) -> Result<Choice, NoChoice> {
+        let key = TemplateKey::new(
+            &service.key,
+            persistence.mask,
+            tuple.source.to_ip(),
+            tuple.destination.to_ip(),
+            tuple.destination_port,
+        );
+        let quiescent_ends = world.settings.sysctls.expire_quiescent_template != 0;
+        let templates = Arc::clone(&self.templates);
+        let purpose = if one_packet { Use::OnePacket } else { Use::Connection };
+        let mut ended = None;
+        let bound = templates.bind(
+            &key,
+            purpose,
+            self.now,
+            |template| {
+                world.destinations.get(template.destination as usize).is_some_and(|destination| {
+                    destination.available && !(quiescent_ends && destination.weight == 0)
+                })
+            },
+            || {
+                let destination = self.pick(world, service, tuple)?;
+                let configured = world.destinations.get(destination.index())?.port;
+                Some(NewTemplate {
+                    destination: destination.0,
+                    destination_port: key.destination_port(configured),
+                    service: service.id.0,
+                    timeout_s: persistence.timeout_s,
+                })
+            },
+            |template| ended = Some(template.destination),
+        );
+        if let Some(line) = ended.and_then(|destination| self.line(destination)) {
+            line.unbind_template();
+        }
+        let bound = match bound {
+            Ok(Some(bound)) => bound,
+            Ok(None) => return Err(NoChoice::NoDestination),
+            Err(_) => return Err(NoChoice::Drop(DropReason::TemplateTableFull)),
+        };
+        let slot = bound.template.destination;
+        if bound.created && let Some(line) = self.line(slot) {
+            line.bind_template();
+        }
+        let configured = world.destinations.get(slot as usize).map_or(0, |to| to.port);
+        let port = match tuple.destination_port {
+            port if port == service.key.port() && configured != 0 => configured,
+            port => port,
+        };
+        let template = if one_packet { NO_TEMPLATE } else { bound.id.0 };
+        Ok(Choice { destination: DestinationId(slot), port, template })
+    }
+
+    /// Enters a connection into the table and on its destination's counts.
+    fn insert<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        connection: Connection<A>,
+    ) -> Result<crate::conn::ConnectionId, DropReason> {
+        let slot = connection.destination;
+        let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
+        let Ok(id) = inserted else {
+            if connection.template != NO_TEMPLATE {
+                self.templates.release(TemplateId(connection.template), self.now);
+            }
+            return Err(DropReason::ConnectionTableFull);
+        };
+        self.count_new(world, slot);
+        Ok(id)
+    }
+
+    fn count_new(&self, world: &Snapshot, slot: u32) {
+        if let Some(line) = self.line(slot) {
+            line.count_connection();
+            line.bind(false);
+        }
+        if let Some(destination) = world.destinations.get(slot as usize) {
+            self.loads.judge(DestinationId(slot), destination);
+        }
+    }
+
+    fn open<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        connection: Connection<A>,
+    ) -> Verdict {
+        let id = match self.insert(world, connection) {
+            Ok(id) => id,
+            Err(reason) => return Verdict::Drop(reason),
+        };
+        let Some(destination) = Self::destination_of(world, &connection) else {
+            return self.transit(world, frame, packet, packet.tuple.destination);
+        };
+        if let Some(line) = self.line(connection.destination) {
+            line.count_in(packet.length);
+        }
+        if let Some(event) = event_of(frame, packet) {
+            self.advance::<A>(world, id, event, Direction::Original);
+        }
+        A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
+        self.forward(world, frame, packet, &connection, destination)
+    }
+
+    /// One-packet scheduling: counted, forwarded, forgotten.
+    fn forward_once<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        connection: Connection<A>,
+    ) -> Verdict {
+        let slot = connection.destination;
+        let Some(destination) = Self::destination_of(world, &connection) else {
+            return Verdict::Drop(DropReason::NoDestination);
+        };
+        self.count_new(world, slot);
+        if let Some(line) = self.line(slot) {
+            line.count_in(packet.length);
+            line.unbind(false);
+        }
+        self.loads.judge(DestinationId(slot), destination);
+        self.forward(world, frame, packet, &connection, destination)
+    }
+
+    /// No destination can take it: bypass where that is asked for, else an ICMP answer.
+    #[cold]
+    fn no_destination<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        service: &Service,
+    ) -> Verdict {
+        const FTP_PORT: u16 = 21;
+        let is_local = world.local.contains(packet.tuple.destination);
+        if world.settings.sysctls.cache_bypass != 0
+            && service.key.is_fwmark()
+            && !is_local
+            && !world.local.is_group(packet.tuple.destination)
+        {
+            let mut connection = Connection::new(packet.tuple, Method::Bypass);
+            connection.service = service.id.0;
+            let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
+            if let (Ok(id), Some(event)) = (inserted, event_of(frame, packet)) {
+                self.advance::<A>(world, id, event, Direction::Original);
+            }
+            return self.transit(world, frame, packet, packet.tuple.destination);
+        }
+        if service.key.port() == FTP_PORT && packet.tuple.destination_port != FTP_PORT {
+            return self.pass(world, frame, packet);
+        }
+        Verdict::Punt(PuntReason::NoDestination)
+    }
+}
+
+/// The protocol's own condition for opening a connection.
+fn may_open<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
+    let sysctls = &world.settings.sysctls;
+    match Protocol::from_number(packet.protocol) {
+        Some(Protocol::Tcp) => {
+            packet.tcp_flags & tcp::RST == 0
+                && (packet.tcp_flags & tcp::SYN != 0 || sysctls.sloppy_tcp != 0)
+        }
+        Some(Protocol::Sctp) => {
+            packet.sctp_chunk != sctp::ABORT
+                && (packet.sctp_chunk == sctp::INIT || sysctls.sloppy_sctp != 0)
+        }
+        Some(Protocol::Udp) => true,
+        None => false,
+    }
+}
+
+/// The connection that a choice makes of a flow.
+fn connect<A: Flows>(
+    world: &Snapshot,
+    service: &Service,
+    tuple: Tuple<A>,
+    choice: &Choice,
+) -> Connection<A> {
+    let destination = world.destinations.get(choice.destination.index());
+    let method = match destination.map(|to| to.method) {
+        Some(ForwardMethod::Masq) => Method::Masq,
+        Some(ForwardMethod::Tunnel) => Method::Tunnel,
+        Some(ForwardMethod::Route) | None => Method::Route,
+    };
+    let mut connection = Connection::new(tuple, method);
+    connection.flags = Flags::born(method);
+    connection.service = service.id.0;
+    connection.destination = choice.destination.0;
+    connection.destination_port = choice.port;
+    connection.template = choice.template;
+    connection.destination_address =
+        destination.and_then(|to| A::from_ip(to.address)).unwrap_or_default();
+    connection
+}

@@ -52,7 +52,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    fn overloaded(&self) -> bool {
+    pub(super) fn overloaded(&self) -> bool {
         self.upper_threshold != 0 && self.active + self.inactive >= self.upper_threshold
     }
 }

@@ -66,8 +66,7 @@ impl World {
     }
 
     fn overloaded(&self, id: u32) -> bool {
-        let server = &self.servers[id as usize];
-        server.upper_threshold != 0 && server.active + server.inactive >= server.upper_threshold
+        self.servers[id as usize].overloaded()
     }
 
     fn change(&mut self, action: Action) {
@@ -379,4 +378,50 @@ fn a_cursor_of_another_scheduler_starts_afresh() {
         scheduler.pick(&mut cursor, &Idle, &client("10.0.0.2", 1), Instant::START).unwrap()
     };
     assert_eq!([pick(&one), pick(&one), pick(&other), pick(&other)], [0, 1, 0, 1]);
+}
+
+/// What a worker knows: totals as they were a moment ago, and its own connections since.
+struct Stale<'a> {
+    totals: &'a [u32],
+    own: &'a [u32],
+}
+
+impl Load for Stale<'_> {
+    fn active(&self, index: usize) -> u32 {
+        self.totals[index] + self.own[index]
+    }
+    fn inactive(&self, _: usize) -> u32 {
+        0
+    }
+    fn overloaded(&self, _: usize) -> bool {
+        false
+    }
+}
+
+#[test]
+fn wlc_is_fair_though_workers_see_old_totals() {
+    const WORKERS: u16 = 8;
+    let weights = [5, 1, 3, 1];
+    let scheduler =
+        Scheduler::new(SchedulerKind::Wlc, SchedulerFlags::empty(), candidates(&weights));
+    let mut cursors: Vec<Cursor> =
+        (0..WORKERS).map(|worker| Cursor::starting_at(WorkerId(worker), WORKERS)).collect();
+    let mut totals = [0; 4];
+    for _refresh in 0..100 {
+        let mut picked = totals;
+        for cursor in &mut cursors {
+            let mut own = [0; 4];
+            for _ in 0..100 {
+                let load = Stale { totals: &totals, own: &own };
+                let flow = client("10.0.0.2", 1);
+                own[scheduler.pick(cursor, &load, &flow, Instant::START).unwrap()] += 1;
+            }
+            picked.iter_mut().zip(own).for_each(|(total, own)| *total += own);
+        }
+        totals = picked;
+    }
+    for (total, weight) in totals.into_iter().zip(weights) {
+        let share = 80_000.0 * f64::from(weight) / 10.0;
+        assert!((f64::from(total) / share - 1.0).abs() < 0.02, "{totals:?}");
+    }
 }

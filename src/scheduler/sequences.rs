@@ -181,6 +181,17 @@ fn lblc_uses_a_known_server_though_it_is_overloaded() {
 }
 
 #[test]
+fn lblc_leaves_a_busy_server_only_for_one_under_half_its_weight() {
+    for (active_of_a, picked) in [(1, 'B'), (0, 'A')] {
+        let mut farm = Farm::new(SchedulerKind::Lblc, "A2 B2");
+        assert_eq!(farm.pick(), 'B');
+        farm.server('B').active = 3;
+        farm.server('A').active = active_of_a;
+        assert_eq!(farm.pick(), picked, "A has {active_of_a} active");
+    }
+}
+
+#[test]
 fn lblc_forgets_unused_addresses() {
     let mut farm = Farm::new(SchedulerKind::Lblc, "A9 B9");
     assert_eq!(farm.pick(), 'B');

@@ -38,3 +38,14 @@ pub const REPLY_ROWS: usize = 256;
 
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;
+
+/// Edits of a destination list that a worker's place in it can catch up with; one that is further
+/// behind starts afresh.
+pub const SCHEDULER_EDITS: usize = 64;
+
+/// Destination addresses in one of the 1024 cache buckets of an lblc or lblcr service: four times what
+/// the kernel aims at, because the addresses come from whoever sends packets.
+pub const LOCALITY_BUCKET: usize = 64;
+
+/// Servers that lblcr remembers for one destination address.
+pub const LOCALITY_SET: usize = 64;

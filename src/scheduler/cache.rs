@@ -2,12 +2,13 @@
 //!
 //! The workers share one cache per service: only the first packet of a connection asks it, and it
 //! locks one bucket of 1024 for a moment. The buckets, the soft limit and the times are the kernel's;
-//! the hard limit per bucket is ours, because the addresses come from whoever sends packets.
+//! the hard limit per bucket is ours.
 //!
 //! One deviation: the kernel counts an entry again whenever its mapping is replaced and so comes to
 //! believe that the cache is full. Here it is full when it is.
 
 use super::hash::{folded, golden_ratio};
+use crate::limits::LOCALITY_BUCKET;
 use crate::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
@@ -18,9 +19,6 @@ const BUCKETS: usize = 1 << BITS;
 
 /// Entries that make the collector free entries before their time.
 const SOFT_LIMIT: usize = 16 * BUCKETS;
-
-/// Entries of one bucket; the next one takes the place of the longest unused.
-const BUCKET_ENTRIES: usize = 64;
 
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
@@ -85,7 +83,7 @@ impl<Value> Cache<Value> {
             return;
         }
         collector.last = Some(now);
-        if collector.round.is_multiple_of(ROUNDS) {
+        if collector.round >= ROUNDS {
             let expiration = self.expiration();
             for index in 0..BUCKETS {
                 self.drop_unused(index, now, expiration);
@@ -129,10 +127,11 @@ impl<Value> Bucket<'_, Value> {
         self.entries.iter_mut().find(|entry| entry.address == self.address)
     }
 
-    /// Adds an entry for the address, which must have none.
+    /// Adds an entry for the address, which must have none. In a full bucket it takes the place of
+    /// the longest unused.
     pub(super) fn insert(&mut self, value: Value, now: Instant) {
         let entry = Entry { address: self.address, used: now, value };
-        if self.entries.len() < BUCKET_ENTRIES {
+        if self.entries.len() < LOCALITY_BUCKET {
             self.entries.push(entry);
         } else if let Some(oldest) = self.entries.iter_mut().min_by_key(|entry| entry.used) {
             *oldest = entry;
@@ -166,11 +165,11 @@ mod tests {
         let cache = Cache::new();
         let bucket = golden_ratio(0, BITS);
         let mut same = (0..).filter(|&number| golden_ratio(number, BITS) == bucket);
-        for second in 0..BUCKET_ENTRIES as u64 + 5 {
+        for second in 0..LOCALITY_BUCKET as u64 + 5 {
             let number = same.next().unwrap();
             cache.bucket(address(number)).insert(number, Instant::from_secs(second));
         }
-        assert_eq!(entries(&cache), BUCKET_ENTRIES);
+        assert_eq!(entries(&cache), LOCALITY_BUCKET);
         // The longest unused made room.
         assert!(cache.bucket(address(0)).entry().is_none());
     }
@@ -202,6 +201,6 @@ mod tests {
         }
         let left = minute(6);
         let goal = (full - SOFT_LIMIT) * 4 / 3;
-        assert!((goal..goal + BUCKET_ENTRIES).contains(&(full - left)), "{left} of {full} left");
+        assert!((goal..goal + LOCALITY_BUCKET).contains(&(full - left)), "{left} of {full} left");
     }
 }

@@ -3,10 +3,8 @@
 //! The control thread edits the list, every worker owns its cursors. So an edit is not applied to
 //! a cursor but written down here, and the cursor makes up for it at its next pick.
 
+use crate::limits::SCHEDULER_EDITS;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Edits kept. A cursor further behind starts afresh.
-const STEPS: usize = 64;
 
 /// Versions are unique in the process, not only in one scheduler: a cursor that outlived its
 /// service or its scheduler matches no version of the next one. 0 is never given out.
@@ -35,7 +33,7 @@ impl<Step: Copy> History<Step> {
     /// This history and one step more.
     pub(super) fn then(&self, step: Step) -> Self {
         let version = next_version();
-        let surplus = (self.steps.len() + 1).saturating_sub(STEPS);
+        let surplus = (self.steps.len() + 1).saturating_sub(SCHEDULER_EDITS);
         let base = match surplus {
             0 => self.base,
             _ => self.steps[surplus - 1].0,
@@ -83,12 +81,12 @@ mod tests {
         let born = History::new();
         let mut history = born.clone();
         let mut versions = vec![born.version()];
-        for step in 0..STEPS + 10 {
+        for step in 0..SCHEDULER_EDITS + 10 {
             history = history.then(step);
             versions.push(history.version());
         }
         assert!(history.since(versions[9]).is_none());
         let missed: Vec<_> = history.since(versions[10]).unwrap().collect();
-        assert_eq!(missed, (10..STEPS + 10).collect::<Vec<_>>());
+        assert_eq!(missed, (10..SCHEDULER_EDITS + 10).collect::<Vec<_>>());
     }
 }

@@ -7,13 +7,10 @@ use super::cursor::Cursor;
 use super::lblc::{Places, busy};
 use super::least::{heavier, least_by_weight, overhead};
 use super::wlc;
+use crate::limits::LOCALITY_SET;
 use crate::model::DestinationAddress;
 use crate::time::Instant;
 use std::sync::Arc;
-
-/// Servers of one set. A set that is full stays as it is: beyond so many servers the scheduler is
-/// plain wlc.
-const SET_SERVERS: usize = 64;
 
 /// The servers of one destination address.
 #[derive(Debug)]
@@ -24,8 +21,9 @@ struct ServerSet {
 }
 
 impl ServerSet {
+    /// A full set stays as it is: with so many servers busy the scheduler is plain wlc.
     fn insert(&mut self, server: DestinationAddress, now: Instant) {
-        if self.servers.len() < SET_SERVERS && !self.servers.contains(&server) {
+        if self.servers.len() < LOCALITY_SET && !self.servers.contains(&server) {
             self.servers.push(server);
             self.changed = now;
         }

@@ -35,6 +35,8 @@ mod fixture;
 mod golden;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod sequences;
 
 pub use candidate::{Candidate, Change, Flow, Load};
 pub use cursor::Cursor;

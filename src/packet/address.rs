@@ -20,6 +20,9 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     /// The network of the first `length` bits; the address itself from its full width on.
     fn masked(self, length: u8) -> Self;
 
+    /// Sum of the 16-bit words of the address, for the Internet checksum; below 2^20.
+    fn words(self) -> u32;
+
     /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
     fn read(bytes: &[u8]) -> Self;
     /// Writes the address to the first [`Self::BYTES`] octets.
@@ -49,6 +52,9 @@ impl Address for u32 {
     #[inline]
     fn masked(self, length: u8) -> Self {
         self & !u32::MAX.checked_shr(u32::from(length)).unwrap_or(0)
+
+    fn words(self) -> u32 {
+        (self >> 16) + (self & 0xffff)
     }
 
     #[inline]
@@ -85,6 +91,13 @@ impl Address for u128 {
     #[inline]
     fn masked(self, length: u8) -> Self {
         self & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0)
+
+    fn words(self) -> u32 {
+        const HALVES: u128 = 0xffff_u128 << 96 | 0xffff_u128 << 64 | 0xffff_u128 << 32 | 0xffff;
+        // Four lanes of 32 bits, each the sum of two words.
+        let lanes = (self & HALVES) + ((self >> 16) & HALVES);
+        let pairs = (lanes as u64) + ((lanes >> 64) as u64);
+        (pairs >> 32) as u32 + pairs as u32
     }
 
     #[inline]

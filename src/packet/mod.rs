@@ -1,7 +1,24 @@
 //! Headers, checksums, parsing and the Toeplitz hash. Every length is checked before a byte is read.
+//!
+//! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it
+//! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
+//! * `checksum`: the Internet checksum, whole and incremental
 
 mod address;
+pub mod checksum;
+pub mod ethernet;
+mod extension;
+pub mod icmp;
+pub mod ipv4;
+pub mod ipv6;
+pub mod parse;
+mod quoted;
+pub mod sctp;
+pub mod tcp;
 mod tuple;
+pub mod udp;
+pub mod wire;
 
 pub use address::Address;
+pub use parse::{Fragment, Packet, Parse, Role};
 pub use tuple::Tuple;

@@ -1,0 +1,102 @@
+//! The Ethernet header (IEEE 802.3): two MAC addresses and a type.
+
+use super::wire;
+use crate::stop::DropReason;
+
+/// Length of the header.
+pub const ETHERNET: usize = 14;
+/// Shortest frame without its frame check sequence; what is sent shorter gets padded.
+pub const SHORTEST: usize = 60;
+pub const BROADCAST: [u8; 6] = [0xff; 6];
+
+pub const TYPE_IPV4: u16 = 0x0800;
+pub const TYPE_ARP: u16 = 0x0806;
+pub const TYPE_IPV6: u16 = 0x86dd;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer3 {
+    Ipv4,
+    Ipv6,
+    Arp,
+    /// Any other Ethernet type, or a length below 1536.
+    Other(u16),
+}
+
+/// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
+#[inline]
+pub fn ethernet(bytes: &[u8]) -> Result<Layer3, DropReason> {
+    let Some(header) = bytes.first_chunk::<ETHERNET>() else { return Err(DropReason::TooShort) };
+    Ok(match wire::get16(header, 12) {
+        TYPE_IPV4 => Layer3::Ipv4,
+        TYPE_IPV6 => Layer3::Ipv6,
+        TYPE_ARP => Layer3::Arp,
+        other => Layer3::Other(other),
+    })
+}
+
+/// Destination MAC address.
+#[inline]
+pub fn destination(frame: &[u8]) -> [u8; 6] {
+    [frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]]
+}
+
+/// Source MAC address.
+#[inline]
+pub fn source(frame: &[u8]) -> [u8; 6] {
+    destination(&frame[6..])
+}
+
+#[inline]
+pub fn set_destination(frame: &mut [u8], address: [u8; 6]) {
+    frame[..6].copy_from_slice(&address);
+}
+
+#[inline]
+pub fn set_source(frame: &mut [u8], address: [u8; 6]) {
+    frame[6..12].copy_from_slice(&address);
+}
+
+/// Writes the whole header to the first [`ETHERNET`] bytes.
+#[inline]
+pub fn write(frame: &mut [u8], destination: [u8; 6], source: [u8; 6], ethernet_type: u16) {
+    set_destination(frame, destination);
+    set_source(frame, source);
+    wire::set16(frame, 12, ethernet_type);
+}
+
+/// The address is that of a group; broadcast is one.
+#[inline]
+pub const fn is_multicast(address: [u8; 6]) -> bool {
+    address[0] & 1 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_decides() {
+        for (ethernet_type, expected) in [
+            (0x0800, Layer3::Ipv4),
+            (0x86dd, Layer3::Ipv6),
+            (0x0806, Layer3::Arp),
+            (0x8100, Layer3::Other(0x8100)),
+            (0x0026, Layer3::Other(38)),
+        ] {
+            let mut frame = [0; ETHERNET];
+            write(&mut frame, [2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0xfe, 0xfe], ethernet_type);
+            assert_eq!(ethernet(&frame), Ok(expected));
+            assert_eq!(destination(&frame), [2, 0, 0, 0, 0, 1]);
+            assert_eq!(source(&frame), [2, 0, 0, 0, 0xfe, 0xfe]);
+            assert_eq!(ethernet(&frame[..13]), Err(DropReason::TooShort));
+        }
+    }
+
+    #[test]
+    fn groups() {
+        assert!(is_multicast(BROADCAST));
+        assert!(is_multicast([0x33, 0x33, 0, 0, 0, 1]));
+        assert!(!is_multicast([2, 0, 0, 0, 0, 1]));
+    }
+}

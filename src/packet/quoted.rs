@@ -1,0 +1,67 @@
+//! The packet an ICMP error quotes: its beginning, as the sender of the error saw it. Its checksums and total length
+//! are not checked, for a translator on the way may have changed one without the other.
+
+use super::{Address, Tuple, extension, ipv4, ipv6, wire};
+
+/// Bytes of the quoted transport header that every sender of an error includes (RFC 792).
+const QUOTED_TRANSPORT: usize = 8;
+
+/// What a quotation says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quotation<A> {
+    /// Ports are 0 unless the protocol is TCP, UDP or SCTP.
+    pub tuple: Tuple<A>,
+    /// Where the transport header starts, from the start of the quoted IP header.
+    pub transport: usize,
+}
+
+/// Addresses whose family's headers can be read out of a quotation.
+pub(super) trait Quotes: Address {
+    /// Addresses, final protocol and the place of the transport header. `None`: broken, cut off, or a later fragment.
+    fn network(bytes: &[u8]) -> Option<Quotation<Self>>;
+}
+
+/// Reads the packet that `bytes` begin with, as far as they go.
+pub(super) fn quotation<A: Quotes>(bytes: &[u8]) -> Option<Quotation<A>> {
+    let mut quotation = A::network(bytes)?;
+    let transport = bytes.get(quotation.transport..)?.first_chunk::<QUOTED_TRANSPORT>()?;
+    if matches!(quotation.tuple.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP) {
+        quotation.tuple.source_port = wire::get16(transport, 0);
+        quotation.tuple.destination_port = wire::get16(transport, 2);
+    }
+    Some(quotation)
+}
+
+fn without_ports<A: Address>(source: A, destination: A, protocol: u8) -> Tuple<A> {
+    Tuple { source, destination, source_port: 0, destination_port: 0, protocol }
+}
+
+impl Quotes for u32 {
+    fn network(bytes: &[u8]) -> Option<Quotation<u32>> {
+        let header = bytes.first_chunk::<{ ipv4::HEADER }>()?;
+        let transport = ipv4::header_length(header);
+        let later = ipv4::fragment_word(header) & ipv4::FRAGMENT_OFFSET != 0;
+        if ipv4::version(header) != 4 || transport < ipv4::HEADER || later {
+            return None;
+        }
+        let (source, destination) = (ipv4::source(header), ipv4::destination(header));
+        let tuple = without_ports(source, destination, ipv4::protocol(header));
+        Some(Quotation { tuple, transport })
+    }
+}
+
+impl Quotes for u128 {
+    fn network(bytes: &[u8]) -> Option<Quotation<u128>> {
+        let header = bytes.first_chunk::<{ ipv6::HEADER }>()?;
+        if ipv6::version(header) != 6 {
+            return None;
+        }
+        let chain = extension::follow(bytes)?;
+        if chain.fragment.is_some_and(|fragment| fragment.offset != 0) {
+            return None;
+        }
+        let (source, destination) = (ipv6::source(header), ipv6::destination(header));
+        let tuple = without_ports(source, destination, chain.protocol);
+        Some(Quotation { tuple, transport: chain.end })
+    }
+}

@@ -52,7 +52,9 @@ impl Address for u32 {
     #[inline]
     fn masked(self, length: u8) -> Self {
         self & !u32::MAX.checked_shr(u32::from(length)).unwrap_or(0)
+    }
 
+    #[inline]
     fn words(self) -> u32 {
         (self >> 16) + (self & 0xffff)
     }
@@ -91,7 +93,9 @@ impl Address for u128 {
     #[inline]
     fn masked(self, length: u8) -> Self {
         self & !u128::MAX.checked_shr(u32::from(length)).unwrap_or(0)
+    }
 
+    #[inline]
     fn words(self) -> u32 {
         const HALVES: u128 = 0xffff_u128 << 96 | 0xffff_u128 << 64 | 0xffff_u128 << 32 | 0xffff;
         // Four lanes of 32 bits, each the sum of two words.

@@ -1,0 +1,5 @@
+//! Packets for the director itself.
+
+mod neighbours;
+
+pub use neighbours::{Neighbour, NeighbourState, NextHop};

@@ -6,6 +6,7 @@
 //! * `stop`: why a packet leaves the fast path
 //! * `port`: frames in, frames out; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
+//! * `testing`: what tests and benches build packets with
 //! * `route`, `scheduler`, `conn`: where addresses are; picking a destination; one worker's connections
 //! * `service`: the immutable snapshot that workers read
 //! * `forward`: rewriting a packet by DR, NAT or TUN
@@ -25,4 +26,5 @@ pub mod packet;
 pub mod port;
 pub mod route;
 pub mod stop;
+pub mod testing;
 pub mod time;

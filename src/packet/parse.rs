@@ -303,3 +303,6 @@ impl Parse for u128 {
         ipv6(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

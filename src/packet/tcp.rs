@@ -2,7 +2,7 @@
 //! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
 //! Setters leave the checksum alone: one update for all changes is cheaper.
 
-use super::wire;
+use super::{Address, checksum, ipv4, wire};
 
 /// Length of a header without options.
 pub const HEADER: usize = 20;
@@ -83,6 +83,14 @@ pub fn set_acknowledgment(header: &mut [u8], acknowledgment: u32) {
 #[inline]
 pub fn set_checksum(header: &mut [u8], checksum: u16) {
     wire::set16(header, 16, checksum);
+}
+
+/// Computes the checksum of `segment` (header, options and payload) and puts it in place.
+#[inline]
+pub fn write_checksum<A: Address>(segment: &mut [u8], source: A, destination: A) {
+    set_checksum(segment, 0);
+    let sum = checksum::transport(source, destination, ipv4::TCP, segment);
+    set_checksum(segment, sum);
 }
 
 /// Where the value of the MSS option stands, from the start of the TCP header. `segment` is the header with its

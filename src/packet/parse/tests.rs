@@ -1,0 +1,414 @@
+//! The parser against tables, against what the builder was told, and against arbitrary bytes.
+
+use super::*;
+use crate::testing::{PacketBuilder, frame};
+use proptest::prelude::*;
+
+fn v4() -> PacketBuilder<u32> {
+    frame().ipv4("10.9.8.7", "10.0.0.100")
+}
+
+fn v6() -> PacketBuilder<u128> {
+    frame().ipv6("2001:db8::44", "fd00:a::100")
+}
+
+const PLAIN: Packet<u32> = Packet {
+    tuple: Tuple {
+        source: 0x0a09_0807,
+        destination: 0x0a00_0064,
+        source_port: 4000,
+        destination_port: 80,
+        protocol: 6,
+    },
+    role: Role::Transport,
+    fragment: Fragment::Whole,
+    protocol: 6,
+    header: 20,
+    length: 40,
+    tcp_flags: tcp::ACK,
+    ttl: 64,
+    tos: 0,
+    dont_fragment: false,
+    identification: 7,
+    fragment_offset: 0,
+    more_fragments: false,
+    icmp_type: 0,
+    icmp_code: 0,
+    quoted: 0,
+    quoted_transport: 0,
+    options: false,
+    sctp_chunk: 0,
+};
+
+fn tuple(protocol: u8, source_port: u16, destination_port: u16) -> Tuple<u32> {
+    Tuple { source_port, destination_port, protocol, ..PLAIN.tuple }
+}
+
+#[test]
+fn what_a_whole_ipv4_packet_says() {
+    let udp = Packet { tuple: tuple(17, 4000, 53), protocol: 17, tcp_flags: 0, ..PLAIN };
+    for (bytes, expected) in [
+        (v4().tcp(4000, 80), PLAIN),
+        (v4().tcp(4000, 80).flags(0xff), Packet { tcp_flags: 0xff, ..PLAIN }),
+        (v4().tcp(4000, 80).ttl(1).tos(0xb9), Packet { ttl: 1, tos: 0xb9, ..PLAIN }),
+        (v4().tcp(4000, 80).df(), Packet { dont_fragment: true, ..PLAIN }),
+        (v4().tcp(4000, 80).identification(0xfffe), Packet { identification: 0xfffe, ..PLAIN }),
+        (
+            v4().options(&[1; 12]).tcp(4000, 80).payload("GET"),
+            Packet { header: 32, length: 55, options: true, ..PLAIN },
+        ),
+        (v4().udp(4000, 53), Packet { length: 28, ..udp }),
+        (
+            v4().sctp(4000, 3868, sctp::INIT).payload([0; 16]),
+            Packet {
+                tuple: tuple(132, 4000, 3868),
+                protocol: 132,
+                length: 52,
+                tcp_flags: 0,
+                sctp_chunk: sctp::INIT,
+                ..PLAIN
+            },
+        ),
+        (
+            v4().protocol(47).payload([0; 4]),
+            Packet { role: Role::Other, tuple: tuple(47, 0, 0), protocol: 47, length: 24, ..udp },
+        ),
+        (
+            v4().icmp(8, 0, 1),
+            Packet {
+                role: Role::Icmp,
+                tuple: tuple(1, 0, 0),
+                protocol: 1,
+                length: 28,
+                icmp_type: 8,
+                ..udp
+            },
+        ),
+    ] {
+        assert_eq!(ipv4(&bytes.packet()), Ok(expected), "{bytes:?}");
+        // Padding is not part of the packet.
+        let padded = [bytes.packet(), vec![0xa5; 18]].concat();
+        assert_eq!(ipv4(&padded), Ok(expected), "{bytes:?}");
+    }
+}
+
+#[test]
+fn fragments() {
+    let whole = v4().udp(4000, 53).payload([1; 40]);
+    let first = ipv4(&whole.clone().fragment(0, true).packet()).unwrap();
+    assert_eq!((first.fragment, first.role), (Fragment::First, Role::Transport));
+    assert_eq!((first.fragment_offset, first.more_fragments), (0, true));
+    for more in [false, true] {
+        let later = ipv4(&v4().protocol(17).fragment(1480, more).payload([1; 8]).packet()).unwrap();
+        assert_eq!((later.fragment, later.role), (Fragment::Later, Role::LaterFragment));
+        assert_eq!((later.fragment_offset, later.more_fragments), (1480, more));
+        assert_eq!(later.tuple, tuple(17, 0, 0));
+    }
+    let later = v6().destination_options().identification(9).fragment(8, false).payload([1; 3]);
+    let later = ipv6(&later.packet()).unwrap();
+    assert_eq!((later.fragment, later.role), (Fragment::Later, Role::LaterFragment));
+    assert_eq!((later.identification, later.fragment_offset, later.header), (9, 8, 56));
+    // RFC 6946: an atomic fragment is a whole packet that happens to have the header.
+    let atomic = ipv6(&v6().tcp(1, 2).identification(9).fragment(0, false).packet()).unwrap();
+    assert_eq!(
+        (atomic.fragment, atomic.role, atomic.header),
+        (Fragment::Whole, Role::Transport, 48)
+    );
+}
+
+#[test]
+fn what_an_ipv6_packet_says() {
+    let plain = ipv6(&v6().tos(0x2e).ttl(9).tcp(4000, 80).packet()).unwrap();
+    assert_eq!((plain.header, plain.length, plain.options), (40, 60, false));
+    assert_eq!((plain.tos, plain.ttl, plain.tcp_flags), (0x2e, 9, tcp::ACK));
+    assert_eq!((plain.dont_fragment, plain.identification), (true, 0));
+    let expected = Tuple {
+        source: 0x2001_0db8_0000_0000_0000_0000_0000_0044,
+        destination: 0xfd00_000a_0000_0000_0000_0000_0000_0100,
+        source_port: 4000,
+        destination_port: 80,
+        protocol: 6,
+    };
+    assert_eq!(plain.tuple, expected);
+    let extended = v6().hop_by_hop().destination_options().routing(0).tcp(4000, 80);
+    let extended = ipv6(&extended.packet()).unwrap();
+    assert_eq!((extended.tuple, extended.header, extended.options), (expected, 64, true));
+    for (number, role) in
+        [(50, Role::Other), (51, Role::Other), (59, Role::Other), (1, Role::Other)]
+    {
+        let packet = ipv6(&v6().hop_by_hop().protocol(number).payload([0; 8]).packet()).unwrap();
+        assert_eq!((packet.role, packet.protocol, packet.header), (role, number, 48));
+    }
+    // Neighbour solicitations and echoes are no errors, and their checksum is their receiver's to check.
+    let echo = ipv6(&v6().icmp(128, 0, 1).packet()).unwrap();
+    assert_eq!((echo.role, echo.icmp_type, echo.protocol), (Role::Icmp, 128, 58));
+}
+
+#[test]
+fn an_error_is_known_by_what_it_quotes() {
+    let reply = frame().ipv4("10.0.0.100", "11.22.33.44").options(&[1; 8]).tcp(80, 4000);
+    for kind in [3, 4, 5, 11, 12] {
+        let error = v4().options(&[1; 4]).icmp_error(kind, 4, 1400, &reply.packet()[..36]);
+        let packet = ipv4(&error.packet()).unwrap();
+        assert_eq!((packet.role, packet.icmp_type, packet.icmp_code), (Role::IcmpError, kind, 4));
+        assert_eq!(packet.tuple, ipv4(&reply.packet()).unwrap().tuple);
+        assert_eq!((packet.header, packet.quoted, packet.quoted_transport), (24, 32, 60));
+        assert_eq!(packet.protocol, 1);
+    }
+    let reply = frame().ipv6("fd00:a::100", "2001:db8::44").destination_options().udp(53, 4000);
+    for kind in 1..=4 {
+        let error = v6().hop_by_hop().icmp_error(kind, 0, 1280, &reply.packet());
+        let packet = ipv6(&error.packet()).unwrap();
+        assert_eq!((packet.role, packet.icmp_type), (Role::IcmpError, kind));
+        assert_eq!(packet.tuple, ipv6(&reply.packet()).unwrap().tuple);
+        assert_eq!((packet.header, packet.quoted, packet.quoted_transport), (48, 56, 104));
+    }
+    let first = frame().ipv6("fd00:a::100", "2001:db8::44").udp(53, 4000).fragment(0, true);
+    let packet = ipv6(&v6().icmp_error(2, 0, 1280, &first.packet()).packet()).unwrap();
+    assert_eq!((packet.role, packet.tuple.source_port), (Role::IcmpError, 53));
+}
+
+#[test]
+fn a_quoted_tunnel_packet_has_no_ports() {
+    let tunnel = frame().ipv4("10.0.0.1", "192.168.10.11").protocol(4).payload([0x45; 20]);
+    let packet = ipv4(&v4().icmp_error(3, 4, 576, &tunnel.packet()).packet()).unwrap();
+    assert_eq!(packet.role, Role::IcmpError);
+    let quoted = packet.tuple;
+    assert_eq!((quoted.protocol, quoted.source_port, quoted.destination_port), (4, 0, 0));
+}
+
+#[test]
+fn errors_that_quote_nothing_useful_are_plain_icmp() {
+    let reply = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
+    let later = frame().ipv4("10.0.0.100", "11.22.33.44").protocol(17).fragment(8, false);
+    let later = later.payload([0; 8]).packet();
+    let six = v6().udp(1, 2).packet();
+    for quoted in [&[][..], &reply[..19], &reply[..27], &later, &six, &[0x44; 40]] {
+        let packet = ipv4(&v4().icmp_error(3, 3, 0, quoted).packet()).unwrap();
+        assert_eq!((packet.role, packet.tuple), (Role::Icmp, tuple(1, 0, 0)), "{quoted:?}");
+        assert_eq!((packet.quoted, packet.quoted_transport), (0, 0));
+    }
+    let later = v6().fragment(8, false).payload([0; 8]).packet();
+    for quoted in [&six[..47], &later, &reply] {
+        let packet = ipv6(&v6().icmp_error(1, 4, 0, quoted).packet()).unwrap();
+        assert_eq!(packet.role, Role::Icmp, "{quoted:?}");
+    }
+}
+
+/// Bytes of a packet with some of them replaced.
+fn with(mut bytes: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
+    for (at, byte) in changes {
+        bytes[*at] = *byte;
+    }
+    bytes
+}
+
+fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    v4::write_checksum(&mut bytes[..20]);
+    bytes
+}
+
+#[test]
+fn broken_ipv4_packets() {
+    use DropReason::*;
+    let tcp = v4().tcp(4000, 80).packet();
+    let quoted = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
+    let error = v4().icmp_error(3, 3, 0, &quoted).packet();
+    for (bytes, reason) in [
+        (vec![], TooShort),
+        (tcp[..19].to_vec(), TooShort),
+        (with(tcp.clone(), &[(0, 0x65)]), BadIpHeader),
+        (with(tcp.clone(), &[(0, 0x44)]), BadIpHeader),
+        (with(tcp.clone(), &[(0, 0x4f)]), TooShort),
+        (with(tcp.clone(), &[(8, 63)]), BadIpChecksum),
+        (with(v4().options(&[1; 4]).tcp(1, 2).packet(), &[(21, 0)]), BadIpChecksum),
+        (with_checksum(with(tcp.clone(), &[(3, 41)])), BadIpLength),
+        (with_checksum(with(tcp.clone(), &[(3, 19)])), BadIpLength),
+        (with_checksum(with(tcp.clone(), &[(3, 39)])), BadTransport),
+        (with_checksum(with(tcp.clone(), &[(3, 20)])), BadTransport),
+        (v4().protocol(17).payload([0; 7]).packet(), BadTransport),
+        (v4().protocol(132).payload([0; 15]).packet(), BadTransport),
+        (v4().protocol(1).payload([0; 7]).packet(), BadTransport),
+        (v4().protocol(6).payload([0; 16]).fragment(0, true).packet(), BadTransport),
+        (with(error.clone(), &[(24, 1)]), BadIcmpChecksum),
+        (with(error.clone(), &[(error.len() - 1, 1)]), BadIcmpChecksum),
+    ] {
+        assert_eq!(ipv4(&bytes), Err(reason), "{bytes:?}");
+    }
+    // The first fragment of an error has only a part of what its checksum covers.
+    let fragment = v4().icmp_error(3, 3, 0, &quoted).fragments(48).remove(0);
+    assert_eq!(ipv4(&fragment[14..]).map(|packet| packet.role), Ok(Role::IcmpError));
+}
+
+#[test]
+fn broken_ipv6_packets() {
+    use DropReason::*;
+    let tcp = v6().tcp(4000, 80).packet();
+    let quoted = frame().ipv6("fd00:a::100", "2001:db8::44").tcp(80, 4000).packet();
+    let error = v6().icmp_error(1, 4, 0, &quoted).packet();
+    let long = (0..9).fold(v6(), |packet, _| packet.destination_options());
+    let jumbo = with(v6().tcp(1, 2).packet(), &[(4, 0xff), (5, 0xff)]);
+    for (bytes, reason) in [
+        (vec![], TooShort),
+        (tcp[..39].to_vec(), TooShort),
+        (with(tcp.clone(), &[(0, 0x45)]), BadIpHeader),
+        (with(tcp.clone(), &[(5, 21)]), BadIpLength),
+        (jumbo, BadIpLength),
+        (with(tcp.clone(), &[(5, 19)]), BadTransport),
+        (with(v6().hop_by_hop().tcp(1, 2).packet(), &[(41, 9)]), BadIpHeader),
+        (long.tcp(1, 2).packet(), BadIpHeader),
+        (v6().protocol(44).payload([6, 0, 0]).packet(), BadIpHeader),
+        (v6().protocol(58).payload([0; 7]).packet(), BadTransport),
+        (with(error.clone(), &[(44, 1)]), BadIcmpChecksum),
+        // The pseudo-header is covered too.
+        (with(error.clone(), &[(23, 0x45)]), BadIcmpChecksum),
+    ] {
+        assert_eq!(ipv6(&bytes), Err(reason), "{bytes:?}");
+    }
+    // With segments left the destination is not the address the checksum covers.
+    let routed = v6().routing(1).icmp_error(1, 4, 0, &quoted).packet();
+    let elsewhere = with(routed, &[(39, 1)]);
+    assert_eq!(ipv6(&elsewhere).map(|packet| packet.role), Ok(Role::IcmpError));
+}
+
+/// What holds of every packet the parser lets through.
+fn is_consistent<A: Address>(packet: &Packet<A>, available: usize) {
+    let (header, length) = (usize::from(packet.header), usize::from(packet.length));
+    assert!(header <= length && length <= available);
+    let needs = match (packet.role, packet.protocol) {
+        (Role::Transport, v4::TCP) => tcp::HEADER,
+        (Role::Transport, v4::UDP) => udp::HEADER,
+        (Role::Transport, _) => sctp::HEADER + sctp::CHUNK_HEADER,
+        (Role::Icmp | Role::IcmpError, _) => icmp::HEADER,
+        _ => 0,
+    };
+    assert!(header + needs <= length);
+    assert_eq!(packet.fragment == Fragment::Later, packet.role == Role::LaterFragment);
+    if packet.role == Role::IcmpError {
+        let (quoted, transport) = (packet.quoted, packet.quoted_transport);
+        assert_eq!(quoted, packet.header + 8);
+        assert!(quoted < transport && usize::from(transport) + 8 <= length);
+    } else {
+        assert_eq!((packet.quoted, packet.quoted_transport), (0, 0));
+        assert_eq!(packet.tuple.protocol, packet.protocol);
+    }
+}
+
+fn is_read_soundly(bytes: &[u8]) {
+    let _ = ipv4(bytes).inspect(|packet| is_consistent(packet, bytes.len()));
+    let _ = ipv6(bytes).inspect(|packet| is_consistent(packet, bytes.len()));
+}
+
+/// Seeds for mutation: every kind of packet there is.
+fn seed(index: usize) -> Vec<u8> {
+    let four = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
+    let six = frame().ipv6("fd00:a::100", "2001:db8::44").hop_by_hop().tcp(80, 4000).packet();
+    match index {
+        0 => v4().tcp(1, 2).packet(),
+        1 => v4().options(&[1; 8]).udp(1, 2).packet(),
+        2 => v4().sctp(1, 2, 1).packet(),
+        3 => v4().icmp_error(3, 4, 1400, &four).packet(),
+        4 => v6().hop_by_hop().routing(0).destination_options().tcp(1, 2).packet(),
+        5 => v6().identification(1).fragment(0, true).udp(1, 2).packet(),
+        6 => v6().icmp_error(2, 0, 1280, &six).packet(),
+        _ => v6().routing(1).icmp_error(1, 4, 0, &six).packet(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_read_soundly(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        is_read_soundly(&bytes);
+        for version in [0x45, 0x46, 0x60] {
+            if let Some(first) = bytes.first_mut() {
+                *first = version;
+            }
+            is_read_soundly(&bytes);
+        }
+    }
+
+    /// Checksums are put right afterwards, or nothing broken would get past them.
+    #[test]
+    fn mutated_packets_are_read_soundly(
+        index in 0usize..8, cut in 0usize..160,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let mut bytes = seed(index);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        is_read_soundly(&bytes);
+        let header = v4::header_length(&bytes);
+        if v4::version(&bytes) == 4 && (20..=bytes.len()).contains(&header) {
+            v4::write_checksum(&mut bytes[..header]);
+            if bytes.len() >= header + icmp::HEADER {
+                icmp::write_checksum(&mut bytes[header..], 0_u32, 0);
+            }
+        }
+        is_read_soundly(&bytes);
+        bytes.truncate(cut);
+        is_read_soundly(&bytes);
+    }
+
+    #[test]
+    fn a_built_ipv4_packet_is_read_back(
+        addresses: [u32; 2], ports: [u16; 2], octets: [u8; 3], identification: u16, df: bool,
+        words in 0usize..=10, kind in 0usize..3, payload in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let [ttl, tos, flags] = octets;
+        let built = frame().ipv4(addresses[0], addresses[1]).ttl(ttl).tos(tos);
+        let built = built.identification(identification.into()).options(&vec![1; words * 4]);
+        let built = if df { built.df() } else { built };
+        let (built, protocol, transport) = match kind {
+            0 => (built.tcp(ports[0], ports[1]).flags(flags), 6, 20),
+            1 => (built.udp(ports[0], ports[1]), 17, 8),
+            _ => (built.sctp(ports[0], ports[1], flags), 132, 16),
+        };
+        let length = (20 + words * 4 + transport + payload.len()) as u16;
+        let expected = Packet {
+            tuple: Tuple {
+                source: addresses[0],
+                destination: addresses[1],
+                source_port: ports[0],
+                destination_port: ports[1],
+                protocol,
+            },
+            protocol,
+            header: 20 + words as u16 * 4,
+            length,
+            tcp_flags: if protocol == 6 { flags } else { 0 },
+            sctp_chunk: if protocol == 132 { flags } else { 0 },
+            ttl,
+            tos,
+            dont_fragment: df,
+            identification: identification.into(),
+            options: words != 0,
+            ..PLAIN
+        };
+        prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(expected));
+    }
+
+    #[test]
+    fn a_built_ipv6_packet_is_read_back(
+        addresses: [u128; 2], ports: [u16; 2], ttl: u8, tos: u8, extensions in 0u16..=8,
+        payload in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let built = frame().ipv6(addresses[0], addresses[1]).ttl(ttl).tos(tos).flow_label(0xfffff);
+        let built = (0..extensions).fold(built, |built, _| built.destination_options());
+        let built = built.udp(ports[0], ports[1]).payload(&payload);
+        let packet = ipv6(&built.packet()).unwrap();
+        let expected = Tuple {
+            source: addresses[0],
+            destination: addresses[1],
+            source_port: ports[0],
+            destination_port: ports[1],
+            protocol: 17,
+        };
+        prop_assert_eq!(packet.tuple, expected);
+        prop_assert_eq!((packet.ttl, packet.tos), (ttl, tos));
+        prop_assert_eq!(packet.header, 40 + extensions * 8);
+        prop_assert_eq!(packet.length, 48 + extensions * 8 + payload.len() as u16);
+        prop_assert_eq!(packet.options, extensions != 0);
+    }
+}

@@ -19,9 +19,10 @@
 #![deny(unsafe_code)]
 
 pub mod api;
-pub mod forward;
 #[allow(unsafe_code)]
 pub mod conn;
+pub mod control;
+pub mod forward;
 pub mod limits;
 pub mod model;
 pub mod packet;

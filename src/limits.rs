@@ -30,6 +30,9 @@ pub const HANDOFF_RING: usize = 2048;
 /// Frames kept per next hop while its address is being resolved.
 pub const NEIGHBOUR_QUEUE: usize = 32;
 
+/// Frames kept for all unresolved next hops together, so that a scan of a network does not empty the buffer pool.
+pub const NEIGHBOUR_QUEUES: usize = 1024;
+
 /// Next hops control keeps track of.
 pub const NEIGHBOURS_MAX: usize = 16_384;
 

@@ -1,0 +1,229 @@
+//! The director's own addresses: those of its ports and the virtual ones.
+
+use crate::model::PortId;
+use crate::packet::Address;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A port as a member of networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    pub id: PortId,
+    pub name: String,
+    pub mac: [u8; 6],
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// Each with the prefix length of its network. The IPv6 link-local address is added to them.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+/// Which addresses are the director's.
+#[derive(Debug)]
+pub(super) struct Local {
+    interfaces: Vec<Interface>,
+    virtual_addresses: BTreeSet<IpAddr>,
+    /// Both kinds together, for one probe.
+    all: BTreeSet<IpAddr>,
+}
+
+impl Local {
+    pub(super) fn new(mut interfaces: Vec<Interface>) -> Self {
+        for interface in &mut interfaces {
+            interface.addresses.push((link_local(interface.mac).into(), 64));
+        }
+        let mut local =
+            Local { interfaces, virtual_addresses: BTreeSet::new(), all: BTreeSet::new() };
+        local.set_virtual(BTreeSet::new());
+        local
+    }
+
+    /// Replaces the virtual addresses and returns the new ones among them.
+    pub(super) fn set_virtual(&mut self, addresses: BTreeSet<IpAddr>) -> Vec<IpAddr> {
+        let new = addresses.difference(&self.virtual_addresses).copied().collect();
+        self.virtual_addresses = addresses;
+        self.all = self.virtual_addresses.clone();
+        let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        self.all.extend(own.map(|(address, _)| *address));
+        new
+    }
+
+    pub(super) fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    pub(super) fn interface(&self, port: PortId) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.id == port)
+    }
+
+    /// The address is the director's, on whatever port.
+    pub(super) fn is_local(&self, address: IpAddr) -> bool {
+        self.all.contains(&address)
+    }
+
+    /// The port answers questions for the address. IPv4: for every local address, as Linux does (arp_ignore 0).
+    /// IPv6: for the port's own and for the virtual ones.
+    pub(super) fn answers(&self, port: PortId, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.is_local(address),
+            IpAddr::V6(_) => {
+                self.virtual_addresses.contains(&address)
+                    || self.interface(port).is_some_and(|interface| {
+                        interface.addresses.iter().any(|(own, _)| *own == address)
+                    })
+            }
+        }
+    }
+
+    /// The address from which the port speaks to `peer`: the one in the peer's network, else the port's first of the
+    /// family, else another port's.
+    pub(super) fn source(&self, port: PortId, peer: IpAddr) -> Option<IpAddr> {
+        let own = |interface: &Interface| {
+            let family =
+                interface.addresses.iter().filter(|(own, _)| own.is_ipv4() == peer.is_ipv4());
+            family
+                .clone()
+                .find(|(own, length)| same_network(*own, peer, *length))
+                .or_else(|| family.clone().next())
+                .map(|(own, _)| *own)
+        };
+        let others = || self.interfaces.iter().find_map(own);
+        self.interface(port).and_then(own).or_else(others)
+    }
+
+    /// The address reaches more than one host of some network of ours, or is no host's at all.
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else { return false };
+        address.is_broadcast()
+            || self.interfaces.iter().flat_map(|interface| &interface.addresses).any(
+                |(own, length)| match own {
+                    // Networks of 31 and 32 bits have no broadcast address (RFC 3021).
+                    IpAddr::V4(own) if *length < 31 => {
+                        let host = u32::MAX >> length;
+                        (own.to_bits() ^ address.to_bits()) & !host == 0
+                            && matches!(address.to_bits() & host, bits if bits == host || bits == 0)
+                    }
+                    _ => false,
+                },
+            )
+    }
+}
+
+/// The link-local address made of the MAC address (RFC 4291 appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+}
+
+fn same_network(left: IpAddr, right: IpAddr, length: u8) -> bool {
+    match (left, right) {
+        (IpAddr::V4(left), IpAddr::V4(right)) => {
+            left.to_bits().masked(length) == right.to_bits().masked(length)
+        }
+        (IpAddr::V6(left), IpAddr::V6(right)) => {
+            left.to_bits().masked(length) == right.to_bits().masked(length)
+        }
+        _ => false,
+    }
+}
+
+/// No single host can have this address: nothing is ever sent there (RFC 1122 section 3.2.2).
+pub(super) fn is_no_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            matches!(v4.octets()[0], 0 | 127 | 224..)
+        }
+        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_loopback() || v6.is_multicast(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn local() -> Local {
+        let interface = |id, addresses: &[(&str, u8)]| Interface {
+            id: PortId(id),
+            name: format!("port{id}"),
+            mac: [2, 0, 0, 0, 0, id as u8 + 1],
+            mtu: 1500,
+            addresses: addresses.iter().map(|(address, length)| (ip(address), *length)).collect(),
+        };
+        let mut local = Local::new(vec![
+            interface(0, &[("10.0.0.1", 24), ("10.1.0.1", 16), ("fd00:a::1", 64)]),
+            interface(1, &[("fd00:b::1", 64)]),
+        ]);
+        local.set_virtual([ip("10.0.0.100"), ip("fd00:a::100")].into());
+        local
+    }
+
+    #[test]
+    fn sources() {
+        for (port, peer, expected) in [
+            (0, "10.0.0.9", "10.0.0.1"),
+            (0, "10.1.9.9", "10.1.0.1"),
+            (0, "8.8.8.8", "10.0.0.1"),
+            (1, "8.8.8.8", "10.0.0.1"),
+            (1, "2001:db8::1", "fd00:b::1"),
+            (1, "fe80::9", "fe80::ff:fe00:2"),
+        ] {
+            assert_eq!(local().source(PortId(port), ip(peer)), Some(ip(expected)), "{peer}");
+        }
+    }
+
+    #[test]
+    fn who_answers_for_what() {
+        for (port, address, expected) in [
+            (0, "10.0.0.1", true),
+            (1, "10.0.0.1", true),
+            (1, "10.0.0.100", true),
+            (1, "10.0.0.2", false),
+            (0, "fd00:a::1", true),
+            (1, "fd00:a::1", false),
+            (1, "fd00:a::100", true),
+            (0, "fe80::ff:fe00:1", true),
+            (0, "fe80::ff:fe00:2", false),
+        ] {
+            assert_eq!(local().answers(PortId(port), ip(address)), expected, "{port} {address}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_nobody() {
+        for (address, expected) in [
+            ("0.1.2.3", true),
+            ("127.0.0.1", true),
+            ("224.0.0.18", true),
+            ("255.255.255.255", true),
+            ("10.0.0.255", false),
+            ("::", true),
+            ("ff02::1", true),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(is_no_host(ip(address)), expected, "{address}");
+        }
+        for (address, expected) in [
+            ("10.0.0.255", true),
+            ("10.0.0.0", true),
+            ("10.1.255.255", true),
+            ("10.2.255.255", false),
+            ("255.255.255.255", true),
+            ("10.0.0.1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(local().is_broadcast(ip(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn new_virtual_addresses_are_told() {
+        let mut local = local();
+        let new = local.set_virtual([ip("10.0.0.100"), ip("10.0.0.101")].into());
+        assert_eq!(new, [ip("10.0.0.101")]);
+        assert!(local.is_local(ip("10.0.0.101")) && !local.is_local(ip("fd00:a::100")));
+        assert!(local.is_local(ip("10.0.0.1")));
+    }
+}

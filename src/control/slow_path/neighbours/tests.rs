@@ -1,0 +1,196 @@
+use super::*;
+use std::net::Ipv4Addr;
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0x10, 0x0b];
+const OTHER: [u8; 6] = [2, 0, 0, 0, 0x10, 0x0c];
+const ANSWER: Claim = Claim { mac: Some(MAC), solicited: true, overrides: true, creates: false };
+const GRATUITOUS: Claim = Claim { mac: Some(OTHER), solicited: false, ..ANSWER };
+const REQUEST: Claim = Claim { solicited: false, creates: true, ..ANSWER };
+
+fn hop(last: u8) -> NextHop {
+    (PortId(1), Ipv4Addr::new(192, 168, 10, last).into())
+}
+
+/// A hand-moved clock, and the effects as words.
+#[derive(Default)]
+struct Link {
+    neighbours: Neighbours<u32>,
+    now: Instant,
+}
+
+impl Link {
+    fn effects(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.neighbours.next_effect())
+            .map(|effect| match effect {
+                Effect::Solicit { mac: None, .. } => "ask all".into(),
+                Effect::Solicit { mac: Some(mac), .. } => format!("ask {:02x}", mac[5]),
+                Effect::Send { mac, frame, .. } => format!("send {frame} to {:02x}", mac[5]),
+                Effect::Unreachable { frame } => format!("unreachable {frame}"),
+                Effect::Drop(reason) => reason.name().into(),
+            })
+            .collect()
+    }
+
+    /// Ticks for so many seconds and returns what happened, with the second it happened in.
+    fn run(&mut self, seconds: u64) -> Vec<String> {
+        let mut log = Vec::new();
+        for tick in 1..=seconds * 10 {
+            self.now = self.now + Duration::from_millis(100);
+            self.neighbours.tick(self.now);
+            log.extend(self.effects().iter().map(|what| format!("{}: {what}", tick / 10)));
+        }
+        log
+    }
+
+    fn send(&mut self, frame: u32) -> Vec<String> {
+        self.neighbours.send(hop(11), frame, self.now);
+        self.effects()
+    }
+
+    fn claim(&mut self, claim: Claim) -> Vec<String> {
+        self.neighbours.claim(hop(11), claim, self.now);
+        self.effects()
+    }
+
+    fn state(&self) -> Option<NeighbourState> {
+        self.neighbours.iter().next().map(|row| row.state)
+    }
+}
+
+#[test]
+fn frames_wait_for_the_answer() {
+    let mut link = Link::default();
+    assert_eq!(link.send(1), ["ask all"]);
+    assert!(link.send(2).is_empty());
+    assert_eq!(link.neighbours.iter().next().unwrap().queued, 2);
+    assert_eq!(link.claim(ANSWER), ["send 1 to 0b", "send 2 to 0b"]);
+    assert_eq!(link.send(3), ["send 3 to 0b"]);
+    assert_eq!(link.neighbours.generation(), 1);
+    assert_eq!(link.state(), Some(NeighbourState::Reachable));
+}
+
+#[test]
+fn three_questions_then_unreachable() {
+    let mut link = Link::default();
+    assert_eq!(link.send(1), ["ask all"]);
+    assert_eq!(link.run(4), ["1: ask all", "2: ask all", "3: unreachable 1"]);
+    assert_eq!(link.state(), Some(NeighbourState::Failed));
+    assert_eq!(link.send(2), ["ask all"], "a new packet starts anew");
+    link.run(10);
+    assert_eq!(link.state(), None);
+    assert_eq!(link.neighbours.generation(), 0, "no address ever was usable");
+}
+
+#[test]
+fn in_use_it_is_asked_again_and_forgotten_when_silent() {
+    let mut link = Link::default();
+    link.send(1);
+    link.claim(ANSWER);
+    assert_eq!(link.run(31), ["30: ask 0b", "31: ask 0b"]);
+    assert_eq!(link.state(), Some(NeighbourState::Probe));
+    link.claim(ANSWER);
+    assert_eq!(link.run(34), ["30: ask 0b", "31: ask 0b", "32: ask 0b"]);
+    assert_eq!(link.state(), None);
+    assert_eq!(link.neighbours.generation(), 2);
+}
+
+#[test]
+fn wanted_ones_are_asked_for_ever() {
+    let mut link = Link::default();
+    link.neighbours.want(hop(11), link.now);
+    assert_eq!(link.effects(), ["ask all"]);
+    let log = link.run(60);
+    assert_eq!(log[..3], ["1: ask all", "2: ask all", "8: ask all"]);
+    assert_eq!(log.len(), 2 + 3 * 7);
+    link.claim(ANSWER);
+    let log = link.run(34);
+    assert_eq!(log, ["30: ask 0b", "31: ask 0b", "32: ask 0b", "33: ask all", "34: ask all"]);
+    link.neighbours.set_wanted(&BTreeSet::new(), link.now);
+    link.run(20);
+    assert_eq!(link.state(), None);
+}
+
+#[test]
+fn hearsay() {
+    let mut link = Link::default();
+    assert!(link.claim(GRATUITOUS).is_empty());
+    assert_eq!(link.state(), None, "a gratuitous message makes no entry");
+    link.claim(REQUEST);
+    assert_eq!(link.state(), Some(NeighbourState::Stale));
+    assert_eq!(link.send(1), ["send 1 to 0b"], "usable at once");
+    assert_eq!(link.state(), Some(NeighbourState::Delay));
+    assert_eq!(link.run(5), ["5: ask 0b"]);
+    link.claim(ANSWER);
+    link.claim(GRATUITOUS);
+    assert_eq!((link.state(), link.neighbours.generation()), (Some(NeighbourState::Delay), 2));
+    assert_eq!(link.send(2), ["send 2 to 0c"]);
+}
+
+#[test]
+fn what_nobody_asked_for_is_forgotten() {
+    let mut link = Link::default();
+    link.claim(REQUEST);
+    assert!(link.run(61).is_empty());
+    assert_eq!((link.state(), link.neighbours.generation()), (None, 2));
+}
+
+/// RFC 4861 section 7.2.5: without the override flag a different address only casts doubt.
+#[test]
+fn without_override_the_address_stays() {
+    let mut link = Link::default();
+    link.send(1);
+    link.claim(ANSWER);
+    link.claim(Claim { overrides: false, ..GRATUITOUS });
+    assert_eq!(link.state(), Some(NeighbourState::Delay));
+    assert_eq!(link.send(2), ["send 2 to 0b"]);
+    link.claim(Claim { mac: None, overrides: false, ..ANSWER });
+    assert_eq!(link.state(), Some(NeighbourState::Reachable));
+}
+
+#[test]
+fn permanent_ones_are_never_overwritten() {
+    let mut link = Link::default();
+    link.send(1);
+    link.neighbours.set_permanent(&BTreeMap::from([(hop(11), MAC)]), link.now);
+    assert_eq!(link.effects(), ["send 1 to 0b"]);
+    link.claim(GRATUITOUS);
+    assert!(link.run(100).is_empty());
+    assert_eq!(link.send(2), ["send 2 to 0b"]);
+    link.neighbours.want(hop(11), link.now);
+    link.neighbours.set_permanent(&BTreeMap::new(), link.now);
+    assert_eq!(link.effects(), ["ask all"], "it is still somebody's destination");
+    assert_eq!(link.neighbours.generation(), 2);
+}
+
+#[test]
+fn queues_are_bounded_oldest_first() {
+    let mut link = Link::default();
+    for frame in 0..NEIGHBOUR_QUEUE as u32 + 1 {
+        link.send(frame);
+    }
+    let sent = link.claim(ANSWER);
+    assert_eq!((sent.len(), sent[0].as_str()), (NEIGHBOUR_QUEUE, "send 1 to 0b"));
+    let all = (NEIGHBOUR_QUEUES + 5) as u32;
+    for frame in 0..all {
+        let next_hop = (PortId(0), Ipv4Addr::from_bits(0x0a00_0000 + frame).into());
+        link.neighbours.send(next_hop, frame, link.now);
+    }
+    let full = link.effects().iter().filter(|what| *what == "neighbour-queue-full").count();
+    assert_eq!(full, 5);
+}
+
+#[test]
+fn the_table_is_bounded_and_wanted_ones_always_fit() {
+    let mut link = Link::default();
+    for address in 0..NEIGHBOURS_MAX as u32 {
+        let next_hop = (PortId(0), Ipv4Addr::from_bits(0x0a00_0000 + address).into());
+        link.neighbours.send(next_hop, address, link.now);
+    }
+    link.effects();
+    assert_eq!(link.send(1), ["neighbour-queue-full"]);
+    link.neighbours.want(hop(11), link.now);
+    assert_eq!(link.effects(), ["ask all"]);
+    assert_eq!(link.neighbours.entries.len(), NEIGHBOURS_MAX + 1);
+    link.run(25);
+    assert_eq!(link.neighbours.entries.len(), 1, "silence makes room");
+}

@@ -1,0 +1,150 @@
+//! How many messages may be sent: token buckets, for all hosts together and for each host.
+
+use crate::time::{Duration, Instant};
+use std::net::IpAddr;
+
+/// So many messages a second in the long run, and `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    per_second: u32,
+    burst: u32,
+}
+
+impl Rate {
+    /// `per_second` 0 means none at all.
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        Rate { per_second, burst }
+    }
+}
+
+/// Limits of one kind of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// To everybody.
+    pub overall: Rate,
+    /// To one address; `None`: only the overall rate counts.
+    pub per_host: Option<Rate>,
+}
+
+/// A token bucket, kept as the time when it will be full again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    full: Instant,
+}
+
+impl Bucket {
+    fn has_token(self, rate: Rate, now: Instant) -> bool {
+        let Some(interval) = interval(rate) else { return false };
+        // Each token taken moves `full` one interval away; beyond `burst` of them none is left.
+        self.full.since(now) + interval <= interval * rate.burst
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        if let Some(interval) = interval(rate) {
+            self.full = self.full.max(now) + interval;
+        }
+    }
+}
+
+/// Time one token takes to come back.
+fn interval(rate: Rate) -> Option<Duration> {
+    Duration::from_secs(1).checked_div(rate.per_second)
+}
+
+/// Hosts whose buckets are remembered. Two that fall into one slot take it from each other, which gives them more
+/// than their share; the overall rate is the one that protects.
+const HOSTS: usize = 4096;
+
+/// Counts what is sent against a [`Limit`].
+#[derive(Debug)]
+pub struct Limiter {
+    limit: Limit,
+    overall: Bucket,
+    hosts: Box<[(Option<IpAddr>, Bucket)]>,
+}
+
+impl Limiter {
+    pub fn new(limit: Limit) -> Self {
+        let slots = if limit.per_host.is_some() { HOSTS } else { 0 };
+        Limiter {
+            limit,
+            overall: Bucket::default(),
+            hosts: vec![(None, Bucket::default()); slots].into(),
+        }
+    }
+
+    /// One more message to `host` is within the limit; if so it is counted.
+    pub fn allow(&mut self, host: IpAddr, now: Instant) -> bool {
+        if !self.overall.has_token(self.limit.overall, now) {
+            return false;
+        }
+        if let Some(rate) = self.limit.per_host {
+            let (owner, bucket) = &mut self.hosts[slot(host)];
+            if *owner != Some(host) {
+                (*owner, *bucket) = (Some(host), Bucket::default());
+            }
+            if !bucket.has_token(rate, now) {
+                return false;
+            }
+            bucket.take(rate, now);
+        }
+        self.overall.take(self.limit.overall, now);
+        true
+    }
+}
+
+fn slot(host: IpAddr) -> usize {
+    let bits = match host {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    let mixed = ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - HOSTS.ilog2())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn host(number: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0b00_0000 + number).into()
+    }
+
+    fn allowed(limiter: &mut Limiter, count: u32, host_of: fn(u32) -> u32, now: Instant) -> u32 {
+        (0..count).map(|number| u32::from(limiter.allow(host(host_of(number)), now))).sum()
+    }
+
+    #[test]
+    fn bursts_then_the_rate() {
+        let per_host = Some(Rate::new(1, 6));
+        let mut limiter = Limiter::new(Limit { overall: Rate::new(1000, 50), per_host });
+        let cases: [(u64, u32, fn(u32) -> u32, u32); 6] = [
+            (0, 100, |_| 0, 6),
+            (0, 100, |number| number + 1, 44),
+            (500, 10, |_| 0, 0),
+            (1000, 10, |_| 0, 1),
+            (2000, 500, |number| number, 50),
+            (60_000, 10, |_| 0, 6),
+        ];
+        for (millis, count, host_of, expected) in cases {
+            let now = Instant::from_millis(millis);
+            assert_eq!(allowed(&mut limiter, count, host_of, now), expected, "at {millis} ms");
+        }
+    }
+
+    #[test]
+    fn in_the_long_run_the_rate_holds() {
+        let mut limiter = Limiter::new(Limit { overall: Rate::new(200, 10), per_host: None });
+        let sent: u32 = (0..10_000)
+            .map(|millis| u32::from(limiter.allow(host(0), Instant::from_millis(millis))))
+            .sum();
+        assert!((2000..=2010).contains(&sent), "{sent} in ten seconds");
+    }
+
+    #[test]
+    fn a_rate_of_zero_allows_nothing() {
+        let mut limiter = Limiter::new(Limit { overall: Rate::new(0, 10), per_host: None });
+        assert!(!limiter.allow(host(0), Instant::from_secs(100)));
+    }
+}

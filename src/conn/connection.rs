@@ -131,6 +131,13 @@ pub struct Connection<A> {
     /// Packets from the client; saturates.
     pub in_packets: u32,
     pub flags: Flags,
+    pub links: Links,
+}
+
+/// Where the table's timer wheel has the entry; the table's own business.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Links {
     /// Wheel slot it is filed under plus one; zero while the entry is vacant.
     pub(super) filed: u16,
     /// Neighbours in the wheel slot's list (`next` also links vacant entries); zero ends it.
@@ -163,9 +170,7 @@ impl<A: Address> Connection<A> {
             stamp: 0,
             in_packets: 0,
             flags: Flags::born(method),
-            filed: 0,
-            previous: 0,
-            next: 0,
+            links: Links::default(),
         }
     }
 
@@ -246,6 +251,6 @@ impl<A: Address> Connection<A> {
     /// Whether the entry holds a connection.
     #[inline]
     pub(super) fn is_filed(&self) -> bool {
-        self.filed != 0
+        self.links.filed != 0
     }
 }

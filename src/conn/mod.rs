@@ -23,7 +23,7 @@ pub mod udp;
 mod wheel;
 
 pub use connection::{
-    Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION, NO_TEMPLATE,
+    Connection, ConnectionId, Direction, Flags, Links, Method, NO_DESTINATION, NO_TEMPLATE,
 };
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;

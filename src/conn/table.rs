@@ -167,7 +167,7 @@ impl<A: Address> Table<A> {
         }
         self.unindex(id);
         self.wheel.unfile(&mut self.entries, id.0);
-        self.entries[id.index()].next = self.vacant;
+        self.entries[id.index()].links.next = self.vacant;
         self.vacant = id.0;
         self.len -= 1;
         connection
@@ -190,7 +190,7 @@ impl<A: Address> Table<A> {
         }
         entry.timeout_s = timeout_s;
         let remaining_ms = u64::from(timeout_s) * 1000;
-        if entry.is_filed() && self.wheel.is_late(entry.filed, now_ms, remaining_ms) {
+        if entry.is_filed() && self.wheel.is_late(entry.links.filed, now_ms, remaining_ms) {
             self.wheel.unfile(&mut self.entries, id.0);
             self.wheel.file(&mut self.entries, id.0, now_ms, remaining_ms);
         }
@@ -231,7 +231,7 @@ impl<A: Address> Table<A> {
             }
             let id = ConnectionId(number);
             let entry = &self.entries[number as usize];
-            prefetch(&self.entries[entry.next as usize]);
+            prefetch(&self.entries[entry.links.next as usize]);
             let mut remaining_ms = entry.remaining_ms(now_ms);
             if remaining_ms == 0 {
                 match expired(id, entry) {
@@ -332,7 +332,7 @@ impl<A: Address> Table<A> {
                 Some(self.unused - 1)
             }
             number => {
-                self.vacant = self.entries[number as usize].next;
+                self.vacant = self.entries[number as usize].links.next;
                 Some(number)
             }
         }

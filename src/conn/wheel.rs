@@ -5,7 +5,7 @@
 //! the moment of death: what turns out to have been seen since is filed again, and so is what ends more than one
 //! turn ahead.
 
-use super::connection::Connection;
+use super::connection::{Connection, Links};
 
 /// Milliseconds per tick, as a shift: 64 ms, about a sixteenth of a second.
 const TICK_SHIFT: u32 = 6;
@@ -89,26 +89,26 @@ impl Wheel {
         let slot = (self.position + self.distance(now_ms, remaining_ms)) % SLOTS;
         let next = std::mem::replace(&mut self.heads[slot as usize], number);
         if next != 0 {
-            entries[next as usize].previous = number;
+            entries[next as usize].links.previous = number;
         }
         let entry = &mut entries[number as usize];
-        entry.filed = slot as u16 + 1;
-        entry.previous = 0;
-        entry.next = next;
+        entry.links.filed = slot as u16 + 1;
+        entry.links.previous = 0;
+        entry.links.next = next;
     }
 
     /// Takes entry `number` out of its slot.
     #[inline]
     pub(super) fn unfile<A>(&mut self, entries: &mut [Connection<A>], number: u32) {
-        let entry = &mut entries[number as usize];
-        let (filed, previous, next) = (entry.filed, entry.previous, entry.next);
-        entry.filed = 0;
+        let links = &mut entries[number as usize].links;
+        let Links { filed, previous, next } = *links;
+        links.filed = 0;
         match previous {
             0 => self.heads[usize::from(filed) - 1] = next,
-            previous => entries[previous as usize].next = next,
+            previous => entries[previous as usize].links.next = next,
         }
         if next != 0 {
-            entries[next as usize].previous = previous;
+            entries[next as usize].links.previous = previous;
         }
     }
 

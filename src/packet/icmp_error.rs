@@ -3,6 +3,7 @@
 
 use super::{Address, Fragment, Packet, icmp, ipv4, ipv6};
 use crate::model::Family;
+use std::net::IpAddr;
 
 /// Longest ICMP error: what every host takes in one piece (RFC 1812 section 4.3.2.3).
 pub const IPV4_MAX: usize = 576;
@@ -38,11 +39,11 @@ fn is_error_or_unknown(family: Family, message_type: u8) -> bool {
 /// them reserved, but networks run on them today and Linux answers them.
 fn is_one_host<A: Address>(address: A) -> bool {
     match address.to_ip() {
-        std::net::IpAddr::V4(address) => {
+        IpAddr::V4(address) => {
             let [first, ..] = address.octets();
             first != 0 && first != 127 && !address.is_multicast() && !address.is_broadcast()
         }
-        std::net::IpAddr::V6(address) => {
+        IpAddr::V6(address) => {
             !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
         }
     }
@@ -140,7 +141,9 @@ mod tests {
 
     fn unhex(text: &str) -> Vec<u8> {
         let digits = text.as_bytes().chunks(2);
-        digits.map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+        digits
+            .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
+            .collect()
     }
 
     /// A Linux director without a usable destination, asked and answering.

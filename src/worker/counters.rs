@@ -46,7 +46,6 @@ impl Default for QueueCounters {
             rx_bursts: Count::default(),
             tx_packets: Count::default(),
             tx_bytes: Count::default(),
-            busy: Count::default(),
             drops: std::array::from_fn(|_| Count::default()),
             punts: std::array::from_fn(|_| Count::default()),
         }

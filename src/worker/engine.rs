@@ -2,20 +2,21 @@
 //! other files of this room add one step of a packet's way each.
 
 use super::counters::WorkerCounters;
+use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
-use super::ledger::{Ledger, Line};
+use super::ledger::Line;
 use super::load::Loads;
 use super::steer::Steering;
 use super::tables::{Flows, Tables};
 use super::verdict::{Verdict, Visit};
-use crate::conn::template::Templates;
+use crate::conn::template::{TemplateId, Templates};
 use crate::conn::{
-    self, Connection, ConnectionId, Direction, Event, Hash, Mode, NO_DESTINATION, NO_TEMPLATE, StateTimeouts, sctp,
-    tcp,
+    self, Connection, ConnectionId, Direction, Event, Hash, Mode, NO_DESTINATION, NO_TEMPLATE,
+    StateTimeouts, sctp, tcp,
 };
 use crate::model::{DestinationId, PortId, Protocol, WorkerId};
-use crate::packet::{Packet, Role};
 use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Packet, Role};
 use crate::port::Frame;
 use crate::scheduler::Cursor;
 use crate::service::{Destination, Snapshot};
@@ -44,6 +45,10 @@ pub(super) struct Engine<F> {
     pub(super) until_drop: u32,
     /// Identification of the next outer header that may be fragmented.
     pub(super) identification: u16,
+    /// State of the defence's random numbers; never zero.
+    pub(super) random: u32,
+    /// By number of packets: aged connections seen since one was taken.
+    pub(super) aged: [u32; AGED_PACKETS + 1],
 }
 
 impl<F: Frame> Engine<F> {
@@ -77,7 +82,9 @@ impl<F: Frame> Engine<F> {
                                 return verdict;
                             }
                         }
-                        Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
+                        Some((id, Direction::Reply)) => {
+                            return self.reply(world, frame, packet, id);
+                        }
                         None => {}
                     }
                 }
@@ -134,14 +141,14 @@ impl<F: Frame> Engine<F> {
             line.bind(step.active);
         }
         if step.assures_template && template != NO_TEMPLATE {
-            self.templates.assure(template);
+            self.templates.assure(TemplateId(template));
         }
     }
 
     /// Takes a connection out of the table and off every count.
     pub(super) fn end<A: Flows>(&mut self, world: &Snapshot, id: ConnectionId) {
         let connection = A::table_mut(&mut self.tables).remove(id);
-        forget(&self.loads, &self.templates, world, &connection);
+        forget(&self.loads, &self.templates, world, &connection, self.now);
     }
 }
 
@@ -151,9 +158,10 @@ pub(super) fn forget<A: Flows>(
     templates: &Templates,
     world: &Snapshot,
     connection: &Connection<A>,
+    now: Instant,
 ) {
     if connection.template != NO_TEMPLATE {
-        templates.release(connection.template);
+        templates.release(TemplateId(connection.template), now);
     }
     let id = DestinationId(connection.destination);
     if let Some(line) = loads.own().get(id) {
@@ -171,8 +179,12 @@ pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Opti
         Protocol::Tcp => Some(Event::Tcp(tcp::TcpEvent::from_flags(packet.tcp_flags))),
         Protocol::Udp => Some(Event::Udp),
         Protocol::Sctp => {
-            let transport = &frame.bytes()[ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
-            Some(Event::Sctp(sctp::SctpEvent::from_chunks(packet.sctp_chunk, second_chunk(transport))))
+            let transport = &frame.bytes()
+                [ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
+            Some(Event::Sctp(sctp::SctpEvent::from_chunks(
+                packet.sctp_chunk,
+                second_chunk(transport),
+            )))
         }
     }
 }

@@ -41,7 +41,8 @@ impl<A: Address> Datagram<A> {
     }
 
     fn set(&self) -> usize {
-        let mixed = (self.source.fold() ^ self.destination.fold().rotate_left(17)
+        let mixed = (self.source.fold()
+            ^ self.destination.fold().rotate_left(17)
             ^ u64::from(self.identification) << 8
             ^ u64::from(self.protocol))
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -91,7 +92,8 @@ impl<A: Address, F> Fragments<A, F> {
         let age = |memory: &Option<Memory<A>>| {
             memory.map_or(u32::MAX, |memory| now_ms.wrapping_sub(memory.since_ms))
         };
-        let same = ways.iter().position(|way| way.is_some_and(|memory| memory.datagram == datagram));
+        let same =
+            ways.iter().position(|way| way.is_some_and(|memory| memory.datagram == datagram));
         let place = same.or_else(|| (0..WAYS).max_by_key(|&way| age(&ways[way]))).unwrap_or(0);
         ways[place] = Some(Memory { datagram, fate, since_ms: now_ms });
     }
@@ -212,7 +214,9 @@ impl<F: Frame> Engine<F> {
                 if connection.flags.is_masq() {
                     let (address, port) = (connection.virtual_address, connection.virtual_port);
                     let end = crate::forward::End::Source;
-                    if let Err(reason) = crate::forward::translate(frame, packet, end, address, port) {
+                    if let Err(reason) =
+                        crate::forward::translate(frame, packet, end, address, port)
+                    {
                         return Verdict::Drop(reason);
                     }
                 }

@@ -176,7 +176,11 @@ mod tests {
         for (upper, lower, totals) in cases {
             let line = Line::default();
             for &(total, expected) in totals {
-                assert_eq!(line.judge(total, upper, lower), expected, "u={upper} l={lower} at {total}");
+                assert_eq!(
+                    line.judge(total, upper, lower),
+                    expected,
+                    "u={upper} l={lower} at {total}"
+                );
             }
         }
     }

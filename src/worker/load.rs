@@ -24,8 +24,12 @@ impl Loads {
     /// `ledgers`: those of all workers, by number.
     pub(super) fn new(ledgers: &[Arc<Ledger>], worker: usize, services: usize) -> Self {
         let own = Arc::clone(&ledgers[worker]);
-        let others: Vec<_> =
-            ledgers.iter().enumerate().filter(|(index, _)| *index != worker).map(|(_, ledger)| Arc::clone(ledger)).collect();
+        let others: Vec<_> = ledgers
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != worker)
+            .map(|(_, ledger)| Arc::clone(ledger))
+            .collect();
         let destinations = if others.is_empty() { 0 } else { own.len() };
         Loads {
             own,
@@ -111,6 +115,8 @@ impl Load for ServiceLoad<'_> {
     #[inline]
     fn overloaded(&self, index: usize) -> bool {
         let id = self.candidates[index].id;
-        self.destinations.get(id.index()).is_some_and(|destination| self.loads.judge(id, destination))
+        self.destinations
+            .get(id.index())
+            .is_some_and(|destination| self.loads.judge(id, destination))
     }
 }

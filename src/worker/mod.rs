@@ -36,7 +36,7 @@ mod verdict;
 
 pub use chores::{Chore, ConnectionPiece, RawConnection};
 pub use output::Handed;
-pub use setup::{ControlEnd, Injection, Plan, SetupError, Shared, mesh};
+pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
 use crate::conn::Hash;
 use crate::limits::BURST;
@@ -45,7 +45,7 @@ use crate::packet::ethernet::{self, ETHERNET, Layer3};
 use crate::packet::{Fragment, Packet, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
-use crate::stop::{DropReason, Punt, PuntReason};
+use crate::stop::{DropReason, PuntReason};
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 use engine::Engine;
@@ -167,12 +167,12 @@ impl<Q: Queue> Worker<Q> {
     ) {
         let world: &Snapshot = self.snapshot.current();
         match admit(world, &frame, port) {
-            Ok(Layer3::Ipv4) => match parse::<u32>(world, &mut frame) {
-                Ok((packet, hash)) => ipv4.push(Item { frame, packet, hash, port, visit }),
+            Ok(Layer3::Ipv4) => match parse::<u32>(&mut frame) {
+                Ok(packet) => ipv4.push(self.item(frame, packet, port, visit)),
                 Err(reason) => self.output.drop_frame(port, reason),
             },
-            Ok(Layer3::Ipv6) => match parse::<u128>(world, &mut frame) {
-                Ok((packet, hash)) => ipv6.push(Item { frame, packet, hash, port, visit }),
+            Ok(Layer3::Ipv6) => match parse::<u128>(&mut frame) {
+                Ok(packet) => ipv6.push(self.item(frame, packet, port, visit)),
                 Err(reason) => self.output.drop_frame(port, reason),
             },
             Ok(Layer3::Arp) => {
@@ -182,4 +182,121 @@ impl<Q: Queue> Worker<Q> {
             Err(reason) => self.output.drop_frame(port, reason),
         }
     }
+
+    /// Hashes a packet and asks the cache for its bucket.
+    #[inline]
+    fn item<A: Flows>(
+        &self,
+        frame: Q::Frame,
+        packet: Packet<A>,
+        port: PortId,
+        visit: Visit,
+    ) -> Item<Q::Frame, A> {
+        let table = A::table(&self.engine.tables);
+        let hash = table.hash(&packet.tuple);
+        table.prefetch_bucket(hash);
+        Item { frame, packet, hash, port, visit }
+    }
+}
+
+impl<Q: Queue> Worker<Q> {
+    /// Looks a batch of parsed packets up and sends each on its way.
+    #[inline]
+    fn settle<A: Flows>(&mut self, items: Items<Q::Frame, A>) {
+        let table = A::table(&self.engine.tables);
+        for item in &items {
+            table.prefetch_entry(item.hash);
+        }
+        for item in items {
+            self.handle(item);
+        }
+    }
+
+    #[inline]
+    fn handle<A: Flows>(&mut self, item: Item<Q::Frame, A>) {
+        let Item { mut frame, packet, hash, port, visit } = item;
+        let world: &Snapshot = self.snapshot.current();
+        let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
+        match (verdict, packet.fragment) {
+            (Verdict::Wait, _) => self.wait(frame, &packet, port),
+            (_, Fragment::First) => self.handle_first_fragment(frame, &packet, hash, port, verdict),
+            _ => self.output.dispatch(world, frame, port, verdict),
+        }
+    }
+
+    #[cold]
+    fn wait<A: Flows>(&mut self, frame: Q::Frame, packet: &Packet<A>, port: PortId) {
+        let now_ms = self.engine.now_ms;
+        let fragments = A::fragments_mut(&mut self.engine);
+        if fragments.wait(Datagram::of(packet), frame, port, now_ms).is_err() {
+            self.output.drop_frame(port, DropReason::FragmentTableFull);
+        }
+    }
+
+    /// Remembers where the first fragment of a datagram goes and sends after it those that came before.
+    #[cold]
+    fn handle_first_fragment<A: Flows>(
+        &mut self,
+        frame: Q::Frame,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        verdict: Verdict,
+    ) {
+        let datagram = Datagram::of(packet);
+        let fate = match verdict {
+            Verdict::HandOff { to, .. } => Fate::Worker(to),
+            Verdict::Drop(reason) => Fate::Dropped(reason),
+            Verdict::Punt(reason) => Fate::Punted(reason),
+            _ => match A::table(&self.engine.tables).find(hash, &packet.tuple) {
+                Some((id, direction)) => Fate::Connection(id, direction),
+                None => Fate::Transit,
+            },
+        };
+        let now_ms = self.engine.now_ms;
+        A::fragments_mut(&mut self.engine).remember(datagram, fate, now_ms);
+        self.output.dispatch(self.snapshot.current(), frame, port, verdict);
+        while let Some((mut frame, port)) = A::fragments_mut(&mut self.engine).release(&datagram) {
+            let world: &Snapshot = self.snapshot.current();
+            match A::parse(&frame.bytes()[ETHERNET..]) {
+                Ok(packet) => {
+                    let visit = Visit::First;
+                    let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
+                    self.output.dispatch(world, frame, port, verdict);
+                }
+                Err(reason) => self.output.drop_frame(port, reason),
+            }
+        }
+    }
+}
+
+/// Whether a frame concerns the director at all, and what it carries.
+#[inline]
+fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<Layer3, DropReason> {
+    if !frame.is_contiguous() {
+        return Err(DropReason::NotContiguous);
+    }
+    let bytes = frame.bytes();
+    let layer3 = ethernet::ethernet(bytes)?;
+    let to = ethernet::destination(bytes);
+    let is_own = world.links.get(port.index()).is_some_and(|link| link.mac == to);
+    if is_own || is_group(to) { Ok(layer3) } else { Err(DropReason::NotForUs) }
+}
+
+#[inline]
+fn is_group(address: [u8; 6]) -> bool {
+    address[0] & 1 != 0
+}
+
+/// Reads the packet behind the Ethernet header and cuts padding off.
+#[inline]
+fn parse<A: Flows>(frame: &mut impl Frame) -> Result<Packet<A>, DropReason> {
+    let to_group = is_group(ethernet::destination(frame.bytes()));
+    let packet = A::parse(&frame.bytes()[ETHERNET..])?;
+    // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
+    if to_group && packet.role != Role::Icmp {
+        return Err(DropReason::SlowPathInput);
+    }
+    frame.truncate(ETHERNET + usize::from(packet.length));
+    Ok(packet)
 }

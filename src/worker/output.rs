@@ -161,7 +161,14 @@ impl<Q: Queue> Output<Q> {
 
     /// IPv4 packets that may be fragmented are; anything else that is too large has come too far.
     #[cold]
-    fn send_in_pieces(&mut self, frame: Q::Frame, port: PortId, egress: PortId, ethertype: u16, mtu: u16) {
+    fn send_in_pieces(
+        &mut self,
+        frame: Q::Frame,
+        port: PortId,
+        egress: PortId,
+        ethertype: u16,
+        mtu: u16,
+    ) {
         if ethertype != crate::packet::ethernet::TYPE_IPV4 {
             return self.drop_frame(port, DropReason::TooBig);
         }

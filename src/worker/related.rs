@@ -31,8 +31,12 @@ impl<F: Frame> Engine<F> {
         }
         let flow = packet.tuple.reversed();
         match A::table(&self.tables).find(hash, &flow) {
-            Some((id, Direction::Original)) => return self.error_to_server(world, frame, packet, id),
-            Some((id, Direction::Reply)) => return self.error_to_client(world, frame, packet, id, to),
+            Some((id, Direction::Original)) => {
+                return self.error_to_server(world, frame, packet, id);
+            }
+            Some((id, Direction::Reply)) => {
+                return self.error_to_client(world, frame, packet, id, to);
+            }
             None => {}
         }
         let is_request = world.local.contains(flow.destination);

@@ -4,8 +4,8 @@ use super::engine::{Engine, LOCAL, event_of};
 use super::load::ServiceLoad;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::template::{NewTemplate, TemplateId, TemplateKey, Use};
-use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE};
+use crate::conn::template::{NewTemplate, TemplateId, Use};
+use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE, TemplateKey};
 use crate::model::{DestinationId, ForwardMethod, Persistence, Protocol};
 use crate::packet::{Packet, Tuple, sctp, tcp};
 use crate::port::Frame;
@@ -56,7 +56,9 @@ impl<F: Frame> Engine<F> {
         let choice = match self.choose(world, service, &packet.tuple, one_packet) {
             Ok(choice) => choice,
             Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
-            Err(NoChoice::NoDestination) => return self.no_destination(world, frame, packet, service),
+            Err(NoChoice::NoDestination) => {
+                return self.no_destination(world, frame, packet, service);
+            }
         };
         let connection = connect(world, service, packet.tuple, &choice);
         match one_packet {
@@ -150,7 +152,8 @@ impl<F: Frame> Engine<F> {
             destination_port: tuple.destination_port,
         };
         let cursor = self.cursors.get_mut(service.id.index())?;
-        let load = ServiceLoad { loads: &self.loads, candidates, destinations: &world.destinations };
+        let load =
+            ServiceLoad { loads: &self.loads, candidates, destinations: &world.destinations };
         let index = service.scheduler.pick(cursor, &load, &flow, self.now)?;
         Some(candidates[index].id)
     }
@@ -205,7 +208,9 @@ impl<F: Frame> Engine<F> {
             Err(_) => return Err(NoChoice::Drop(DropReason::TemplateTableFull)),
         };
         let slot = bound.template.destination;
-        if bound.created && let Some(line) = self.line(slot) {
+        if bound.created
+            && let Some(line) = self.line(slot)
+        {
             line.bind_template();
         }
         let configured = world.destinations.get(slot as usize).map_or(0, |to| to.port);

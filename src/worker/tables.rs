@@ -1,5 +1,7 @@
 //! The two connection tables of a worker, so that everything else is written once for both families.
 
+use super::engine::Engine;
+use super::fragments::Fragments;
 use crate::conn::Table;
 use crate::forward::Layer3;
 use crate::packet::Parse;
@@ -14,6 +16,8 @@ pub(super) struct Tables {
 pub(super) trait Flows: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
+    fn fragments<F>(engine: &Engine<F>) -> &Fragments<Self, F>;
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<Self, F>;
 }
 
 impl Flows for u32 {
@@ -26,6 +30,16 @@ impl Flows for u32 {
     fn table_mut(tables: &mut Tables) -> &mut Table<u32> {
         &mut tables.ipv4
     }
+
+    #[inline]
+    fn fragments<F>(engine: &Engine<F>) -> &Fragments<u32, F> {
+        &engine.fragments_ipv4
+    }
+
+    #[inline]
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<u32, F> {
+        &mut engine.fragments_ipv4
+    }
 }
 
 impl Flows for u128 {
@@ -37,5 +51,15 @@ impl Flows for u128 {
     #[inline]
     fn table_mut(tables: &mut Tables) -> &mut Table<u128> {
         &mut tables.ipv6
+    }
+
+    #[inline]
+    fn fragments<F>(engine: &Engine<F>) -> &Fragments<u128, F> {
+        &engine.fragments_ipv6
+    }
+
+    #[inline]
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<u128, F> {
+        &mut engine.fragments_ipv6
     }
 }

@@ -27,7 +27,9 @@ impl<F: Frame> Engine<F> {
         let is_ours = world.local.contains(packet.tuple.destination)
             || world.services.serves_mark(A::FAMILY, mark);
         let is_whole = packet.fragment == Fragment::Whole;
-        if let Some(elsewhere) = self.elsewhere(world, &packet.tuple, is_ours, is_whole, port, visit) {
+        if let Some(elsewhere) =
+            self.elsewhere(world, &packet.tuple, is_ours, is_whole, port, visit)
+        {
             return elsewhere;
         }
         if is_ours {
@@ -39,7 +41,8 @@ impl<F: Frame> Engine<F> {
         if world.local.is_group(packet.tuple.destination) {
             return Verdict::Punt(PuntReason::LocalOther);
         }
-        let is_server = || world.settings.sysctls.nat_icmp_send != 0 && world.replies.contains(&packet.tuple);
+        let is_server =
+            || world.settings.sysctls.nat_icmp_send != 0 && world.replies.contains(&packet.tuple);
         if packet.tcp_flags & tcp::RST == 0 && is_server() {
             return Verdict::Punt(PuntReason::NatIcmpSend);
         }

@@ -10,11 +10,22 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Rewritten; the next hop's Ethernet header is all that is missing. A packet larger than `mtu` is fragmented.
-    Send { next_hop: NextHopId, ethertype: u16, mtu: u16 },
+    Send {
+        next_hop: NextHopId,
+        ethertype: u16,
+        mtu: u16,
+    },
     /// As `Send`, to a neighbour nobody knows the address of yet.
-    Resolve { port: PortId, address: IpAddr, ethertype: u16 },
+    Resolve {
+        port: PortId,
+        address: IpAddr,
+        ethertype: u16,
+    },
     /// Another worker has, or is to have, its connection.
-    HandOff { to: u16, visit: Visit },
+    HandOff {
+        to: u16,
+        visit: Visit,
+    },
     Punt(PuntReason),
     /// Larger than the next link takes: the MTU to report.
     TooBig(u16),

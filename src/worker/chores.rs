@@ -1,0 +1,135 @@
+//! What the control thread asks of a worker's tables: done a bounded piece per poll, and handed back.
+
+use super::engine::Engine;
+use super::tables::Flows;
+use super::{CHORE_BUDGET, Worker};
+use crate::conn::Connection;
+use crate::model::Family;
+use crate::port::{Frame, Queue};
+use crate::service::Snapshot;
+use std::net::IpAddr;
+
+/// See the module.
+#[derive(Debug)]
+pub enum Chore {
+    /// Fill a piece of a listing.
+    List(ConnectionPiece),
+    /// End every connection whose destination was removed (`expire_nodest_conn`). `cursor` starts at 0.
+    SweepRemoved { family: Family, cursor: u32 },
+    /// The drop_entry defence looks at this many entries, from a place of its choice.
+    DropEntries { family: Family, entries: u32 },
+}
+
+/// Rows of a listing. The asker makes the room; the worker fills it and does not allocate.
+#[derive(Debug)]
+pub struct ConnectionPiece {
+    pub family: Family,
+    /// Where to go on; 0 to begin.
+    pub cursor: u32,
+    /// As many as it has capacity for.
+    pub rows: Vec<RawConnection>,
+    /// The walk is over.
+    pub is_last: bool,
+}
+
+/// A connection as the table has it.
+#[derive(Clone, Copy, Debug)]
+pub struct RawConnection {
+    pub protocol: u8,
+    pub state: u8,
+    pub is_bypass: bool,
+    pub remaining_ms: u64,
+    pub client: (IpAddr, u16),
+    pub virtual_address: (IpAddr, u16),
+    /// The destination's slot, and what the connection itself remembers of it.
+    pub destination: u32,
+    pub destination_address: (IpAddr, u16),
+}
+
+impl<Q: Queue> Worker<Q> {
+    /// Does a piece of the chore at hand, or takes the next one.
+    pub(super) fn work_on_chores(&mut self) {
+        let Some(mut chore) = self.chore.take().or_else(|| self.chores.pop().ok()) else { return };
+        let world: &Snapshot = self.snapshot.current();
+        let finished = match &mut chore {
+            Chore::List(piece) => match piece.family {
+                Family::Ipv4 => self.engine.list::<u32>(piece),
+                Family::Ipv6 => self.engine.list::<u128>(piece),
+            },
+            Chore::SweepRemoved { family: Family::Ipv4, cursor } => {
+                self.engine.sweep_removed::<u32>(world, cursor)
+            }
+            Chore::SweepRemoved { family: Family::Ipv6, cursor } => {
+                self.engine.sweep_removed::<u128>(world, cursor)
+            }
+            Chore::DropEntries { family: Family::Ipv4, entries } => {
+                self.engine.drop_entries::<u32>(world, entries)
+            }
+            Chore::DropEntries { family: Family::Ipv6, entries } => {
+                self.engine.drop_entries::<u128>(world, entries)
+            }
+        };
+        if !finished {
+            self.chore = Some(chore);
+        } else if let Err(rtrb::PushError::Full(chore)) = self.done.push(chore) {
+            // Control has not collected the last ones; this one waits.
+            self.chore = Some(chore);
+        }
+    }
+}
+
+impl<F: Frame> Engine<F> {
+    /// True once the piece is full or the walk over.
+    fn list<A: Flows>(&self, piece: &mut ConnectionPiece) -> bool {
+        let room = piece.rows.capacity() - piece.rows.len();
+        if room == 0 || piece.is_last {
+            return true;
+        }
+        let (connections, next) =
+            A::table(&self.tables).iter_from(piece.cursor, CHORE_BUDGET.min(room));
+        piece.rows.extend(connections.map(|(_, connection)| self.row(connection)));
+        match next {
+            Some(next) => piece.cursor = next,
+            None => piece.is_last = true,
+        }
+        piece.is_last || piece.rows.len() == piece.rows.capacity()
+    }
+
+    fn row<A: Flows>(&self, connection: &Connection<A>) -> RawConnection {
+        RawConnection {
+            protocol: connection.protocol,
+            state: connection.state,
+            is_bypass: connection.flags.method() == crate::conn::Method::Bypass,
+            remaining_ms: connection.remaining_ms(self.now_ms),
+            client: (connection.client.to_ip(), connection.client_port),
+            virtual_address: (connection.virtual_address.to_ip(), connection.virtual_port),
+            destination: connection.destination,
+            destination_address: (
+                connection.destination_address.to_ip(),
+                connection.destination_port,
+            ),
+        }
+    }
+
+    /// True once the whole table was looked at.
+    fn sweep_removed<A: Flows>(&mut self, world: &Snapshot, cursor: &mut u32) -> bool {
+        let mut removed = arrayvec::ArrayVec::<_, CHORE_BUDGET>::new();
+        let (connections, next) = A::table(&self.tables).iter_from(*cursor, CHORE_BUDGET);
+        for (id, connection) in connections {
+            let destination = Self::destination_of(world, connection);
+            if destination.is_some_and(|destination| !destination.available) {
+                removed.push(id);
+            }
+        }
+        for id in removed {
+            self.end::<A>(world, id);
+        }
+        match next {
+            Some(next) => {
+                *cursor = next;
+                false
+            }
+            None => true,
+        }
+    }
+}

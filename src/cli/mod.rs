@@ -3,7 +3,7 @@
 //! Both speak the protocol of [`api`](crate::api) to a running director. Parsers take words and give a
 //! value, printers take rows and give text, so all of it is tested without a director.
 
-//pub mod directorctl;
+pub mod directorctl;
 pub mod ipvsadm;
 
 use crate::api::{DEFAULT_SOCKET, SOCKET_VARIABLE};

@@ -207,3 +207,184 @@ fn rate_columns(rates: &Rates) -> [u64; 5] {
 fn push_quantities<const COLUMNS: usize>(text: &mut String, values: [u64; COLUMNS], exact: bool) {
     values.into_iter().for_each(|value| text.push_str(&quantity(value, exact)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ipvsadm::names::FixedNames;
+    use crate::model::{
+        DestinationAddress, DestinationSpec, ForwardMethod, SchedulerFlags, SchedulerKind,
+    };
+
+    fn row(key: ServiceKey, destination: &str) -> ServiceRow {
+        let destination: std::net::SocketAddr = destination.parse().unwrap();
+        let spec = DestinationSpec {
+            at: DestinationAddress { address: destination.ip(), port: destination.port() },
+            method: ForwardMethod::Masq,
+            weight: 65535,
+            upper_threshold: 100,
+            lower_threshold: 50,
+            tunnel: Tunnel::Ipip,
+        };
+        let counters = Counters { connections: 3, in_bytes: 1_234_567_890, ..Counters::default() };
+        let rates = Rates {
+            connections: 1,
+            in_packets: 100_000_000,
+            in_bytes: 100_000_000,
+            ..Rates::default()
+        };
+        ServiceRow {
+            spec: ServiceSpec {
+                key,
+                scheduler: SchedulerKind::Rr,
+                scheduler_flags: SchedulerFlags::empty(),
+                one_packet: false,
+                persistence: None,
+                persistence_engine: None,
+            },
+            counters,
+            rates,
+            destinations: vec![DestinationRow {
+                spec,
+                active_connections: 7,
+                inactive_connections: 8,
+                persistent_connections: 9,
+                counters,
+                rates,
+            }],
+        }
+    }
+
+    fn tcp(socket: &str) -> ServiceKey {
+        let socket: std::net::SocketAddr = socket.parse().unwrap();
+        ServiceKey::Address { protocol: Protocol::Tcp, address: socket.ip(), port: socket.port() }
+    }
+
+    fn lines(row: &ServiceRow, view: View, exact: bool, names: Option<&FixedNames>) -> Vec<String> {
+        let none = FixedNames::default();
+        let addresses = AddressText::new(names.is_none(), names.unwrap_or(&none));
+        let mut text = String::new();
+        service(&mut text, row, view, exact, addresses);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_view_has_its_columns() {
+        let row = row(tcp("10.0.0.1:80"), "192.168.10.3:80");
+        for (view, exact, expected) in [
+            (
+                View::Default,
+                false,
+                [
+                    "TCP  10.0.0.1:80 rr",
+                    "  -> 192.168.10.3:80              Masq    65535  7          8         ",
+                ],
+            ),
+            (
+                View::TunnelInfo,
+                false,
+                [
+                    "TCP  10.0.0.1:80 rr",
+                    "  -> 192.168.10.3:80              Masq    n/a           65535  7          8         ",
+                ],
+            ),
+            (
+                View::Thresholds,
+                false,
+                [
+                    "TCP  10.0.0.1:80 rr",
+                    "  -> 192.168.10.3:80              100        50         7          8         ",
+                ],
+            ),
+            (
+                View::PersistentConnections,
+                false,
+                [
+                    "TCP  10.0.0.1:80 rr",
+                    "  -> 192.168.10.3:80              65535     9           7          8         ",
+                ],
+            ),
+            (
+                View::Stats,
+                false,
+                [
+                    "TCP  10.0.0.1:80                         3        0        0    1234M        0",
+                    "  -> 192.168.10.3:80                     3        0        0    1234M        0",
+                ],
+            ),
+            (
+                View::Stats,
+                true,
+                [
+                    "TCP  10.0.0.1:80                         3        0        0 1234567890        0",
+                    "  -> 192.168.10.3:80                     3        0        0 1234567890        0",
+                ],
+            ),
+            (
+                View::Rate,
+                false,
+                [
+                    "TCP  10.0.0.1:80                         1  100000K        0  100000K        0",
+                    "  -> 192.168.10.3:80                     1 100000000        0  100000K        0",
+                ],
+            ),
+        ] {
+            assert_eq!(lines(&row, view, exact, None), expected, "{view:?} {exact}");
+        }
+    }
+
+    #[test]
+    fn ipv4_names_are_cut_and_ipv6_ones_are_not() {
+        let long = "averyveryverylonghostnameforasinglehost";
+        let mut names = FixedNames::default();
+        for address in ["10.0.0.1", "192.168.10.3", "2001:db8::1"] {
+            names.hosts.push((long.to_owned(), address.parse().unwrap()));
+        }
+        names.services.push(("http".to_owned(), 80, Protocol::Tcp));
+        let ipv4 = row(tcp("10.0.0.1:80"), "192.168.10.3:80");
+        assert_eq!(
+            lines(&ipv4, View::Default, false, Some(&names)),
+            [
+                "TCP  averyveryverylonghostnamefor rr",
+                "  -> averyveryverylonghostnamefor Masq    65535  7          8         ",
+            ]
+        );
+        let ipv6 = row(tcp("[2001:db8::1]:80"), "[2001:db8::1]:80");
+        assert_eq!(
+            lines(&ipv6, View::Default, false, Some(&names)),
+            [
+                format!("TCP  [{long}]:http rr"),
+                format!("  -> [{long}]:http Masq    65535  7          8         "),
+            ]
+        );
+        let mark = ServiceKey::Fwmark { mark: 7, family: Family::Ipv4 };
+        names.hosts.clear();
+        assert_eq!(
+            lines(&row(mark, "192.168.10.3:80"), View::Default, false, Some(&names)),
+            ["FWM  7 rr", "  -> 192.168.10.3:80              Masq    65535  7          8         ",],
+            "the port of a mark's server has no protocol, hence no name"
+        );
+    }
+
+    #[test]
+    fn attributes_in_their_order() {
+        let mut row = row(tcp("[2001:db8::1]:0"), "[2001:db8::2]:0");
+        row.spec.persistence =
+            Some(Persistence { timeout_s: 300, mask: PersistenceMask::Ipv6(64) });
+        row.spec.persistence_engine = Some("sip".to_owned());
+        row.spec.scheduler = SchedulerKind::Sh;
+        row.spec.scheduler_flags = SchedulerFlags::FLAG_1;
+        row.spec.one_packet = true;
+        let title = |row: &ServiceRow| lines(row, View::Default, false, None).swap_remove(0);
+        assert_eq!(
+            title(&row),
+            "TCP  [2001:db8::1]:0 sh (sh-fallback) persistent 300 mask 64 pe sip ops"
+        );
+        row.spec.persistence =
+            Some(Persistence { timeout_s: 300, mask: PersistenceMask::Ipv6(128) });
+        row.spec.scheduler_flags = SchedulerFlags::FLAG_3;
+        assert_eq!(title(&row), "TCP  [2001:db8::1]:0 sh () persistent 300 pe sip ops");
+        row.spec.persistence = None;
+        assert_eq!(title(&row), "TCP  [2001:db8::1]:0 sh () ops");
+    }
+}

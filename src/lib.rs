@@ -23,6 +23,7 @@ pub mod api;
 pub mod conn;
 pub mod control;
 pub mod forward;
+pub mod cli;
 pub mod limits;
 pub mod model;
 pub mod packet;

@@ -1,0 +1,255 @@
+//! Carries out a parsed command: asks the director and prints what it says.
+
+use super::director::Director;
+use super::grammar::{CommandLine, Listed, Listing, UsageError, View};
+use super::listing::{self, AddressText, connections, services, settings};
+use super::messages::{Subject, refusal};
+use super::names::Names;
+use super::{NOT_LISTED, REFUSED, Streams, help, save};
+use crate::api::{ClientError, Command, Refusal, RefusalCode, Reply, Request};
+use crate::model::{ServiceKey, ServiceRow};
+use std::io;
+
+/// Why a command line was not carried out.
+#[derive(Debug)]
+pub enum Failure {
+    Usage(UsageError),
+    Director(ClientError),
+    Stream(io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Failure::Director(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Stream(error)
+    }
+}
+
+/// Gives the exit status. A refusal of the director is no failure: its message has been printed.
+pub fn execute(
+    line: CommandLine,
+    names: &dyn Names,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<u8, Failure> {
+    match line {
+        CommandLine::Help => {
+            streams.output.write_all(help::VERSION.as_bytes())?;
+            streams.output.write_all(help::USAGE.as_bytes())?;
+            Ok(0)
+        }
+        CommandLine::Version => {
+            streams.output.write_all(help::VERSION.as_bytes())?;
+            Ok(0)
+        }
+        CommandLine::Change(command) => apply(vec![command], director, streams),
+        CommandLine::UnknownScheduler { adding, key } => {
+            let code = match (adding, service_exists(key, director)?) {
+                (true, true) => RefusalCode::EEXIST,
+                (false, false) => RefusalCode::ESRCH,
+                _ => RefusalCode::ENOENT,
+            };
+            writeln!(streams.errors, "{}", refusal(Subject::Service, code))?;
+            Ok(REFUSED)
+        }
+        CommandLine::List(listing) => list(listing, names, director, streams),
+        CommandLine::Save { numeric } => {
+            let addresses = AddressText::new(numeric, names);
+            let mut text = String::new();
+            for row in sorted_services(None, director)? {
+                text.clear();
+                save::service(&mut text, &row, addresses);
+                streams.output.write_all(text.as_bytes())?;
+            }
+            Ok(0)
+        }
+        // A restored line may not restore in turn.
+        CommandLine::Restore => Err(Failure::Usage(UsageError::try_help())),
+    }
+}
+
+/// Sends changes together and prints the refusals; the status is that of the last change.
+pub fn apply(
+    commands: Vec<Command>,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<u8, Failure> {
+    let subjects: Vec<Subject> = commands.iter().map(Subject::of).collect();
+    let mut outcomes: Vec<Result<(), Refusal>> = Vec::with_capacity(subjects.len());
+    let called = director.call(Request::Apply(commands), &mut |reply| {
+        if let Reply::Applied(piece) = reply {
+            outcomes.extend(piece);
+        }
+    });
+    match called {
+        // Refused as a whole: that is the outcome of every command that has none.
+        Err(ClientError::Failed(refusal)) => outcomes.resize(subjects.len(), Err(refusal)),
+        called => called?,
+    }
+    if outcomes.len() != subjects.len() {
+        let message = format!("{} outcomes of {} commands", outcomes.len(), subjects.len());
+        let error = io::Error::new(io::ErrorKind::InvalidData, message);
+        return Err(Failure::Director(error.into()));
+    }
+    let mut status = 0;
+    for (subject, outcome) in subjects.into_iter().zip(outcomes) {
+        status = match outcome {
+            Ok(()) => 0,
+            Err(Refusal { code, .. }) => {
+                writeln!(streams.errors, "{}", refusal(subject, code))?;
+                REFUSED
+            }
+        };
+    }
+    Ok(status)
+}
+
+fn service_exists(key: ServiceKey, director: &mut dyn Director) -> Result<bool, Failure> {
+    let mut rows = 0;
+    let called = director.call(Request::Services { only: Some(key) }, &mut |reply| {
+        if let Reply::Services(piece) = reply {
+            rows += piece.len();
+        }
+    });
+    match called {
+        Err(ClientError::Failed(Refusal { code: RefusalCode::ESRCH, .. })) => Ok(false),
+        called => called.map(|()| rows > 0).map_err(Failure::Director),
+    }
+}
+
+fn sorted_services(
+    only: Option<ServiceKey>,
+    director: &mut dyn Director,
+) -> Result<Vec<ServiceRow>, ClientError> {
+    let mut rows = Vec::new();
+    director.call(Request::Services { only }, &mut |reply| {
+        if let Reply::Services(piece) = reply {
+            rows.extend(piece);
+        }
+    })?;
+    listing::sort_services(&mut rows);
+    rows.iter_mut().for_each(|row| listing::sort_destinations(&mut row.destinations));
+    Ok(rows)
+}
+
+fn list(
+    listing: Listing,
+    names: &dyn Names,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<u8, Failure> {
+    let addresses = AddressText::new(listing.numeric, names);
+    let listed = match listing.what {
+        Listed::Services { only: Some(key), view, exact, .. } => {
+            list_one(key, view, exact, addresses, director, streams)
+        }
+        Listed::Services { only: None, view, exact, sorted } => {
+            list_all(view, exact, sorted, addresses, director, streams)
+        }
+        Listed::Connections { with_engine } => {
+            streams.output.write_all(connections::titles(with_engine).as_bytes())?;
+            stream(Request::Connections, director, streams, |reply, text| {
+                if let Reply::Connections(rows) = reply {
+                    for row in &rows {
+                        connections::connection(text, row, with_engine, addresses);
+                    }
+                }
+            })
+        }
+        Listed::Timeouts => stream(Request::Timeouts, director, streams, |reply, text| {
+            if let Reply::Timeouts(timeouts) = reply {
+                text.push_str(&settings::timeouts(&timeouts));
+            }
+        }),
+        Listed::SyncDaemons => stream(Request::SyncDaemons, director, streams, |reply, text| {
+            if let Reply::SyncDaemons(daemons) = reply {
+                text.push_str(&settings::sync_daemons(&daemons));
+            }
+        }),
+    };
+    match listed {
+        Ok(()) => Ok(0),
+        Err(Failure::Director(ClientError::Failed(Refusal { code, .. }))) => {
+            writeln!(streams.errors, "{}", refusal(Subject::Service, code))?;
+            Ok(NOT_LISTED)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Prints every piece of an answer as it comes.
+fn stream(
+    request: Request,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+    mut print: impl FnMut(Reply, &mut String),
+) -> Result<(), Failure> {
+    let mut text = String::new();
+    let mut written = Ok(());
+    director.call(request, &mut |reply| {
+        text.clear();
+        if written.is_ok() {
+            print(reply, &mut text);
+            written = streams.output.write_all(text.as_bytes());
+        }
+    })?;
+    Ok(written?)
+}
+
+/// One service, without the banner. The director refuses a key it does not know.
+fn list_one(
+    key: ServiceKey,
+    view: View,
+    exact: bool,
+    addresses: AddressText<'_>,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let rows = sorted_services(Some(key), director)?;
+    if rows.is_empty() {
+        let refusal = Refusal::new(RefusalCode::ESRCH, "no such service");
+        return Err(Failure::Director(ClientError::Failed(refusal)));
+    }
+    let mut text = services::titles(view);
+    rows.iter().for_each(|row| services::service(&mut text, row, view, exact, addresses));
+    Ok(streams.output.write_all(text.as_bytes())?)
+}
+
+fn list_all(
+    view: View,
+    exact: bool,
+    sorted: bool,
+    addresses: AddressText<'_>,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let mut size = 0;
+    director.call(Request::Info, &mut |reply| {
+        if let Reply::Info(info) = reply {
+            size = info.connection_table_size;
+        }
+    })?;
+    let titles = services::banner(size) + &services::titles(view);
+    if !sorted {
+        streams.output.write_all(titles.as_bytes())?;
+        return stream(Request::Services { only: None }, director, streams, |reply, text| {
+            if let Reply::Services(rows) = reply {
+                rows.iter().for_each(|row| services::service(text, row, view, exact, addresses));
+            }
+        });
+    }
+    let rows = sorted_services(None, director)?;
+    streams.output.write_all(titles.as_bytes())?;
+    let mut text = String::new();
+    for row in &rows {
+        text.clear();
+        services::service(&mut text, row, view, exact, addresses);
+        streams.output.write_all(text.as_bytes())?;
+    }
+    Ok(())
+}

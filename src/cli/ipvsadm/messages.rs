@@ -1,0 +1,55 @@
+//! ipvsadm's words for what the director refuses.
+
+use crate::api::{Command, RefusalCode};
+
+/// What a command is about; the same code means different things for different subjects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Service,
+    Destination,
+    SyncDaemon,
+    Other,
+}
+
+impl Subject {
+    pub fn of(command: &Command) -> Self {
+        match command {
+            Command::AddService(_)
+            | Command::EditService(_)
+            | Command::DeleteService(_)
+            | Command::Zero(_) => Subject::Service,
+            Command::AddDestination { .. }
+            | Command::EditDestination { .. }
+            | Command::DeleteDestination { .. } => Subject::Destination,
+            Command::StartSyncDaemon(_) | Command::StopSyncDaemon(_) => Subject::SyncDaemon,
+            Command::Flush | Command::SetTimeouts(_) => Subject::Other,
+        }
+    }
+}
+
+pub fn refusal(subject: Subject, code: RefusalCode) -> &'static str {
+    use RefusalCode::{
+        EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, ERANGE, ESRCH,
+    };
+    match (subject, code) {
+        (Subject::Service, EEXIST) => "Service already exists",
+        (Subject::Service, ENOENT) => "Scheduler or persistence engine not found",
+        (Subject::Service, ESRCH) => "No such service",
+        (Subject::Destination, EEXIST) => "Destination already exists",
+        (Subject::Destination, ENOENT) => "No such destination",
+        (Subject::Destination, ESRCH) => "Service not defined",
+        (Subject::SyncDaemon, EEXIST) => "Daemon has already run",
+        (Subject::SyncDaemon, ESRCH) => "No daemon is running",
+        (_, EINVAL) => {
+            "Invalid operation.  Possibly wrong module version, address not unicast, ..."
+        }
+        (_, ENOMEM) => "Memory allocation problem",
+        (_, EOPNOTSUPP) => "Operation not supported with IPv6",
+        (_, EAFNOSUPPORT) => "Operation not supported with specified address family",
+        (_, ERANGE) => "Numerical result out of range",
+        (_, ENODEV) => "No such device",
+        (_, EEXIST) => "File exists",
+        (_, ENOENT) => "No such file or directory",
+        (_, ESRCH) => "No such process",
+    }
+}

@@ -1,0 +1,80 @@
+//! `-R`: command lines from standard input. Changes are collected and sent many at a time.
+
+use super::Streams;
+use super::director::Director;
+use super::execute::{Failure, apply, execute};
+use super::grammar::{CommandLine, UsageError, parse};
+use super::names::Names;
+use crate::api::Command;
+use crate::limits::APPLY_COMMANDS;
+
+/// Carries out line by line; the status is that of the last one. What the director refuses is reported
+/// and passed over.
+///
+/// # Errors
+/// A line that is wrong ends the run; the changes before it are made.
+pub fn run(
+    names: &dyn Names,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<u8, Failure> {
+    let mut pending = Vec::new();
+    let mut status = 0;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if streams.input.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let words = words(&String::from_utf8_lossy(&line));
+        if words.is_empty() {
+            continue;
+        }
+        match parse(&words, names) {
+            Ok(CommandLine::Change(command)) => {
+                pending.push(command);
+                if pending.len() == APPLY_COMMANDS {
+                    status = flush(&mut pending, status, director, streams)?;
+                }
+            }
+            Ok(last @ (CommandLine::Help | CommandLine::Version)) => {
+                flush(&mut pending, status, director, streams)?;
+                return execute(last, names, director, streams);
+            }
+            Ok(CommandLine::Restore) => {
+                flush(&mut pending, status, director, streams)?;
+                return Err(Failure::Usage(UsageError::try_help()));
+            }
+            Ok(question) => {
+                flush(&mut pending, status, director, streams)?;
+                status = execute(question, names, director, streams)?;
+            }
+            Err(error) => {
+                flush(&mut pending, status, director, streams)?;
+                return Err(Failure::Usage(error));
+            }
+        }
+    }
+    flush(&mut pending, status, director, streams)
+}
+
+/// Sends what has been collected; gives `status` if that is nothing.
+fn flush(
+    pending: &mut Vec<Command>,
+    status: u8,
+    director: &mut dyn Director,
+    streams: &mut Streams<'_>,
+) -> Result<u8, Failure> {
+    if pending.is_empty() {
+        return Ok(status);
+    }
+    apply(std::mem::take(pending), director, streams)
+}
+
+/// The words of a line; the program's name is dropped wherever it stands.
+fn words(line: &str) -> Vec<String> {
+    line.split([' ', '\t', '\r', '\n'])
+        .filter(|word| !word.is_empty() && *word != "ipvsadm")
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! The daemon's end of the control socket, in a thread, with a [`Table`] or a script behind it.
+
+use super::model::Table;
+use director::api::{Envelope, PROTOCOL_VERSION, Reply, Request};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A path nobody else uses; gone with the value.
+#[derive(Debug)]
+pub struct SocketPath(PathBuf);
+
+impl SocketPath {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "director-cli-{}-{}.sock",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        SocketPath(std::env::temp_dir().join(name))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A running daemon; its thread ends with the process.
+pub struct ControlSocket {
+    pub socket: SocketPath,
+    pub table: Arc<Mutex<Table>>,
+}
+
+impl ControlSocket {
+    /// Answers from a table that starts empty.
+    pub fn with_table() -> Self {
+        let table = Arc::new(Mutex::new(Table::default()));
+        let behind = Arc::clone(&table);
+        let socket = serve(move |request| {
+            let answer = behind.lock().unwrap().answer(request);
+            match answer {
+                Ok(mut pieces) => {
+                    pieces.push(Reply::End);
+                    pieces
+                }
+                Err(refusal) => vec![Reply::Failed(refusal)],
+            }
+        });
+        ControlSocket { socket, table }
+    }
+}
+
+/// Answers every request with the lines `answer` gives; nothing means the connection is closed.
+pub fn serve(answer: impl Fn(Request) -> Vec<Reply> + Send + 'static) -> SocketPath {
+    let socket = SocketPath::new();
+    let listener = UnixListener::bind(socket.path()).expect("a socket in the temporary directory");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            converse(&stream.expect("a client"), &answer);
+        }
+    });
+    socket
+}
+
+fn converse(stream: &UnixStream, answer: &impl Fn(Request) -> Vec<Reply>) {
+    let mut writer = stream;
+    for line in BufReader::new(stream).lines() {
+        let envelope: Envelope = serde_json::from_str(&line.unwrap()).expect("an envelope");
+        assert_eq!(envelope.version, PROTOCOL_VERSION);
+        let replies = answer(envelope.request);
+        let closing = !matches!(replies.last(), Some(Reply::End | Reply::Failed(_)));
+        let mut text = String::new();
+        for reply in replies {
+            text.push_str(&serde_json::to_string(&reply).unwrap());
+            text.push('\n');
+        }
+        // A client may go away in the middle of an answer.
+        if writer.write_all(text.as_bytes()).is_err() || closing {
+            return;
+        }
+    }
+}

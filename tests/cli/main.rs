@@ -1,0 +1,8 @@
+//! The command line tools as users run them: the real binaries against a control socket, and every
+//! ipvsadm command of the recorded transcripts against what the real one printed.
+
+mod control_socket;
+mod golden;
+mod ipvsadm;
+mod model;
+mod questions;

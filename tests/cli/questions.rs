@@ -1,0 +1,92 @@
+//! directorctl: its questions as the director gets them, its answers as people and programs get them.
+
+use super::control_socket::{SocketPath, serve};
+use director::api::{
+    DropRow, NeighbourRow, Refusal, RefusalCode, Reply, Request, SOCKET_VARIABLE, SysctlRow,
+};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn directorctl(socket: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_directorctl"))
+        .args(line.split_whitespace())
+        .env(SOCKET_VARIABLE, socket)
+        .output()
+        .expect("the directorctl binary")
+}
+
+fn neighbour(address: &str) -> NeighbourRow {
+    NeighbourRow {
+        address: address.parse().unwrap(),
+        port: "lan0".to_owned(),
+        mac: None,
+        state: "incomplete".to_owned(),
+        queued: 1,
+    }
+}
+
+fn director() -> SocketPath {
+    serve(|request| match request {
+        Request::Neighbours => vec![
+            Reply::Neighbours(vec![neighbour("10.0.0.1")]),
+            Reply::Neighbours(vec![neighbour("10.0.0.2")]),
+            Reply::End,
+        ],
+        Request::Drops => {
+            let row = DropRow {
+                kind: "drop".to_owned(),
+                reason: "no_route".to_owned(),
+                help: "no route".to_owned(),
+                packets: 3,
+            };
+            vec![Reply::Drops(vec![row]), Reply::End]
+        }
+        Request::Sysctl { name: Some(name), set: Some(value) } if name == "sloppy_tcp" => {
+            let row = SysctlRow { name, value, help: "any packet makes a connection".to_owned() };
+            vec![Reply::Sysctl(vec![row]), Reply::End]
+        }
+        _ => vec![Reply::Failed(Refusal::new(RefusalCode::ENOENT, "there is no such setting"))],
+    })
+}
+
+#[test]
+fn tables_for_people() {
+    let director = director();
+    let output = directorctl(director.path(), "neighbours");
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "address   port  MAC  state       waiting\n\
+         10.0.0.1  lan0  -    incomplete        1\n\
+         10.0.0.2  lan0  -    incomplete        1\n"
+    );
+}
+
+#[test]
+fn json_for_programs() {
+    let director = director();
+    let output = directorctl(
+        Path::new("/nowhere"),
+        &format!("drops --json --socket {}", director.path().display()),
+    );
+    assert!(output.status.success());
+    let rows: Vec<DropRow> = serde_json::from_slice(&output.stdout).expect("an array of rows");
+    assert_eq!((rows.len(), rows[0].packets), (1, 3));
+    let output = directorctl(director.path(), "--json sysctl sloppy_tcp=1");
+    let rows: Vec<SysctlRow> = serde_json::from_slice(&output.stdout).expect("an array of rows");
+    assert_eq!(rows[0].value, "1");
+}
+
+#[test]
+fn refusals_are_one_sentence() {
+    let director = director();
+    let output = directorctl(director.path(), "sysctl nosuch");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "directorctl: there is no such setting\n");
+    let nowhere = SocketPath::new();
+    let output = directorctl(nowhere.path(), "status");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.starts_with("directorctl: cannot reach the director at "), "{errors}");
+    assert_eq!(errors.lines().count(), 1);
+}

@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod config;
 pub mod limits;
 pub mod model;
 pub mod packet;

@@ -204,18 +204,18 @@ impl Sysctls {
         in_order().into_iter().map(|setting| setting.name)
     }
 
+    /// The name without `net.ipv4.vs.` or `net/ipv4/vs/`.
+    pub fn short_name(name: &str) -> &str {
+        ["net.ipv4.vs.", "net/ipv4/vs/"]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name)
+    }
+
     /// The kernel's settings that mean nothing here, each with the reason.
     pub fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
         REFUSED.iter().copied()
     }
-}
-
-/// The name without `net.ipv4.vs.` or `net/ipv4/vs/`.
-fn short(name: &str) -> &str {
-    ["net.ipv4.vs.", "net/ipv4/vs/"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name)
 }
 
 /// The settings by name.
@@ -226,7 +226,7 @@ fn in_order() -> Vec<&'static Setting> {
 }
 
 fn find(name: &str) -> Result<&'static Setting, SysctlError> {
-    let wanted = short(name);
+    let wanted = Sysctls::short_name(name);
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == wanted) {
         return Ok(setting);
     }

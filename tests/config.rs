@@ -4,7 +4,11 @@
 mod examples;
 #[path = "config/faults.rs"]
 mod faults;
+#[path = "config/network_faults.rs"]
+mod network_faults;
 #[path = "config/reload.rs"]
 mod reload;
 #[path = "config/robustness.rs"]
 mod robustness;
+#[path = "config/service_faults.rs"]
+mod service_faults;

@@ -178,23 +178,23 @@ fn unfit_neighbour(address: IpAddr, port: &PortConfig) -> Option<String> {
 
 /// Names, devices and default routes belong to one port each.
 fn unique(raw: &raw::Port, port: &PortConfig, others: &[PortConfig], report: &mut Report) {
-    let gateway = raw.gateway.as_ref().map_or(0, |field| field.span().start);
-    let gateway_ipv6 = raw.gateway_ipv6.as_ref().map_or(0, |field| field.span().start);
-    for other in others {
-        let name = &other.name;
-        if *name == port.name && !name.is_empty() {
-            report.fault(raw.name.span().start, "port.name", format!("a second port `{name}`"));
-        }
-        if other.device == port.device {
-            let problem = format!("{} is the device of port {name} already", port.device);
-            report.fault(raw.device.span().start, "port.device", problem);
-        }
-        let problem = format!("port {name} has the default route already");
-        if other.gateway.is_some() && port.gateway.is_some() {
-            report.fault(gateway, "port.gateway", &problem);
-        }
-        if other.gateway_ipv6.is_some() && port.gateway_ipv6.is_some() {
-            report.fault(gateway_ipv6, "port.gateway_ipv6", &problem);
+    if let Some(other) = others.iter().find(|other| other.name == port.name) {
+        let problem = format!("a second port `{}`", other.name);
+        report.fault(raw.name.span().start, "port.name", problem);
+    }
+    if let Some(other) = others.iter().find(|other| other.device == port.device) {
+        let problem = format!("{} is the device of port {} already", port.device, other.name);
+        report.fault(raw.device.span().start, "port.device", problem);
+    }
+    let first_ipv4 = others.iter().find(|other| other.gateway.is_some());
+    let first_ipv6 = others.iter().find(|other| other.gateway_ipv6.is_some());
+    for (field, first, key) in [
+        (&raw.gateway, first_ipv4, "port.gateway"),
+        (&raw.gateway_ipv6, first_ipv6, "port.gateway_ipv6"),
+    ] {
+        if let (Some(field), Some(first)) = (field, first) {
+            let problem = format!("port {} has the default route already", first.name);
+            report.fault(field.span().start, key, problem);
         }
     }
 }

@@ -39,8 +39,14 @@ impl Sections {
         let mut root = match DeTable::parse(text) {
             Ok(root) => root.into_inner(),
             Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                report.fault(offset, "", error.message());
+                let span = error.span().unwrap_or_default();
+                let culprit = text.get(span.clone()).unwrap_or_default();
+                let message = error.message();
+                if culprit.is_empty() || culprit.contains(char::is_control) {
+                    report.fault(span.start, "", message);
+                } else {
+                    report.fault(span.start, "", format!("{message}: `{culprit}`"));
+                }
                 DeTable::default()
             }
         };
@@ -166,11 +172,11 @@ fn read<T: DeserializeOwned>(
         let Some(key) = culprit.map(|(key, _)| key.get_ref().to_string()) else {
             // A key is missing. If one was taken out above, it may be that one.
             if fits {
-                report.fault(offset, path, error.message());
+                report.fault(offset, path, in_words(error.message(), path).0);
             }
             return None;
         };
-        let (problem, allowed) = in_words(error.message());
+        let (problem, allowed) = in_words(error.message(), &key);
         match allowed {
             Some(allowed) => report.fault_allowed(at, &format!("{path}.{key}"), problem, allowed),
             None => report.fault(at, &format!("{path}.{key}"), problem),
@@ -180,13 +186,17 @@ fn read<T: DeserializeOwned>(
     }
 }
 
-/// serde's message, cut into what is wrong and what it expected, in words of TOML.
-fn in_words(message: &str) -> (String, Option<String>) {
+/// serde's message about `key`, cut into what is wrong and what it expected, in words of TOML.
+fn in_words(message: &str, key: &str) -> (String, Option<String>) {
+    if let Some(missing) = message.strip_prefix("missing field ") {
+        return (format!("{missing} is missing"), None);
+    }
     let Some((problem, expected)) = message.split_once(", expected ") else {
         return (message.to_owned(), None);
     };
-    let problem = match problem.strip_prefix("unknown field") {
-        Some(_) => "unknown key".to_owned(),
+    let problem = match problem.strip_prefix("unknown field ") {
+        Some(unknown) if unknown.trim_matches('`') == key => "unknown key".to_owned(),
+        Some(unknown) => format!("unknown key {unknown}"),
         None => problem.to_owned(),
     };
     let expected = match expected {

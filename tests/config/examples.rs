@@ -58,7 +58,10 @@ fn the_least_file_has_the_defaults() {
     assert_eq!(config.tables.connections, 1 << 20);
     assert_eq!(config.tables.connections_ipv6, 1 << 18);
     assert_eq!(config.ports[0].mtu, 1500);
-    assert_eq!((config.timeouts.tcp, config.timeouts.tcp_fin, config.timeouts.udp), (900, 120, 300));
+    assert_eq!(
+        (config.timeouts.tcp, config.timeouts.tcp_fin, config.timeouts.udp),
+        (900, 120, 300)
+    );
     assert!(config.commands().is_empty());
 }
 

@@ -159,7 +159,10 @@ fn only_what_changed_is_replaced() {
 
     let neighbours = reload("fe:fe", "fe:ff");
     assert_eq!(neighbours.neighbours.unwrap()[0].mac.to_string(), "02:00:00:00:fe:ff");
-    assert_eq!(reload("172.16", "172.17").routes.unwrap()[0].destination.to_string(), "172.17.0.0/16");
+    assert_eq!(
+        reload("172.16", "172.17").routes.unwrap()[0].destination.to_string(),
+        "172.17.0.0/16"
+    );
     assert_eq!(reload("mark = 7", "mark = 8").marks.unwrap()[0].mark, 8);
     assert_eq!(reload("tcp = 900", "tcp = 901").timeouts.unwrap().tcp, 901);
     let ports = reload("gateway = \"10.0.0.254\"", "gateway = \"10.0.0.253\"").ports.unwrap();
@@ -233,7 +236,9 @@ fn a_reload_leads_from_any_shipped_file_to_any_other() {
 
 /// Services as plain text, refusing by panic whatever a director would refuse.
 #[derive(Debug, Default, PartialEq)]
-struct Table(std::collections::BTreeMap<String, (String, std::collections::BTreeMap<String, String>)>);
+struct Table(
+    std::collections::BTreeMap<String, (String, std::collections::BTreeMap<String, String>)>,
+);
 
 impl Table {
     fn apply(&mut self, command: Command) {

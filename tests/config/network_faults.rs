@@ -1,4 +1,5 @@
-//! Bad ports, neighbours, routes and marks and what is said about them, to the letter. Lines count from the text's first.
+//! Bad ports, neighbours, routes and marks, and what is said about them, to the letter.
+//! Lines count from the text's first.
 
 use crate::faults::check;
 

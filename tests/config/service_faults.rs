@@ -1,4 +1,5 @@
-//! Bad services and destinations and what is said about them, to the letter. Lines count from the text's first.
+//! Bad services and destinations, and what is said about them, to the letter.
+//! Lines count from the text's first.
 
 use crate::faults::check;
 

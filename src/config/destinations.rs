@@ -1,12 +1,14 @@
 //! Checks a service's destinations by IPVS's rules: `[[service.destination]]`.
 
 use super::endpoint::endpoint;
+use super::network::KnownPorts;
 use super::raw;
 use super::report::Report;
 use super::sections::Section;
 use crate::model::{
     DestinationAddress, DestinationSpec, Family, ForwardMethod, ServiceSpec, Tunnel, TunnelChecksum,
 };
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use toml::Spanned;
 
@@ -20,12 +22,14 @@ const WEIGHT_MAX: u32 = i32::MAX as u32;
 pub(super) fn destinations(
     sections: Vec<Section<raw::Destination>>,
     service: Option<&ServiceSpec>,
+    known: &KnownPorts,
     report: &mut Report,
 ) -> Vec<DestinationSpec> {
-    let mut destinations: Vec<DestinationSpec> = Vec::new();
+    let mut destinations = Vec::new();
+    let mut seen = HashSet::new();
     for Section { raw, .. } in sections {
-        let Some(destination) = destination(&raw, service, report) else { continue };
-        if destinations.iter().any(|other| other.at == destination.at) {
+        let Some(destination) = destination(&raw, service, known, report) else { continue };
+        if !seen.insert(destination.at) {
             let problem = format!("a second destination {}", destination.at);
             report.fault(raw.address.span().start, "service.destination.address", problem);
         }
@@ -38,6 +42,7 @@ pub(super) fn destinations(
 fn destination(
     raw: &raw::Destination,
     service: Option<&ServiceSpec>,
+    known: &KnownPorts,
     report: &mut Report,
 ) -> Option<DestinationSpec> {
     let methods = [
@@ -62,7 +67,7 @@ fn destination(
     let key = "service.destination.address";
     let at = report.text_at(&raw.address, key, ADDRESS_FORM, endpoint)?;
     let offset = raw.address.span().start;
-    if !is_unicast(at.address) {
+    if !is_unicast(at.address) || known.is_broadcast(at.address) {
         let problem = format!("{} is not a unicast address of a server", at.address);
         report.fault(offset, key, problem);
     }

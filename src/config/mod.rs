@@ -101,7 +101,7 @@ impl Config {
         let neighbours = network::neighbours(sections.neighbours, &known, report);
         let routes = network::routes(sections.routes, &known, report);
         let marks = marks::marks(sections.marks, &known, report);
-        let services = services::services(sections.services, report);
+        let services = services::services(sections.services, &known, report);
         if process_sound {
             services::fit(&services, &tables, report);
         }

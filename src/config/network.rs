@@ -26,6 +26,14 @@ pub(super) struct KnownPorts<'p> {
     pub sound: bool,
 }
 
+impl KnownPorts<'_> {
+    /// The address is the broadcast address of a network on a port's link.
+    pub fn is_broadcast(&self, address: IpAddr) -> bool {
+        let mut own = self.ports.iter().flat_map(|port| &port.addresses);
+        own.any(|own| own.broadcast() == Some(address))
+    }
+}
+
 /// Every `[[port]]`, in order.
 pub(super) fn ports(
     sections: Vec<Section<raw::Port>>,

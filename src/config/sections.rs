@@ -170,19 +170,25 @@ fn read<T: DeserializeOwned>(
             key.span().contains(&at) || value.span().contains(&at) || value.span().start == at
         });
         let Some(key) = culprit.map(|(key, _)| key.get_ref().to_string()) else {
-            // A key is missing. If one was taken out above, it may be that one.
+            // A key is missing, or wrong in a table below. If one was taken out above, the
+            // missing one may be that.
             if fits {
-                report.fault(offset, path, in_words(error.message(), path).0);
+                complain(at, path, error.message(), path, report);
             }
             return None;
         };
-        let (problem, allowed) = in_words(error.message(), &key);
-        match allowed {
-            Some(allowed) => report.fault_allowed(at, &format!("{path}.{key}"), problem, allowed),
-            None => report.fault(at, &format!("{path}.{key}"), problem),
-        }
+        complain(at, &format!("{path}.{key}"), error.message(), &key, report);
         remove(&mut table, &key);
         fits = false;
+    }
+}
+
+/// Reports serde's message about `key`, whose full name is `path`.
+fn complain(at: usize, path: &str, message: &str, key: &str, report: &mut Report) {
+    let (problem, allowed) = in_words(message, key);
+    match allowed {
+        Some(allowed) => report.fault_allowed(at, path, problem, allowed),
+        None => report.fault(at, path, problem),
     }
 }
 

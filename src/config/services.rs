@@ -3,6 +3,7 @@
 use super::destinations::destinations;
 use super::endpoint::endpoint;
 use super::marks::PROTOCOLS;
+use super::network::KnownPorts;
 use super::raw::{self, Scalar};
 use super::report::Report;
 use super::sections::Section;
@@ -28,7 +29,7 @@ pub(super) fn services(sections: Vec<RawService>, report: &mut Report) -> Vec<Se
                 report.fault(offset, "service", problem);
             }
         }
-        let destinations = destinations(raw_destinations, spec.as_ref(), report);
+        let destinations = destinations(raw_destinations, spec.as_ref(), known, report);
         services.extend(spec.map(|spec| ServiceConfig { spec, destinations }));
     }
     services

@@ -109,3 +109,26 @@ fn no_huge_takes_memory_of_its_own() {
     let text = "[dpdk]\nno_huge = true\n[[port]]\nname = \"a\"\ndevice = \"0000:01:00.0\"\n";
     assert_eq!(Config::parse(text, "f").unwrap().dpdk.memory_mb, Some(512));
 }
+
+/// 3,000 services of 10 destinations: no step of the reader may take their square.
+#[test]
+fn a_large_file_is_read_and_reread() {
+    use std::fmt::Write;
+
+    let mut text = fs::read_to_string(folder().join("minimal.toml")).unwrap();
+    for service in 0..3_000 {
+        let (high, low) = (service / 250, service % 250 + 1);
+        let protocol = "[[service]]\nprotocol = \"tcp\"\n";
+        writeln!(text, "{protocol}address = \"10.1.{high}.{low}:80\"").unwrap();
+        for server in 1..=10 {
+            let method = "method = \"masq\"";
+            let address = format!("address = \"192.168.{server}.{low}:8080\"");
+            writeln!(text, "[[service.destination]]\n{address}\n{method}").unwrap();
+        }
+    }
+    let config = Config::parse(&text, "f").unwrap();
+    assert_eq!(config.commands().len(), 33_000);
+    let edited = text.replace("10.1.3.7:80", "10.1.3.7:81");
+    let reload = config.changes(&Config::parse(&edited, "f").unwrap()).unwrap();
+    assert_eq!(reload.commands.len(), 12, "one service goes, one comes with ten destinations");
+}

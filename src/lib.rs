@@ -24,6 +24,7 @@ pub mod conn;
 pub mod control;
 pub mod forward;
 pub mod cli;
+pub mod config;
 pub mod limits;
 pub mod model;
 pub mod packet;

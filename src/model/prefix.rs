@@ -91,7 +91,6 @@ impl Prefix {
     }
 
     #[inline]
-    #[expect(clippy::len_without_is_empty, reason = "a length in bits, not of a collection")]
     pub fn length(&self) -> u8 {
         self.length
     }

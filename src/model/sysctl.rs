@@ -95,7 +95,7 @@ macro_rules! settings {
 settings! {
     /// Rate of drop_packet in mode 3: one new connection in so many is dropped.
     am_droprate: i32 = 10, Number(ANY);
-    /// Defence modes 1 and 2 are on while fewer entries of the connection tables are free than this (the kernel counts pages of memory).
+    /// Defence modes 1 and 2 are on while fewer entries of the connection tables are free than this (the kernel counts free pages).
     amemthresh: i32 = 1024, Number(ANY);
     /// While a backup synchronisation daemon runs, requests are not balanced.
     backup_only: i32 = 0, Number(ANY);
@@ -111,27 +111,27 @@ settings! {
     expire_nodest_conn: i32 = 0, Number(ANY);
     /// A persistence template of a destination with weight 0 ends, so its client gets another one.
     expire_quiescent_template: i32 = 0, Number(ANY);
-    /// Protocols that are not balanced are not balanced inside tunnels either.
+    /// A packet of a protocol that is not balanced stays unbalanced after it is unpacked from its tunnel.
     ignore_tunneled: i32 = 0, Number(ANY);
     /// Seconds an unused entry of an lblc map lives.
     lblc_expiration: i32 = 86_400, Number(NOT_NEGATIVE);
     /// Seconds an unused entry of an lblcr map lives.
     lblcr_expiration: i32 = 86_400, Number(NOT_NEGATIVE);
-    /// A real server's packet without a connection is answered with an ICMP error.
+    /// A packet from a NAT destination's address and port without a connection is answered with port unreachable and dropped.
     nat_icmp_send: i32 = 0, Number(ANY);
-    /// Packets larger than the path are answered with fragmentation needed or packet too big.
+    /// Tunnels copy the inner packet's DF bit, so that its sender learns of too small a path; 0: they are fragmented outside.
     pmtu_disc: i32 = 1, Number(ANY);
-    /// Rates per second are estimated.
+    /// Rates per second are estimated; 0: counters and rates in listings stand still.
     run_estimation: i32 = 1, Number(ANY);
     /// An ICMP error about an unknown connection may make one.
     schedule_icmp: i32 = 0, Number(ANY);
-    /// Defence: shorter timeouts of half-open TCP connections; 0 off, 1 and 2 by free entries (amemthresh), 3 always.
+    /// Defence: a stricter TCP state table, in which connections are established later; 0 off, 1 and 2 by free entries (amemthresh), 3 always.
     secure_tcp: i32 = 0, Number(0..=3);
     /// Any chunk of SCTP but ABORT may open a connection, not INIT alone.
     sloppy_sctp: i32 = 0, Number(ANY);
     /// Any TCP segment but RST may open a connection, not SYN alone.
     sloppy_tcp: i32 = 0, Number(ANY);
-    /// The master tells persistence templates only, not their connections.
+    /// Of persistent services the templates alone are told, not their connections.
     sync_persist_mode: i32 = 0, Number(ANY);
     /// UDP ports that synchronisation is spread over, read when the first daemon starts; beyond 64 acts as 64.
     sync_ports: i32 = 1, PowerOfTwo;
@@ -154,7 +154,7 @@ static REFUSED: &[(&str, &str)] = &[
     ("est_cpulist", "rates are estimated by the control thread, never on the workers' cores"),
     (
         "est_nice",
-        "rates are estimated by the control thread, which has no thread of its own to nice",
+        "rates are estimated by the control thread; there is no estimation thread to nice",
     ),
     ("snat_reroute", "every reply is routed by the director's own table after its translation"),
 ];
@@ -204,18 +204,18 @@ impl Sysctls {
         in_order().into_iter().map(|setting| setting.name)
     }
 
+    /// The name without `net.ipv4.vs.` or `net/ipv4/vs/`.
+    pub fn short_name(name: &str) -> &str {
+        ["net.ipv4.vs.", "net/ipv4/vs/"]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name)
+    }
+
     /// The kernel's settings that mean nothing here, each with the reason.
     pub fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
         REFUSED.iter().copied()
     }
-}
-
-/// The name without `net.ipv4.vs.` or `net/ipv4/vs/`.
-fn short(name: &str) -> &str {
-    ["net.ipv4.vs.", "net/ipv4/vs/"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name)
 }
 
 /// The settings by name.
@@ -226,7 +226,7 @@ fn in_order() -> Vec<&'static Setting> {
 }
 
 fn find(name: &str) -> Result<&'static Setting, SysctlError> {
-    let wanted = short(name);
+    let wanted = Sysctls::short_name(name);
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == wanted) {
         return Ok(setting);
     }

@@ -1,0 +1,102 @@
+//! Addresses with or without a port: `10.0.0.1`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub address: IpAddr,
+    pub port: Option<u16>,
+}
+
+/// # Errors
+/// A sentence that says which part is wrong.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let no_address = |part: &str| format!("`{}` is no address", part.escape_debug());
+    if let Ok(address) = text.parse() {
+        return Ok(Endpoint { address, port: None });
+    }
+    let (address, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            let address: Ipv6Addr = address.parse().map_err(|_| no_address(address))?;
+            let port = rest.strip_prefix(':');
+            if port.is_none() && !rest.is_empty() {
+                return Err(no_address(text));
+            }
+            (IpAddr::V6(address), port)
+        }
+        None => {
+            let (address, port) = text.split_once(':').ok_or_else(|| no_address(text))?;
+            let address = address.parse().map_err(|_| no_address(text))?;
+            (IpAddr::V4(address), Some(port))
+        }
+    };
+    let Some(port) = port else { return Ok(Endpoint { address, port: None }) };
+    match port.parse() {
+        Ok(port) if !text.ends_with(&format!("+{port}")) => {
+            Ok(Endpoint { address, port: Some(port) })
+        }
+        _ => Err(format!("`{}` is no port from 0 to 65535", port.escape_debug())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn takes_the_four_forms() {
+        for (text, address, port) in [
+            ("10.0.0.1", "10.0.0.1", None),
+            ("10.0.0.1:80", "10.0.0.1", Some(80)),
+            ("10.0.0.1:0", "10.0.0.1", Some(0)),
+            ("fd00::1", "fd00::1", None),
+            ("[fd00::1]", "fd00::1", None),
+            ("[fd00::1]:65535", "fd00::1", Some(65535)),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(endpoint(text), Ok(Endpoint { address, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_which_part_is_wrong() {
+        for (text, problem) in [
+            ("", "`` is no address"),
+            ("web", "`web` is no address"),
+            ("10.0.0.256:80", "`10.0.0.256:80` is no address"),
+            ("[10.0.0.1]:80", "`10.0.0.1` is no address"),
+            ("[fd00::1]80", "`[fd00::1]80` is no address"),
+            ("[fd00::1", "`[fd00::1` is no address"),
+            ("10.0.0.1:", "`` is no port from 0 to 65535"),
+            ("10.0.0.1:65536", "`65536` is no port from 0 to 65535"),
+            ("10.0.0.1:+80", "`+80` is no port from 0 to 65535"),
+            ("10.0.0.1:http", "`http` is no port from 0 to 65535"),
+        ] {
+            assert_eq!(endpoint(text).unwrap_err(), problem, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn takes_what_the_standard_library_takes(text in "[0-9a-f:.\\[\\]+]{0,24}") {
+            // The library also takes a scope (`%1`), which these letters cannot spell, and only
+            // it lets a plus sign pass.
+            if let Ok(expected) = text.parse::<SocketAddr>() {
+                if !text.contains('+') {
+                    let got = endpoint(&text).unwrap();
+                    prop_assert_eq!((got.address, got.port), (expected.ip(), Some(expected.port())));
+                }
+            }
+        }
+
+        #[test]
+        fn reads_socket_addresses(address: [u8; 16], v4: [u8; 4], port: u16) {
+            for address in [IpAddr::from(address), IpAddr::from(v4)] {
+                let text = SocketAddr::new(address, port).to_string();
+                prop_assert_eq!(endpoint(&text), Ok(Endpoint { address, port: Some(port) }));
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The configuration as the daemon meets it: whole files, their faults to the letter, reloads.
+
+#[path = "config/examples.rs"]
+mod examples;
+#[path = "config/faults.rs"]
+mod faults;
+#[path = "config/network_faults.rs"]
+mod network_faults;
+#[path = "config/reload.rs"]
+mod reload;
+#[path = "config/robustness.rs"]
+mod robustness;
+#[path = "config/service_faults.rs"]
+mod service_faults;

@@ -1,0 +1,134 @@
+//! The shipped files are valid and mean what they say.
+
+use director::config::{Config, RouteHop, Unserved};
+use director::model::{
+    Family, ForwardMethod, PersistenceMask, PortId, Protocol, SchedulerFlags, SchedulerKind,
+    ServiceKey, Tunnel, TunnelChecksum,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+fn load(name: &str) -> Config {
+    Config::load(&folder().join(name)).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn every_shipped_file_is_valid() {
+    let mut files = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            Config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
+            files += 1;
+        }
+    }
+    assert!(files >= 5, "{files} files in config/");
+}
+
+#[test]
+fn the_readme_explains_every_key() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    for line in fs::read_to_string(folder().join("director.toml")).unwrap().lines() {
+        let line = line.trim_start_matches("# ");
+        let Some((key, _)) = line.split_once(" = ") else { continue };
+        if key.chars().all(|letter| letter.is_ascii_lowercase() || "_6".contains(letter)) {
+            assert!(readme.contains(&format!("`{key}`")), "{key} is not in config/README.md");
+        }
+    }
+    for name in director::model::Sysctls::names() {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in config/README.md");
+    }
+    for (name, _) in director::model::Sysctls::refused() {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in config/README.md");
+    }
+}
+
+#[test]
+fn the_least_file_has_the_defaults() {
+    let config = load("minimal.toml");
+    assert_eq!(config.socket, Path::new("/run/director/control.sock"));
+    assert_eq!(config.unserved, Unserved::Reject);
+    assert_eq!((config.dpdk.workers, config.dpdk.cores.len()), (1, 0));
+    assert_eq!(config.dpdk.file_prefix, "director");
+    assert_eq!((config.dpdk.memory_mb, config.dpdk.mbufs), (None, None));
+    assert_eq!(config.tables.connections, 1 << 20);
+    assert_eq!(config.tables.connections_ipv6, 1 << 18);
+    assert_eq!(config.ports[0].mtu, 1500);
+    assert_eq!(
+        (config.timeouts.tcp, config.timeouts.tcp_fin, config.timeouts.udp),
+        (900, 120, 300)
+    );
+    assert!(config.commands().is_empty());
+}
+
+#[test]
+fn the_full_file_is_read_key_by_key() {
+    let config = load("director.toml");
+    assert_eq!((config.dpdk.workers, config.dpdk.control_core), (2, Some(0)));
+    assert_eq!(config.vips[0].to_string(), "10.0.0.104/32");
+    assert_eq!(config.ports[0].addresses[1].to_string(), "fd00:a::1/64");
+    assert_eq!(config.ports[0].gateway.unwrap().to_string(), "10.0.0.254");
+    assert_eq!(config.neighbours[0].port, PortId(0));
+    assert_eq!(config.neighbours[0].mac.to_string(), "02:00:00:00:fe:fe");
+    let router = "192.168.10.254".parse().unwrap();
+    assert_eq!(config.routes[0].hop, RouteHop::Via { port: PortId(1), router });
+    assert_eq!(config.routes[0].mtu, Some(1400));
+    assert_eq!((config.sysctls.sync_threshold, config.sysctls.sync_period), (3, 50));
+    assert_eq!(config.marks[1].destination_ports.to_string(), "443");
+    assert_eq!((config.marks[0].protocol, config.marks[0].mark), (Some(Protocol::Tcp), 7));
+
+    let [web, nat, tunnel, dns, marked, ipv6] = config.services.as_slice() else {
+        panic!("{} services", config.services.len())
+    };
+    assert_eq!(web.spec.key.to_string(), "TCP 10.0.0.100:80");
+    assert_eq!((web.destinations[0].weight, web.destinations[1].weight), (2, 1));
+    assert_eq!(nat.destinations[0].method, ForwardMethod::Masq);
+    assert_eq!(nat.destinations[0].at.port, 8080);
+    assert_eq!(nat.destinations[0].lower_threshold, 800);
+    assert_eq!(tunnel.spec.scheduler, SchedulerKind::Sh);
+    let both = SchedulerFlags::FLAG_1 | SchedulerFlags::FLAG_2;
+    assert_eq!(tunnel.spec.scheduler_flags, both);
+    let mask = PersistenceMask::Ipv4([255, 255, 255, 0].into());
+    assert_eq!(tunnel.spec.persistence.unwrap().mask, mask);
+    assert_eq!(tunnel.destinations[0].at.port, 443, "the service's port");
+    assert_eq!(tunnel.destinations[0].tunnel, Tunnel::Ipip);
+    let gue = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None };
+    assert_eq!(tunnel.destinations[1].tunnel, gue);
+    assert!(dns.spec.one_packet);
+    assert_eq!(marked.spec.key, ServiceKey::Fwmark { mark: 7, family: Family::Ipv4 });
+    assert_eq!(marked.destinations[0].at.port, 0);
+    assert_eq!(ipv6.spec.persistence.unwrap().mask, PersistenceMask::Ipv6(64));
+}
+
+#[test]
+fn no_huge_takes_memory_of_its_own() {
+    let text = "[dpdk]\nno_huge = true\n[[port]]\nname = \"a\"\ndevice = \"0000:01:00.0\"\n";
+    assert_eq!(Config::parse(text, "f").unwrap().dpdk.memory_mb, Some(512));
+}
+
+/// 3,000 services of 10 destinations: no step of the reader may take their square.
+#[test]
+fn a_large_file_is_read_and_reread() {
+    use std::fmt::Write;
+
+    let mut text = fs::read_to_string(folder().join("minimal.toml")).unwrap();
+    for service in 0..3_000 {
+        let (high, low) = (service / 250, service % 250 + 1);
+        let protocol = "[[service]]\nprotocol = \"tcp\"\n";
+        writeln!(text, "{protocol}address = \"10.1.{high}.{low}:80\"").unwrap();
+        for server in 1..=10 {
+            let method = "method = \"masq\"";
+            let address = format!("address = \"192.168.{server}.{low}:8080\"");
+            writeln!(text, "[[service.destination]]\n{address}\n{method}").unwrap();
+        }
+    }
+    let config = Config::parse(&text, "f").unwrap();
+    assert_eq!(config.commands().len(), 33_000);
+    let edited = text.replace("10.1.3.7:80", "10.1.3.7:81");
+    let reload = config.changes(&Config::parse(&edited, "f").unwrap()).unwrap();
+    assert_eq!(reload.commands.len(), 12, "one service goes, one comes with ten destinations");
+}

@@ -1,0 +1,268 @@
+//! What a second reading changes, and what it may not.
+
+use director::api::Command;
+use director::config::{Config, Reload};
+use std::fs;
+use std::path::Path;
+
+const BASE: &str = r#"
+[director]
+vips = ["10.0.0.104"]
+[dpdk]
+workers = 2
+[[port]]
+name = "wan0"
+device = "0000:01:00.0"
+addresses = ["10.0.0.1/24"]
+gateway = "10.0.0.254"
+[[neighbour]]
+port = "wan0"
+address = "10.0.0.254"
+mac = "02:00:00:00:fe:fe"
+[[route]]
+destination = "172.16.0.0/16"
+via = "10.0.0.253"
+[timeouts]
+tcp = 900
+[sysctl]
+drop_entry = 1
+sync_threshold = "3 50"
+[[mark]]
+protocol = "tcp"
+mark = 7
+[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+scheduler = "rr"
+[[service.destination]]
+address = "10.0.0.11"
+weight = 1
+[[service.destination]]
+address = "10.0.0.12"
+[[service]]
+protocol = "udp"
+address = "10.0.0.100:53"
+[[service.destination]]
+address = "10.0.0.13"
+"#;
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, "director.toml").unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// What changes if `from` becomes `to` in the base file.
+fn reload(from: &str, to: &str) -> Reload {
+    assert_eq!(BASE.matches(from).count(), 1, "{from}");
+    parse(BASE).changes(&parse(&BASE.replace(from, to))).unwrap()
+}
+
+fn names(commands: &[Command]) -> Vec<String> {
+    let name = |command: &Command| match command {
+        Command::AddService(spec) => format!("add {}", spec.key),
+        Command::EditService(spec) => format!("edit {}", spec.key),
+        Command::DeleteService(key) => format!("delete {key}"),
+        Command::AddDestination { service, destination } => {
+            format!("add {} to {service}", destination.at)
+        }
+        Command::EditDestination { service, destination } => {
+            format!("edit {} of {service}", destination.at)
+        }
+        Command::DeleteDestination { service, at } => format!("delete {at} of {service}"),
+        other => panic!("{other:?}"),
+    };
+    commands.iter().map(name).collect()
+}
+
+#[test]
+fn the_same_file_changes_nothing() {
+    let config = parse(BASE);
+    assert!(config.changes(&config).unwrap().is_empty());
+    // A comment, and an order of keys, are no change.
+    assert!(reload("[dpdk]", "# words\n[dpdk]").is_empty());
+}
+
+#[test]
+fn the_first_reading_adds_everything_in_order() {
+    assert_eq!(
+        names(&parse(BASE).commands()),
+        [
+            "add TCP 10.0.0.100:80",
+            "add 10.0.0.11:80 to TCP 10.0.0.100:80",
+            "add 10.0.0.12:80 to TCP 10.0.0.100:80",
+            "add UDP 10.0.0.100:53",
+            "add 10.0.0.13:53 to UDP 10.0.0.100:53",
+        ]
+    );
+}
+
+#[test]
+fn each_change_of_services_is_one_command() {
+    for (from, to, expected) in [
+        ("scheduler = \"rr\"", "scheduler = \"lc\"", vec!["edit TCP 10.0.0.100:80"]),
+        ("weight = 1", "weight = 5", vec!["edit 10.0.0.11:80 of TCP 10.0.0.100:80"]),
+        ("weight = 1", "method = \"masq\"", vec!["edit 10.0.0.11:80 of TCP 10.0.0.100:80"]),
+        (
+            "[[service.destination]]\naddress = \"10.0.0.12\"\n",
+            "",
+            vec!["delete 10.0.0.12:80 of TCP 10.0.0.100:80"],
+        ),
+        (
+            "10.0.0.12",
+            "10.0.0.14",
+            vec![
+                "delete 10.0.0.12:80 of TCP 10.0.0.100:80",
+                "add 10.0.0.14:80 to TCP 10.0.0.100:80",
+            ],
+        ),
+        (
+            "\"10.0.0.100:53\"",
+            "\"10.0.0.101:53\"",
+            vec![
+                "delete UDP 10.0.0.100:53",
+                "add UDP 10.0.0.101:53",
+                "add 10.0.0.13:53 to UDP 10.0.0.101:53",
+            ],
+        ),
+    ] {
+        let reload = reload(from, to);
+        assert_eq!(names(&reload.commands), expected, "{from} to {to}");
+        assert_eq!(Reload { commands: Vec::new(), ..reload }, Reload::default());
+    }
+}
+
+#[test]
+fn deletions_come_first_then_edits_then_additions() {
+    let new = BASE
+        .replace("10.0.0.12", "10.0.0.14")
+        .replace("scheduler = \"rr\"", "scheduler = \"lc\"")
+        .replace("weight = 1", "weight = 0")
+        .replace("\"10.0.0.100:53\"", "\"10.0.0.101:53\"");
+    assert_eq!(
+        names(&parse(BASE).changes(&parse(&new)).unwrap().commands),
+        [
+            "delete UDP 10.0.0.100:53",
+            "delete 10.0.0.12:80 of TCP 10.0.0.100:80",
+            "edit TCP 10.0.0.100:80",
+            "edit 10.0.0.11:80 of TCP 10.0.0.100:80",
+            "add 10.0.0.14:80 to TCP 10.0.0.100:80",
+            "add UDP 10.0.0.101:53",
+            "add 10.0.0.13:53 to UDP 10.0.0.101:53",
+        ]
+    );
+}
+
+#[test]
+fn only_what_changed_is_replaced() {
+    let vips = reload("10.0.0.104", "10.0.0.105");
+    assert_eq!(vips.vips.as_ref().unwrap()[0].to_string(), "10.0.0.105/32");
+    assert_eq!(Reload { vips: None, ..vips }, Reload::default());
+
+    let neighbours = reload("fe:fe", "fe:ff");
+    assert_eq!(neighbours.neighbours.unwrap()[0].mac.to_string(), "02:00:00:00:fe:ff");
+    assert_eq!(
+        reload("172.16", "172.17").routes.unwrap()[0].destination.to_string(),
+        "172.17.0.0/16"
+    );
+    assert_eq!(reload("mark = 7", "mark = 8").marks.unwrap()[0].mark, 8);
+    assert_eq!(reload("tcp = 900", "tcp = 901").timeouts.unwrap().tcp, 901);
+    let ports = reload("gateway = \"10.0.0.254\"", "gateway = \"10.0.0.253\"").ports.unwrap();
+    assert_eq!(ports[0].gateway.unwrap().to_string(), "10.0.0.253");
+}
+
+#[test]
+fn settings_change_one_by_one() {
+    let changed = |from, to| reload(from, to).sysctls;
+    assert_eq!(changed("drop_entry = 1", "drop_entry = 2"), [("drop_entry", "2".to_owned())]);
+    // Left out again: its default.
+    assert_eq!(changed("drop_entry = 1\n", ""), [("drop_entry", "0".to_owned())]);
+    let mut running = parse(BASE).sysctls;
+    running.set("sloppy_tcp", "1").unwrap();
+    for (name, value) in changed("\"3 50\"", "\"2 9\"") {
+        running.set(name, &value).unwrap();
+    }
+    assert_eq!((running.sync_threshold, running.sync_period), (2, 9));
+    assert_eq!(running.sloppy_tcp, 1, "set by hand, and neither file names it");
+}
+
+#[test]
+fn what_is_read_at_start_only_is_refused_by_name() {
+    for (from, to, key) in [
+        ("workers = 2", "workers = 3", "dpdk.workers"),
+        ("workers = 2", "workers = 2\nno_huge = true\nmemory_mb = 600", "dpdk.no_huge"),
+        ("[dpdk]", "[tables]\nconnections = 64\n[dpdk]", "tables.connections"),
+        ("[director]", "[director]\nsocket = \"/run/other.sock\"", "director.socket"),
+        ("0000:01:00.0", "0000:01:00.1", "port.device of wan0"),
+        ("gateway = ", "mtu = 9000\ngateway = ", "port.mtu of wan0"),
+        (
+            "[[neighbour]]",
+            "[[port]]\nname = \"lan0\"\ndevice = \"0000:01:00.1\"\n[[neighbour]]",
+            "port.name",
+        ),
+    ] {
+        let new = parse(&BASE.replace(from, to));
+        let faults = parse(BASE).changes(&new).unwrap_err().to_string();
+        let expected = format!(
+            "director.toml: {key}: it changed, and is read at start only; restart directord or \
+             undo the change"
+        );
+        assert!(faults.starts_with(&expected), "{faults}");
+    }
+}
+
+/// Applying the difference of two files to the first one's services gives the second one's.
+#[test]
+fn a_reload_leads_from_any_shipped_file_to_any_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let services: Vec<_> = ["director.toml", "nat.toml", "tunnel.toml", "direct-routing.toml"]
+        .iter()
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap())
+        .map(|text| text[text.find("[[service]]").unwrap()..].to_owned())
+        .chain([String::new()])
+        .collect();
+    let head = "[[port]]\nname = \"a\"\ndevice = \"0000:01:00.0\"\naddresses = [\"10.0.0.1/24\"]\n";
+    for old in services.iter().map(|services| parse(&format!("{head}{services}"))) {
+        for new in services.iter().map(|services| parse(&format!("{head}{services}"))) {
+            let mut table = Table::default();
+            old.commands().into_iter().for_each(|command| table.apply(command));
+            for command in old.changes(&new).unwrap().commands {
+                table.apply(command);
+            }
+            let mut fresh = Table::default();
+            new.commands().into_iter().for_each(|command| fresh.apply(command));
+            assert_eq!(table, fresh);
+        }
+    }
+}
+
+/// Services as plain text, refusing by panic whatever a director would refuse.
+#[derive(Debug, Default, PartialEq)]
+struct Table(
+    std::collections::BTreeMap<String, (String, std::collections::BTreeMap<String, String>)>,
+);
+
+impl Table {
+    fn apply(&mut self, command: Command) {
+        let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+        match command {
+            Command::AddService(spec) => {
+                let old = self.0.insert(text(&spec.key), (text(&spec), Default::default()));
+                assert!(old.is_none());
+            }
+            Command::EditService(spec) => self.0.get_mut(&text(&spec.key)).unwrap().0 = text(&spec),
+            Command::DeleteService(key) => assert!(self.0.remove(&text(&key)).is_some()),
+            Command::AddDestination { service, destination } => {
+                let destinations = &mut self.0.get_mut(&text(&service)).unwrap().1;
+                assert!(destinations.insert(text(&destination.at), text(&destination)).is_none());
+            }
+            Command::EditDestination { service, destination } => {
+                let destinations = &mut self.0.get_mut(&text(&service)).unwrap().1;
+                *destinations.get_mut(&text(&destination.at)).unwrap() = text(&destination);
+            }
+            Command::DeleteDestination { service, at } => {
+                let destinations = &mut self.0.get_mut(&text(&service)).unwrap().1;
+                assert!(destinations.remove(&text(&at)).is_some());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

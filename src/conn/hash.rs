@@ -57,12 +57,12 @@ impl Key {
     fn end<A: Address>(&self, address: A, port: u16) -> u64 {
         let mut octets = [0; 16];
         address.write(&mut octets[16 - A::BYTES..]);
-        let (high, low) = octets.split_at(8);
-        let word = |half: &[u8]| half.iter().fold(0, |word, octet| word << 8 | u64::from(*octet));
+        let number = u128::from_be_bytes(octets);
+        let (high, low) = ((number >> 64) as u64, number as u64);
         if A::BYTES <= 4 {
-            word(low) << 16 | u64::from(port)
+            low << 16 | u64::from(port)
         } else {
-            fold(word(high) ^ self.0[3], word(low) ^ self.0[2]).wrapping_add(u64::from(port))
+            fold(high ^ self.0[3], low ^ self.0[2]).wrapping_add(u64::from(port))
         }
     }
 }

@@ -40,23 +40,13 @@ impl<T: Copy> Slab<T> {
         let count = count.max(1);
         let bytes = count.saturating_mul(size_of::<T>());
         let failed = |source| OutOfMemory { megabytes: bytes.div_ceil(1 << 20), source };
-        let too_large = || failed(io::Error::from(io::ErrorKind::OutOfMemory));
-        // The last huge page of addresses pays for alignment.
-        let mapped = bytes.checked_next_multiple_of(HUGE_PAGE).ok_or_else(too_large)?;
-        let padded = mapped.checked_add(HUGE_PAGE).ok_or_else(too_large)?;
-        let (mapping, mapped, first) = match map(mapped, libc::MAP_HUGETLB) {
-            Ok(mapping) if bytes >= HUGE_PAGE => (mapping, mapped, mapping.as_ptr()),
-            reserved => {
-                if let Ok(mapping) = reserved {
-                    unmap(mapping, mapped);
-                }
-                let mapping = map(padded, 0).map_err(failed)?;
-                let skip = mapping.as_ptr().align_offset(HUGE_PAGE);
-                let first = mapping.as_ptr().wrapping_byte_add(skip);
-                advise_huge_pages(first, mapped);
-                (mapping, padded, first)
-            }
+        let (mapping, mapped) = map_aligned(bytes).map_err(failed)?;
+        // A large slab begins at the mapping's first huge page.
+        let skip = match bytes < HUGE_PAGE {
+            true => 0,
+            false => mapping.as_ptr().align_offset(HUGE_PAGE),
         };
+        let first = mapping.as_ptr().wrapping_byte_add(skip);
         let first: NonNull<T> =
             NonNull::new(first.cast()).expect("a mapping is not at address zero");
         for index in 0..count {
@@ -65,6 +55,25 @@ impl<T: Copy> Slab<T> {
         }
         Ok(Slab { first, count, mapping, mapped })
     }
+}
+
+/// Maps at least `bytes`, and when those fill a huge page, from a boundary of huge pages on that lies inside: in
+/// reserved huge pages, else in transparent ones, else in small pages. Returns the mapping and its length.
+fn map_aligned(bytes: usize) -> io::Result<(NonNull<libc::c_void>, usize)> {
+    if bytes < HUGE_PAGE {
+        return Ok((map(bytes, 0)?, bytes));
+    }
+    let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+    let whole = bytes.checked_next_multiple_of(HUGE_PAGE).ok_or_else(too_large)?;
+    if let Ok(mapping) = map(whole, libc::MAP_HUGETLB) {
+        return Ok((mapping, whole));
+    }
+    let padded = whole.checked_add(HUGE_PAGE).ok_or_else(too_large)?;
+    let mapping = map(padded, 0)?;
+    // SAFETY: the range is the mapping just made, and advice changes no content. Where there are no transparent
+    // huge pages it fails and small pages serve.
+    unsafe { libc::madvise(mapping.as_ptr(), padded, libc::MADV_HUGEPAGE) };
+    Ok((mapping, padded))
 }
 
 fn map(bytes: usize, flags: libc::c_int) -> io::Result<NonNull<libc::c_void>> {
@@ -81,12 +90,6 @@ fn map(bytes: usize, flags: libc::c_int) -> io::Result<NonNull<libc::c_void>> {
 fn unmap(mapping: NonNull<libc::c_void>, bytes: usize) {
     // SAFETY: the callers own the whole mapping and use it no more.
     unsafe { libc::munmap(mapping.as_ptr(), bytes) };
-}
-
-/// Asks for transparent huge pages. Where there are none the advice fails and small pages serve.
-fn advise_huge_pages(first: *mut libc::c_void, bytes: usize) {
-    // SAFETY: the range lies in a mapping the caller owns, and the advice changes no content.
-    unsafe { libc::madvise(first, bytes, libc::MADV_HUGEPAGE) };
 }
 
 impl<T> Deref for Slab<T> {

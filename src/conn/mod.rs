@@ -1,10 +1,10 @@
 //! One worker's connections: where they are kept, when they end, what state they are in.
 //!
-//! * `table`: the table of one worker and one address family; `index` finds by tuple, `wheel` by time,
-//!   `memory` holds the pages
+//! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple,
+//!   in `bucket`s; `wheel` by time; `memory` holds the pages
 //! * `connection`: an entry and its flags
 //! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`)
-//! * `template`: persistence templates, the one thing here that workers share
+//! * `template`, `template_key`: persistence templates, the one thing here that workers share
 //!
 //! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
 

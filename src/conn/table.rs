@@ -159,6 +159,13 @@ impl<A: Address> Table<A> {
         self.entries.get(id.index()).is_some_and(Connection::is_filed)
     }
 
+    /// The connection in entry `number`, if there is one: for walks that change what they meet.
+    #[inline]
+    pub fn id(&self, number: u32) -> Option<ConnectionId> {
+        let id = ConnectionId(number);
+        self.contains(id).then_some(id)
+    }
+
     /// Takes a connection out. Removing what is not there changes nothing and returns what the entry last held.
     pub fn remove(&mut self, id: ConnectionId) -> Connection<A> {
         let connection = self.entries[id.index()];

@@ -329,6 +329,25 @@ fn a_learned_client_port_is_found() {
     assert!(!table.get(id).flags.contains(Flags::NO_CLIENT_PORT));
 }
 
+#[test]
+fn tables_move_to_their_worker() {
+    fn sent<T: Send>() {}
+    sent::<Table<u32>>();
+    sent::<Table<u128>>();
+}
+
+#[test]
+fn entries_by_number() {
+    let mut table = Table::<u32>::new(2).unwrap();
+    let id = table.insert(connection(tuple4(0), SERVER, Method::Route), 0).unwrap();
+    let ids = |table: &Table<u32>| (0..5).filter_map(|n| table.id(n)).collect::<Vec<_>>();
+    assert_eq!(ids(&table), [id]);
+    table.remove(id);
+    table.remove(id);
+    assert_eq!(ids(&table), []);
+    assert!(table.is_empty());
+}
+
 /// The kernel's rule for a controlling connection: not gone while it controls others, but looked at again.
 #[test]
 fn a_kept_connection_lives_on() {

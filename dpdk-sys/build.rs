@@ -8,8 +8,7 @@ use std::process::{Command, exit};
 const OLDEST_DPDK: &str = "22.11";
 
 /// Libraries whose symbols the bindings or the shim name. Drivers come as plugins of the shared EAL.
-const LIBRARIES: [&str; 6] =
-    ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal", "rte_telemetry"];
+const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 const FUNCTIONS: &str = "director_.*\
     |rte_(eal_init|eal_cleanup|strerror|version|dev_probe|socket_count)\
@@ -45,7 +44,6 @@ fn main() {
             println!("cargo:rustc-link-lib=dylib={library}");
         }
     }
-
 }
 
 /// The preprocessor and machine flags exactly as DPDK was built: struct layouts depend on them.

@@ -24,3 +24,7 @@ pub mod packet;
 pub mod port;
 pub mod stop;
 pub mod time;
+
+#[cfg(feature = "dpdk")]
+#[allow(unsafe_code)]
+pub mod dpdk;

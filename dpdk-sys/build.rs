@@ -11,11 +11,11 @@ const OLDEST_DPDK: &str = "22.11";
 const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 const FUNCTIONS: &str = "director_.*\
-    |rte_(eal_init|eal_cleanup|strerror|version|dev_probe|socket_count)\
+    |rte_(eal_init|eal_cleanup|eal_get_runtime_dir|strerror|version|dev_probe|socket_count)\
     |rte_(get_tsc_hz|lcore_to_socket_id|eal_remote_launch|eal_wait_lcore|eal_get_lcore_state)\
     |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(free|avail_count)|rte_ring_free\
     |rte_eth_(dev_(get_port_by_name|get_name_by_port|info_get|socket_id|configure|start|stop|close)\
-    |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_conf_get|rss_reta_query|rss_reta_update)\
+    |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_(conf_get|update)|rss_reta_query|rss_reta_update)\
     |rx_queue_setup|tx_queue_setup|promiscuous_enable|allmulticast_enable|macaddr_get\
     |stats_get|xstats_get|xstats_get_names|find_next)";
 

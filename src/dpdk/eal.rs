@@ -4,10 +4,11 @@
 use super::{EalOptions, Error, Lcore, Result};
 use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,7 +131,19 @@ fn initialise(arguments: Vec<String>) -> Result<()> {
     // SAFETY: `count` NUL-terminated strings and a null pointer that live for ever; the swap above
     // lets one call through in the life of the process.
     let outcome = unsafe { dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr()) };
-    if outcome < 0 { Err(Error::last("DPDK does not start")) } else { Ok(()) }
+    // The reason first: the next call may replace it.
+    let result = if outcome < 0 { Err(Error::last("DPDK does not start")) } else { Ok(()) };
+    remove_runtime_directory();
+    result
+}
+
+/// The EAL makes a directory for files even where it is told to make no files, and leaves it. It is
+/// removed at once, so that a crash leaves none either; one with something in it stays.
+fn remove_runtime_directory() {
+    // SAFETY: returns a static string, empty until the EAL has chosen the directory.
+    let path = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
+    // Failing is no harm: an empty directory stays.
+    let _ = fs::remove_dir(OsStr::from_bytes(path.to_bytes()));
 }
 
 /// Free hugepages of every size on every node, in MiB.

@@ -6,7 +6,6 @@
 use crate::port::{Burst, Frame};
 use dpdk_sys::{DIRECTOR_RX_RSS_HASH, director_mbuf_head, rte_mbuf};
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::slice;
 
@@ -26,12 +25,6 @@ impl Mbuf {
     #[inline]
     pub(super) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Mbuf {
         Mbuf(mbuf)
-    }
-
-    /// Gives ownership away, to a device for instance.
-    #[inline]
-    pub(super) fn into_raw(self) -> *mut rte_mbuf {
-        ManuallyDrop::new(self).0.as_ptr()
     }
 
     /// Frees a whole burst at once: one visit to the mempool instead of one for each frame.

@@ -49,13 +49,14 @@ impl EalOptions {
         let mut arguments = vec!["directord".to_owned()];
         arguments.push(format!("--lcores={}", self.lcores(allowed)));
         arguments.push("--main-lcore=0".to_owned());
-        // Hugepages without files: nothing is left behind, however the process ends.
-        arguments.push("--in-memory".to_owned());
         arguments.push("--no-telemetry".to_owned());
         arguments.push(format!("--file-prefix={}", self.file_prefix));
         arguments.push(format!("--log-level={}", self.log_level));
+        // Memory without files: nothing is left behind, however the process ends.
         if self.no_huge {
-            arguments.push("--no-huge".to_owned());
+            arguments.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]);
+        } else {
+            arguments.push("--in-memory".to_owned());
         }
         if let Some(megabytes) = self.memory_mb {
             arguments.extend(["-m".to_owned(), megabytes.to_string()]);
@@ -143,12 +144,13 @@ mod tests {
             memory_mb: Some(64),
             no_huge: true,
             vdevs: vec!["net_ring0".to_owned(), "net_null0,size=60".to_owned()],
-            extra_arguments: vec!["--no-shconf".to_owned()],
+            extra_arguments: vec!["--no-hpet".to_owned()],
             ..EalOptions::default()
         };
         let line = options.arguments(&[0]).join(" ");
-        assert!(line.contains("--no-huge -m 64 "), "{line}");
-        assert!(line.ends_with("--vdev=net_ring0 --vdev=net_null0,size=60 --no-shconf"), "{line}");
+        assert!(line.contains("--no-huge --no-shconf -m 64 "), "{line}");
+        assert!(line.ends_with("--vdev=net_ring0 --vdev=net_null0,size=60 --no-hpet"), "{line}");
+        assert!(!line.contains("--in-memory"), "not possible without hugepages: {line}");
     }
 
     #[test]

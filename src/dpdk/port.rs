@@ -1,11 +1,11 @@
 //! A running port: a device configured with one queue pair per worker and started.
 
-use super::rss::{self, Rss};
+use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
 use super::{Device, Error, Mempool, PortQueue, Result, statistics};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
-    DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
+    DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info, rte_eth_rss_conf,
 };
 use std::ptr;
 use std::sync::Arc;
@@ -60,6 +60,8 @@ pub struct Port {
     driver: String,
     hardware_address: [u8; 6],
     rss: Rss,
+    /// Drivers read the key when the port starts, through the pointer they were configured with.
+    rss_key: Vec<u8>,
     fast_free: bool,
     descriptors: (u16, u16),
     /// The device fills its descriptors from these until it is closed.
@@ -89,21 +91,21 @@ impl Port {
         let old_mtu = mtu(&device)?;
         let fast_free =
             settings.one_mempool && info.tx_offload_capa & DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE != 0;
-        let conf = Configuration { settings, info: &info, mtu: old_mtu, fast_free };
-        let without_rss = conf.apply(&device)?;
-        let descriptors = set_up_queues(&device, settings, &pools)?;
-        set_mtu(&device, settings.mtu, old_mtu)?;
-        // SAFETY: the port is configured and all its queues are set up.
-        device.check(unsafe { dpdk_sys::rte_eth_dev_start(device.id()) }, "start")?;
         let mut port = Port {
             driver: device.driver()?,
             hardware_address: device.hardware_address()?,
+            rss_key: rss::symmetric_key(rss::key_length(info.hash_key_size)),
             device,
             rss: Rss::None { why: String::new() },
             fast_free,
-            descriptors,
+            descriptors: (0, 0),
             _mempools: pools.clone(),
         };
+        let without_rss = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
+        port.descriptors = set_up_queues(&port.device, settings, &pools)?;
+        set_mtu(&port.device, settings.mtu, old_mtu)?;
+        // SAFETY: the port is configured and all its queues are set up.
+        port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
         port.rss = match without_rss {
             Some(why) => Rss::None { why },
             None => rss::program(&port.device, settings.queues),
@@ -197,6 +199,45 @@ impl Port {
         statistics::extended(&self.device)
     }
 
+    /// Returns why the port is without RSS, if it is.
+    fn configure_with_rss_if_possible(
+        &mut self,
+        settings: &PortSettings,
+        info: &rte_eth_dev_info,
+        mtu: u16,
+    ) -> Result<Option<String>> {
+        let mut conf = rte_eth_conf::default();
+        conf.rxmode.mtu = u32::from(settings.mtu.unwrap_or(mtu));
+        conf.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_NONE;
+        if self.fast_free {
+            conf.txmode.offloads |= DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE;
+        }
+        let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+        if functions.is_empty() {
+            self.configure(settings.queues, &conf)?;
+            return Ok(Some("the device has no RSS".to_owned()));
+        }
+        let mut with_rss = conf;
+        with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
+        with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
+        with_rss.rx_adv_conf.rss_conf = rte_eth_rss_conf {
+            rss_key: self.rss_key.as_mut_ptr(),
+            rss_key_len: self.rss_key.len() as u8,
+            rss_hf: functions.bits(),
+        };
+        match self.configure(settings.queues, &with_rss) {
+            Ok(()) => Ok(None),
+            Err(error) => self.configure(settings.queues, &conf).map(|()| Some(error.to_string())),
+        }
+    }
+
+    fn configure(&self, queues: u16, conf: &rte_eth_conf) -> Result<()> {
+        // SAFETY: the port exists and is stopped. DPDK copies the configuration; the key, to which
+        // its copy points until the port is closed, is `self.rss_key`.
+        let outcome = unsafe { dpdk_sys::rte_eth_dev_configure(self.id(), queues, queues, conf) };
+        self.device.check(outcome, "configuration").map(|_| ())
+    }
+
     fn open_filters(&self, settings: &PortSettings) -> Result<()> {
         let id = self.id();
         if settings.promiscuous {
@@ -229,57 +270,6 @@ impl Drop for Port {
             dpdk_sys::rte_eth_dev_stop(self.id());
             dpdk_sys::rte_eth_dev_close(self.id());
         }
-    }
-}
-
-/// The one call that shapes a port.
-struct Configuration<'a> {
-    settings: &'a PortSettings,
-    info: &'a rte_eth_dev_info,
-    mtu: u16,
-    fast_free: bool,
-}
-
-impl Configuration<'_> {
-    /// With RSS if the device has it and takes it; returns why it is without.
-    fn apply(&self, device: &Device) -> Result<Option<String>> {
-        let functions = rss::RssFunctions::from_bits_truncate(self.info.flow_type_rss_offloads);
-        let why = if functions.is_empty() {
-            "the device has no RSS".to_owned()
-        } else {
-            match self.configure(device, Some(functions)) {
-                Ok(()) => return Ok(None),
-                Err(error) => error.to_string(),
-            }
-        };
-        self.configure(device, None)?;
-        Ok(Some(why))
-    }
-
-    fn configure(&self, device: &Device, functions: Option<rss::RssFunctions>) -> Result<()> {
-        let mut key = rss::symmetric_key(rss::key_length(self.info.hash_key_size));
-        let mut conf = rte_eth_conf::default();
-        conf.rxmode.mtu = u32::from(self.settings.mtu.unwrap_or(self.mtu));
-        conf.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_NONE;
-        if self.fast_free {
-            conf.txmode.offloads |= DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE;
-        }
-        if let Some(functions) = functions {
-            conf.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
-            conf.rxmode.offloads |= self.info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
-            conf.rx_adv_conf.rss_conf.rss_key = key.as_mut_ptr();
-            conf.rx_adv_conf.rss_conf.rss_key_len = key.len() as u8;
-            conf.rx_adv_conf.rss_conf.rss_hf = functions.bits();
-        }
-        let queues = self.settings.queues;
-        // SAFETY: the port exists and is stopped; drivers copy what they need of the configuration
-        // and the key, both alive during the call. DPDK's own copy keeps the key's address and is
-        // overwritten or read by the driver's start only, so the key must outlive that: leaked.
-        let outcome =
-            unsafe { dpdk_sys::rte_eth_dev_configure(device.id(), queues, queues, &conf) };
-        // A driver reads the key when the port starts, through the pointer DPDK copied.
-        std::mem::forget(key);
-        device.check(outcome, "configuration").map(|_| ())
     }
 }
 

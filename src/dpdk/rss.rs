@@ -68,8 +68,8 @@ fn round_robin(size: u16, queues: u16) -> Vec<u16> {
     (0..size).map(|entry| entry % queues.max(1)).collect()
 }
 
-/// Fills the table of a started port that was configured with the symmetric key, then asks the
-/// device what it holds.
+/// Fills the table of a started port, and the key where the driver did not take it from the port's
+/// configuration; then asks the device what it holds.
 pub(super) fn program(device: &Device, queues: u16) -> Rss {
     settle(device, queues).unwrap_or_else(|error| Rss::None { why: error.to_string() })
 }
@@ -79,7 +79,11 @@ fn settle(device: &Device, queues: u16) -> Result<Rss> {
     if info.reta_size == 0 {
         return Ok(Rss::None { why: "the device has no redirection table".to_owned() });
     }
-    let (key, functions) = read_key(device, key_length(info.hash_key_size))?;
+    let length = key_length(info.hash_key_size);
+    let (mut key, mut functions) = read_key(device, length)?;
+    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
+        (key, functions) = read_key(device, length)?;
+    }
     if functions.is_empty() {
         return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
     }
@@ -114,6 +118,18 @@ fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
     Ok((key, RssFunctions::from_bits_truncate(conf.rss_hf)))
 }
 
+fn write_key(device: &Device, length: usize, functions: RssFunctions) -> Result<()> {
+    let mut key = symmetric_key(length);
+    let mut conf = rte_eth_rss_conf {
+        rss_key: key.as_mut_ptr(),
+        rss_key_len: length as u8,
+        rss_hf: functions.bits(),
+    };
+    // SAFETY: the port exists; the driver copies the key of the length said during the call.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(device.id(), &mut conf) };
+    device.check(outcome, "RSS key").map(|_| ())
+}
+
 fn write_reta(device: &Device, reta: &[u16]) -> Result<()> {
     let mut groups = to_groups(reta);
     // SAFETY: as many groups as `reta.len()` entries take.
@@ -134,10 +150,9 @@ fn read_reta(device: &Device, size: u16) -> Result<Vec<u16>> {
 
 fn to_groups(reta: &[u16]) -> Vec<rte_eth_rss_reta_entry64> {
     let group = |entries: &[u16]| {
-        let mut group = rte_eth_rss_reta_entry64::default();
-        group.mask = u64::MAX >> (GROUP - entries.len());
-        group.reta[..entries.len()].copy_from_slice(entries);
-        group
+        let mut reta = [0; GROUP];
+        reta[..entries.len()].copy_from_slice(entries);
+        rte_eth_rss_reta_entry64 { mask: u64::MAX >> (GROUP - entries.len()), reta }
     };
     reta.chunks(GROUP).map(group).collect()
 }

@@ -1,8 +1,8 @@
 //! Finds DPDK through pkg-config, reads its headers into bindings and compiles the shim.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
+use std::{env, panic};
 
 /// Oldest release whose names (RTE_ETH_*, RTE_MBUF_F_*) and calls the director is written for.
 const OLDEST_DPDK: &str = "22.11";
@@ -51,8 +51,28 @@ fn compiler_flags() -> Vec<String> {
     pkg_config_words(&["--cflags", "libdpdk"])
 }
 
+/// What `pkg-config --static` says, less the libraries that are not there: Debian's list names what
+/// static versions of DPDK's own dependencies would need, and those are linked as shared libraries.
 fn static_link_arguments() -> Vec<String> {
-    pkg_config_words(&["--static", "--libs", "libdpdk"])
+    let mut arguments = pkg_config_words(&["--static", "--libs", "libdpdk"]);
+    arguments.retain(|argument| {
+        let Some(library) = argument.strip_prefix("-l").filter(|name| !name.starts_with(':'))
+        else {
+            return true;
+        };
+        ["so", "a"].iter().any(|kind| compiler_finds(&format!("lib{library}.{kind}")))
+    });
+    arguments
+}
+
+/// The C compiler answers with a path for a file it finds and with the bare name otherwise.
+fn compiler_finds(file: &str) -> bool {
+    let output = cc::Build::new()
+        .get_compiler()
+        .to_command()
+        .arg(format!("-print-file-name={file}"))
+        .output();
+    output.is_ok_and(|output| output.stdout.contains(&b'/'))
 }
 
 fn pkg_config_words(arguments: &[&str]) -> Vec<String> {
@@ -66,7 +86,7 @@ fn pkg_config_words(arguments: &[&str]) -> Vec<String> {
 }
 
 fn bind(flags: &[String]) {
-    let bindings = bindgen::Builder::default()
+    let builder = bindgen::Builder::default()
         .header("c/dpdk.h")
         .clang_args(flags)
         .clang_arg("-Wno-everything")
@@ -82,9 +102,16 @@ fn bind(flags: &[String]) {
         .layout_tests(false)
         .generate_comments(false)
         .formatter(bindgen::Formatter::Prettyplease)
-        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
-        .generate()
-        .unwrap_or_else(|error| give_up(&format!("the DPDK headers cannot be read: {error}")));
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
+    // Without libclang bindgen panics; the advice below says more than its backtrace.
+    panic::set_hook(Box::new(|_| {}));
+    let generated = panic::catch_unwind(panic::AssertUnwindSafe(|| builder.generate()));
+    let _ = panic::take_hook();
+    let bindings = match generated {
+        Ok(Ok(bindings)) => bindings,
+        Ok(Err(error)) => give_up(&format!("the DPDK headers cannot be read: {error}")),
+        Err(_) => give_up("libclang, which reads the DPDK headers, is not there"),
+    };
     let file = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("dpdk.rs");
     bindings.write_to_file(&file).unwrap_or_else(|error| {
         give_up(&format!("{} cannot be written: {error}", file.display()));

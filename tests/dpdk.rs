@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{env, fs, panic, process};
 
 /// mbufs of a test's pool: more than a full ring device takes.
 const MBUFS: u32 = 2047;
@@ -278,7 +278,8 @@ fn work_runs_on_its_lcore() {
     release.send(()).unwrap();
     assert!(task.join().unwrap());
 
-    let panicked = eal.workers().remove(0).launch(|| panic!("on purpose")).unwrap();
+    let panicked =
+        eal.workers().remove(0).launch(|| panic::resume_unwind(Box::new("on purpose"))).unwrap();
     assert_eq!(*panicked.join().unwrap_err().downcast::<&str>().unwrap(), "on purpose");
 }
 
@@ -299,11 +300,17 @@ fn errors_say_what_and_how_to_mend_it() {
     let device = Device::find(&eal, &name).unwrap();
     let queues_max = device.queues_max().unwrap();
     let settings = PortSettings { queues: queues_max + 1, ..PortSettings::default() };
-    let queues = Port::start(device, &settings, &[pool]).unwrap_err().to_string();
+    let pools = [pool];
+    let queues = Port::start(device, &settings, &pools).unwrap_err().to_string();
     let asked = u32::from(queues_max) + 1;
     let expected =
         format!("queues {asked} of device {name} is not possible; allowed is 1 to {queues_max}");
     assert_eq!(queues, expected);
+
+    let device = Device::find(&eal, &name).expect("a refused setting leaves the device");
+    let settings = PortSettings { mtu: Some(9000), ..PortSettings::default() };
+    let mtu = Port::start(device, &settings, &pools).unwrap_err().to_string();
+    assert!(mtu.ends_with(" to 2026"), "{mtu}");
 
     let taken = unique("test");
     let _first = Mempool::new(&eal, &taken, 63, None).unwrap();

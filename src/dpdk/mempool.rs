@@ -18,6 +18,7 @@ const CACHE: u32 = 256;
 #[derive(Debug)]
 pub struct Mempool {
     pool: NonNull<rte_mempool>,
+    data_room: u16,
     running: Arc<Running>,
 }
 
@@ -61,7 +62,7 @@ impl Mempool {
         };
         let pool = NonNull::new(pool)
             .ok_or_else(|| Error::last(format!("mempool {name} of {count} mbufs")))?;
-        Ok(Arc::new(Mempool { pool, running: eal.running() }))
+        Ok(Arc::new(Mempool { pool, data_room, running: eal.running() }))
     }
 
     /// An empty mbuf with headroom; `None` if all are in use.
@@ -84,6 +85,11 @@ impl Mempool {
     pub fn size(&self) -> u32 {
         // SAFETY: the pool lives; its size never changes.
         unsafe { dpdk_sys::director_mempool_size(self.pool.as_ptr()) }
+    }
+
+    /// Bytes of a frame that fit behind the headroom.
+    pub fn data_room(&self) -> u16 {
+        self.data_room
     }
 
     #[inline]

@@ -5,10 +5,13 @@ use super::statistics::PortStatistics;
 use super::{Device, Error, Mempool, PortQueue, Result, statistics};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
-    DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info, rte_eth_rss_conf,
+    DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
 };
 use std::ptr;
 use std::sync::Arc;
+
+/// Bytes of a frame that the MTU does not count: Ethernet header, one VLAN tag, checksum.
+const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
 
 /// What a port is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl Port {
             .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))
             .collect();
         let info = device.info()?;
-        check_settings(&device, settings, &info)?;
+        check_settings(&device, settings, &info, &pools)?;
         let old_mtu = mtu(&device)?;
         let fast_free =
             settings.one_mempool && info.tx_offload_capa & DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE != 0;
@@ -220,11 +223,8 @@ impl Port {
         let mut with_rss = conf;
         with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
         with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
-        with_rss.rx_adv_conf.rss_conf = rte_eth_rss_conf {
-            rss_key: self.rss_key.as_mut_ptr(),
-            rss_key_len: self.rss_key.len() as u8,
-            rss_hf: functions.bits(),
-        };
+        let length = self.rss_key.len();
+        with_rss.rx_adv_conf.rss_conf = rss::configuration(&mut self.rss_key, length, functions);
         match self.configure(settings.queues, &with_rss) {
             Ok(()) => Ok(None),
             Err(error) => self.configure(settings.queues, &conf).map(|()| Some(error.to_string())),
@@ -273,7 +273,12 @@ impl Drop for Port {
     }
 }
 
-fn check_settings(device: &Device, settings: &PortSettings, info: &rte_eth_dev_info) -> Result<()> {
+fn check_settings(
+    device: &Device,
+    settings: &PortSettings,
+    info: &rte_eth_dev_info,
+    pools: &[Arc<Mempool>],
+) -> Result<()> {
     let refuse = |what, asked: u16, allowed| {
         Err(Error::Setting { device: device.name().to_owned(), what, asked: asked.into(), allowed })
     };
@@ -281,9 +286,12 @@ fn check_settings(device: &Device, settings: &PortSettings, info: &rte_eth_dev_i
     if settings.queues == 0 || settings.queues > queues_max {
         return refuse("queues", settings.queues, format!("1 to {queues_max}"));
     }
+    // A frame must fit one mbuf: the director drops those in several.
+    let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);
+    let mtu_max = info.max_mtu.min(room.saturating_sub(FRAME_OVERHEAD));
     match settings.mtu {
-        Some(mtu) if mtu < info.min_mtu || mtu > info.max_mtu => {
-            refuse("mtu", mtu, format!("{} to {}", info.min_mtu, info.max_mtu))
+        Some(mtu) if mtu < info.min_mtu || mtu > mtu_max => {
+            refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
         }
         _ => Ok(()),
     }

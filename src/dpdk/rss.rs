@@ -63,6 +63,21 @@ pub(super) fn key_length(hash_key_size: u8) -> usize {
     if hash_key_size == 0 { KEY_LENGTH } else { usize::from(hash_key_size) }
 }
 
+/// DPDK's view of a key and of what is to be hashed. Points to `key` without holding on to it.
+// Later releases of DPDK have more members: a struct expression would not compile there.
+#[allow(clippy::field_reassign_with_default)]
+pub(super) fn configuration(
+    key: &mut [u8],
+    length: usize,
+    functions: RssFunctions,
+) -> rte_eth_rss_conf {
+    let mut conf = rte_eth_rss_conf::default();
+    conf.rss_key = key.as_mut_ptr();
+    conf.rss_key_len = length as u8;
+    conf.rss_hf = functions.bits();
+    conf
+}
+
 /// Queues in turn over `size` entries.
 fn round_robin(size: u16, queues: u16) -> Vec<u16> {
     (0..size).map(|entry| entry % queues.max(1)).collect()
@@ -108,8 +123,7 @@ fn settle(device: &Device, queues: u16) -> Result<Rss> {
 
 fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
     let mut key = vec![0; KEY_LENGTH_MAX];
-    let mut conf =
-        rte_eth_rss_conf { rss_key: key.as_mut_ptr(), rss_key_len: length as u8, rss_hf: 0 };
+    let mut conf = configuration(&mut key, length, RssFunctions::empty());
     // SAFETY: the port exists, and `key` has room for the longest key a length byte can say.
     let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_conf_get(device.id(), &mut conf) };
     device.check(outcome, "RSS key")?;
@@ -120,11 +134,7 @@ fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
 
 fn write_key(device: &Device, length: usize, functions: RssFunctions) -> Result<()> {
     let mut key = symmetric_key(length);
-    let mut conf = rte_eth_rss_conf {
-        rss_key: key.as_mut_ptr(),
-        rss_key_len: length as u8,
-        rss_hf: functions.bits(),
-    };
+    let mut conf = configuration(&mut key, length, functions);
     // SAFETY: the port exists; the driver copies the key of the length said during the call.
     let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(device.id(), &mut conf) };
     device.check(outcome, "RSS key").map(|_| ())

@@ -1,22 +1,21 @@
 //! Finds DPDK through pkg-config, reads its headers into bindings and compiles the shim.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
+use std::{env, panic};
 
 /// Oldest release whose names (RTE_ETH_*, RTE_MBUF_F_*) and calls the director is written for.
 const OLDEST_DPDK: &str = "22.11";
 
 /// Libraries whose symbols the bindings or the shim name. Drivers come as plugins of the shared EAL.
-const LIBRARIES: [&str; 6] =
-    ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal", "rte_telemetry"];
+const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 const FUNCTIONS: &str = "director_.*\
-    |rte_(eal_init|eal_cleanup|strerror|version|dev_probe|socket_count)\
+    |rte_(eal_init|eal_cleanup|eal_get_runtime_dir|strerror|version|dev_probe|socket_count)\
     |rte_(get_tsc_hz|lcore_to_socket_id|eal_remote_launch|eal_wait_lcore|eal_get_lcore_state)\
     |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(free|avail_count)|rte_ring_free\
     |rte_eth_(dev_(get_port_by_name|get_name_by_port|info_get|socket_id|configure|start|stop|close)\
-    |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_conf_get|rss_reta_query|rss_reta_update)\
+    |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_(conf_get|update)|rss_reta_query|rss_reta_update)\
     |rx_queue_setup|tx_queue_setup|promiscuous_enable|allmulticast_enable|macaddr_get\
     |stats_get|xstats_get|xstats_get_names|find_next)";
 
@@ -52,8 +51,28 @@ fn compiler_flags() -> Vec<String> {
     pkg_config_words(&["--cflags", "libdpdk"])
 }
 
+/// What `pkg-config --static` says, less the libraries that are not there: Debian's list names what
+/// static versions of DPDK's own dependencies would need, and those are linked as shared libraries.
 fn static_link_arguments() -> Vec<String> {
-    pkg_config_words(&["--static", "--libs", "libdpdk"])
+    let mut arguments = pkg_config_words(&["--static", "--libs", "libdpdk"]);
+    arguments.retain(|argument| {
+        let Some(library) = argument.strip_prefix("-l").filter(|name| !name.starts_with(':'))
+        else {
+            return true;
+        };
+        ["so", "a"].iter().any(|kind| compiler_finds(&format!("lib{library}.{kind}")))
+    });
+    arguments
+}
+
+/// The C compiler answers with a path for a file it finds and with the bare name otherwise.
+fn compiler_finds(file: &str) -> bool {
+    let output = cc::Build::new()
+        .get_compiler()
+        .to_command()
+        .arg(format!("-print-file-name={file}"))
+        .output();
+    output.is_ok_and(|output| output.stdout.contains(&b'/'))
 }
 
 fn pkg_config_words(arguments: &[&str]) -> Vec<String> {
@@ -67,7 +86,7 @@ fn pkg_config_words(arguments: &[&str]) -> Vec<String> {
 }
 
 fn bind(flags: &[String]) {
-    let bindings = bindgen::Builder::default()
+    let builder = bindgen::Builder::default()
         .header("c/dpdk.h")
         .clang_args(flags)
         .clang_arg("-Wno-everything")
@@ -83,9 +102,16 @@ fn bind(flags: &[String]) {
         .layout_tests(false)
         .generate_comments(false)
         .formatter(bindgen::Formatter::Prettyplease)
-        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
-        .generate()
-        .unwrap_or_else(|error| give_up(&format!("the DPDK headers cannot be read: {error}")));
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
+    // Without libclang bindgen panics; the advice below says more than its backtrace.
+    panic::set_hook(Box::new(|_| {}));
+    let generated = panic::catch_unwind(panic::AssertUnwindSafe(|| builder.generate()));
+    let _ = panic::take_hook();
+    let bindings = match generated {
+        Ok(Ok(bindings)) => bindings,
+        Ok(Err(error)) => give_up(&format!("the DPDK headers cannot be read: {error}")),
+        Err(_) => give_up("libclang, which reads the DPDK headers, is not there"),
+    };
     let file = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("dpdk.rs");
     bindings.write_to_file(&file).unwrap_or_else(|error| {
         give_up(&format!("{} cannot be written: {error}", file.display()));

@@ -36,3 +36,7 @@ pub mod stop;
 pub mod testing;
 pub mod time;
 pub mod worker;
+
+#[cfg(feature = "dpdk")]
+#[allow(unsafe_code)]
+pub mod dpdk;

@@ -1,0 +1,112 @@
+//! Where mbufs come from and return to: one pool of fixed-size buffers on one NUMA node.
+
+use super::eal::Running;
+use super::{Eal, Error, Mbuf, Result};
+use dpdk_sys::rte_mempool;
+use std::ffi::CString;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Room for one frame behind the headroom: the largest of Ethernet without jumbo frames, and the
+/// power of two that every NIC takes as a buffer size.
+pub const DATA_ROOM: u16 = 2048;
+
+/// Buffers each lcore keeps to itself, so that most frees and allocations share nothing.
+const CACHE: u32 = 256;
+
+/// A pool of mbufs, to be shared by `Arc` among the queues that fill from it.
+#[derive(Debug)]
+pub struct Mempool {
+    pool: NonNull<rte_mempool>,
+    data_room: u16,
+    running: Arc<Running>,
+}
+
+// SAFETY: every operation on the pool is safe from many threads: lcores work on caches of their own,
+// other threads on the shared ring, which takes many producers and consumers.
+unsafe impl Send for Mempool {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mempool {}
+
+impl Mempool {
+    /// `count` mbufs with [`DATA_ROOM`] and DPDK's headroom on NUMA node `socket` (`None`: any).
+    /// One less than a power of two wastes the least memory. `name` must be unique, 26 bytes long
+    /// at most.
+    ///
+    /// # Errors
+    /// No memory, or the name is taken.
+    pub fn new(eal: &Eal, name: &str, count: u32, socket: Option<u32>) -> Result<Arc<Mempool>> {
+        Mempool::with_data_room(eal, name, count, DATA_ROOM, socket)
+    }
+
+    /// As [`Mempool::new`], for frames of up to `data_room` bytes.
+    ///
+    /// # Errors
+    /// No memory, or the name is taken.
+    pub fn with_data_room(
+        eal: &Eal,
+        name: &str,
+        count: u32,
+        data_room: u16,
+        socket: Option<u32>,
+    ) -> Result<Arc<Mempool>> {
+        let c_name = CString::new(name)
+            .map_err(|_| Error::NulByte { what: "mempool name", text: name.to_owned() })?;
+        // A pool must be half as large again as what the caches may hide.
+        let cache = CACHE.min(count * 2 / 3);
+        let room = data_room.saturating_add(dpdk_sys::RTE_PKTMBUF_HEADROOM as u16);
+        let socket = socket.map_or(-1, |socket| socket as i32);
+        // SAFETY: the EAL runs, the name is NUL-terminated and copied by DPDK.
+        let pool = unsafe {
+            dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, room, socket)
+        };
+        let pool = NonNull::new(pool)
+            .ok_or_else(|| Error::last(format!("mempool {name} of {count} mbufs")))?;
+        Ok(Arc::new(Mempool { pool, data_room, running: eal.running() }))
+    }
+
+    /// An empty mbuf with headroom; `None` if all are in use.
+    #[inline]
+    pub fn allocate(&self) -> Option<Mbuf> {
+        // SAFETY: the pool lives; a fresh mbuf belongs to whoever allocated it.
+        unsafe {
+            NonNull::new(dpdk_sys::director_mbuf_alloc(self.pool.as_ptr()))
+                .map(|mbuf| Mbuf::from_raw(mbuf))
+        }
+    }
+
+    /// Mbufs nobody holds now. Walks the caches of all lcores: not for the packet path.
+    pub fn available(&self) -> u32 {
+        // SAFETY: the pool lives; the count only reads it.
+        unsafe { dpdk_sys::rte_mempool_avail_count(self.pool.as_ptr()) }
+    }
+
+    /// Mbufs there are.
+    pub fn size(&self) -> u32 {
+        // SAFETY: the pool lives; its size never changes.
+        unsafe { dpdk_sys::director_mempool_size(self.pool.as_ptr()) }
+    }
+
+    /// Bytes of a frame that fit behind the headroom.
+    pub fn data_room(&self) -> u16 {
+        self.data_room
+    }
+
+    #[inline]
+    pub(super) fn as_ptr(&self) -> *mut rte_mempool {
+        self.pool.as_ptr()
+    }
+}
+
+impl Drop for Mempool {
+    fn drop(&mut self) {
+        if self.available() == self.size() {
+            // SAFETY: every mbuf is back, so nothing points into the pool any more.
+            unsafe { dpdk_sys::rte_mempool_free(self.pool.as_ptr()) }
+        } else {
+            // Somebody still holds an mbuf: the memory stays, and the EAL with it, until the
+            // process ends.
+            self.running.keep_memory();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The safe face of DPDK: one EAL, its lcores, mempools, mbufs, ports, queues and rings.
+//!
+//! Owns every call into DPDK. Whatever comes out of here keeps what it stands on alive: a
+//! [`PortQueue`] its [`Port`], a port its mempools, everything the [`Eal`], so nothing can be used
+//! after it was closed and the last one to go cleans up.
+
+mod cycles;
+mod device;
+mod eal;
+mod error;
+mod lcore;
+mod mbuf;
+mod mempool;
+mod options;
+mod port;
+mod queue;
+mod ring;
+mod rss;
+mod statistics;
+
+pub use cycles::{cycles, cycles_per_second};
+pub use device::Device;
+pub use eal::Eal;
+pub use error::{Errno, Error};
+pub use lcore::{Lcore, LcoreTask};
+pub use mbuf::Mbuf;
+pub use mempool::{DATA_ROOM, Mempool};
+pub use options::EalOptions;
+pub use port::{Link, Port, PortSettings};
+pub use queue::PortQueue;
+pub use ring::{RingConsumer, RingProducer, ring};
+pub use rss::{Rss, RssFunctions};
+pub use statistics::PortStatistics;
+
+/// What DPDK answered, or why it did not.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,352 @@
+//! A running port: a device configured with one queue pair per worker and started.
+
+use super::rss::{self, Rss, RssFunctions};
+use super::statistics::PortStatistics;
+use super::{Device, Error, Mempool, PortQueue, Result, statistics};
+use dpdk_sys::{
+    DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
+    DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
+};
+use std::ptr;
+use std::sync::Arc;
+
+/// Bytes of a frame that the MTU does not count: Ethernet header, one VLAN tag, checksum.
+const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
+
+/// What a port is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSettings {
+    /// Queue pairs, one per worker.
+    pub queues: u16,
+    /// Receive descriptors per queue; brought into the device's limits.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors per queue; brought into the device's limits.
+    pub tx_descriptors: u16,
+    /// Largest packet without its Ethernet header, in bytes. `None`: as the device has it.
+    pub mtu: Option<u16>,
+    /// Receive frames for any MAC address.
+    pub promiscuous: bool,
+    /// Receive frames for any multicast address.
+    pub all_multicast: bool,
+    /// Every frame the port sends comes from one and the same mempool: only then may a device that
+    /// can free sent mbufs without looking at each.
+    pub one_mempool: bool,
+}
+
+impl Default for PortSettings {
+    fn default() -> Self {
+        PortSettings {
+            queues: 1,
+            rx_descriptors: 1024,
+            tx_descriptors: 1024,
+            mtu: None,
+            promiscuous: false,
+            all_multicast: true,
+            one_mempool: false,
+        }
+    }
+}
+
+/// State of the cable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub up: bool,
+    /// `None` if the device does not know.
+    pub speed_mbps: Option<u32>,
+    pub full_duplex: bool,
+}
+
+/// A started port. Stops and closes when it and all its queues are dropped.
+#[derive(Debug)]
+pub struct Port {
+    device: Device,
+    driver: String,
+    hardware_address: [u8; 6],
+    rss: Rss,
+    /// Drivers read the key when the port starts, through the pointer they were configured with.
+    rss_key: Vec<u8>,
+    fast_free: bool,
+    descriptors: (u16, u16),
+    /// The device fills its descriptors from these until it is closed.
+    _mempools: Vec<Arc<Mempool>>,
+}
+
+impl Port {
+    /// Configures and starts `device`. `mempools` are those of the queues in their order; the last
+    /// one serves all further queues. Queue `n` of the answer belongs to worker `n`.
+    ///
+    /// # Errors
+    /// The device has fewer queues or a smaller MTU than asked, or its driver refuses a step.
+    ///
+    /// # Panics
+    /// If `mempools` is empty.
+    pub fn start(
+        device: Device,
+        settings: &PortSettings,
+        mempools: &[Arc<Mempool>],
+    ) -> Result<(Arc<Port>, Vec<PortQueue>)> {
+        let last = mempools.last().expect("a port needs a mempool");
+        let pools: Vec<Arc<Mempool>> = (0..usize::from(settings.queues))
+            .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))
+            .collect();
+        let info = device.info()?;
+        check_settings(&device, settings, &info, &pools)?;
+        let old_mtu = mtu(&device)?;
+        let fast_free =
+            settings.one_mempool && info.tx_offload_capa & DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE != 0;
+        let mut port = Port {
+            driver: device.driver()?,
+            hardware_address: device.hardware_address()?,
+            rss_key: rss::symmetric_key(rss::key_length(info.hash_key_size)),
+            device,
+            rss: Rss::None { why: String::new() },
+            fast_free,
+            descriptors: (0, 0),
+            _mempools: pools.clone(),
+        };
+        let without_rss = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
+        port.descriptors = set_up_queues(&port.device, settings, &pools)?;
+        set_mtu(&port.device, settings.mtu, old_mtu)?;
+        // SAFETY: the port is configured and all its queues are set up.
+        port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
+        port.rss = match without_rss {
+            Some(why) => Rss::None { why },
+            None => rss::program(&port.device, settings.queues),
+        };
+        port.open_filters(settings)?;
+        let port = Arc::new(port);
+        let queues = pools.into_iter().enumerate();
+        let queues = queues
+            .map(|(queue, pool)| PortQueue::new(Arc::clone(&port), queue as u16, pool))
+            .collect();
+        Ok((port, queues))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    /// DPDK's port number.
+    pub fn id(&self) -> u16 {
+        self.device.id()
+    }
+
+    /// NUMA node, if known.
+    pub fn socket(&self) -> Option<u32> {
+        self.device.socket()
+    }
+
+    /// Name of the driver.
+    pub fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    /// MAC address.
+    pub fn hardware_address(&self) -> [u8; 6] {
+        self.hardware_address
+    }
+
+    /// How it spreads frames over its queues.
+    pub fn rss(&self) -> &Rss {
+        &self.rss
+    }
+
+    /// Sent mbufs go back to their one mempool without a look at each.
+    pub fn fast_free(&self) -> bool {
+        self.fast_free
+    }
+
+    /// Receive and transmit descriptors per queue.
+    pub fn descriptors(&self) -> (u16, u16) {
+        self.descriptors
+    }
+
+    /// Largest packet without its Ethernet header, in bytes.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub fn mtu(&self) -> Result<u16> {
+        mtu(&self.device)
+    }
+
+    /// State of the cable now. Does not wait for it to settle.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub fn link(&self) -> Result<Link> {
+        let mut link = dpdk_sys::director_link::default();
+        // SAFETY: the port exists, and the room is of the right type.
+        let outcome = unsafe { dpdk_sys::director_link_get(self.id(), &mut link) };
+        self.device.check(outcome, "link")?;
+        Ok(Link {
+            up: link.up != 0,
+            speed_mbps: (link.speed_mbps != 0).then_some(link.speed_mbps),
+            full_duplex: link.full_duplex != 0,
+        })
+    }
+
+    /// What every device counts.
+    ///
+    /// # Errors
+    /// The driver does not count.
+    pub fn statistics(&self) -> Result<PortStatistics> {
+        statistics::basic(&self.device)
+    }
+
+    /// Everything the driver counts, by the driver's names.
+    ///
+    /// # Errors
+    /// The driver does not count.
+    pub fn extended_statistics(&self) -> Result<Vec<(String, u64)>> {
+        statistics::extended(&self.device)
+    }
+
+    /// Returns why the port is without RSS, if it is.
+    fn configure_with_rss_if_possible(
+        &mut self,
+        settings: &PortSettings,
+        info: &rte_eth_dev_info,
+        mtu: u16,
+    ) -> Result<Option<String>> {
+        let mut conf = rte_eth_conf::default();
+        conf.rxmode.mtu = u32::from(settings.mtu.unwrap_or(mtu));
+        conf.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_NONE;
+        if self.fast_free {
+            conf.txmode.offloads |= DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE;
+        }
+        let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+        if functions.is_empty() {
+            self.configure(settings.queues, &conf)?;
+            return Ok(Some("the device has no RSS".to_owned()));
+        }
+        let mut with_rss = conf;
+        with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
+        with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
+        let length = self.rss_key.len();
+        with_rss.rx_adv_conf.rss_conf = rss::configuration(&mut self.rss_key, length, functions);
+        match self.configure(settings.queues, &with_rss) {
+            Ok(()) => Ok(None),
+            Err(error) => self.configure(settings.queues, &conf).map(|()| Some(error.to_string())),
+        }
+    }
+
+    fn configure(&self, queues: u16, conf: &rte_eth_conf) -> Result<()> {
+        // SAFETY: the port exists and is stopped. DPDK copies the configuration; the key, to which
+        // its copy points until the port is closed, is `self.rss_key`.
+        let outcome = unsafe { dpdk_sys::rte_eth_dev_configure(self.id(), queues, queues, conf) };
+        self.device.check(outcome, "configuration").map(|_| ())
+    }
+
+    fn open_filters(&self, settings: &PortSettings) -> Result<()> {
+        let id = self.id();
+        if settings.promiscuous {
+            // SAFETY: the port exists.
+            let outcome = unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) };
+            self.accept_unfiltered(outcome, "promiscuous mode")?;
+        }
+        if settings.all_multicast {
+            // SAFETY: the port exists.
+            let outcome = unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) };
+            self.accept_unfiltered(outcome, "all-multicast mode")?;
+        }
+        Ok(())
+    }
+
+    /// A driver without the call has no filter to open either: rings, files, taps.
+    fn accept_unfiltered(&self, outcome: i32, what: &str) -> Result<()> {
+        if outcome == -libc::ENOTSUP {
+            return Ok(());
+        }
+        self.device.check(outcome, what).map(|_| ())
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // SAFETY: all queues held an `Arc` of the port, so nobody polls it; closing gives the
+        // descriptors' mbufs back while the mempools still live. The EAL, too, lives by `device`.
+        unsafe {
+            dpdk_sys::rte_eth_dev_stop(self.id());
+            dpdk_sys::rte_eth_dev_close(self.id());
+        }
+    }
+}
+
+fn check_settings(
+    device: &Device,
+    settings: &PortSettings,
+    info: &rte_eth_dev_info,
+    pools: &[Arc<Mempool>],
+) -> Result<()> {
+    let refuse = |what, asked: u16, allowed| {
+        Err(Error::Setting { device: device.name().to_owned(), what, asked: asked.into(), allowed })
+    };
+    let queues_max = info.max_rx_queues.min(info.max_tx_queues);
+    if settings.queues == 0 || settings.queues > queues_max {
+        return refuse("queues", settings.queues, format!("1 to {queues_max}"));
+    }
+    // A frame must fit one mbuf: the director drops those in several.
+    let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);
+    let mtu_max = info.max_mtu.min(room.saturating_sub(FRAME_OVERHEAD));
+    match settings.mtu {
+        Some(mtu) if mtu < info.min_mtu || mtu > mtu_max => {
+            refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn set_up_queues(
+    device: &Device,
+    settings: &PortSettings,
+    pools: &[Arc<Mempool>],
+) -> Result<(u16, u16)> {
+    let (mut rx, mut tx) = (settings.rx_descriptors, settings.tx_descriptors);
+    // SAFETY: the port exists, and both numbers are ours.
+    let outcome =
+        unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(device.id(), &mut rx, &mut tx) };
+    device.check(outcome, "descriptors")?;
+    let socket = device.socket().unwrap_or(u32::MAX);
+    for (queue, pool) in pools.iter().enumerate() {
+        let queue = queue as u16;
+        // SAFETY: the port is configured with that many queues; the pool outlives the port, which
+        // holds it; null asks for the driver's default thresholds.
+        let outcome = unsafe {
+            dpdk_sys::rte_eth_rx_queue_setup(
+                device.id(),
+                queue,
+                rx,
+                socket,
+                ptr::null(),
+                pool.as_ptr(),
+            )
+        };
+        device.check(outcome, "receive queue")?;
+        // SAFETY: as above.
+        let outcome = unsafe {
+            dpdk_sys::rte_eth_tx_queue_setup(device.id(), queue, tx, socket, ptr::null())
+        };
+        device.check(outcome, "transmit queue")?;
+    }
+    Ok((rx, tx))
+}
+
+fn mtu(device: &Device) -> Result<u16> {
+    let mut mtu = 0;
+    // SAFETY: the port exists, and the number is ours.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_get_mtu(device.id(), &mut mtu) };
+    device.check(outcome, "mtu")?;
+    Ok(mtu)
+}
+
+/// The configuration holds the MTU already; devices with a kernel interface want to be told again.
+fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<()> {
+    let Some(wanted) = wanted.filter(|mtu| *mtu != old) else { return Ok(()) };
+    // SAFETY: the port exists and is stopped.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_set_mtu(device.id(), wanted) };
+    if outcome == -libc::ENOTSUP {
+        return Ok(());
+    }
+    device.check(outcome, "mtu").map(|_| ())
+}

@@ -1,0 +1,204 @@
+//! Receive side scaling: which queue a device puts a frame on, programmed where it can be, else read
+//! back, else known not to be known.
+
+use super::{Device, Result};
+use bitflags::bitflags;
+use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, rte_eth_rss_conf, rte_eth_rss_reta_entry64};
+use std::fmt;
+
+/// Key length of the Toeplitz hash over IPv6 addresses and ports; what a device without a word on
+/// it takes.
+const KEY_LENGTH: usize = 40;
+/// Longest key there is.
+const KEY_LENGTH_MAX: usize = u8::MAX as usize;
+const GROUP: usize = RTE_ETH_RETA_GROUP_SIZE as usize;
+
+bitflags! {
+    /// What a device feeds its hash with: addresses alone, or ports too where a protocol is named.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct RssFunctions: u64 {
+        const IPV4 = dpdk_sys::DIRECTOR_RSS_IPV4;
+        const FRAG_IPV4 = dpdk_sys::DIRECTOR_RSS_FRAG_IPV4;
+        const IPV4_TCP = dpdk_sys::DIRECTOR_RSS_IPV4_TCP;
+        const IPV4_UDP = dpdk_sys::DIRECTOR_RSS_IPV4_UDP;
+        const IPV4_SCTP = dpdk_sys::DIRECTOR_RSS_IPV4_SCTP;
+        const IPV4_OTHER = dpdk_sys::DIRECTOR_RSS_IPV4_OTHER;
+        const IPV6 = dpdk_sys::DIRECTOR_RSS_IPV6;
+        const FRAG_IPV6 = dpdk_sys::DIRECTOR_RSS_FRAG_IPV6;
+        const IPV6_TCP = dpdk_sys::DIRECTOR_RSS_IPV6_TCP;
+        const IPV6_UDP = dpdk_sys::DIRECTOR_RSS_IPV6_UDP;
+        const IPV6_SCTP = dpdk_sys::DIRECTOR_RSS_IPV6_SCTP;
+        const IPV6_OTHER = dpdk_sys::DIRECTOR_RSS_IPV6_OTHER;
+    }
+}
+
+/// How a port spreads frames over its queues. Queue: `reta[hash % reta.len()]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rss {
+    /// No rule the director could compute; the software hash decides and frames are handed on.
+    None { why: String },
+    /// The director's symmetric key and round-robin table are in the device.
+    Programmed { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
+    /// The device kept a key or a table of its own and told it.
+    ReadBack { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
+}
+
+impl fmt::Display for Rss {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rss::None { why } => write!(formatter, "none ({why})"),
+            Rss::Programmed { reta, .. } => write!(formatter, "programmed, {} entries", reta.len()),
+            Rss::ReadBack { reta, .. } => write!(formatter, "read back, {} entries", reta.len()),
+        }
+    }
+}
+
+/// A key of period 16 bits: swapping source and destination leaves the Toeplitz hash as it is.
+pub(super) fn symmetric_key(length: usize) -> Vec<u8> {
+    [0x6d, 0x5a].into_iter().cycle().take(length).collect()
+}
+
+/// The length of key a device asks for.
+pub(super) fn key_length(hash_key_size: u8) -> usize {
+    if hash_key_size == 0 { KEY_LENGTH } else { usize::from(hash_key_size) }
+}
+
+/// DPDK's view of a key and of what is to be hashed. Points to `key` without holding on to it.
+// Later releases of DPDK have more members: a struct expression would not compile there.
+#[allow(clippy::field_reassign_with_default)]
+pub(super) fn configuration(
+    key: &mut [u8],
+    length: usize,
+    functions: RssFunctions,
+) -> rte_eth_rss_conf {
+    let mut conf = rte_eth_rss_conf::default();
+    conf.rss_key = key.as_mut_ptr();
+    conf.rss_key_len = length as u8;
+    conf.rss_hf = functions.bits();
+    conf
+}
+
+/// Queues in turn over `size` entries.
+fn round_robin(size: u16, queues: u16) -> Vec<u16> {
+    (0..size).map(|entry| entry % queues.max(1)).collect()
+}
+
+/// Fills the table of a started port, and the key where the driver did not take it from the port's
+/// configuration; then asks the device what it holds.
+pub(super) fn program(device: &Device, queues: u16) -> Rss {
+    settle(device, queues).unwrap_or_else(|error| Rss::None { why: error.to_string() })
+}
+
+fn settle(device: &Device, queues: u16) -> Result<Rss> {
+    let info = device.info()?;
+    if info.reta_size == 0 {
+        return Ok(Rss::None { why: "the device has no redirection table".to_owned() });
+    }
+    let length = key_length(info.hash_key_size);
+    let (mut key, mut functions) = read_key(device, length)?;
+    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
+        (key, functions) = read_key(device, length)?;
+    }
+    if functions.is_empty() {
+        return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
+    }
+    let wanted = round_robin(info.reta_size, queues);
+    let written = write_reta(device, &wanted);
+    let reta = match read_reta(device, info.reta_size) {
+        Ok(reta) => reta,
+        // Taken and not readable: what was taken is what is there.
+        Err(error) => written.clone().map(|()| wanted.clone()).map_err(|_| error)?,
+    };
+    if let Some(entry) = reta.iter().find(|queue| **queue >= queues) {
+        let why = format!("the device's table names queue {entry}, which is not polled");
+        return Ok(Rss::None { why });
+    }
+    let ours = written.is_ok() && reta == wanted && key == symmetric_key(key.len());
+    Ok(if ours {
+        Rss::Programmed { key, reta, functions }
+    } else {
+        Rss::ReadBack { key, reta, functions }
+    })
+}
+
+fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
+    let mut key = vec![0; KEY_LENGTH_MAX];
+    let mut conf = configuration(&mut key, length, RssFunctions::empty());
+    // SAFETY: the port exists, and `key` has room for the longest key a length byte can say.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_conf_get(device.id(), &mut conf) };
+    device.check(outcome, "RSS key")?;
+    let told = usize::from(conf.rss_key_len);
+    key.truncate(if told == 0 { length } else { told });
+    Ok((key, RssFunctions::from_bits_truncate(conf.rss_hf)))
+}
+
+fn write_key(device: &Device, length: usize, functions: RssFunctions) -> Result<()> {
+    let mut key = symmetric_key(length);
+    let mut conf = configuration(&mut key, length, functions);
+    // SAFETY: the port exists; the driver copies the key of the length said during the call.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(device.id(), &mut conf) };
+    device.check(outcome, "RSS key").map(|_| ())
+}
+
+fn write_reta(device: &Device, reta: &[u16]) -> Result<()> {
+    let mut groups = to_groups(reta);
+    // SAFETY: as many groups as `reta.len()` entries take.
+    let outcome = unsafe {
+        dpdk_sys::rte_eth_dev_rss_reta_update(device.id(), groups.as_mut_ptr(), reta.len() as u16)
+    };
+    device.check(outcome, "RSS redirection table").map(|_| ())
+}
+
+fn read_reta(device: &Device, size: u16) -> Result<Vec<u16>> {
+    let mut groups = to_groups(&vec![0; usize::from(size)]);
+    // SAFETY: as many groups as `size` entries take, every entry asked for.
+    let outcome =
+        unsafe { dpdk_sys::rte_eth_dev_rss_reta_query(device.id(), groups.as_mut_ptr(), size) };
+    device.check(outcome, "RSS redirection table")?;
+    Ok(from_groups(&groups, usize::from(size)))
+}
+
+fn to_groups(reta: &[u16]) -> Vec<rte_eth_rss_reta_entry64> {
+    let group = |entries: &[u16]| {
+        let mut reta = [0; GROUP];
+        reta[..entries.len()].copy_from_slice(entries);
+        rte_eth_rss_reta_entry64 { mask: u64::MAX >> (GROUP - entries.len()), reta }
+    };
+    reta.chunks(GROUP).map(group).collect()
+}
+
+fn from_groups(groups: &[rte_eth_rss_reta_entry64], size: usize) -> Vec<u16> {
+    groups.iter().flat_map(|group| group.reta).take(size).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_repeats_over_the_length_asked() {
+        assert_eq!(symmetric_key(key_length(0)).len(), 40);
+        let long = symmetric_key(key_length(52));
+        assert_eq!(long.len(), 52);
+        assert!(long.chunks(2).all(|pair| pair == [0x6d, 0x5a]));
+    }
+
+    #[test]
+    fn every_queue_gets_its_turn() {
+        assert_eq!(round_robin(8, 3), [0, 1, 2, 0, 1, 2, 0, 1]);
+        assert_eq!(round_robin(2, 0), [0, 0]);
+        assert!(round_robin(0, 4).is_empty());
+    }
+
+    #[test]
+    fn groups_carry_tables_of_any_size() {
+        for size in [1, 63, 64, 65, 128, 512] {
+            let reta = round_robin(size, 7);
+            let groups = to_groups(&reta);
+            let asked: u32 = groups.iter().map(|group| group.mask.count_ones()).sum();
+            assert_eq!(asked, u32::from(size));
+            assert_eq!(groups.len(), usize::from(size).div_ceil(64));
+            assert_eq!(from_groups(&groups, usize::from(size)), reta);
+        }
+    }
+}

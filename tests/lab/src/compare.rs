@@ -31,7 +31,7 @@ pub fn difference(expected: &[Sent], actual: &[Sent], context: &Context) -> Opti
             got.port == wanted.port
                 && frame_difference(&wanted.frame, &got.frame, context).is_none()
         };
-        match left.iter().position(|got| same(got)) {
+        match left.iter().position(same) {
             Some(at) => drop(left.remove(at)),
             None => missing.push(wanted),
         }
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn each_byte_counts_when_the_packet_came_in() {
         let context = Context { input: Some(&SYN), ..NOWHERE };
-        for at in 0..SYN.len() {
-            let other = changed(&SYN, at, SYN[at] ^ 0x10);
+        for (at, byte) in SYN.iter().enumerate() {
+            let other = changed(&SYN, at, byte ^ 0x10);
             let told = difference(&[sent(&SYN)], &[sent(&other)], &context);
             assert!(told.is_some(), "byte {at}");
         }

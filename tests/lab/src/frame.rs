@@ -104,9 +104,8 @@ fn internet_v6(frame: &[u8], at: usize) -> Option<Internet> {
         payload: at + 40,
         end: (at + 40 + usize::from(be16(header, 4)?)).min(frame.len()),
     };
-    if internet.protocol == IPV6_FRAGMENT
-        && let Some(fragment) = frame.get(at + 40..at + 48)
-    {
+    let fragment = frame.get(at + 40..at + 48);
+    if let Some(fragment) = fragment.filter(|_| internet.protocol == IPV6_FRAGMENT) {
         let offset = be16(fragment, 2)?;
         internet.fragment_header = Some(at + 40);
         internet.protocol = fragment[0];

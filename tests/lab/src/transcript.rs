@@ -95,7 +95,7 @@ pub struct Sent {
 fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digit = |byte: u8| (byte as char).to_digit(16).map(|value| value as u8);
-    if !text.len().is_multiple_of(2) {
+    if text.len() % 2 != 0 {
         return Err(D::Error::custom("a frame needs an even number of hexadecimal digits"));
     }
     text.as_bytes()

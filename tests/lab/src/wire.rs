@@ -3,7 +3,7 @@
 //! The one place of this package with `unsafe`: the address of a packet socket is a C structure.
 
 use nix::sched::{CloneFlags, unshare};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::CString;
 use std::io::{self, Read, Write};
 use std::mem::size_of;

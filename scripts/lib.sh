@@ -155,6 +155,15 @@ check() {
     fi
 }
 
+# into FILE COMMAND...: the command with its output in a file; for check.
+into() {
+    local file=$1
+    shift
+    "$@" >"$file"
+}
+
+quietly() { "$@" >/dev/null 2>&1; }
+
 # To be called last.
 conclude() {
     [ "$FAILURES" = 0 ] || die "$FAILURES checks failed"

@@ -33,7 +33,7 @@ check "carries data" measured '.end.sum_received.bits_per_second > 5e6'
 check "UDP to the server" iperf --time 3 --udp --bitrate 10M --length 1200
 check "arrives" measured '.end.sum.lost_percent < 5 and .end.sum.packets > 1000'
 
-check "200 requests with two workers" fetch 200 "http://$VIP_NAT/" >"$WORLD/pages"
+check "200 requests with two workers" into "$WORLD/pages" fetch 200 "http://$VIP_NAT/"
 check "are balanced" even "$WORLD/pages" 200 3
 check "megabytes are whole" megabytes 6 "http://$VIP_NAT"
 check "answers were handed from worker to worker" test "$(counter handed_off)" -gt 0

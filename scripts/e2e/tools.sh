@@ -40,7 +40,7 @@ check "a service that is not there" refused 255 "No such service" -D -t 10.0.0.9
 
 check "directorctl knows its workers" says '"workers"' directorctl status --json
 for command in status queues ports neighbours drops; do
-    check "directorctl $command --json is JSON" jq -e . <(directorctl $command --json) >/dev/null
+    check "directorctl $command --json is JSON" quietly jq -e . <(directorctl $command --json)
 done
 check "the socket is the owner's alone" test "$(stat -c %a "$DIRECTOR_SOCKET")" = 600
 check "SIGTERM ends the director with status 0" director_stop

@@ -21,7 +21,7 @@ upload() {
 }
 
 for vip in $VIP_DR $VIP_NAT $VIP_TUN; do
-    check "$vip answers every request" fetch 60 "http://$vip/" >"$WORLD/pages"
+    check "$vip answers every request" into "$WORLD/pages" fetch 60 "http://$vip/"
     check "$vip is balanced" even "$WORLD/pages" 60 1
     check "$vip gives whole megabytes" megabytes 3 "http://$vip"
     check "$vip takes a megabyte" upload $vip
@@ -35,7 +35,7 @@ refused() { # a port of a VIP that nobody serves answers with a reset, at once
     [ $status = 7 ]
 }
 check "an unserved port is refused" refused
-check "the VIP answers pings" inside client ping -q -c 2 -W 2 $VIP_DR >/dev/null
+check "the VIP answers pings" quietly inside client ping -q -c 2 -W 2 $VIP_DR
 check "SIGTERM ends the director with status 0" director_stop
 check "its socket is gone" test ! -e "$DIRECTOR_SOCKET"
 conclude

@@ -6,8 +6,8 @@ set -Eeuo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Which build the scripts run: release for the demonstration and for measuring, debug for tests.
 : "${DIRECTOR_PROFILE:=release}"
-BIN=$ROOT/target/$DIRECTOR_PROFILE
-LAB=$ROOT/target/debug
+export BIN=$ROOT/target/$DIRECTOR_PROFILE
+export LAB=$ROOT/target/debug
 
 say() { printf '%s\n' "$*"; }
 title() { printf '\n== %s\n' "$*"; }
@@ -69,7 +69,7 @@ install_missing() {
 
 # The compiler, and DPDK with its headers.
 need_toolchain() {
-    install_missing build-essential ca-certificates clang curl libclang-dev libdpdk-dev pkg-config
+    install_missing build-essential ca-certificates curl libclang-dev libdpdk-dev pkg-config
     pkg-config --atleast-version=22.11 libdpdk ||
         die "DPDK 22.11 or newer is needed: run sudo apt-get install libdpdk-dev"
     if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then

@@ -155,7 +155,7 @@ wait_for() {
     local what=$1 tries
     shift
     for ((tries = 0; tries < 600; tries++)); do
-        "$@" 2>/dev/null && return
+        quietly "$@" && return
         sleep 0.05
     done
     die "$what does not come up"
@@ -290,7 +290,7 @@ directorctl() { "$BIN/directorctl" "$@"; }
 # fetch COUNT URL: so many requests, each on a connection of its own, twenty at a time; prints
 # every page.
 fetch() {
-    inside client curl -s --fail --max-time 20 -Z --parallel-max 20 "$2?[1-$1]"
+    inside client curl -s --no-progress-meter --fail --max-time 20 -Z --parallel-max 20 "$2?[1-$1]"
 }
 
 # ask COUNT ADDRESS: so many DNS questions, each from a port of its own; prints every answer.

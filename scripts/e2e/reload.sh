@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SIGHUP: the difference is applied, live connections stay, a bad file changes nothing.
+source "$(dirname "$0")/begin.bash"
+
+world_network
+world_web
+{
+    world_config 1 no
+    world_service tcp $VIP_NAT:80 masq 8080
+} >"$WORLD/director.toml"
+director_start
+
+# A download of four seconds, over the reloads.
+inside client curl -s --fail --max-time 60 --limit-rate 250k -o "$WORLD/slow" \
+    "http://$VIP_NAT/megabyte" &
+download=$!
+wait_for "the download" test -s "$WORLD/slow"
+
+listing() { ipvsadm -Sn; }
+lists() { listing | grep -qF -- "$1"; }
+hangup() { kill -HUP "$(pid_of director)"; }
+
+world_service tcp $VIP_DR:80 route 80 >>"$WORLD/director.toml"
+sed -i '0,/^method = "masq"$/s//method = "masq"\nweight = 7/' "$WORLD/director.toml"
+hangup
+wait_for "the new service" lists "-A -t $VIP_DR:80 -s rr"
+check "a changed weight is applied" lists "-a -t $VIP_NAT:80 -r 192.168.10.11:8080 -m -w 7"
+check "the new service works" says "server" inside client curl -s --max-time 5 "http://$VIP_DR/"
+
+listing >"$WORLD/before"
+said=$(wc -l <"$WORLD/director.log")
+cp "$WORLD/director.toml" "$WORLD/good.toml"
+printf '[[service]]\nprotocol = "tcp"\naddress = "10.0.0.99:80"\nschedular = "rr"\n' \
+    >>"$WORLD/director.toml"
+hangup
+complained() { tail -n +$((said + 1)) "$WORLD/director.log" | grep -q schedular; }
+wait_for "the complaint about the bad file" complained
+check "a bad file changes nothing" cmp "$WORLD/before" <(listing)
+
+{
+    world_config 1 no
+    world_service tcp $VIP_NAT:80 masq 8080
+} >"$WORLD/director.toml"
+hangup
+gone() { ! lists "$VIP_DR:80"; }
+wait_for "the end of the second service" gone
+check "the slow download has survived it all" wait $download
+check "and is whole" cmp "$WORLD/slow" "$WORLD/megabyte"
+check "SIGTERM ends the director with status 0" director_stop
+conclude

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The operator's own tools: ipvsadm's commands, and Debian's ipvsadm-save and ipvsadm-restore,
+# unchanged, with our ipvsadm in the place of theirs.
+source "$(dirname "$0")/begin.bash"
+
+install_missing ipvsadm
+world_network
+world_config 1 no >"$WORLD/director.toml"
+director_start
+
+in_its_place() { # COMMAND...: runs it where /usr/sbin/ipvsadm is ours
+    unshare --mount bash -c 'mount --bind "$1" "$(readlink -f /sbin/ipvsadm)" && shift && "$@"' \
+        in_its_place "$BIN/ipvsadm" "$@"
+}
+
+check "no service at the start" test "$(ipvsadm -Sn | wc -l)" = 0
+ipvsadm -A -t $VIP_DR:80 -s wrr
+ipvsadm -a -t $VIP_DR:80 -r 192.168.10.11:80 -g -w 3
+ipvsadm -a -t $VIP_DR:80 -r 192.168.10.12:80 -g -w 2
+ipvsadm -A -u $VIP_DNS:53 -s rr -o
+ipvsadm -a -u $VIP_DNS:53 -r 192.168.10.13:53 -m
+ipvsadm -A -t $VIP_NAT:443 -s rr -p 600
+ipvsadm -a -t $VIP_NAT:443 -r 192.168.10.11:443 -i
+ipvsadm -A -f 9 -s wrr
+in_its_place ipvsadm-save -n >"$WORLD/saved"
+check "everything is saved" test "$(wc -l <"$WORLD/saved")" = 8
+ipvsadm -C
+check "-C empties the table" test "$(ipvsadm -Sn | wc -l)" = 0
+in_its_place ipvsadm-restore <"$WORLD/saved"
+check "what is restored is what was saved" cmp "$WORLD/saved" <(ipvsadm -Sn)
+
+refused() { # STATUS MESSAGE ARGUMENT...: ipvsadm must refuse with both
+    local status=$1 message=$2 said rc=0
+    shift 2
+    said=$(ipvsadm "$@" 2>&1 >/dev/null) || rc=$?
+    [ "$rc" = "$status" ] && [ "$said" = "$message" ]
+}
+check "a service twice" refused 255 "Service already exists" -A -t $VIP_DR:80 -s rr
+check "a service that is not there" refused 255 "No such service" -D -t 10.0.0.99:80
+
+check "directorctl knows its workers" says '"workers"' directorctl status --json
+for command in status queues ports neighbours drops; do
+    check "directorctl $command --json is JSON" quietly jq -e . <(directorctl $command --json)
+done
+check "the socket is the owner's alone" test "$(stat -c %a "$DIRECTOR_SOCKET")" = 600
+check "SIGTERM ends the director with status 0" director_stop
+
+no_director() { # without a director the tools say so
+    local rc=0
+    said=$(ipvsadm -Ln 2>&1 >/dev/null) || rc=$?
+    [ "$rc" != 0 ] && grep -q "directord" <<<"$said"
+}
+check "no director, and ipvsadm says so" no_director
+conclude

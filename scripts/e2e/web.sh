@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# nginx behind DR, NAT and TUN with one worker: every third request to each server, large answers
+# and large requests whole.
+source "$(dirname "$0")/begin.bash"
+
+world_network
+world_tunnel_ends
+world_web
+{
+    world_config 1 no
+    world_service tcp $VIP_DR:80 route 80
+    world_service tcp $VIP_NAT:80 masq 8080
+    world_service tcp $VIP_TUN:80 tunnel 80
+} >"$WORLD/director.toml"
+director_start
+
+# upload VIP: a request larger than any packet; through a tunnel it needs the path MTU.
+upload() {
+    says "server" inside client curl -s --fail --max-time 30 --data-binary "@$WORLD/megabyte" \
+        -H 'Expect:' "http://$1/upload"
+}
+
+for vip in $VIP_DR $VIP_NAT $VIP_TUN; do
+    check "$vip answers every request" into "$WORLD/pages" fetch 60 "http://$vip/"
+    check "$vip is balanced" even "$WORLD/pages" 60 1
+    check "$vip gives whole megabytes" megabytes 3 "http://$vip"
+    check "$vip takes a megabyte" upload $vip
+done
+check "NAT reaches port 8080" says "port 8080" inside client curl -s "http://$VIP_NAT/port"
+check "DR keeps port 80" says "port 80" inside client curl -s "http://$VIP_DR/port"
+
+refused() { # a port of a VIP that nobody serves answers with a reset, at once
+    local status=0
+    inside client curl -s --max-time 5 "http://$VIP_DR:81/" || status=$?
+    [ $status = 7 ]
+}
+check "an unserved port is refused" refused
+check "the VIP answers pings" quietly inside client ping -q -c 2 -W 2 $VIP_DR
+check "SIGTERM ends the director with status 0" director_stop
+check "its socket is gone" test ! -e "$DIRECTOR_SOCKET"
+conclude

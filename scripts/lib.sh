@@ -1,0 +1,171 @@
+# What every script here needs: the build, the packages, clean ends. To be sourced by bash.
+# shellcheck shell=bash
+
+set -Eeuo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Which build the scripts run: release for the demonstration and for measuring, debug for tests.
+: "${DIRECTOR_PROFILE:=release}"
+export BIN=$ROOT/target/$DIRECTOR_PROFILE
+export LAB=$ROOT/target/debug
+
+say() { printf '%s\n' "$*"; }
+title() { printf '\n== %s\n' "$*"; }
+
+# die SENTENCE: the script ends here.
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+trap 'say "${0##*/}: \"$BASH_COMMAND\" failed in line $LINENO" >&2' ERR
+
+# ---- ends -------------------------------------------------------------------------------------
+
+EXIT_STEPS=()
+
+# at_exit COMMAND: run when the script ends, however it ends; the last one first.
+at_exit() { EXIT_STEPS+=("$1"); }
+
+run_exit_steps() {
+    local status=$? step
+    trap - EXIT ERR INT TERM HUP
+    set +e
+    for ((step = ${#EXIT_STEPS[@]} - 1; step >= 0; step--)); do
+        eval "${EXIT_STEPS[step]}"
+    done
+    exit "$status"
+}
+trap run_exit_steps EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# ---- what the machine must have -----------------------------------------------------------------
+
+need_root() {
+    [ "$(id -u)" = 0 ] || die "network namespaces and raw sockets need root: run sudo $0"
+}
+
+# install_missing PACKAGE...: Debian packages, those that are there already left alone.
+install_missing() {
+    local package missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    command -v apt-get >/dev/null ||
+        die "this machine has no apt-get: install what corresponds to ${missing[*]} by hand"
+    [ "$(id -u)" = 0 ] || die "packages are missing: run sudo apt-get install ${missing[*]}"
+    say "installing ${missing[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        "${missing[@]}" >/dev/null 2>&1 ||
+        { apt-get update -q >/dev/null 2>&1 &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+                "${missing[@]}" >/dev/null; } ||
+        die "apt-get cannot install ${missing[*]}: check this machine's package sources"
+}
+
+# The compiler, and DPDK with its headers.
+need_toolchain() {
+    install_missing build-essential ca-certificates curl libclang-dev libdpdk-dev pkg-config
+    pkg-config --atleast-version=22.11 libdpdk ||
+        die "DPDK 22.11 or newer is needed: run sudo apt-get install libdpdk-dev"
+    if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH=$HOME/.cargo/bin:$PATH
+    fi
+    if ! command -v cargo >/dev/null; then
+        say "installing Rust with rustup"
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+            sh -s -- -y -q --profile minimal -c rustfmt -c clippy >/dev/null ||
+            die "rustup cannot be reached: install Rust from https://rustup.rs by hand"
+        PATH=$HOME/.cargo/bin:$PATH
+    fi
+}
+
+# What the namespaces and the programs in them need.
+need_lab() {
+    install_missing curl bind9-dnsutils dnsmasq-base ethtool iperf3 iproute2 jq nginx-light procps
+    ip netns list >/dev/null 2>&1 || die "this kernel has no network namespaces"
+}
+
+# Builds the director in $DIRECTOR_PROFILE, and the programs around it.
+build() {
+    local flags=()
+    [ "$DIRECTOR_PROFILE" = release ] && flags=(--release)
+    say "building ($DIRECTOR_PROFILE)"
+    (cd "$ROOT" && cargo build --quiet "${flags[@]}" --package director --bins &&
+        cargo build --quiet --package director-lab --bins) || die "the build failed"
+}
+
+# ---- hugepages ----------------------------------------------------------------------------------
+
+HUGE=/proc/sys/vm/nr_hugepages
+
+# hugepages_take MEGABYTES FILE: makes that much of 2 MB pages free and a place to map them from;
+# FILE remembers what was before.
+hugepages_take() {
+    local wanted=$(($1 / 2)) before free
+    [ -w $HUGE ] || die "this kernel gives no hugepages: add --no-huge"
+    before=$(cat $HUGE)
+    free=$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)
+    echo "pages $before" >"$2"
+    if ((free < wanted)); then
+        echo $((before + wanted - free)) >$HUGE
+        free=$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)
+    fi
+    if ((free < wanted)); then
+        hugepages_restore "$2"
+        die "the kernel cannot spare $1 MB for hugepages: free some memory or add --no-huge"
+    fi
+    if ! grep -q ' hugetlbfs ' /proc/mounts; then
+        mkdir -p /dev/hugepages
+        mount -t hugetlbfs hugetlbfs /dev/hugepages
+        echo "mounted /dev/hugepages" >>"$2"
+    fi
+}
+
+# hugepages_restore FILE: as it was before hugepages_take.
+hugepages_restore() {
+    local what value
+    [ -f "$1" ] || return 0
+    while read -r what value; do
+        case $what in
+            pages) echo "$value" >$HUGE ;;
+            mounted) umount "$value" ;;
+        esac
+    done <"$1"
+    rm -f "$1"
+}
+
+# ---- assertions ---------------------------------------------------------------------------------
+
+FAILURES=0
+
+# check WHAT COMMAND...: says whether the command succeeded; failures are counted.
+check() {
+    local what=$1
+    shift
+    if "$@"; then
+        say "ok    $what"
+    else
+        say "FAIL  $what"
+        FAILURES=$((FAILURES + 1))
+    fi
+}
+
+# into FILE COMMAND...: the command with its output in a file; for check.
+into() {
+    local file=$1
+    shift
+    "$@" >"$file"
+}
+
+quietly() { "$@" >/dev/null 2>&1; }
+
+# To be called last.
+conclude() {
+    [ "$FAILURES" = 0 ] || die "$FAILURES checks failed"
+    say "${0##*/}: all well"
+}

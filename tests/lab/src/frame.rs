@@ -1,0 +1,299 @@
+//! Where the parts of an Ethernet frame are, and the frame in words.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+pub const ETHERNET_LENGTH: usize = 14;
+pub const ARP: u16 = 0x0806;
+pub const IPV4: u16 = 0x0800;
+pub const IPV6: u16 = 0x86dd;
+pub const ICMP: u8 = 1;
+pub const IPIP: u8 = 4;
+pub const TCP: u8 = 6;
+pub const UDP: u8 = 17;
+pub const IPV6_IN: u8 = 41;
+pub const IPV6_FRAGMENT: u8 = 44;
+pub const GRE: u8 = 47;
+pub const ICMPV6: u8 = 58;
+
+/// An IP packet's outer header, as far as comparing and describing need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Internet {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// TOS or traffic class.
+    pub tos: u8,
+    /// IPv4 identification; the fragment header's for IPv6, 0 without one.
+    pub ident: u32,
+    pub flow_label: u32,
+    /// In bytes, 0 for the first fragment.
+    pub fragment_offset: u16,
+    pub more_fragments: bool,
+    /// Offset in the frame of IPv6's fragment header.
+    pub fragment_header: Option<usize>,
+    /// What follows this header (and IPv6's fragment header).
+    pub protocol: u8,
+    /// Offset in the frame of what follows.
+    pub payload: usize,
+    /// Offset in the frame of the packet's end.
+    pub end: usize,
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+pub fn ethertype(frame: &[u8]) -> Option<u16> {
+    be16(frame, 12)
+}
+
+/// The IP header of a frame, if it is a whole one.
+pub fn internet(frame: &[u8]) -> Option<Internet> {
+    match ethertype(frame)? {
+        IPV4 => internet_v4(frame, ETHERNET_LENGTH),
+        IPV6 => internet_v6(frame, ETHERNET_LENGTH),
+        _ => None,
+    }
+}
+
+fn internet_v4(frame: &[u8], at: usize) -> Option<Internet> {
+    let header = frame.get(at..at + 20)?;
+    let address = |from: usize| -> Option<IpAddr> {
+        Some(IpAddr::from(<[u8; 4]>::try_from(header.get(from..from + 4)?).ok()?))
+    };
+    let fragment = be16(header, 6)?;
+    Some(Internet {
+        source: address(12)?,
+        destination: address(16)?,
+        ttl: header[8],
+        tos: header[1],
+        ident: u32::from(be16(header, 4)?),
+        flow_label: 0,
+        fragment_offset: (fragment & 0x1fff) * 8,
+        more_fragments: fragment & 0x2000 != 0,
+        fragment_header: None,
+        protocol: header[9],
+        payload: at + usize::from(header[0] & 0x0f) * 4,
+        end: (at + usize::from(be16(header, 2)?)).min(frame.len()),
+    })
+}
+
+fn internet_v6(frame: &[u8], at: usize) -> Option<Internet> {
+    let header = frame.get(at..at + 40)?;
+    let address = |from: usize| -> Option<IpAddr> {
+        Some(IpAddr::from(<[u8; 16]>::try_from(header.get(from..from + 16)?).ok()?))
+    };
+    let first = be32(header, 0)?;
+    let mut internet = Internet {
+        source: address(8)?,
+        destination: address(24)?,
+        ttl: header[7],
+        tos: (first >> 20) as u8,
+        ident: 0,
+        flow_label: first & 0x000f_ffff,
+        fragment_offset: 0,
+        more_fragments: false,
+        fragment_header: None,
+        protocol: header[6],
+        payload: at + 40,
+        end: (at + 40 + usize::from(be16(header, 4)?)).min(frame.len()),
+    };
+    let fragment = frame.get(at + 40..at + 48);
+    if let Some(fragment) = fragment.filter(|_| internet.protocol == IPV6_FRAGMENT) {
+        let offset = be16(fragment, 2)?;
+        internet.fragment_header = Some(at + 40);
+        internet.protocol = fragment[0];
+        internet.fragment_offset = offset & 0xfff8;
+        internet.more_fragments = offset & 1 != 0;
+        internet.ident = be32(fragment, 4)?;
+        internet.payload = at + 48;
+    }
+    Some(internet)
+}
+
+/// Whether the director says this of its own accord and at a time of its own: an ARP
+/// announcement (RFC 5227 section 2.3) or an unsolicited neighbour advertisement (RFC 4861
+/// section 7.2.6).
+pub fn is_announcement(frame: &[u8]) -> bool {
+    match ethertype(frame) {
+        Some(ARP) => frame.get(28..32).is_some() && frame.get(28..32) == frame.get(38..42),
+        Some(IPV6) => internet(frame).is_some_and(|header| {
+            let message = frame.get(header.payload..).unwrap_or_default();
+            let advertisement = header.protocol == ICMPV6 && message.first() == Some(&136);
+            advertisement && message.get(4).is_some_and(|flags| flags & 0x40 == 0)
+        }),
+        _ => false,
+    }
+}
+
+fn mac(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// A frame in one line.
+pub fn describe(frame: &[u8]) -> String {
+    if frame.len() < ETHERNET_LENGTH {
+        return format!("{} bytes, too few for Ethernet", frame.len());
+    }
+    let mut text = format!("{} > {}", mac(&frame[6..12]), mac(&frame[..6]));
+    match internet(frame) {
+        Some(header) => describe_internet(&mut text, frame, &header),
+        None => {
+            let _ = write!(text, " type {:04x}", ethertype(frame).unwrap_or_default());
+        }
+    }
+    let _ = write!(text, " ({} bytes)", frame.len());
+    text
+}
+
+fn describe_internet(text: &mut String, frame: &[u8], header: &Internet) {
+    let Internet { source, destination, ttl, tos, .. } = header;
+    let _ = write!(text, " {source} > {destination} ttl {ttl}");
+    if *tos != 0 {
+        let _ = write!(text, " tos {tos:#x}");
+    }
+    if header.fragment_offset != 0 || header.more_fragments {
+        let more = if header.more_fragments { "+" } else { "" };
+        let _ = write!(text, " fragment {}{more}", header.fragment_offset);
+    }
+    let inner = frame.get(header.payload..header.end).unwrap_or_default();
+    if header.fragment_offset != 0 {
+        let _ = write!(text, " protocol {}", header.protocol);
+        return;
+    }
+    let ports = || Some((be16(inner, 0)?, be16(inner, 2)?));
+    match (header.protocol, ports()) {
+        (TCP, Some((from, to))) => {
+            let flags = inner.get(13).copied().unwrap_or_default();
+            let letters = "FSRPAUEC".char_indices().filter(|(bit, _)| flags & 1 << bit != 0);
+            let letters: String = letters.map(|(_, letter)| letter).collect();
+            let _ = write!(text, " TCP {from} > {to} [{letters}]");
+        }
+        (UDP, Some((from, to))) => {
+            let _ = write!(text, " UDP {from} > {to}");
+        }
+        (ICMP | ICMPV6, Some(_)) => {
+            let _ = write!(text, " ICMP type {} code {}", inner[0], inner[1]);
+        }
+        (protocol, _) => {
+            let _ = write!(text, " protocol {protocol}");
+        }
+    }
+}
+
+/// The name of what lies at `offset` of a frame, for saying where two frames differ.
+pub fn field_at(frame: &[u8], offset: usize) -> &'static str {
+    match offset {
+        0..6 => return "destination MAC",
+        6..12 => return "source MAC",
+        12..14 => return "Ethernet type",
+        _ => {}
+    }
+    let Some(header) = internet(frame) else { return "payload" };
+    if offset >= header.payload {
+        return transport_field(header.protocol, offset - header.payload);
+    }
+    match (header.source, offset - ETHERNET_LENGTH) {
+        (IpAddr::V4(_), 0) => "IPv4 header length",
+        (IpAddr::V4(_), 1) => "TOS",
+        (IpAddr::V4(_), 2..4) => "IPv4 length",
+        (IpAddr::V4(_), 4..6) => "IPv4 identification",
+        (IpAddr::V4(_), 6..8) => "IPv4 flags and fragment offset",
+        (IpAddr::V4(_), 8) => "TTL",
+        (IpAddr::V4(_), 9) => "IPv4 protocol",
+        (IpAddr::V4(_), 10..12) => "IPv4 header checksum",
+        (IpAddr::V4(_), 12..16) => "source address",
+        (IpAddr::V4(_), 16..20) => "destination address",
+        (IpAddr::V4(_), _) => "IPv4 options",
+        (IpAddr::V6(_), 0..4) => "traffic class and flow label",
+        (IpAddr::V6(_), 4..6) => "IPv6 payload length",
+        (IpAddr::V6(_), 6) => "IPv6 next header",
+        (IpAddr::V6(_), 7) => "hop limit",
+        (IpAddr::V6(_), 8..24) => "source address",
+        (IpAddr::V6(_), 24..40) => "destination address",
+        (IpAddr::V6(_), _) => "IPv6 extension header",
+    }
+}
+
+fn transport_field(protocol: u8, offset: usize) -> &'static str {
+    match (protocol, offset) {
+        (TCP | UDP, 0..2) => "source port",
+        (TCP | UDP, 2..4) => "destination port",
+        (TCP, 4..12) => "TCP sequence numbers",
+        (TCP, 12..14) => "TCP flags",
+        (TCP, 14..16) => "TCP window",
+        (TCP, 16..18) => "TCP checksum",
+        (UDP, 4..6) => "UDP length",
+        (UDP, 6..8) => "UDP checksum",
+        (ICMP | ICMPV6, 0..2) => "ICMP type and code",
+        (ICMP | ICMPV6, 2..4) => "ICMP checksum",
+        (IPIP | IPV6_IN, _) => "inner packet",
+        _ => "payload",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A TCP SYN from 11.22.33.44:4000 to 10.0.0.100:80.
+    pub(crate) const SYN: [u8; 54] = [
+        0x02, 0, 0, 0, 0, 0x01, 0x02, 0, 0, 0, 0xfe, 0xfe, 0x08, 0x00, 0x45, 0x00, 0x00, 0x28, 0,
+        7, 0, 0, 0x40, 0x06, 0x44, 0x24, 11, 22, 33, 44, 10, 0, 0, 100, 0x0f, 0xa0, 0, 80, 0, 0, 3,
+        0xe8, 0, 0, 0, 0, 0x50, 0x02, 0x20, 0, 0x45, 0x65, 0, 0,
+    ];
+
+    #[test]
+    fn a_syn_in_words() {
+        let text = describe(&SYN);
+        assert_eq!(
+            text,
+            "02:00:00:00:fe:fe > 02:00:00:00:00:01 11.22.33.44 > 10.0.0.100 ttl 64 TCP 4000 > 80 [S] (54 bytes)"
+        );
+    }
+
+    #[test]
+    fn fields_have_names() {
+        for (offset, name) in [
+            (5, "destination MAC"),
+            (22, "TTL"),
+            (25, "IPv4 header checksum"),
+            (37, "destination port"),
+            (50, "TCP checksum"),
+        ] {
+            assert_eq!(field_at(&SYN, offset), name);
+        }
+    }
+
+    #[test]
+    fn any_bytes_can_be_described() {
+        for length in 0..SYN.len() {
+            describe(&SYN[..length]);
+        }
+        let mut frame = [0xff_u8; 60];
+        for kind in [[0x08, 0x00], [0x86, 0xdd], [0x08, 0x06]] {
+            frame[12..14].copy_from_slice(&kind);
+            for length in 14..60 {
+                describe(&frame[..length]);
+                is_announcement(&frame[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn announcements_are_the_directors_own_business() {
+        let mut arp = vec![0xff; 6];
+        arp.extend([2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1]);
+        arp.extend([2, 0, 0, 0, 0, 1, 10, 0, 0, 1]);
+        assert!(is_announcement(&arp));
+        arp[41] = 254;
+        assert!(!is_announcement(&arp), "an answer to somebody is not");
+        assert!(!is_announcement(&SYN));
+    }
+}

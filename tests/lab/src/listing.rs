@@ -1,0 +1,143 @@
+//! When two listings of ipvsadm are the same.
+//!
+//! To the byte, but for the size of the kernel's hash table, the last digits of timers, the order
+//! of connections (the kernel lists them by a hash that is seeded at random), and rates, which
+//! depend on where in its period the estimator stood: one period more or less is a factor of 3/4.
+
+/// Seconds by which a timer may be off.
+const TIMER_TOLERANCE: u64 = 2;
+
+const CONNECTIONS: &str = "IPVS connection entries";
+
+/// The first difference between two outputs of `ipvsadm`, in words.
+pub fn difference(arguments: &str, expected: &str, actual: &str) -> Option<String> {
+    let (mut wanted, mut got) = (lines(expected), lines(actual));
+    if expected.starts_with(CONNECTIONS) && actual.starts_with(CONNECTIONS) {
+        for rows in [&mut wanted, &mut got] {
+            let head = rows.len().min(2);
+            rows[head..].sort_by_cached_key(|row| (without_timer(row), timer(row)));
+        }
+    }
+    let rates = arguments.contains("--rate");
+    for at in 0..wanted.len().max(got.len()) {
+        let same = match (wanted.get(at), got.get(at)) {
+            (Some(one), Some(other)) => one == other || same_row(one, other, rates),
+            _ => false,
+        };
+        if !same {
+            let show = |rows: &[String]| {
+                rows.get(at).map_or("nothing".to_owned(), |row| format!("{row:?}"))
+            };
+            return Some(format!(
+                "line {}: expected {}, got {}",
+                at + 1,
+                show(&wanted),
+                show(&got)
+            ));
+        }
+    }
+    None
+}
+
+/// The lines with their ends, table sizes blanked.
+fn lines(text: &str) -> Vec<String> {
+    text.split_inclusive('\n').map(without_size).collect()
+}
+
+fn without_size(line: &str) -> String {
+    let Some((before, after)) = line.split_once("(size=") else { return line.to_owned() };
+    format!("{before}(size={}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn same_row(one: &str, other: &str, rates: bool) -> bool {
+    match (timer(one), timer(other)) {
+        (Some(first), Some(second)) => {
+            first.abs_diff(second) <= TIMER_TOLERANCE && without_timer(one) == without_timer(other)
+        }
+        _ => rates && same_rates(one, other),
+    }
+}
+
+/// The second word's bounds, where connection rows carry `MM:SS`.
+fn second_word(row: &str) -> Option<(usize, usize)> {
+    let first = row.find(' ')?;
+    let start = first + row[first..].find(|c| c != ' ')?;
+    Some((start, start + row[start..].find(' ')?))
+}
+
+/// The timer of a connection row, in seconds.
+fn timer(row: &str) -> Option<u64> {
+    let (start, end) = second_word(row)?;
+    let (minutes, seconds) = row[start..end].split_once(':')?;
+    Some(minutes.parse::<u64>().ok()? * 60 + seconds.parse::<u64>().ok()?)
+}
+
+/// A connection row with its timer's digits blanked, so that its width still counts.
+fn without_timer(row: &str) -> String {
+    let Some((start, end)) = second_word(row).filter(|_| timer(row).is_some()) else {
+        return row.to_owned();
+    };
+    let blank = row[start..end].replace(|c: char| c.is_ascii_digit(), "0");
+    format!("{}{blank}{}", &row[..start], &row[end..])
+}
+
+fn same_rates(one: &str, other: &str) -> bool {
+    let (first, second): (Vec<_>, Vec<_>) =
+        (one.split_whitespace().collect(), other.split_whitespace().collect());
+    let within = |one: &str, other: &str| match (one.parse::<f64>(), other.parse::<f64>()) {
+        (Ok(one), Ok(other)) => {
+            (one - other).abs() <= 1.0 || (one.min(other) / one.max(other)) >= 0.74
+        }
+        _ => false,
+    };
+    one.len() == other.len()
+        && first.len() == second.len()
+        && first.iter().zip(&second).all(|(one, other)| one == other || within(one, other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "IPVS connection entries\npro expire state       source\n";
+
+    fn connections(rows: &[&str]) -> String {
+        format!("{HEAD}{}\n", rows.join("\n"))
+    }
+
+    #[test]
+    fn timers_may_be_a_little_off_and_rows_in_any_order() {
+        let wanted = connections(&["TCP 14:59  ESTABLISHED a b", "TCP 01:01  FIN_WAIT c d"]);
+        let got = connections(&["TCP 00:59  FIN_WAIT c d", "TCP 15:00  ESTABLISHED a b"]);
+        assert_eq!(difference("-Lnc", &wanted, &got), None);
+        for odd in [
+            connections(&["TCP 00:58  FIN_WAIT c d", "TCP 15:00  ESTABLISHED a b"]),
+            connections(&["TCP 01:01  FIN_WAIT c d", "TCP 14:59 ESTABLISHED a b"]),
+            connections(&["TCP 01:01  FIN_WAIT c d"]),
+            connections(&["TCP 01:01  FIN_WAIT c d", "TCP 14:59  ESTABLISHED a b"])
+                .trim_end()
+                .to_owned(),
+        ] {
+            assert!(difference("-Lnc", &wanted, &odd).is_some(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn table_size_is_free_and_spaces_are_not() {
+        let head = |size: &str| format!("IP Virtual Server version 1.2.1 (size={size})\n");
+        assert_eq!(difference("-Ln", &head("4096"), &head("1048576")), None);
+        let told = difference("-Ln", "TCP  10.0.0.1:80 rr\n", "TCP  10.0.0.1:80 rr \n").unwrap();
+        assert_eq!(
+            told,
+            "line 1: expected \"TCP  10.0.0.1:80 rr\\n\", got \"TCP  10.0.0.1:80 rr \\n\""
+        );
+    }
+
+    #[test]
+    fn rates_may_be_one_period_off() {
+        let row = |rate: &str| format!("TCP  10.0.0.100:80   {rate:>8}\n");
+        assert_eq!(difference("-Ln --rate", &row("100"), &row("75")), None);
+        assert!(difference("-Ln --rate", &row("100"), &row("70")).is_some());
+        assert!(difference("-Ln --stats", &row("100"), &row("99")).is_some());
+    }
+}

@@ -1,0 +1,262 @@
+//! One transcript, played against a director of its own.
+
+use crate::compare::{self, Context};
+use crate::configuration::{self, Place};
+use crate::frame;
+use crate::listing;
+use crate::tools::{Answer, Binaries, Director};
+use crate::topology::Topology;
+use crate::transcript::{Sent, Step, Transcript};
+use crate::wire::{self, Wire};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a frame that is expected may take: a busy machine is not a wrong director.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// How long nothing has to be heard after the last expected frame.
+const QUIET: Duration = Duration::from_millis(2);
+/// How long nothing has to be heard where nothing is expected.
+const SILENCE: Duration = Duration::from_millis(12);
+
+/// A director's world: where it is started, and what is common to all transcripts.
+#[derive(Debug, Clone)]
+pub struct Stage<'a> {
+    pub topology: &'a Topology,
+    pub binaries: &'a Binaries,
+    /// For the configuration and the socket; made and removed with each director.
+    pub folder: PathBuf,
+    pub file_prefix: String,
+    pub core: usize,
+    /// Set when the run is to end.
+    pub stop: &'a AtomicBool,
+}
+
+/// A step that did not go as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Counted from 1; 0 stands for the director itself.
+    pub step: usize,
+    pub what: String,
+}
+
+struct Player<'a> {
+    wires: BTreeMap<String, Wire>,
+    director: Director,
+    own_addresses: Vec<IpAddr>,
+    stage: &'a Stage<'a>,
+}
+
+/// Makes the interfaces that [`play`] needs, in the calling thread's namespace.
+///
+/// # Errors
+/// A sentence about what cannot be made.
+pub fn set_stage(topology: &Topology) -> Result<(), String> {
+    wire::enter_new_namespace()?;
+    topology.ports.iter().try_for_each(|(name, port)| wire::make_pair(name, &port.mac))
+}
+
+/// Plays a transcript and returns the differences, no further than the first one whose step is
+/// not in `excused`.
+pub fn play(stage: &Stage, transcript: &Transcript, excused: &[usize]) -> Vec<Difference> {
+    let mut player = match Player::start(stage, transcript) {
+        Ok(player) => player,
+        Err(what) => return vec![Difference { step: 0, what }],
+    };
+    let mut differences = Vec::new();
+    for (at, step) in transcript.steps.iter().enumerate() {
+        if stage.stop.load(Ordering::Relaxed) {
+            differences.push(Difference { step: 0, what: "interrupted".to_owned() });
+            return differences;
+        }
+        let outcome = player.director.check_alive().and_then(|()| player.step(step));
+        if let Err(what) = outcome {
+            differences.push(Difference { step: at + 1, what });
+            if !excused.contains(&(at + 1)) {
+                return differences;
+            }
+        }
+    }
+    if let Err(what) = player.director.stop() {
+        differences.push(Difference { step: 0, what });
+    }
+    differences
+}
+
+impl<'a> Player<'a> {
+    fn start(stage: &'a Stage, transcript: &Transcript) -> Result<Player<'a>, String> {
+        let socket = Director::socket(&stage.folder);
+        let place = Place { socket: &socket, file_prefix: &stage.file_prefix, core: stage.core };
+        let text = configuration::write(stage.topology, transcript, place)?;
+        let director = Director::start(stage.binaries, &stage.folder, &stage.file_prefix, &text)?;
+        let open = |name: &String| Ok((name.clone(), Wire::open(&wire::peer_of(name))?));
+        let wires = stage.topology.ports.keys().map(open).collect::<Result<_, String>>()?;
+        let own_addresses = stage.topology.own_addresses();
+        Ok(Player { wires, director, own_addresses, stage })
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Send { send, out } => {
+                let wire = self.wires.get_mut(&send.port);
+                let wire = wire.ok_or_else(|| format!("there is no port {}", send.port))?;
+                wire.send(&send.frame).map_err(|error| format!("{}: {error}", send.port))?;
+                let sent = self.collect(out, Duration::ZERO)?;
+                self.compare("send", Some(&send.frame), out, &sent)
+            }
+            Step::Sleep { sleep, out } => {
+                let sent = self.collect(out, Duration::from_secs_f64(*sleep))?;
+                self.compare("sleep", None, out, &sent)
+            }
+            Step::Command { ipvsadm, stdin, rc, stdout, stderr } => {
+                let words = split_words(ipvsadm);
+                let stdin = stdin.as_deref().unwrap_or_default();
+                let got = self.director.run(&self.stage.binaries.ipvsadm, &words, stdin)?;
+                let wanted = Answer { rc: *rc, stdout: stdout.clone(), stderr: stderr.clone() };
+                compare_answers(ipvsadm, &wanted, &got)
+                    .map_or(Ok(()), |what| Err(format!("ipvsadm {ipvsadm}: {what}")))
+            }
+            Step::Sysctl { sysctl } => sysctl.0.iter().try_for_each(|(name, value)| {
+                let words = ["sysctl".to_owned(), format!("{name}={value}")];
+                let got = self.director.run(&self.stage.binaries.directorctl, &words, "")?;
+                match got.rc {
+                    0 => Ok(()),
+                    rc => Err(format!(
+                        "directorctl sysctl {name}={value}: {rc} {}",
+                        got.stderr.trim()
+                    )),
+                }
+            }),
+        }
+    }
+
+    fn compare(
+        &self,
+        kind: &str,
+        input: Option<&[u8]>,
+        expected: &[Sent],
+        sent: &[Sent],
+    ) -> Result<(), String> {
+        let context = Context { input, own_addresses: &self.own_addresses };
+        match compare::difference(expected, sent, &context) {
+            None => Ok(()),
+            Some(what) => Err(format!("{kind}: {what}")),
+        }
+    }
+
+    /// What the director sends: for at least `span`, until as many frames as expected have come
+    /// and it is quiet, or patience ends.
+    fn collect(&mut self, expected: &[Sent], span: Duration) -> Result<Vec<Sent>, String> {
+        let announces = expected.iter().any(|sent| frame::is_announcement(&sent.frame));
+        let start = Instant::now();
+        let mut heard = start;
+        let mut sent: Vec<Sent> = Vec::new();
+        loop {
+            let arrived = self.receive()?;
+            if !arrived.is_empty() {
+                heard = Instant::now();
+            }
+            let counts = |got: &Sent| announces || !frame::is_announcement(&got.frame);
+            sent.extend(arrived.into_iter().filter(counts));
+            let quiet = if expected.is_empty() { SILENCE } else { QUIET };
+            let limit = match sent.len() >= expected.len() {
+                true => (heard + quiet).max(start + span),
+                false => start + span + PATIENCE,
+            };
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stage.stop.load(Ordering::Relaxed) {
+                return Ok(sent);
+            }
+            self.wait(left)?;
+        }
+    }
+
+    fn wait(&self, longest: Duration) -> Result<(), String> {
+        let mut ready: Vec<PollFd> =
+            self.wires.values().map(|wire| PollFd::new(wire.as_fd(), PollFlags::POLLIN)).collect();
+        let whole = longest.as_micros().div_ceil(1000).min(100) as u16;
+        match poll(&mut ready, PollTimeout::from(whole)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(format!("poll: {error}")),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Vec<Sent>, String> {
+        let mut arrived = Vec::new();
+        for (port, wire) in &mut self.wires {
+            while let Some(frame) = wire.receive().map_err(|error| format!("{port}: {error}"))? {
+                arrived.push(Sent { port: port.clone(), frame });
+            }
+        }
+        Ok(arrived)
+    }
+}
+
+fn compare_answers(arguments: &str, wanted: &Answer, got: &Answer) -> Option<String> {
+    if let Some(what) = listing::difference(arguments, &wanted.stderr, &got.stderr) {
+        return Some(format!("stderr {what}"));
+    }
+    if wanted.rc != got.rc {
+        return Some(format!("status {}, expected {}", got.rc, wanted.rc));
+    }
+    let what = listing::difference(arguments, &wanted.stdout, &got.stdout)?;
+    Some(format!("stdout {what}"))
+}
+
+/// Splits a command line at blanks, with quotes as a shell has them.
+fn split_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_command() {
+        for (line, wanted) in [
+            ("-Ln  --stats ", vec!["-Ln", "--stats"]),
+            ("-A -t 'a b' -p \"\"", vec!["-A", "-t", "a b", "-p", ""]),
+            ("", vec![]),
+        ] {
+            assert_eq!(split_words(line), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_all_it_says() {
+        let answer = |rc, stdout: &str, stderr: &str| Answer {
+            rc,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        };
+        let wanted = answer(255, "", "No such service\n");
+        assert_eq!(compare_answers("-D", &wanted, &answer(255, "", "No such service\n")), None);
+        for odd in [
+            answer(2, "", "No such service\n"),
+            answer(255, "x", "No such service\n"),
+            answer(255, "", "No such service"),
+        ] {
+            assert!(compare_answers("-D", &wanted, &odd).is_some(), "{odd:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The world the transcripts were recorded in: two ports, their neighbours, the routes.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Topology {
+    pub ports: BTreeMap<String, Port>,
+    /// Addresses of virtual services, with their prefix lengths.
+    pub vips: Vec<String>,
+    /// `default via A` or `P/L via A`.
+    pub routes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Port {
+    pub mac: String,
+    /// With their prefix lengths.
+    pub addrs: Vec<String>,
+    /// Address to MAC.
+    pub neigh: BTreeMap<IpAddr, String>,
+}
+
+/// One line of [`Topology::routes`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `None` is the default route.
+    pub destination: Option<String>,
+    pub via: IpAddr,
+}
+
+impl Topology {
+    /// Reads `topology.json` of a folder of transcripts, or of the folder above it.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn read(folder: &Path) -> Result<Topology, String> {
+        let here = folder.join("topology.json");
+        let above = folder.join("../topology.json");
+        let path = if here.exists() || !above.exists() { here } else { above };
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(|error| told(&error))?;
+        serde_json::from_str(&text).map_err(|error| told(&error))
+    }
+
+    /// # Errors
+    /// A sentence that quotes the route which is not understood.
+    pub fn parsed_routes(&self) -> Result<Vec<Route>, String> {
+        let parse = |line: &String| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [destination, "via", via] = words[..] else { return None };
+            let destination = (destination != "default").then(|| destination.to_owned());
+            Some(Route { destination, via: via.parse().ok()? })
+        };
+        let told = |line: &String| format!("topology: route \"{line}\" is not understood");
+        self.routes.iter().map(|line| parse(line).ok_or_else(|| told(line))).collect()
+    }
+
+    /// The addresses that are the director's own on its ports, without the VIPs.
+    pub fn own_addresses(&self) -> Vec<IpAddr> {
+        let all = self.ports.values().flat_map(|port| &port.addrs);
+        all.filter_map(|text| text.split('/').next()?.parse().ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_and_addresses() {
+        let topology: Topology = serde_json::from_str(
+            r#"{"ports": {"wan0": {"mac": "02:00:00:00:00:01", "addrs": ["10.0.0.1/24", "fd00::1/64"],
+                "neigh": {"10.0.0.254": "02:00:00:00:fe:fe"}}},
+                "vips": [], "routes": ["default via fd00::fe", "172.16.0.0/16 via 10.0.0.254"]}"#,
+        )
+        .unwrap();
+        let routes = topology.parsed_routes().unwrap();
+        assert_eq!(routes[0], Route { destination: None, via: "fd00::fe".parse().unwrap() });
+        assert_eq!(routes[1].destination.as_deref(), Some("172.16.0.0/16"));
+        let own: Vec<IpAddr> = vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        assert_eq!(topology.own_addresses(), own);
+        let odd = Topology { routes: vec!["10.0.0.0/8 dev lan0".into()], ..topology };
+        assert!(odd.parsed_routes().unwrap_err().contains("dev lan0"));
+    }
+}

@@ -1,0 +1,160 @@
+//! A transcript: commands and frames given to a director, and what a kernel made of them.
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::fs;
+use std::path::Path;
+
+/// One recorded conversation with a director.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Transcript {
+    pub name: String,
+    #[serde(default)]
+    pub about: String,
+    /// `net.ipv4.vs` settings in force from the start.
+    #[serde(default)]
+    pub sysctl: Settings,
+    /// Commands that set firewall marks on the recorded machine.
+    #[serde(default)]
+    pub shell: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
+/// `name = value` pairs, written as a table, as `"name=value"` or as a list of these.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "SettingsText")]
+pub struct Settings(pub Vec<(String, String)>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SettingsText {
+    One(String),
+    Many(Vec<String>),
+    Table(serde_json::Map<String, serde_json::Value>),
+}
+
+impl From<SettingsText> for Settings {
+    fn from(text: SettingsText) -> Self {
+        let split = |pair: String| {
+            let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
+            (short_name(name), value.trim().to_owned())
+        };
+        Settings(match text {
+            SettingsText::One(pair) => vec![split(pair)],
+            SettingsText::Many(pairs) => pairs.into_iter().map(split).collect(),
+            SettingsText::Table(map) => map
+                .into_iter()
+                .map(|(name, value)| match value {
+                    serde_json::Value::String(text) => (short_name(&name), text),
+                    other => (short_name(&name), other.to_string()),
+                })
+                .collect(),
+        })
+    }
+}
+
+/// `net.ipv4.vs.conn_reuse_mode` is `conn_reuse_mode` to the director.
+fn short_name(name: &str) -> String {
+    name.trim().trim_start_matches("net.ipv4.vs.").to_owned()
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Step {
+    Send {
+        send: Sent,
+        #[serde(default)]
+        out: Vec<Sent>,
+    },
+    Command {
+        ipvsadm: String,
+        #[serde(default)]
+        stdin: Option<String>,
+        rc: i32,
+        stdout: String,
+        stderr: String,
+    },
+    Sysctl {
+        sysctl: Settings,
+    },
+    Sleep {
+        /// Seconds.
+        sleep: f64,
+        #[serde(default)]
+        out: Vec<Sent>,
+    },
+}
+
+/// A frame on a port, named by the director's side of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sent {
+    pub port: String,
+    #[serde(deserialize_with = "from_hex")]
+    pub frame: Vec<u8>,
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|value| value as u8);
+    if text.len() % 2 != 0 {
+        return Err(D::Error::custom("a frame needs an even number of hexadecimal digits"));
+    }
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect::<Option<_>>()
+        .ok_or_else(|| D::Error::custom("a frame holds something else than hexadecimal digits"))
+}
+
+/// Reads one transcript.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn read(path: &Path) -> Result<Transcript, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Every transcript of a folder whose name contains `filter`, by name.
+///
+/// # Errors
+/// A sentence about the first file that cannot be read as a transcript.
+pub fn read_folder(folder: &Path, filter: &str) -> Result<Vec<Transcript>, String> {
+    let listing = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut paths: Vec<_> = listing
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != "topology"))
+        .filter(|path| path.file_stem().is_some_and(|s| s.to_string_lossy().contains(filter)))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_step_is_read() {
+        let text = r#"{"name": "n", "about": "a", "sysctl": {"net.ipv4.vs.sloppy_tcp": 1}, "steps": [
+            {"ipvsadm": "-Ln", "rc": 0, "stdout": "x\n", "stderr": ""},
+            {"send": {"port": "wan0", "frame": "00ff"}, "out": [{"port": "lan0", "frame": ""}]},
+            {"sysctl": "net.ipv4.vs.expire_nodest_conn=1"}, {"sleep": 0.5}]}"#;
+        let transcript: Transcript = serde_json::from_str(text).unwrap();
+        assert_eq!(transcript.sysctl.0, [("sloppy_tcp".to_owned(), "1".to_owned())]);
+        assert!(matches!(&transcript.steps[0], Step::Command { rc: 0, stdin: None, .. }));
+        let Step::Send { send, out } = &transcript.steps[1] else { panic!("not a frame") };
+        assert_eq!((&send.frame[..], out.len()), (&[0, 255][..], 1));
+        let Step::Sysctl { sysctl } = &transcript.steps[2] else { panic!("not a setting") };
+        assert_eq!(sysctl.0, [("expire_nodest_conn".to_owned(), "1".to_owned())]);
+        assert!(matches!(&transcript.steps[3], Step::Sleep { out, .. } if out.is_empty()));
+    }
+
+    #[test]
+    fn a_broken_frame_is_refused() {
+        for frame in ["0", "0g"] {
+            let text = format!(r#"{{"port": "wan0", "frame": "{frame}"}}"#);
+            assert!(serde_json::from_str::<Sent>(&text).is_err(), "{frame}");
+        }
+    }
+}

@@ -2,23 +2,30 @@
 //!
 //! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it
 //! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
-//! * `checksum`: the Internet checksum, whole and incremental
+//! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
+//! * `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS
 
 mod address;
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 mod extension;
 pub mod icmp;
+pub mod icmp_error;
 pub mod ipv4;
 pub mod ipv6;
+pub mod ndp;
 pub mod parse;
 mod quoted;
 pub mod sctp;
 pub mod tcp;
+pub mod tcp_reset;
+pub mod toeplitz;
 mod tuple;
 pub mod udp;
 pub mod wire;
 
 pub use address::Address;
 pub use parse::{Fragment, Packet, Parse, Role};
+pub use toeplitz::Toeplitz;
 pub use tuple::Tuple;

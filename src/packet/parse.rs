@@ -86,15 +86,14 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
         return Err(DropReason::BadIpHeader);
     }
     let options = header > v4::HEADER;
-    if !options {
-        if checksum::internet(fixed) != 0 {
-            return Err(DropReason::BadIpChecksum);
-        }
-    } else {
+    let intact = if options {
         let whole = bytes.get(..header).ok_or(DropReason::TooShort)?;
-        if checksum::internet(whole) != 0 {
-            return Err(DropReason::BadIpChecksum);
-        }
+        is_intact_with_options(whole)
+    } else {
+        checksum::internet(fixed) == 0
+    };
+    if !intact {
+        return Err(DropReason::BadIpChecksum);
     }
     let length = v4::total_length(fixed);
     let Some(datagram) = bytes.get(..usize::from(length)) else {
@@ -106,35 +105,42 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     let word = v4::fragment_word(fixed);
     let offset = (word & v4::FRAGMENT_OFFSET) * 8;
     let more = word & v4::MORE_FRAGMENTS != 0;
-    let mut packet = Packet {
-        tuple: Tuple {
-            source: v4::source(fixed),
-            destination: v4::destination(fixed),
-            source_port: 0,
-            destination_port: 0,
-            protocol: v4::protocol(fixed),
-        },
-        role: Role::Other,
-        fragment: piece(offset, more),
+    let network = Network {
+        source: v4::source(fixed),
+        destination: v4::destination(fixed),
         protocol: v4::protocol(fixed),
+        fragment: piece(offset, more),
+        header,
+        final_destination: true,
+    };
+    let upper = upper_layer(network, datagram)?;
+    Ok(Packet {
+        tuple: upper.tuple,
+        role: upper.role,
+        fragment: network.fragment,
+        protocol: network.protocol,
         header: header as u16,
         length,
-        tcp_flags: 0,
+        tcp_flags: upper.tcp_flags,
         ttl: v4::ttl(fixed),
         tos: v4::tos(fixed),
         dont_fragment: word & v4::DONT_FRAGMENT != 0,
         identification: u32::from(v4::identification(fixed)),
         fragment_offset: offset,
         more_fragments: more,
-        icmp_type: 0,
-        icmp_code: 0,
-        quoted: 0,
-        quoted_transport: 0,
+        icmp_type: upper.icmp_type,
+        icmp_code: upper.icmp_code,
+        quoted: upper.quoted,
+        quoted_transport: upper.quoted_transport,
         options,
-        sctp_chunk: 0,
-    };
-    upper_layer(&mut packet, datagram, true)?;
-    Ok(packet)
+        sctp_chunk: upper.sctp_chunk,
+    })
+}
+
+/// Apart, so that the common header's sum stays a straight line.
+#[cold]
+fn is_intact_with_options(header: &[u8]) -> bool {
+    checksum::internet(header) == 0
 }
 
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
@@ -161,35 +167,81 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
         Some(fragment) => (fragment.identification, fragment.offset, fragment.more),
         None => (0, 0, false),
     };
-    let mut packet = Packet {
-        tuple: Tuple {
-            source: v6::source(fixed),
-            destination: v6::destination(fixed),
-            source_port: 0,
-            destination_port: 0,
-            protocol: chain.protocol,
-        },
-        role: Role::Other,
-        fragment: piece(offset, more),
+    let network = Network {
+        source: v6::source(fixed),
+        destination: v6::destination(fixed),
         protocol: chain.protocol,
-        header: chain.end as u16,
+        fragment: piece(offset, more),
+        header: chain.end,
+        final_destination: !chain.in_transit,
+    };
+    let upper = upper_layer(network, datagram)?;
+    Ok(Packet {
+        tuple: upper.tuple,
+        role: upper.role,
+        fragment: network.fragment,
+        protocol: network.protocol,
+        header: network.header as u16,
         length,
-        tcp_flags: 0,
+        tcp_flags: upper.tcp_flags,
         ttl: v6::hop_limit(fixed),
         tos: v6::traffic_class(fixed),
         dont_fragment: true,
         identification,
         fragment_offset: offset,
         more_fragments: more,
-        icmp_type: 0,
-        icmp_code: 0,
-        quoted: 0,
-        quoted_transport: 0,
-        options: chain.end > v6::HEADER,
-        sctp_chunk: 0,
-    };
-    upper_layer(&mut packet, datagram, !chain.in_transit)?;
-    Ok(packet)
+        icmp_type: upper.icmp_type,
+        icmp_code: upper.icmp_code,
+        quoted: upper.quoted,
+        quoted_transport: upper.quoted_transport,
+        options: network.header > v6::HEADER,
+        sctp_chunk: upper.sctp_chunk,
+    })
+}
+
+/// What the IP header says that the upper layer is read by.
+#[derive(Clone, Copy)]
+struct Network<A> {
+    source: A,
+    destination: A,
+    protocol: u8,
+    fragment: Fragment,
+    /// Where the transport header starts.
+    header: usize,
+    /// No routing header has segments left: `destination` is the address that checksums cover.
+    final_destination: bool,
+}
+
+/// What the upper-layer header says. A value of its own, and [`Packet`] put together once at the end: a packet filled
+/// in bit by bit is read back from memory while its pieces are still on their way there, which costs more than all
+/// the rest.
+#[derive(Clone, Copy)]
+struct Upper<A> {
+    tuple: Tuple<A>,
+    role: Role,
+    tcp_flags: u8,
+    icmp_type: u8,
+    icmp_code: u8,
+    quoted: u16,
+    quoted_transport: u16,
+    sctp_chunk: u8,
+}
+
+impl<A: Address> Network<A> {
+    #[inline]
+    fn upper(&self, role: Role, source_port: u16, destination_port: u16) -> Upper<A> {
+        let Network { source, destination, protocol, .. } = *self;
+        Upper {
+            tuple: Tuple { source, destination, source_port, destination_port, protocol },
+            role,
+            tcp_flags: 0,
+            icmp_type: 0,
+            icmp_code: 0,
+            quoted: 0,
+            quoted_transport: 0,
+            sctp_chunk: 0,
+        }
+    }
 }
 
 #[inline]
@@ -201,87 +253,73 @@ const fn piece(offset: u16, more: bool) -> Fragment {
     }
 }
 
-/// Fills in what the upper-layer header says. `final_address`: the destination address is the one that checksums cover.
+/// Reads the upper-layer header of `datagram`, which starts with the IP header and ends with the packet.
 #[inline]
-fn upper_layer<A: Quotes>(
-    packet: &mut Packet<A>,
-    datagram: &[u8],
-    final_address: bool,
-) -> Result<(), DropReason> {
-    if packet.fragment == Fragment::Later {
-        packet.role = Role::LaterFragment;
-        return Ok(());
+fn upper_layer<A: Quotes>(network: Network<A>, datagram: &[u8]) -> Result<Upper<A>, DropReason> {
+    if network.fragment == Fragment::Later {
+        return Ok(network.upper(Role::LaterFragment, 0, 0));
     }
-    let Some(bytes) = datagram.get(usize::from(packet.header)..) else {
-        return Err(DropReason::BadIpHeader);
-    };
-    match packet.protocol {
+    let Some(bytes) = datagram.get(network.header..) else { return Err(DropReason::BadIpHeader) };
+    match network.protocol {
         v4::TCP => {
             let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            packet.tcp_flags = tcp::flags(header);
-            ports(packet, tcp::source_port(header), tcp::destination_port(header));
+            let (source, destination) = (tcp::source_port(header), tcp::destination_port(header));
+            let upper = network.upper(Role::Transport, source, destination);
+            Ok(Upper { tcp_flags: tcp::flags(header), ..upper })
         }
         v4::UDP => {
             let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            ports(packet, udp::source_port(header), udp::destination_port(header));
+            let (source, destination) = (udp::source_port(header), udp::destination_port(header));
+            Ok(network.upper(Role::Transport, source, destination))
         }
         v4::SCTP => {
             let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            packet.sctp_chunk = header[sctp::HEADER];
-            ports(packet, sctp::source_port(header), sctp::destination_port(header));
+            let (source, destination) = (sctp::source_port(header), sctp::destination_port(header));
+            let upper = network.upper(Role::Transport, source, destination);
+            Ok(Upper { sctp_chunk: header[sctp::HEADER], ..upper })
         }
-        protocol if protocol == icmp::protocol(A::FAMILY) => {
-            return icmp_message(packet, datagram, bytes, final_address);
-        }
-        _ => {}
+        protocol if protocol == icmp::protocol(A::FAMILY) => icmp_message(&network, datagram),
+        _ => Ok(network.upper(Role::Other, 0, 0)),
     }
-    Ok(())
 }
 
-#[inline]
-fn ports<A>(packet: &mut Packet<A>, source: u16, destination: u16) {
-    packet.role = Role::Transport;
-    packet.tuple.source_port = source;
-    packet.tuple.destination_port = destination;
-}
-
-/// Fills in what an ICMP message says: `message` is the end of `datagram` from the ICMP header on.
-#[inline(never)]
-fn icmp_message<A: Quotes>(
-    packet: &mut Packet<A>,
-    datagram: &[u8],
-    message: &[u8],
-    final_address: bool,
-) -> Result<(), DropReason> {
+/// Reads the ICMP message of `datagram`.
+#[cold]
+fn icmp_message<A: Quotes>(network: &Network<A>, datagram: &[u8]) -> Result<Upper<A>, DropReason> {
+    let message = &datagram[network.header..];
     if message.len() < icmp::HEADER {
         return Err(DropReason::BadTransport);
     }
-    packet.role = Role::Icmp;
-    packet.icmp_type = icmp::message_type(message);
-    packet.icmp_code = icmp::code(message);
-    if !icmp::is_error(A::FAMILY, packet.icmp_type) {
-        return Ok(());
+    let plain = Upper {
+        icmp_type: icmp::message_type(message),
+        icmp_code: icmp::code(message),
+        ..network.upper(Role::Icmp, 0, 0)
+    };
+    if !icmp::is_error(A::FAMILY, plain.icmp_type) {
+        return Ok(plain);
     }
     // A fragment has only a part of what the checksum covers.
-    let coverable = packet.fragment == Fragment::Whole && final_address;
-    let Tuple { source, destination, .. } = packet.tuple;
-    if coverable && icmp::verify(source, destination, message) != 0 {
+    let coverable = network.fragment == Fragment::Whole && network.final_destination;
+    if coverable && icmp::verify(network.source, network.destination, message) != 0 {
         return Err(DropReason::BadIcmpChecksum);
     }
-    let at = usize::from(packet.header) + icmp::HEADER;
-    if let Some(quotation) = quoted::quotation::<A>(&datagram[at..]) {
-        packet.role = Role::IcmpError;
-        packet.tuple = quotation.tuple;
-        packet.quoted = at as u16;
-        packet.quoted_transport = (at + quotation.transport) as u16;
-    }
-    Ok(())
+    let at = network.header + icmp::HEADER;
+    Ok(match quoted::quotation::<A>(&datagram[at..]) {
+        Some(quotation) => Upper {
+            role: Role::IcmpError,
+            tuple: quotation.tuple,
+            quoted: at as u16,
+            quoted_transport: (at + quotation.transport) as u16,
+            ..plain
+        },
+        None => plain,
+    })
 }
 
 /// Reads the packet of either family: what code that is written once for both calls.

@@ -10,39 +10,10 @@
 //!
 //! Everything here allocates and panics at nonsense, as suits tests.
 
+use super::AddressText;
+use super::upper::Upper;
 use crate::model::Family;
-use crate::packet::{Address, ethernet, icmp, ipv4, ipv6, sctp, tcp, udp, wire};
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// What an address may be written as: an integer, octets, a `std::net` address, or text.
-pub trait AddressText<A> {
-    /// Panics if text is not an address of the family.
-    fn address(self) -> A;
-}
-
-macro_rules! address_text {
-    ($family:ty: $($form:ty => $convert:expr,)*) => {
-        $(impl AddressText<$family> for $form {
-            fn address(self) -> $family {
-                let convert: fn($form) -> $family = $convert;
-                convert(self)
-            }
-        })*
-    };
-}
-
-address_text! { u32:
-    u32 => |bits| bits,
-    [u8; 4] => u32::from_be_bytes,
-    Ipv4Addr => Ipv4Addr::to_bits,
-    &str => |text| text.parse::<Ipv4Addr>().expect("an IPv4 address").to_bits(),
-}
-
-address_text! { u128:
-    u128 => |bits| bits,
-    Ipv6Addr => Ipv6Addr::to_bits,
-    &str => |text| text.parse::<Ipv6Addr>().expect("an IPv6 address").to_bits(),
-}
+use crate::packet::{Address, ethernet, ipv4, ipv6, tcp, wire};
 
 /// A frame of which nothing but the MAC addresses is known.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +47,6 @@ impl FrameBuilder {
     ) -> PacketBuilder<u128> {
         PacketBuilder::new(self, source.address(), destination.address())
     }
-}
-
-#[derive(Clone, Debug)]
-enum Upper {
-    Tcp { header: tcp::Header, options: Vec<u8> },
-    Udp { source: u16, destination: u16, checksum: bool },
-    Sctp { source: u16, destination: u16, tag: u32, chunk: u8 },
-    Icmp { message_type: u8, code: u8, rest: u32 },
-    Raw { protocol: u8 },
 }
 
 /// An IP packet in the making; `A` is `u32` or `u128`. Unless said otherwise: TTL 64, TOS 0, no DF, identification 7,
@@ -266,56 +228,6 @@ impl<A: Address> PacketBuilder<A> {
         self
     }
 
-    fn upper_protocol(&self) -> u8 {
-        match self.upper {
-            Upper::Tcp { .. } => ipv4::TCP,
-            Upper::Udp { .. } => ipv4::UDP,
-            Upper::Sctp { .. } => ipv4::SCTP,
-            Upper::Icmp { .. } => icmp::protocol(A::FAMILY),
-            Upper::Raw { protocol } => protocol,
-        }
-    }
-
-    /// Transport header and payload, checksum in place.
-    fn segment(&self) -> Vec<u8> {
-        let after = |header: usize| [&vec![0; header][..], &self.payload].concat();
-        match &self.upper {
-            Upper::Tcp { header, options } => {
-                let mut bytes = after(tcp::HEADER + options.len());
-                header.write(&mut bytes);
-                bytes[12] = ((tcp::HEADER + options.len()) / 4 << 4) as u8;
-                bytes[tcp::HEADER..][..options.len()].copy_from_slice(options);
-                tcp::write_checksum(&mut bytes, self.source, self.destination);
-                bytes
-            }
-            Upper::Udp { source, destination, checksum } => {
-                let mut bytes = after(udp::HEADER);
-                let length = bytes.len() as u16;
-                udp::write(&mut bytes, *source, *destination, length);
-                if *checksum {
-                    udp::write_checksum(&mut bytes, self.source, self.destination);
-                }
-                bytes
-            }
-            Upper::Sctp { source, destination, tag, chunk } => {
-                let mut bytes = after(sctp::HEADER + sctp::CHUNK_HEADER);
-                sctp::write(&mut bytes, *source, *destination, *tag);
-                bytes[sctp::HEADER] = *chunk;
-                let length = sctp::CHUNK_HEADER + self.payload.len();
-                wire::set16(&mut bytes, sctp::HEADER + 2, length as u16);
-                sctp::write_checksum(&mut bytes);
-                bytes
-            }
-            Upper::Icmp { message_type, code, rest } => {
-                let mut bytes = after(icmp::HEADER);
-                icmp::write(&mut bytes, *message_type, *code, *rest);
-                icmp::write_checksum(&mut bytes, self.source, self.destination);
-                bytes
-            }
-            Upper::Raw { .. } => self.payload.clone(),
-        }
-    }
-
     /// The IP packet around `segment`.
     fn around(&self, segment: &[u8]) -> Vec<u8> {
         match A::FAMILY {
@@ -334,9 +246,9 @@ impl<A: Address> PacketBuilder<A> {
             tos: self.tos,
             total_length: bytes.len() as u16,
             identification: self.identification as u16,
-            fragment_word: dont_fragment | more | offset / 8,
+            fragment_word: dont_fragment | more | (offset / 8),
             ttl: self.ttl,
-            protocol: self.upper_protocol(),
+            protocol: self.upper.protocol(A::FAMILY),
             source: 0,
             destination: 0,
         }
@@ -357,7 +269,7 @@ impl<A: Address> PacketBuilder<A> {
             wire::set32(&mut body, 3, self.identification);
             headers.push((ipv6::FRAGMENT, body));
         }
-        let numbers = headers.iter().map(|header| header.0).chain([self.upper_protocol()]);
+        let numbers = headers.iter().map(|header| header.0).chain([self.upper.protocol(A::FAMILY)]);
         let numbers: Vec<u8> = numbers.collect();
         let mut bytes = vec![0; ipv6::HEADER];
         for ((_, body), next) in headers.iter().zip(&numbers[1..]) {
@@ -382,7 +294,7 @@ impl<A: Address> PacketBuilder<A> {
 
     /// The packet from its IP header on: what an ICMP error quotes.
     pub fn packet(&self) -> Vec<u8> {
-        self.around(&self.segment())
+        self.around(&self.upper.segment(self.source, self.destination, &self.payload))
     }
 
     /// The Ethernet frame.
@@ -392,8 +304,8 @@ impl<A: Address> PacketBuilder<A> {
 
     /// The frames of the datagram cut into pieces of at most `size` bytes (a multiple of 8) of IP payload.
     pub fn fragments(&self, size: usize) -> Vec<Vec<u8>> {
-        assert!(size != 0 && size.is_multiple_of(8), "fragments are multiples of 8 long");
-        let segment = self.segment();
+        assert!(size != 0 && size % 8 == 0, "fragments are multiples of 8 long");
+        let segment = self.upper.segment(self.source, self.destination, &self.payload);
         let pieces = segment.chunks(size).enumerate();
         pieces
             .map(|(index, piece)| {
@@ -428,7 +340,7 @@ impl PacketBuilder<u32> {
 
     /// IP options, a multiple of 4 bytes, at most 40.
     pub fn options(mut self, bytes: &[u8]) -> Self {
-        assert!(bytes.len().is_multiple_of(4) && bytes.len() <= 40, "options fill 0 to 10 words");
+        assert!(bytes.len() % 4 == 0 && bytes.len() <= 40, "options fill 0 to 10 words");
         self.options = bytes.to_vec();
         self
     }

@@ -1,5 +1,8 @@
 //! What tests and benches build packets with. No part of the daemon calls it.
 
+mod address;
 mod builder;
+mod upper;
 
-pub use builder::{AddressText, PacketBuilder, frame};
+pub use address::AddressText;
+pub use builder::{FrameBuilder, PacketBuilder, frame};

@@ -1,6 +1,6 @@
 //! Echo requests for a local address, answered as Linux does: same payload, same TOS, from the address asked.
 
-use super::network::{Header, Network, TTL};
+use super::network::Network;
 use super::{Outbox, SlowPath, local};
 use crate::model::Family;
 use crate::packet::{Fragment, Packet, ethernet, icmp};
@@ -46,20 +46,16 @@ impl<F: Frame> SlowPath<F> {
         let Some(way) = self.way(Some(punt.port), asker.to_ip()) else {
             return self.drop(DropReason::NoRoute);
         };
-        let header = Header {
-            source: asked,
-            destination: asker,
-            protocol: packet.protocol,
-            tos: packet.tos,
-            ttl: TTL,
-            identification: self.next_identification(),
-            length: message.len(),
+        let identification = self.next_identification();
+        let length = A::HEADER + message.len();
+        let write = |out: &mut [u8]| {
+            A::write_reply_header(out, packet, message.len(), identification);
+            let answer = &mut out[A::HEADER..length];
+            answer.copy_from_slice(message);
+            answer[0] = reply;
+            icmp::write_checksum(answer, asked, asker);
+            length
         };
-        let fill = |out: &mut [u8]| {
-            out.copy_from_slice(message);
-            out[0] = reply;
-            icmp::write_checksum(out, asked, asker);
-        };
-        self.send_packet(way, &header, fill, now, out);
+        self.send_packet::<A>(way, length, write, now, out);
     }
 }

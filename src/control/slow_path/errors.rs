@@ -1,15 +1,14 @@
 //! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), what it says, and
 //! which address says it.
 
-use super::network::{Header, Network, TTL};
-use super::{Outbox, SlowPath, local};
+use super::network::Network;
+use super::{Outbox, SlowPath};
 use crate::model::{Family, PortId};
 use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Fragment, Packet, Parse, icmp, ipv4, ipv6};
+use crate::packet::{Packet, Parse, icmp, icmp_error};
 use crate::port::Frame;
 use crate::stop::DropReason;
 use crate::time::Instant;
-use std::net::IpAddr;
 
 /// Why a packet cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,9 @@ pub(super) enum Trouble {
     /// A local address, but nobody at the port.
     UnservedPort,
     /// A local address, but nobody for the protocol. For IPv6: where the number of the protocol stands.
-    UnservedProtocol { place: u32 },
+    UnservedProtocol {
+        place: u16,
+    },
     /// Longer than so many bytes.
     TooBig(u16),
     NoRoute,
@@ -35,8 +36,8 @@ pub(super) enum Trouble {
 pub(super) struct Message {
     pub message_type: u8,
     pub code: u8,
-    /// The second four bytes.
-    pub rest: u32,
+    /// The second four bytes, of which only the lower half is ever used here: an MTU or a place in a packet.
+    pub rest: u16,
 }
 
 impl Trouble {
@@ -50,9 +51,9 @@ impl Trouble {
             (Trouble::TtlExpired, Family::Ipv4) => (v4::TIME_EXCEEDED, 0, 0),
             (Trouble::TtlExpired, Family::Ipv6) => (v6::TIME_EXCEEDED, 0, 0),
             (Trouble::TooBig(mtu), Family::Ipv4) => {
-                (v4::DESTINATION_UNREACHABLE, v4::FRAGMENTATION_NEEDED, u32::from(mtu))
+                (v4::DESTINATION_UNREACHABLE, v4::FRAGMENTATION_NEEDED, mtu)
             }
-            (Trouble::TooBig(mtu), Family::Ipv6) => (v6::PACKET_TOO_BIG, 0, u32::from(mtu)),
+            (Trouble::TooBig(mtu), Family::Ipv6) => (v6::PACKET_TOO_BIG, 0, mtu),
             (Trouble::UnservedProtocol { .. }, Family::Ipv4) => {
                 (v4::DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE, 0)
             }
@@ -90,7 +91,7 @@ const UNKNOWN_NEXT_HEADER: u8 = 1;
 
 impl<F: Frame> SlowPath<F> {
     /// Tells the sender of `packet` about the trouble, if that is allowed. `frame` holds the packet behind an Ethernet
-    /// header; `ingress` is the port it came in by, if it is known.
+    /// header; `ingress` is the port it came in by, if that is known.
     pub(super) fn error<A: Network>(
         &mut self,
         ingress: Option<PortId>,
@@ -104,16 +105,17 @@ impl<F: Frame> SlowPath<F> {
         if group || !self.may_be_told(packet) {
             return self.drop(trouble.drop_reason());
         }
-        let to_us = self.local.is_local(packet.tuple.destination.to_ip());
         // The packet's own destination speaks if that is the director. Not so for a next hop that does not answer:
         // that is noticed by the sending side, which speaks for the port.
-        let speaker = (to_us && trouble != Trouble::HostUnreachable)
-            .then_some(packet.tuple.destination);
-        // Towards a destination of IPVS the TTL is lowered before the length is looked at, else afterwards.
-        let lowered = to_us && matches!(trouble, Trouble::TooBig(_));
-        let quoted = &frame[ETHERNET..][..usize::from(packet.length)];
-        let about = Quoted { bytes: quoted, tos: packet.tos, sender: packet.tuple.source, lowered };
-        self.send_error(ingress, speaker, about, trouble.message(A::FAMILY), now, out);
+        let asked = packet.tuple.destination;
+        let speaks = self.local.is_local(asked.to_ip()) && trouble != Trouble::HostUnreachable;
+        let about = Quoted {
+            bytes: &frame[ETHERNET..][..usize::from(packet.length)],
+            tos: packet.tos,
+            sender: packet.tuple.source,
+        };
+        let message = trouble.message(A::FAMILY);
+        self.send_error(ingress, speaks.then_some(asked), about, message, now, out);
     }
 
     /// Sends an error that quotes `about`, within the limits. `speaker`: its source; `None`: the address of the port
@@ -143,26 +145,12 @@ impl<F: Frame> SlowPath<F> {
         let Some(source) = speaker.or_else(of_port) else {
             return self.drop(DropReason::NoRoute);
         };
-        let room = A::ERROR_LENGTH - A::HEADER - icmp::HEADER;
-        let quoted = &about.bytes[..about.bytes.len().min(room)];
-        let header = Header {
-            source,
-            destination: about.sender,
-            protocol: icmp::protocol(A::FAMILY),
-            tos: error_tos(A::FAMILY, about.tos),
-            ttl: TTL,
-            identification: self.next_identification(),
-            length: icmp::HEADER + quoted.len(),
+        let identification = self.next_identification();
+        let write = |out: &mut [u8]| {
+            A::write_error(out, source, about.bytes, message, about.tos, identification)
         };
-        let fill = |out: &mut [u8]| {
-            icmp::write(out, message.message_type, message.code, message.rest);
-            out[icmp::HEADER..].copy_from_slice(quoted);
-            if about.lowered {
-                lower_ttl(A::FAMILY, &mut out[icmp::HEADER..]);
-            }
-            icmp::write_checksum(out, source, about.sender);
-        };
-        self.send_packet(way, &header, fill, now, out);
+        let room = A::ERROR_MAX.min(usize::from(way.mtu));
+        self.send_packet::<A>(way, room, write, now, out);
     }
 
     /// A frame waited for a next hop that did not answer.
@@ -196,23 +184,14 @@ impl<F: Frame> SlowPath<F> {
         }
     }
 
-    /// An error about the packet may be sent: it is no error itself, the beginning of a datagram, from one host to
-    /// one host, and not our own.
+    /// An error about the packet may be sent: by the rules for all hosts, and it is neither for a whole network nor
+    /// the director's own.
     fn may_be_told<A: Network>(&self, packet: &Packet<A>) -> bool {
-        let is_icmp = packet.protocol == icmp::protocol(A::FAMILY);
-        let quotes = match A::FAMILY {
-            Family::Ipv4 => icmp::is_error(Family::Ipv4, packet.icmp_type),
-            // Unknown errors too (RFC 4443 section 2.4 e.1), and redirects.
-            Family::Ipv6 => packet.icmp_type < 128 || packet.icmp_type == icmp::v6::REDIRECT,
-        };
-        let is_error = is_icmp && quotes;
-        // The tuple of an error is that of the packet it quotes, so the rest is asked only for others.
-        if is_error || packet.fragment == Fragment::Later {
-            return false;
-        }
-        let one_host = |address: IpAddr| !local::is_no_host(address) && !self.local.is_broadcast(address);
         let (source, destination) = (packet.tuple.source.to_ip(), packet.tuple.destination.to_ip());
-        one_host(source) && one_host(destination) && !self.local.is_local(source)
+        icmp_error::may_answer(packet)
+            && !self.local.is_broadcast(source)
+            && !self.local.is_broadcast(destination)
+            && !self.local.is_local(source)
     }
 }
 
@@ -221,11 +200,10 @@ impl<F: Frame> SlowPath<F> {
 pub(super) struct Quoted<'a, A> {
     /// The packet from its IP header on.
     pub bytes: &'a [u8],
+    /// Its TOS or traffic class.
     pub tos: u8,
     /// Who sent it and gets the error.
     pub sender: A,
-    /// Its TTL is quoted lowered by one.
-    pub lowered: bool,
 }
 
 impl Message {
@@ -237,28 +215,6 @@ impl Message {
                     && self.code == icmp::v4::FRAGMENTATION_NEEDED
             }
             Family::Ipv6 => self.message_type == icmp::v6::PACKET_TOO_BIG,
-        }
-    }
-}
-
-/// The TOS of an error. IPv4: "internetwork control" precedence and the packet's own type of service (RFC 1812
-/// section 4.3.2.5); IPv6: none.
-fn error_tos(family: Family, tos: u8) -> u8 {
-    match family {
-        Family::Ipv4 => 0xc0 | tos & 0x1e,
-        Family::Ipv6 => 0,
-    }
-}
-
-fn lower_ttl(family: Family, packet: &mut [u8]) {
-    match family {
-        Family::Ipv4 => {
-            let ttl = ipv4::ttl(packet).saturating_sub(1);
-            ipv4::set_ttl(packet, ttl);
-        }
-        Family::Ipv6 => {
-            let hop_limit = ipv6::hop_limit(packet).saturating_sub(1);
-            ipv6::set_hop_limit(packet, hop_limit);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! * `neighbours`: next hops and their MAC addresses; `arp` and `nd` speak for them on the wire
 //! * `announcements`: telling the link about our addresses unasked
 //! * `echo`, `errors`, `reject`, `tunnel_errors`: what is answered to whom
-//! * `output`: the way of a packet the director makes; `network`: the two IP headers as one
+//! * `output`: the way of a packet the director makes; `network`: what differs by address family
 //! * `local`, `rate_limit`: which addresses are ours; how much is said
 
 mod announcements;
@@ -161,16 +161,16 @@ impl<F: Frame> SlowPath<F> {
     }
 
     /// Handles one frame from a worker.
-    pub fn input(&mut self, punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+    pub fn input(&mut self, mut punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
         match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
             (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.next_hop {
                 Some(next_hop) => self.neighbours.send(next_hop, punt.frame, now),
                 None => self.drop(DropReason::NoRoute),
             },
             (_, Ok(Layer3::Arp)) => self.arp(&punt, now, out),
-            (_, Ok(Layer3::Ipv4)) => self.ip::<u32>(&punt, now, out),
+            (_, Ok(Layer3::Ipv4)) => self.ip::<u32>(&mut punt, now, out),
             (PuntReason::NeighbourDiscovery, Ok(Layer3::Ipv6)) => self.nd(&punt, now, out),
-            (_, Ok(Layer3::Ipv6)) => self.ip::<u128>(&punt, now, out),
+            (_, Ok(Layer3::Ipv6)) => self.ip::<u128>(&mut punt, now, out),
             (_, Ok(Layer3::Other(_))) => self.drop(DropReason::BadEthernet),
             (_, Err(reason)) => self.drop(reason),
         }
@@ -204,7 +204,7 @@ impl<F: Frame> SlowPath<F> {
         DropReason::ALL.iter().map(|reason| (*reason, self.drops[*reason as usize]))
     }
 
-    fn ip<A: Network>(&mut self, punt: &Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+    fn ip<A: Network>(&mut self, punt: &mut Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
         let packet = match A::parse(&punt.frame.bytes()[ethernet::ETHERNET..]) {
             Ok(packet) => packet,
             Err(reason) => return self.drop(reason),
@@ -223,6 +223,13 @@ impl<F: Frame> SlowPath<F> {
             | PuntReason::LocalOther
             | PuntReason::NeighbourUnresolved => return self.drop(DropReason::SlowPathInput),
         };
+        if matches!(trouble, Trouble::TooBig(_))
+            && self.local.is_local(packet.tuple.destination.to_ip())
+        {
+            // On the way to a destination IPVS lowers the TTL before it looks at the length, so that is quoted. On the
+            // way back it is forwarding that does both, in the other order.
+            A::lower_ttl(&mut punt.frame.bytes_mut()[ethernet::ETHERNET..]);
+        }
         self.error(Some(punt.port), punt.frame.bytes(), &packet, trouble, now, out);
     }
 

@@ -1,83 +1,143 @@
-//! The IPv4 and IPv6 headers of packets the director makes, as one.
+//! The packets the director makes, the same for both address families.
 
-use crate::packet::{Parse, ethernet, ipv4, ipv6};
+use super::errors::Message;
+use crate::packet::{Packet, Parse, ethernet, icmp_error, ipv4, ipv6, tcp_reset};
 
-/// TTL and hop limit of packets the director makes (Linux's ip_default_ttl).
-pub(super) const TTL: u8 = 64;
-
-/// How the header says whether the packet may be fragmented. Means nothing in IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Identification {
-    /// DF set, so the identification is 0.
-    Atomic,
-    /// DF clear.
-    Number(u16),
-}
-
-/// What a packet's header is made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header<A> {
-    pub source: A,
-    pub destination: A,
-    pub protocol: u8,
-    /// TOS or traffic class.
-    pub tos: u8,
-    pub ttl: u8,
-    pub identification: Identification,
-    /// Bytes after the header.
-    pub length: usize,
-}
+/// TTL and hop limit of echo replies (Linux's ip_default_ttl).
+const TTL: u8 = 64;
 
 /// An address family whose packets the director can make.
 pub(super) trait Network: Parse {
     const ETHERNET_TYPE: u16;
     /// Length of the header without options.
     const HEADER: usize;
-    /// Longest ICMP error, headers included (RFC 1812 section 4.3.2.3, RFC 4443 section 3.1).
-    const ERROR_LENGTH: usize;
+    /// Length of the longest ICMP error, headers included.
+    const ERROR_MAX: usize;
 
-    fn write(header: &Header<Self>, out: &mut [u8]);
+    /// Writes an error about the packet that starts with `offending`, whose TOS was `tos`; returns its length.
+    fn write_error(
+        out: &mut [u8],
+        source: Self,
+        offending: &[u8],
+        message: Message,
+        tos: u8,
+        identification: u16,
+    ) -> usize;
+
+    /// Writes the reset that answers `offending`; `None` if none is due.
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize>;
+
+    /// Writes the header of an ICMP message of `length` bytes that answers `request`.
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<Self>,
+        length: usize,
+        identification: u16,
+    );
+
+    /// Lowers the TTL by one.
+    fn lower_ttl(packet: &mut [u8]);
 }
 
 impl Network for u32 {
     const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV4;
     const HEADER: usize = ipv4::HEADER;
-    const ERROR_LENGTH: usize = 576;
+    const ERROR_MAX: usize = icmp_error::IPV4_MAX;
 
-    fn write(header: &Header<u32>, out: &mut [u8]) {
-        let (identification, fragment_word) = match header.identification {
-            Identification::Atomic => (0, ipv4::DONT_FRAGMENT),
-            Identification::Number(number) => (number, 0),
-        };
-        ipv4::Header {
-            tos: header.tos,
-            total_length: (ipv4::HEADER + header.length) as u16,
+    fn write_error(
+        out: &mut [u8],
+        source: u32,
+        offending: &[u8],
+        message: Message,
+        tos: u8,
+        identification: u16,
+    ) -> usize {
+        let Message { message_type, code, rest } = message;
+        let length = icmp_error::write_ipv4(
+            out,
+            source,
+            offending,
+            message_type,
+            code,
+            rest,
             identification,
-            fragment_word,
-            ttl: header.ttl,
-            protocol: header.protocol,
-            source: header.source,
-            destination: header.destination,
+        );
+        // The precedence of errors, with the packet's own type of service (RFC 1812 section 4.3.2.5).
+        let precedence = ipv4::tos(out);
+        ipv4::set_tos(out, precedence | tos & 0x1e);
+        length
+    }
+
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+        tcp_reset::write_ipv4(out, offending)
+    }
+
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<u32>,
+        length: usize,
+        identification: u16,
+    ) {
+        ipv4::Header {
+            tos: request.tos,
+            total_length: (ipv4::HEADER + length) as u16,
+            identification,
+            fragment_word: 0,
+            ttl: TTL,
+            protocol: ipv4::ICMP,
+            source: request.tuple.destination,
+            destination: request.tuple.source,
         }
         .write(out);
+    }
+
+    fn lower_ttl(packet: &mut [u8]) {
+        let ttl = ipv4::ttl(packet).saturating_sub(1);
+        ipv4::set_ttl(packet, ttl);
     }
 }
 
 impl Network for u128 {
     const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV6;
     const HEADER: usize = ipv6::HEADER;
-    const ERROR_LENGTH: usize = 1280;
+    const ERROR_MAX: usize = icmp_error::IPV6_MAX;
 
-    fn write(header: &Header<u128>, out: &mut [u8]) {
+    fn write_error(
+        out: &mut [u8],
+        source: u128,
+        offending: &[u8],
+        message: Message,
+        _tos: u8,
+        _identification: u16,
+    ) -> usize {
+        let Message { message_type, code, rest } = message;
+        icmp_error::write_ipv6(out, source, offending, message_type, code, rest)
+    }
+
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+        tcp_reset::write_ipv6(out, offending)
+    }
+
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<u128>,
+        length: usize,
+        _identification: u16,
+    ) {
         ipv6::Header {
-            traffic_class: header.tos,
+            traffic_class: request.tos,
             flow_label: 0,
-            payload_length: header.length as u16,
-            next_header: header.protocol,
-            hop_limit: header.ttl,
-            source: header.source,
-            destination: header.destination,
+            payload_length: length as u16,
+            next_header: ipv6::ICMPV6,
+            hop_limit: TTL,
+            source: request.tuple.destination,
+            destination: request.tuple.source,
         }
         .write(out);
+    }
+
+    fn lower_ttl(packet: &mut [u8]) {
+        let hop_limit = ipv6::hop_limit(packet).saturating_sub(1);
+        ipv6::set_hop_limit(packet, hop_limit);
     }
 }

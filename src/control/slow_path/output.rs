@@ -1,6 +1,6 @@
-//! The way of a packet the director makes: routed like any other, never just back to where the cause came from.
+//! The way of a packet the director makes: routed like any other, never just back to where its cause came from.
 
-use super::network::{Header, Identification, Network};
+use super::network::Network;
 use super::{Outbox, SlowPath};
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET};
@@ -20,55 +20,51 @@ pub(super) struct Way {
 impl<F: Frame> SlowPath<F> {
     /// The way to `destination`. A link-local address is on the link of `ingress`, the port its packet came in by.
     pub(super) fn way(&self, ingress: Option<PortId>, destination: IpAddr) -> Option<Way> {
-        let on_link = match destination {
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some((ingress?, destination, 0)),
-            _ => None,
+        let (port, next_hop, mtu) = match destination {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => (ingress?, destination, 0),
+            _ => self.routes.lookup(destination)?,
         };
-        let (port, next_hop, mtu) = on_link.or_else(|| self.routes.lookup(destination))?;
-        let mtu = if mtu == 0 { self.local.interface(port)?.mtu } else { mtu };
-        Some(Way { port, next_hop, mtu })
+        let of_port = self.local.interface(port)?.mtu;
+        Some(Way { port, next_hop, mtu: if mtu == 0 { of_port } else { mtu } })
     }
 
-    /// Makes a packet of `header` and what `fill` writes behind it, and sends it.
+    /// Makes a packet of at most `room` bytes by `write`, which returns its length, and sends it.
     pub(super) fn send_packet<A: Network>(
         &mut self,
         way: Way,
-        header: &Header<A>,
-        fill: impl FnOnce(&mut [u8]),
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        if A::HEADER + header.length > usize::from(way.mtu) {
-            return self.drop(DropReason::TooBig);
-        }
-        let length = ETHERNET + A::HEADER + header.length;
-        let Some(mut frame) = allocate(way.port, length, out) else {
+        let Some(mut frame) = allocate(way.port, ETHERNET + room, out) else {
             return self.drop(DropReason::NoBuffer);
         };
         let bytes = frame.bytes_mut();
         // The addresses follow when the next hop's is known.
         ethernet::write(bytes, [0; 6], [0; 6], A::ETHERNET_TYPE);
-        A::write(header, &mut bytes[ETHERNET..]);
-        fill(&mut bytes[ETHERNET + A::HEADER..]);
+        let length = write(&mut bytes[ETHERNET..]);
+        if length > usize::from(way.mtu) {
+            return self.drop(DropReason::TooBig);
+        }
+        frame.truncate(ETHERNET + length);
         self.neighbours.send((way.port, way.next_hop), frame, now);
     }
 
-    /// Makes a frame of `length` bytes, Ethernet header included, and sends it to `mac` without asking anybody.
+    /// Makes a frame of at most `room` bytes by `write`, which returns its length, and sends it as it is.
     pub(super) fn send_frame(
         &mut self,
         port: PortId,
-        mac: [u8; 6],
-        length: usize,
-        fill: impl FnOnce(&mut [u8]),
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
         out: &mut impl Outbox<F>,
     ) {
-        match allocate(port, length, out) {
-            Some(mut frame) => {
-                fill(frame.bytes_mut());
-                self.send_to(port, mac, frame, out);
-            }
-            None => self.drop(DropReason::NoBuffer),
-        }
+        let Some(mut frame) = allocate(port, room, out) else {
+            return self.drop(DropReason::NoBuffer);
+        };
+        let length = write(frame.bytes_mut());
+        frame.truncate(length);
+        out.send(port, frame);
     }
 
     /// Writes the Ethernet addresses and sends.
@@ -87,10 +83,10 @@ impl<F: Frame> SlowPath<F> {
         out.send(port, frame);
     }
 
-    /// The identification of the next packet that may be fragmented.
-    pub(super) fn next_identification(&mut self) -> Identification {
+    /// The identification of the next IPv4 packet that may be fragmented.
+    pub(super) fn next_identification(&mut self) -> u16 {
         self.identification = self.identification.wrapping_add(1);
-        Identification::Number(self.identification)
+        self.identification
     }
 }
 

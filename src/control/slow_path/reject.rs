@@ -1,17 +1,17 @@
 //! Packets for a local address and a port or protocol that nobody serves.
 
 use super::errors::Trouble;
-use super::network::{Header, Identification, Network, TTL};
-use super::{Outbox, SlowPath, Unserved, local};
+use super::network::Network;
+use super::{Outbox, SlowPath, Unserved};
 use crate::model::Family;
 use crate::packet::ethernet::{self, ETHERNET};
-use crate::packet::{Fragment, Packet, checksum, icmp, ipv4, ipv6, tcp, udp};
+use crate::packet::{Fragment, Packet, checksum, icmp, ipv4, ipv6, tcp_reset, udp};
 use crate::port::Frame;
 use crate::stop::{DropReason, Punt};
 use crate::time::Instant;
 
-/// Bits of the TOS that belong to congestion notification, which a reset does not answer.
-const ECN: u8 = 0x03;
+/// Length of the longer of the two resets.
+const RESET_MAX: usize = tcp_reset::IPV6;
 
 impl<F: Frame> SlowPath<F> {
     pub(super) fn reject<A: Network>(
@@ -21,12 +21,12 @@ impl<F: Frame> SlowPath<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        let bytes = &punt.frame.bytes()[ETHERNET..][..usize::from(packet.length)];
         if self.settings.unserved == Unserved::Drop || packet.fragment == Fragment::Later {
             return self.drop(DropReason::UnservedPort);
         }
+        let bytes = &punt.frame.bytes()[ETHERNET..][..usize::from(packet.length)];
         let trouble = match packet.protocol {
-            ipv4::TCP => return self.reset(punt, packet, &bytes[usize::from(packet.header)..], now, out),
+            ipv4::TCP => return self.reset(punt, packet, bytes, now, out),
             ipv4::UDP if !udp_is_sound(packet, &bytes[usize::from(packet.header)..]) => {
                 return self.drop(DropReason::BadTransport);
             }
@@ -34,13 +34,15 @@ impl<F: Frame> SlowPath<F> {
             protocol if protocol == icmp::protocol(A::FAMILY) => {
                 return self.drop(DropReason::SlowPathInput);
             }
-            _ => Trouble::UnservedProtocol { place: protocol_place(A::FAMILY, bytes, packet.header) },
+            _ => {
+                let place = protocol_place(A::FAMILY, bytes, packet.header);
+                Trouble::UnservedProtocol { place }
+            }
         };
         self.error(Some(punt.port), punt.frame.bytes(), packet, trouble, now, out);
     }
 
-    /// Answers a TCP segment by a reset (RFC 9293 section 3.10.7.1). As in Linux a segment with a wrong checksum, or a
-    /// reset, gets none.
+    /// Answers a TCP segment by a reset; as in Linux, none for a reset or for a segment with a wrong checksum.
     fn reset<A: Network>(
         &mut self,
         punt: &Punt<F>,
@@ -49,65 +51,29 @@ impl<F: Frame> SlowPath<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        let (peer, own) = (packet.tuple.source, packet.tuple.destination);
-        let header_length = tcp::header_length(segment);
-        let sound = packet.fragment == Fragment::Whole
-            && (tcp::HEADER..=segment.len()).contains(&header_length)
-            && checksum::transport(peer, own, ipv4::TCP, segment) == 0;
-        if !sound {
-            return self.drop(DropReason::BadTransport);
-        }
-        let flags = tcp::flags(segment);
-        if flags & tcp::RST != 0
-            || ethernet::is_multicast(ethernet::destination(punt.frame.bytes()))
-            || !self.local.is_local(own.to_ip())
-            || local::is_no_host(peer.to_ip())
-            || self.local.is_broadcast(peer.to_ip())
+        let peer = packet.tuple.source.to_ip();
+        let mut reset = [0; RESET_MAX];
+        let Some(length) = A::write_reset(&mut reset, segment) else {
+            return self.drop(DropReason::UnservedPort);
+        };
+        if ethernet::is_multicast(ethernet::destination(punt.frame.bytes()))
+            || !self.local.is_local(packet.tuple.destination.to_ip())
+            || self.local.is_local(peer)
+            || self.local.is_broadcast(peer)
         {
             return self.drop(DropReason::UnservedPort);
         }
-        if !self.limiters.unlimited_by_linux.allow(peer.to_ip(), now) {
+        if !self.limiters.unlimited_by_linux.allow(peer, now) {
             return self.drop(DropReason::IcmpRateLimited);
         }
-        let Some(way) = self.way(Some(punt.port), peer.to_ip()) else {
+        let Some(way) = self.way(Some(punt.port), peer) else {
             return self.drop(DropReason::NoRoute);
         };
-        let payload = (segment.len() - header_length) as u32;
-        let reset = reset_to(segment, flags, payload);
-        let header = Header {
-            source: own,
-            destination: peer,
-            protocol: ipv4::TCP,
-            tos: packet.tos & !ECN,
-            ttl: TTL,
-            identification: Identification::Atomic,
-            length: tcp::HEADER,
+        let write = |out: &mut [u8]| {
+            out.copy_from_slice(&reset[..length]);
+            length
         };
-        let fill = |out: &mut [u8]| {
-            reset.write(out);
-            let sum = checksum::transport(own, peer, ipv4::TCP, out);
-            tcp::set_checksum(out, sum);
-        };
-        self.send_packet(way, &header, fill, now, out);
-    }
-}
-
-/// The reset that answers a segment: with the number the peer waits for, or acknowledging all it sent.
-fn reset_to(segment: &[u8], flags: u8, payload: u32) -> tcp::Header {
-    let (sequence, acknowledgment, answer) = if flags & tcp::ACK != 0 {
-        (tcp::acknowledgment(segment), 0, tcp::RST)
-    } else {
-        let marks = u32::from(flags & tcp::SYN != 0) + u32::from(flags & tcp::FIN != 0);
-        let next = tcp::sequence(segment).wrapping_add(marks).wrapping_add(payload);
-        (0, next, tcp::RST | tcp::ACK)
-    };
-    tcp::Header {
-        source_port: tcp::destination_port(segment),
-        destination_port: tcp::source_port(segment),
-        sequence,
-        acknowledgment,
-        flags: answer,
-        window: 0,
+        self.send_packet::<A>(way, length, write, now, out);
     }
 }
 
@@ -132,7 +98,7 @@ fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
 }
 
 /// Where the number of the upper-layer protocol stands in an IPv6 packet whose header chain ends at `end`.
-fn protocol_place(family: Family, packet: &[u8], end: u16) -> u32 {
+fn protocol_place(family: Family, packet: &[u8], end: u16) -> u16 {
     if family == Family::Ipv4 {
         return 9;
     }
@@ -141,11 +107,10 @@ fn protocol_place(family: Family, packet: &[u8], end: u16) -> u32 {
     while at < usize::from(end) {
         let length = match packet[place] {
             ipv6::FRAGMENT => ipv6::FRAGMENT_HEADER,
-            ipv6::AUTHENTICATION => (usize::from(packet[at + 1]) + 2) * 4,
             _ => (usize::from(packet[at + 1]) + 1) * 8,
         };
         place = at;
         at += length;
     }
-    place as u32
+    place as u16
 }

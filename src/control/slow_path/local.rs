@@ -17,6 +17,13 @@ pub struct Interface {
     pub addresses: Vec<(IpAddr, u8)>,
 }
 
+impl Interface {
+    /// The address is in one of the port's networks.
+    pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|(own, length)| same_network(*own, address, *length))
+    }
+}
+
 /// Which addresses are the director's.
 #[derive(Debug)]
 pub(super) struct Local {

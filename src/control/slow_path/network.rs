@@ -1,0 +1,143 @@
+//! The packets the director makes, the same for both address families.
+
+use super::errors::Message;
+use crate::packet::{Packet, Parse, ethernet, icmp_error, ipv4, ipv6, tcp_reset};
+
+/// TTL and hop limit of echo replies (Linux's ip_default_ttl).
+const TTL: u8 = 64;
+
+/// An address family whose packets the director can make.
+pub(super) trait Network: Parse {
+    const ETHERNET_TYPE: u16;
+    /// Length of the header without options.
+    const HEADER: usize;
+    /// Length of the longest ICMP error, headers included.
+    const ERROR_MAX: usize;
+
+    /// Writes an error about the packet that starts with `offending`, whose TOS was `tos`; returns its length.
+    fn write_error(
+        out: &mut [u8],
+        source: Self,
+        offending: &[u8],
+        message: Message,
+        tos: u8,
+        identification: u16,
+    ) -> usize;
+
+    /// Writes the reset that answers `offending`; `None` if none is due.
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize>;
+
+    /// Writes the header of an ICMP message of `length` bytes that answers `request`.
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<Self>,
+        length: usize,
+        identification: u16,
+    );
+
+    /// Lowers the TTL by one.
+    fn lower_ttl(packet: &mut [u8]);
+}
+
+impl Network for u32 {
+    const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV4;
+    const HEADER: usize = ipv4::HEADER;
+    const ERROR_MAX: usize = icmp_error::IPV4_MAX;
+
+    fn write_error(
+        out: &mut [u8],
+        source: u32,
+        offending: &[u8],
+        message: Message,
+        tos: u8,
+        identification: u16,
+    ) -> usize {
+        let Message { message_type, code, rest } = message;
+        let length = icmp_error::write_ipv4(
+            out,
+            source,
+            offending,
+            message_type,
+            code,
+            rest,
+            identification,
+        );
+        // The precedence of errors, with the packet's own type of service (RFC 1812 section 4.3.2.5).
+        let precedence = ipv4::tos(out);
+        ipv4::set_tos(out, precedence | tos & 0x1e);
+        length
+    }
+
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+        tcp_reset::write_ipv4(out, offending)
+    }
+
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<u32>,
+        length: usize,
+        identification: u16,
+    ) {
+        ipv4::Header {
+            tos: request.tos,
+            total_length: (ipv4::HEADER + length) as u16,
+            identification,
+            fragment_word: 0,
+            ttl: TTL,
+            protocol: ipv4::ICMP,
+            source: request.tuple.destination,
+            destination: request.tuple.source,
+        }
+        .write(out);
+    }
+
+    fn lower_ttl(packet: &mut [u8]) {
+        let ttl = ipv4::ttl(packet).saturating_sub(1);
+        ipv4::set_ttl(packet, ttl);
+    }
+}
+
+impl Network for u128 {
+    const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV6;
+    const HEADER: usize = ipv6::HEADER;
+    const ERROR_MAX: usize = icmp_error::IPV6_MAX;
+
+    fn write_error(
+        out: &mut [u8],
+        source: u128,
+        offending: &[u8],
+        message: Message,
+        _tos: u8,
+        _identification: u16,
+    ) -> usize {
+        let Message { message_type, code, rest } = message;
+        icmp_error::write_ipv6(out, source, offending, message_type, code, rest)
+    }
+
+    fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+        tcp_reset::write_ipv6(out, offending)
+    }
+
+    fn write_reply_header(
+        out: &mut [u8],
+        request: &Packet<u128>,
+        length: usize,
+        _identification: u16,
+    ) {
+        ipv6::Header {
+            traffic_class: request.tos,
+            flow_label: 0,
+            payload_length: length as u16,
+            next_header: ipv6::ICMPV6,
+            hop_limit: TTL,
+            source: request.tuple.destination,
+            destination: request.tuple.source,
+        }
+        .write(out);
+    }
+
+    fn lower_ttl(packet: &mut [u8]) {
+        let hop_limit = ipv6::hop_limit(packet).saturating_sub(1);
+        ipv6::set_hop_limit(packet, hop_limit);
+    }
+}

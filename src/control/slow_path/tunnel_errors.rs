@@ -1,0 +1,131 @@
+//! ICMP errors about packets the director tunnelled: the routers between it and the real server know only the outer
+//! header, so the news is told again to the client, about the packet inside.
+
+use super::errors::{Message, Quoted};
+use super::network::Network;
+use super::{Outbox, SlowPath, local};
+use crate::model::Family;
+use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4, udp, wire};
+use crate::port::Frame;
+use crate::stop::{DropReason, Punt};
+use crate::time::Instant;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Path MTUs remembered until somebody takes them.
+const PATH_MTUS_MAX: usize = 256;
+/// No path is believed to be narrower (Linux's route/min_pmtu): a forged error would slow a service down.
+const NARROWEST_V4: u16 = 552;
+/// RFC 8200 section 5.
+const NARROWEST_V6: u16 = 1280;
+/// Bytes of the inner transport header that tell which connection it is.
+const INNER_TRANSPORT: usize = 8;
+
+/// What a router says about the way to a tunnel's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathMtu {
+    /// The real server.
+    pub destination: IpAddr,
+    /// Largest IP packet, outer header included.
+    pub mtu: u16,
+}
+
+impl<F: Frame> SlowPath<F> {
+    pub(super) fn tunnel_error<A: Network>(
+        &mut self,
+        punt: &Punt<F>,
+        packet: &Packet<A>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        // The tuple is that of the quoted packet, which must have been ours.
+        let ours =
+            packet.role == Role::IcmpError && self.local.is_local(packet.tuple.source.to_ip());
+        if !ours {
+            return self.drop(DropReason::SlowPathInput);
+        }
+        let bytes = &punt.frame.bytes()[ethernet::ETHERNET..][..usize::from(packet.length)];
+        let mtu = path_mtu(packet, bytes);
+        if let Some(mtu) = mtu
+            && self.path_mtus.len() < PATH_MTUS_MAX
+        {
+            self.path_mtus.push(PathMtu { destination: packet.tuple.destination.to_ip(), mtu });
+        }
+        // Like the kernel: told again only from IPv4 to IPv4.
+        let inner = match A::FAMILY {
+            Family::Ipv4 => inner_packet(&bytes[usize::from(packet.quoted)..]),
+            Family::Ipv6 => None,
+        };
+        let Some(inner) = inner else { return };
+        let wants_length = ipv4::fragment_word(inner) & ipv4::DONT_FRAGMENT != 0;
+        let rest = match mtu {
+            Some(_) if !wants_length => return,
+            // 88 is the narrowest link's 68 bytes and an outer header.
+            Some(mtu) if mtu > 88 => mtu - ipv4::HEADER as u16,
+            Some(mtu) => mtu,
+            None => 0,
+        };
+        let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
+        let (client, asked) = (ipv4::source(inner), ipv4::destination(inner));
+        let is_host = |address: u32| {
+            let address = IpAddr::V4(Ipv4Addr::from_bits(address));
+            !local::is_no_host(address) && !self.local.is_broadcast(address)
+        };
+        if !is_host(client) || self.local.is_local(client.to_ip()) {
+            return self.drop(DropReason::SlowPathInput);
+        }
+        let speaker = self.local.is_local(asked.to_ip()).then_some(asked);
+        let about = Quoted { bytes: inner, tos: ipv4::tos(inner), sender: client };
+        self.send_error(Some(punt.port), speaker, about, message, now, out);
+    }
+}
+
+/// The MTU the error reports, if it is about that.
+fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
+    let reported = icmp::rest(&bytes[usize::from(packet.header)..]);
+    let unreachable = icmp::v4::DESTINATION_UNREACHABLE;
+    match (A::FAMILY, packet.icmp_type, packet.icmp_code) {
+        (Family::Ipv4, kind, icmp::v4::FRAGMENTATION_NEEDED) if kind == unreachable => {
+            Some((reported as u16).max(NARROWEST_V4))
+        }
+        (Family::Ipv6, icmp::v6::PACKET_TOO_BIG, _) => {
+            Some(u16::try_from(reported).unwrap_or(u16::MAX).max(NARROWEST_V6))
+        }
+        _ => None,
+    }
+}
+
+/// The IPv4 packet, as far as it is there, inside the tunnel packet that starts with `outer`: IPIP, GRE with at most a
+/// checksum, or GUE (version 0, no private data). `None`: something else, or too little of it.
+fn inner_packet(outer: &[u8]) -> Option<&[u8]> {
+    let payload = outer.get(ipv4::header_length(outer.first_chunk::<{ ipv4::HEADER }>()?)..)?;
+    let inner = match ipv4::protocol(outer) {
+        ipv4::IPIP => payload,
+        ipv4::GRE => {
+            let header = payload.first_chunk::<4>()?;
+            match wire::get32(header, 0) {
+                0x0000_0800 => payload.get(4..)?,
+                0x8000_0800 => payload.get(8..)?,
+                _ => return None,
+            }
+        }
+        ipv4::UDP => {
+            // RFC draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in words.
+            let gue = payload.get(udp::HEADER..)?;
+            let header = gue.first_chunk::<4>()?;
+            if header[0] & 0xe0 != 0 || header[1] != ipv4::IPIP {
+                return None;
+            }
+            gue.get(4 + usize::from(header[0] & 0x1f) * 4..)?
+        }
+        _ => return None,
+    };
+    let header = inner.first_chunk::<{ ipv4::HEADER }>()?;
+    let length = ipv4::header_length(header);
+    let first = ipv4::fragment_word(header) & ipv4::FRAGMENT_OFFSET == 0;
+    let sound = ipv4::version(header) == 4
+        && length >= ipv4::HEADER
+        && inner.len() >= length + INNER_TRANSPORT
+        && first
+        && ipv4::protocol(header) != ipv4::ICMP;
+    sound.then_some(inner)
+}

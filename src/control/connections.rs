@@ -1,0 +1,116 @@
+//! The listing of connections: a walk over every worker's tables, a bounded piece at a time, and over the templates.
+
+use crate::api::Reply;
+use crate::conn::template::Cursor;
+use crate::conn::{NO_DESTINATION, Templates, state};
+use crate::limits::REPLY_ROWS;
+use crate::model::{ConnectionRow, Family, Protocol};
+use crate::service::{Destination, Pages};
+use crate::time::Instant;
+use crate::worker::{Chore, ConnectionPiece, RawConnection};
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a walk is.
+#[derive(Debug)]
+pub(super) enum Walk {
+    /// In a worker's table; the piece is with the worker or about to be.
+    Worker { worker: usize, family: Family, cursor: u32 },
+    Templates(Cursor),
+    Done,
+}
+
+impl Walk {
+    pub(super) fn begin() -> Self {
+        Walk::Worker { worker: 0, family: Family::Ipv4, cursor: 0 }
+    }
+
+    /// The chore that brings the next piece, if a worker is to bring it.
+    pub(super) fn chore(&self) -> Option<(usize, Chore)> {
+        match *self {
+            Walk::Worker { worker, family, cursor } => {
+                let rows = Vec::with_capacity(REPLY_ROWS);
+                let piece = ConnectionPiece { family, cursor, rows, is_last: false };
+                Some((worker, Chore::List(piece)))
+            }
+            Walk::Templates(_) | Walk::Done => None,
+        }
+    }
+
+    /// Takes a finished piece and moves on.
+    pub(super) fn take(
+        &mut self,
+        piece: ConnectionPiece,
+        workers: usize,
+        destinations: &Pages<Destination>,
+    ) -> Reply {
+        let Walk::Worker { worker, family, cursor } = self else { return Reply::Connections(Vec::new()) };
+        if !piece.is_last {
+            *cursor = piece.cursor;
+        } else if *family == Family::Ipv4 {
+            (*family, *cursor) = (Family::Ipv6, 0);
+        } else if *worker + 1 < workers {
+            (*worker, *family, *cursor) = (*worker + 1, Family::Ipv4, 0);
+        } else {
+            *self = Walk::Templates(Cursor::default());
+        }
+        Reply::Connections(piece.rows.iter().map(|raw| row(raw, destinations)).collect())
+    }
+
+    /// The next piece of the templates.
+    pub(super) fn templates(
+        &mut self,
+        templates: &Templates,
+        destinations: &Pages<Destination>,
+        now: Instant,
+    ) -> Option<Reply> {
+        let Walk::Templates(cursor) = *self else { return None };
+        let (rows, next) = templates.rows_from(cursor, REPLY_ROWS, now);
+        *self = next.map_or(Walk::Done, Walk::Templates);
+        let row = |template: &crate::conn::template::Template| {
+            let client = template.key.client;
+            let destination = destinations
+                .get(template.destination as usize)
+                .map_or(unspecified(client), |to| to.address);
+            ConnectionRow {
+                protocol: template.key.protocol_name().to_owned(),
+                state: template.state_name().to_owned(),
+                expires_s: template.remaining(now).as_secs() as u32,
+                client: SocketAddr::new(client, 0),
+                virtual_address: SocketAddr::new(template.key.virtual_address, template.key.virtual_port),
+                destination: SocketAddr::new(destination, template.destination_port),
+                persistence_engine: None,
+            }
+        };
+        Some(Reply::Connections(rows.iter().map(|(_, template)| row(template)).collect()))
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Walk::Done)
+    }
+}
+
+fn row(raw: &RawConnection, destinations: &Pages<Destination>) -> ConnectionRow {
+    let protocol = Protocol::from_number(raw.protocol);
+    let (mut destination, port) = raw.destination_address;
+    if raw.destination == NO_DESTINATION {
+        destination = unspecified(raw.client.0);
+    } else if let Some(known) = destinations.get(raw.destination as usize) {
+        destination = known.address;
+    }
+    ConnectionRow {
+        protocol: protocol.map_or_else(|| raw.protocol.to_string(), |known| known.name().to_owned()),
+        state: protocol.map_or("NONE", |known| state::name(known, raw.state)).to_owned(),
+        expires_s: (raw.remaining_ms / 1000) as u32,
+        client: raw.client.into(),
+        virtual_address: raw.virtual_address.into(),
+        destination: SocketAddr::new(destination, port),
+        persistence_engine: None,
+    }
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

@@ -1,0 +1,32 @@
+//! The slow path's way out: frames go through the workers, who own the transmit queues.
+
+use super::slow_path::Outbox;
+use crate::model::PortId;
+use crate::worker::Injection;
+use rtrb::Producer;
+
+/// Frames of the slow path, spread over the workers' injection rings.
+pub(super) struct WorkerOutbox<'a, F> {
+    pub(super) injections: &'a mut [Producer<Injection<F>>],
+    pub(super) allocate: &'a mut dyn FnMut(PortId) -> Option<F>,
+    /// Frames that found every ring full.
+    pub(super) refused: &'a mut u64,
+}
+
+impl<F> Outbox<F> for WorkerOutbox<'_, F> {
+    fn allocate(&mut self, port: PortId) -> Option<F> {
+        (self.allocate)(port)
+    }
+
+    /// Through the first worker that has room; a frame that finds none is lost, as on a busy link.
+    fn send(&mut self, port: PortId, frame: F) {
+        let mut injection = Injection { port, frame };
+        for ring in &mut *self.injections {
+            match ring.push(injection) {
+                Ok(()) => return,
+                Err(rtrb::PushError::Full(back)) => injection = back,
+            }
+        }
+        *self.refused += 1;
+    }
+}

@@ -1,0 +1,168 @@
+//! What `directorctl` shows: rows from counters that workers write and control only reads.
+
+use super::slow_path::Neighbour;
+use crate::api::{DropRow, NeighbourRow, QueueRow, StatusReport, WorkerStatus};
+use crate::model::{DestinationId, PortId};
+use crate::service::Publisher;
+use crate::stop::{DropReason, PuntReason};
+use crate::time::{Duration, Instant};
+use crate::worker::Shared;
+use std::collections::BTreeMap;
+
+/// What is known of the process and does not change while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub version: String,
+    /// By worker.
+    pub cores: Vec<Option<u32>>,
+    /// Names of the ports, by [`PortId`].
+    pub ports: Vec<String>,
+    /// How each port spreads flows, and why that way.
+    pub steering: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Connections one table of one worker holds.
+    pub connections_max: u64,
+}
+
+/// Share of their time that workers spend on packets, over about the last second.
+#[derive(Debug, Default)]
+pub(super) struct BusyMeter {
+    /// By worker: (time, busy) at the last sample, and the share since the one before.
+    samples: Vec<(u64, u64, f64)>,
+    sampled: Option<Instant>,
+}
+
+impl BusyMeter {
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    pub(super) fn sample(&mut self, shared: &Shared, now: Instant) {
+        if self.sampled.is_some_and(|last| now.since(last) < Self::PERIOD) {
+            return;
+        }
+        self.sampled = Some(now);
+        self.samples.resize(shared.counters.len(), (0, 0, 0.0));
+        for (sample, counters) in self.samples.iter_mut().zip(&shared.counters) {
+            let (time, busy) = (counters.time.get(), counters.busy.get());
+            let passed = time.saturating_sub(sample.0);
+            let worked = busy.saturating_sub(sample.1);
+            let percent = if passed == 0 { 0.0 } else { 100.0 * worked as f64 / passed as f64 };
+            *sample = (time, busy, percent);
+        }
+    }
+
+    fn percent(&self, worker: usize) -> f64 {
+        self.samples.get(worker).map_or(0.0, |sample| sample.2)
+    }
+}
+
+pub(super) fn status(
+    facts: &Facts,
+    shared: &Shared,
+    publisher: &Publisher,
+    busy: &BusyMeter,
+    services: u64,
+    destinations: u64,
+    now: Instant,
+) -> StatusReport {
+    let worker = |worker: usize| {
+        let counters = &shared.counters[worker];
+        WorkerStatus {
+            worker: worker as u16,
+            core: facts.cores.get(worker).copied().flatten(),
+            epoch: publisher.acknowledged(worker),
+            connections_ipv4: counters.connections_ipv4.get(),
+            connections_ipv6: counters.connections_ipv6.get(),
+            connections_max: facts.connections_max,
+            busy_percent: busy.percent(worker),
+        }
+    };
+    StatusReport {
+        version: facts.version.clone(),
+        uptime_s: now.since(Instant::START).as_secs(),
+        epoch: publisher.current().epoch,
+        services,
+        destinations,
+        workers: (0..shared.counters.len()).map(worker).collect(),
+        steering: facts.steering.clone(),
+        warnings: facts.warnings.clone(),
+    }
+}
+
+pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<QueueRow> {
+    let mut rows = Vec::new();
+    for (worker, counters) in shared.counters.iter().enumerate() {
+        for (port, queue) in counters.queues.iter().enumerate() {
+            let drops = DropReason::ALL.iter().map(|reason| (reason.name(), queue.drop_of(*reason).get()));
+            let punts = PuntReason::ALL.iter().map(|reason| (reason.name(), queue.punt_of(*reason).get()));
+            rows.push(QueueRow {
+                worker: worker as u16,
+                port: facts.ports.get(port).cloned().unwrap_or_default(),
+                rx_packets: queue.rx_packets.get(),
+                rx_bytes: queue.rx_bytes.get(),
+                tx_packets: queue.tx_packets.get(),
+                tx_bytes: queue.tx_bytes.get(),
+                rx_bursts: queue.rx_bursts.get(),
+                busy_percent: busy.percent(worker),
+                drops: occurred(drops),
+                punts: occurred(punts),
+            });
+        }
+    }
+    rows
+}
+
+fn occurred(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<String, u64> {
+    counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// Drops and punts over all queues; `slow_path`: what the control thread itself dropped.
+pub(super) fn drops(
+    shared: &Shared,
+    slow_path: impl Fn(DropReason) -> u64,
+) -> Vec<DropRow> {
+    let queues = || shared.counters.iter().flat_map(|counters| counters.queues.iter());
+    let dropped = |reason: DropReason| {
+        queues().map(|queue| queue.drop_of(reason).get()).sum::<u64>() + slow_path(reason)
+    };
+    let punted = |reason: PuntReason| queues().map(|queue| queue.punt_of(reason).get()).sum::<u64>();
+    let drops = DropReason::ALL.iter().map(|&reason| DropRow {
+        kind: "drop".to_owned(),
+        reason: reason.name().to_owned(),
+        help: reason.help().to_owned(),
+        packets: dropped(reason),
+    });
+    let punts = PuntReason::ALL.iter().map(|&reason| DropRow {
+        kind: "punt".to_owned(),
+        reason: reason.name().to_owned(),
+        help: reason.help().to_owned(),
+        packets: punted(reason),
+    });
+    drops.chain(punts).collect()
+}
+
+pub(super) fn neighbours(facts: &Facts, list: impl Iterator<Item = Neighbour>) -> Vec<NeighbourRow> {
+    let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
+    list.map(|neighbour| NeighbourRow {
+        address: neighbour.address,
+        port: port_name(facts, neighbour.port),
+        mac: neighbour.mac.map(mac),
+        state: neighbour.state.name().to_owned(),
+        queued: neighbour.queued as u64,
+    })
+    .collect()
+}
+
+fn port_name(facts: &Facts, port: PortId) -> String {
+    facts.ports.get(port.index()).cloned().unwrap_or_default()
+}
+
+/// A destination still has connections on some worker.
+pub(super) fn is_in_use(shared: &Shared, destination: DestinationId) -> bool {
+    let (mut active, mut inactive, mut persistent) = (0u32, 0u32, 0u32);
+    for line in shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)) {
+        active = active.wrapping_add(line.active());
+        inactive = inactive.wrapping_add(line.inactive());
+        persistent = persistent.wrapping_add(line.persistent());
+    }
+    (active, inactive, persistent) != (0, 0, 0)
+}

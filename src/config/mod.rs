@@ -1,9 +1,9 @@
 //! The configuration file: TOML text in, typed and checked settings out, or everything that is
 //! wrong with it, each fault with line, key and what is allowed.
 //!
-//! The way of a file: [`sections`] cuts the text into the tables of [`raw`]; `process`, `network`,
+//! The way of a file: `sections` cuts the text into the tables of `raw`; `process`, `network`,
 //! `marks`, `services` and `destinations` check each table and its references to others, telling
-//! [`report`] of faults; without faults the outcome is a [`Config`] ([`settings`]).
+//! `report` of faults; without faults the outcome is a [`Config`] (`settings`).
 //! [`Config::changes`] says what a second reading of the file changes.
 
 mod changes;

@@ -5,7 +5,7 @@ use super::raw;
 use super::report::Report;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 /// One table of the file and the place where it begins.
 pub(super) struct Section<T> {
@@ -166,12 +166,9 @@ fn read<T: DeserializeOwned>(
             Err(error) => error,
         };
         let at = error.span().map_or(offset, |span| span.start);
-        let culprit = table.iter().find(|(key, value)| {
-            key.span().contains(&at) || value.span().contains(&at) || value.span().start == at
-        });
+        let culprit = table.iter().find(|(key, value)| is_at(key, value, at));
         let Some(key) = culprit.map(|(key, _)| key.get_ref().to_string()) else {
-            // A key is missing, or wrong in a table below. If one was taken out above, the
-            // missing one may be that.
+            // A key is missing. If one was taken out above, it may be that one.
             if fits {
                 complain(at, path, error.message(), path, report);
             }
@@ -181,6 +178,13 @@ fn read<T: DeserializeOwned>(
         remove(&mut table, &key);
         fits = false;
     }
+}
+
+/// The place is in the key, in its value, or in a table below that has a header of its own.
+fn is_at(key: &Spanned<DeString>, value: &Value, at: usize) -> bool {
+    let here = key.span().contains(&at) || value.span().contains(&at);
+    let below = |table: &Table| table.iter().any(|(key, value)| is_at(key, value, at));
+    here || value.span().start == at || value.get_ref().as_table().is_some_and(below)
 }
 
 /// Reports serde's message about `key`, whose full name is `path`.

@@ -18,7 +18,11 @@ use toml::Spanned;
 type RawService = (Section<raw::Service>, Vec<Section<raw::Destination>>);
 
 /// Every `[[service]]` with its destinations, in order.
-pub(super) fn services(sections: Vec<RawService>, report: &mut Report) -> Vec<ServiceConfig> {
+pub(super) fn services(
+    sections: Vec<RawService>,
+    known: &KnownPorts,
+    report: &mut Report,
+) -> Vec<ServiceConfig> {
     let mut seen = HashMap::new();
     let mut services = Vec::new();
     for (Section { raw, offset }, raw_destinations) in sections {

@@ -1,5 +1,5 @@
-//! Bad texts and tables about the process and what is said about them, to the letter. Lines count
-//! from the text's first.
+//! Bad texts and tables about the process, and what is said about them, to the letter.
+//! Lines count from the text's first.
 
 use director::config::Config;
 

@@ -229,6 +229,60 @@ address = "server1""#,
 protocol = "tcp"
 address = "10.0.0.100:80"
 [[service.destination]]
+address = "10.0.0.255""#,
+            &["5: service.destination.address: 10.0.0.255 is not a unicast address of a server"],
+        ),
+        (
+            r#"[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[[service.destination]]
+address = "192.168.10.11"
+method = "tunnel"
+[service.destination.tunnel]
+kind = "gre""#,
+            &["8: service.destination.tunnel: unknown key `kind`; allowed: type, port, checksum"],
+        ),
+        (
+            r#"[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[[service.destination]]
+address = "192.168.10.11"
+method = "tunnel"
+[service.destination.tunnel]
+type = "gre"
+port = "6080""#,
+            &[r#"9: service.destination.tunnel: invalid type: string "6080"; allowed: an integer"#],
+        ),
+        (
+            r#"[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[service.destination]
+address = "192.168.10.11""#,
+            &["4: service.destination: not a list of tables; allowed: [[service.destination]]"],
+        ),
+        (
+            r#"[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[[service.destination]]
+adress = "192.168.10.11"
+weigth = 5
+method = 7"#,
+            &[
+                "5: service.destination.adress: unknown key; allowed: address, method, weight, upper_threshold, lower_threshold, tunnel",
+                "6: service.destination.weigth: unknown key; allowed: address, method, weight, upper_threshold, lower_threshold, tunnel",
+                "7: service.destination.method: invalid type: integer `7`; allowed: a string",
+            ],
+        ),
+        (r#"timeouts = []"#, &["1: timeouts: not a table; allowed: [timeouts]"]),
+        (
+            r#"[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[[service.destination]]
 address = "224.0.0.1"
 [[service.destination]]
 address = "0.0.0.0"

@@ -424,6 +424,31 @@ fn files_are_read_and_written_and_large_frames_come_in_segments() {
     fs::remove_file(output).unwrap();
 }
 
+#[test]
+fn a_file_is_played_over_and_over() {
+    let eal = eal();
+    let pool = pool(&eal);
+    let input = temporary("endless.pcap");
+    let frames: Vec<Vec<u8>> = (1..=4).map(|number| vec![number; 60]).collect();
+    fs::write(&input, capture(&frames)).unwrap();
+    let arguments = format!("{},rx_pcap={},infinite_rx=1", unique("net_pcap"), input.display());
+    let mut queue = port(&eal, &arguments, 1, &pool).remove(0);
+    let mut first_bytes = Vec::new();
+    while first_bytes.len() < 1024 {
+        let mut burst = Burst::new();
+        queue.receive(&mut burst);
+        first_bytes.extend(burst.iter().map(|frame| frame.bytes()[0]));
+        // Without a file to write to the device swallows what is sent.
+        queue.transmit(&mut burst);
+        assert!(burst.is_empty());
+    }
+    let expected: Vec<u8> = (1..=4).cycle().take(first_bytes.len()).collect();
+    assert_eq!(first_bytes, expected);
+    drop(queue);
+    assert_eq!(pool.available(), MBUFS);
+    fs::remove_file(input).unwrap();
+}
+
 /// The drivers below open the kernel's network devices.
 fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);

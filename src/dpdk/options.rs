@@ -37,7 +37,7 @@ impl Default for EalOptions {
             vdevs: Vec::new(),
             allowed_devices: Vec::new(),
             file_prefix: "director".to_owned(),
-            log_level: "*:warning".to_owned(),
+            log_level: "*:error".to_owned(),
             extra_arguments: Vec::new(),
         }
     }

@@ -76,7 +76,8 @@ impl Port {
     /// one serves all further queues. Queue `n` of the answer belongs to worker `n`.
     ///
     /// # Errors
-    /// The device has fewer queues or a smaller MTU than asked, or its driver refuses a step.
+    /// The device has fewer queues or a smaller MTU than asked: it stays as it was. Or its driver
+    /// refuses a step: then the device is closed.
     ///
     /// # Panics
     /// If `mempools` is empty.

@@ -43,6 +43,9 @@ impl Queue for PortQueue {
     fn receive(&mut self, burst: &mut Burst<Mbuf>) {
         let held = burst.len();
         let room = burst.remaining_capacity();
+        if room == 0 {
+            return;
+        }
         // SAFETY: `Mbuf` is a transparent non-null pointer, so the unused tail of the burst is room
         // for `room` mbuf pointers. The device writes the first `count` of them, each an mbuf it
         // gives up, and the length is raised by just that. The port runs while `owner` lives, and

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// One command of a transcript.
+/// One command of a transcript and what the real ipvsadm made of it.
 pub struct Step {
     pub line: String,
     pub input: String,
@@ -15,7 +15,7 @@ pub struct Step {
     pub errors: String,
 }
 
-/// The steps of `tests/golden/<name>.json`, with what each packet did in between.
+/// A step that matters to ipvsadm.
 pub enum Event {
     Command(Step),
     /// A packet came in as `sent` and went out as `forwarded`.
@@ -25,6 +25,7 @@ pub enum Event {
     },
 }
 
+/// Every recorded transcript.
 pub fn names() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -37,6 +38,7 @@ pub fn names() -> Vec<String> {
     names
 }
 
+/// The steps of `tests/golden/<name>.json`.
 pub fn read(name: &str) -> Vec<Event> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"));
     let transcript: Value =

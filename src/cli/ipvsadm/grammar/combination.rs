@@ -106,7 +106,7 @@ fn check(given: Kinds, kinds: &[Kind], rule: &Rule, owner: &str) -> Result<(), U
 /// # Errors
 /// An option is missing, has no meaning with this command, or excludes another.
 pub fn check_command(verb: Verb, given: Kinds) -> Result<(), UsageError> {
-    check(given, &Kind::ALL, &rule(verb), &format!("'{}' command", verb.name()))
+    check(given, Kind::ALL, &rule(verb), &format!("'{}' command", verb.name()))
 }
 
 /// # Errors

@@ -11,16 +11,16 @@ mod tests;
 
 use super::names::Names;
 use super::scheduler_flags::{self, FlagError};
-use crate::api::{Command, SyncDaemon, SyncRole};
+use crate::api::{Command, SyncDaemon};
 use crate::model::{
     DestinationAddress, DestinationSpec, Family, ForwardMethod, Persistence, Protocol,
-    SchedulerKind, ServiceKey, ServiceSpec, Tunnel,
+    SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Tunnel,
 };
 use combination::{check_command, check_listing, check_tunnel, has_tunnel_options};
 use lexer::LexicalError;
 use option::{Kind, Verb};
 use scan::Scan;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,15 +134,36 @@ pub fn parse(words: &[String], names: &dyn Names) -> Result<CommandLine, UsageEr
             })
         })?;
     check_command(scan.verb, scan.given)?;
-    match scan.verb {
-        Verb::Help => Ok(CommandLine::Help),
-        Verb::Version => Ok(CommandLine::Version),
-        Verb::List => listing(&scan).map(CommandLine::List),
-        Verb::Save => Ok(CommandLine::Save { numeric: scan.given.contains(Kind::Numeric) }),
-        Verb::Restore => Ok(CommandLine::Restore),
-        Verb::AddService | Verb::EditService => service(scan, flags),
-        _ => change(scan).map(CommandLine::Change),
-    }
+    let command = match scan.verb {
+        Verb::Help => return Ok(CommandLine::Help),
+        Verb::Version => return Ok(CommandLine::Version),
+        Verb::List => return listing(&scan).map(CommandLine::List),
+        Verb::Save => {
+            return Ok(CommandLine::Save { numeric: scan.given.contains(Kind::Numeric) });
+        }
+        Verb::Restore => return Ok(CommandLine::Restore),
+        Verb::AddService | Verb::EditService => return service(scan, flags),
+        Verb::DeleteService => Command::DeleteService(required_key(&scan)?),
+        Verb::Flush => Command::Flush,
+        Verb::Zero => Command::Zero(key(&scan)),
+        Verb::AddServer => {
+            let (service, destination) = destination(&scan)?;
+            Command::AddDestination { service, destination }
+        }
+        Verb::EditServer => {
+            let (service, destination) = destination(&scan)?;
+            Command::EditDestination { service, destination }
+        }
+        Verb::DeleteServer => {
+            let (address, port) = required_server(&scan)?;
+            let service = required_key(&scan)?;
+            Command::DeleteDestination { service, at: DestinationAddress { address, port } }
+        }
+        Verb::SetTimeouts => Command::SetTimeouts(scan.timeouts.ok_or_else(UsageError::try_help)?),
+        Verb::StartDaemon => Command::StartSyncDaemon(sync_daemon(scan)?),
+        Verb::StopDaemon => Command::StopSyncDaemon(scan.role.ok_or_else(UsageError::try_help)?),
+    };
+    Ok(CommandLine::Change(command))
 }
 
 fn key(scan: &Scan) -> Option<ServiceKey> {
@@ -160,10 +181,7 @@ fn required_key(scan: &Scan) -> Result<ServiceKey, UsageError> {
     key(scan).ok_or_else(UsageError::try_help)
 }
 
-fn service(
-    scan: Scan,
-    scheduler_flags: crate::model::SchedulerFlags,
-) -> Result<CommandLine, UsageError> {
+fn service(scan: Scan, scheduler_flags: SchedulerFlags) -> Result<CommandLine, UsageError> {
     let key = required_key(&scan)?;
     let one_packet = scan.given.contains(Kind::OnePacket);
     if let ServiceKey::Address { protocol, port, .. } = key {
@@ -196,45 +214,26 @@ fn service(
     }))
 }
 
-fn change(scan: Scan) -> Result<Command, UsageError> {
-    Ok(match scan.verb {
-        Verb::DeleteService => Command::DeleteService(required_key(&scan)?),
-        Verb::Zero => Command::Zero(key(&scan)),
-        Verb::AddServer => {
-            let (service, destination) = destination(&scan)?;
-            Command::AddDestination { service, destination }
-        }
-        Verb::EditServer => {
-            let (service, destination) = destination(&scan)?;
-            Command::EditDestination { service, destination }
-        }
-        Verb::DeleteServer => {
-            let (address, port) = server(&scan);
-            let service = required_key(&scan)?;
-            Command::DeleteDestination { service, at: DestinationAddress { address, port } }
-        }
-        Verb::SetTimeouts => Command::SetTimeouts(scan.timeouts.unwrap_or_default()),
-        Verb::StartDaemon => Command::StartSyncDaemon(SyncDaemon {
-            role: scan.role.unwrap_or(SyncRole::Master),
-            interface: scan.interface,
-            sync_id: scan.sync_id,
-            max_length: scan.sync_max_length,
-            group: scan.group,
-            port: scan.group_port,
-            ttl: scan.group_ttl,
-        }),
-        Verb::StopDaemon => Command::StopSyncDaemon(scan.role.unwrap_or(SyncRole::Master)),
-        _ => Command::Flush,
+fn sync_daemon(scan: Scan) -> Result<SyncDaemon, UsageError> {
+    Ok(SyncDaemon {
+        role: scan.role.ok_or_else(UsageError::try_help)?,
+        interface: scan.interface,
+        sync_id: scan.sync_id,
+        max_length: scan.sync_max_length,
+        group: scan.group,
+        port: scan.group_port,
+        ttl: scan.group_ttl,
     })
 }
 
-fn server(scan: &Scan) -> (IpAddr, u16) {
-    scan.server.unwrap_or((Ipv4Addr::UNSPECIFIED.into(), 0))
+/// The server of a command that cannot do without.
+fn required_server(scan: &Scan) -> Result<(IpAddr, u16), UsageError> {
+    scan.server.ok_or_else(UsageError::try_help)
 }
 
 fn destination(scan: &Scan) -> Result<(ServiceKey, DestinationSpec), UsageError> {
     let service = required_key(scan)?;
-    let (address, mut port) = server(scan);
+    let (address, mut port) = required_server(scan)?;
     // Only NAT can change the port; the others take the service's whatever was said.
     if !service.is_fwmark() && scan.method != ForwardMethod::Masq {
         port = service.port();

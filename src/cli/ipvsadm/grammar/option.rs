@@ -47,123 +47,64 @@ impl Verb {
     }
 }
 
-/// The parameters, in the order in which combinations are checked. Options that exclude each other by
-/// nature (`-t` and `-f`, say) are one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Numeric,
-    Connection,
-    ServiceAddress,
-    Scheduler,
-    Persistent,
-    Netmask,
-    RealServer,
-    ForwardingMethod,
-    Weight,
-    UpperThreshold,
-    LowerThreshold,
-    McastInterface,
-    Timeout,
-    Daemon,
-    Stats,
-    Rate,
-    Thresholds,
-    PersistentConn,
-    NoSort,
-    SyncId,
-    Exact,
-    OnePacket,
-    PersistenceEngine,
-    SchedulerFlags,
-    McastGroup,
-    McastPort,
-    McastTtl,
-    SyncMaxLength,
-    TunnelInfo,
-    TunnelType,
-    TunnelPort,
-    TunnelNoChecksum,
-    TunnelChecksum,
-    TunnelRemoteChecksum,
+/// Declares the kinds with their words, so that order, list and names cannot disagree.
+macro_rules! kinds {
+    ($($kind:ident = $name:literal,)*) => {
+        /// The parameters, in the order in which combinations are checked. Options that exclude each
+        /// other by nature (`-t` and `-f`, say) are one kind.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+
+            /// The word for it in messages.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Kind {
-    pub const ALL: [Kind; 34] = [
-        Kind::Numeric,
-        Kind::Connection,
-        Kind::ServiceAddress,
-        Kind::Scheduler,
-        Kind::Persistent,
-        Kind::Netmask,
-        Kind::RealServer,
-        Kind::ForwardingMethod,
-        Kind::Weight,
-        Kind::UpperThreshold,
-        Kind::LowerThreshold,
-        Kind::McastInterface,
-        Kind::Timeout,
-        Kind::Daemon,
-        Kind::Stats,
-        Kind::Rate,
-        Kind::Thresholds,
-        Kind::PersistentConn,
-        Kind::NoSort,
-        Kind::SyncId,
-        Kind::Exact,
-        Kind::OnePacket,
-        Kind::PersistenceEngine,
-        Kind::SchedulerFlags,
-        Kind::McastGroup,
-        Kind::McastPort,
-        Kind::McastTtl,
-        Kind::SyncMaxLength,
-        Kind::TunnelInfo,
-        Kind::TunnelType,
-        Kind::TunnelPort,
-        Kind::TunnelNoChecksum,
-        Kind::TunnelChecksum,
-        Kind::TunnelRemoteChecksum,
-    ];
-
-    /// The word for it in messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Numeric => "numeric",
-            Kind::Connection => "connection",
-            Kind::ServiceAddress => "service-address",
-            Kind::Scheduler => "scheduler",
-            Kind::Persistent => "persistent",
-            Kind::Netmask => "netmask",
-            Kind::RealServer => "real-server",
-            Kind::ForwardingMethod => "forwarding-method",
-            Kind::Weight => "weight",
-            Kind::UpperThreshold => "u-threshold",
-            Kind::LowerThreshold => "l-threshold",
-            Kind::McastInterface => "mcast-interface",
-            Kind::Timeout => "timeout",
-            Kind::Daemon => "daemon",
-            Kind::Stats => "stats",
-            Kind::Rate => "rate",
-            Kind::Thresholds => "thresholds",
-            Kind::PersistentConn => "persistent-conn",
-            Kind::NoSort => "nosort",
-            Kind::SyncId => "syncid",
-            Kind::Exact => "exact",
-            Kind::OnePacket => "ops",
-            Kind::PersistenceEngine => "pe",
-            Kind::SchedulerFlags => "sched-flags",
-            Kind::McastGroup => "mcast-group",
-            Kind::McastPort => "mcast-port",
-            Kind::McastTtl => "mcast-ttl",
-            Kind::SyncMaxLength => "sync-maxlen",
-            Kind::TunnelInfo => "tun-info",
-            Kind::TunnelType => "tun-type",
-            Kind::TunnelPort => "tun-port",
-            Kind::TunnelNoChecksum => "tun-nocsum",
-            Kind::TunnelChecksum => "tun-csum",
-            Kind::TunnelRemoteChecksum => "tun-remcsum",
-        }
-    }
+kinds! {
+    Numeric = "numeric",
+    Connection = "connection",
+    ServiceAddress = "service-address",
+    Scheduler = "scheduler",
+    Persistent = "persistent",
+    Netmask = "netmask",
+    RealServer = "real-server",
+    ForwardingMethod = "forwarding-method",
+    Weight = "weight",
+    UpperThreshold = "u-threshold",
+    LowerThreshold = "l-threshold",
+    McastInterface = "mcast-interface",
+    Timeout = "timeout",
+    Daemon = "daemon",
+    Stats = "stats",
+    Rate = "rate",
+    Thresholds = "thresholds",
+    PersistentConn = "persistent-conn",
+    NoSort = "nosort",
+    SyncId = "syncid",
+    Exact = "exact",
+    OnePacket = "ops",
+    PersistenceEngine = "pe",
+    SchedulerFlags = "sched-flags",
+    McastGroup = "mcast-group",
+    McastPort = "mcast-port",
+    McastTtl = "mcast-ttl",
+    SyncMaxLength = "sync-maxlen",
+    TunnelInfo = "tun-info",
+    TunnelType = "tun-type",
+    TunnelPort = "tun-port",
+    TunnelNoChecksum = "tun-nocsum",
+    TunnelChecksum = "tun-csum",
+    TunnelRemoteChecksum = "tun-remcsum",
 }
 
 /// Which kinds a command line has.

@@ -84,7 +84,7 @@ fn words(address: IpAddr) -> [u32; 4] {
 }
 
 fn difference(left: u32, right: u32) -> i32 {
-    left.wrapping_sub(right).cast_signed()
+    left.wrapping_sub(right) as i32
 }
 
 fn first_difference(differences: impl IntoIterator<Item = i32>) -> i32 {

@@ -5,8 +5,8 @@ use super::quantity::quantity;
 use crate::cli::ipvsadm::grammar::View;
 use crate::cli::ipvsadm::scheduler_flags;
 use crate::model::{
-    Counters, DestinationRow, Family, Persistence, PersistenceMask, Protocol, Rates, ServiceKey,
-    ServiceRow, ServiceSpec, Tunnel, TunnelChecksum,
+    Counters, DestinationRow, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, Rates,
+    ServiceKey, ServiceRow, ServiceSpec, Tunnel, TunnelChecksum,
 };
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -100,7 +100,7 @@ fn service_name(key: &ServiceKey, addresses: AddressText<'_>) -> String {
         ServiceKey::Fwmark { mark, family } => {
             let family = if family == Family::Ipv6 { " IPv6" } else { "" };
             // Marks are shown as signed numbers, as ipvsadm does.
-            format!("FWM  {}{family}", mark.cast_signed())
+            format!("FWM  {}{family}", mark as i32)
         }
     }
 }
@@ -148,7 +148,7 @@ fn destination(
     let name = cut(name, at.address, DESTINATION_COLUMNS);
     let _ = write!(text, "  -> {name:<28}");
     let method = row.spec.method.name();
-    let weight = row.spec.weight.cast_signed();
+    let weight = row.spec.weight;
     let (active, inactive) = (row.active_connections, row.inactive_connections);
     let _ = match view {
         View::Default => write!(text, " {method:<7} {weight:<6} {active:<10} {inactive:<10}"),
@@ -184,7 +184,7 @@ fn tunnel_text(row: &DestinationRow) -> String {
         TunnelChecksum::Full => "+c",
         TunnelChecksum::Remote => "r+c",
     };
-    if row.spec.method != crate::model::ForwardMethod::Tunnel {
+    if row.spec.method != ForwardMethod::Tunnel {
         return "n/a".to_owned();
     }
     match row.spec.tunnel {
@@ -212,9 +212,7 @@ fn push_quantities<const COLUMNS: usize>(text: &mut String, values: [u64; COLUMN
 mod tests {
     use super::*;
     use crate::cli::ipvsadm::names::FixedNames;
-    use crate::model::{
-        DestinationAddress, DestinationSpec, ForwardMethod, SchedulerFlags, SchedulerKind,
-    };
+    use crate::model::{DestinationAddress, DestinationSpec, SchedulerFlags, SchedulerKind};
 
     fn row(key: ServiceKey, destination: &str) -> ServiceRow {
         let destination: std::net::SocketAddr = destination.parse().unwrap();

@@ -114,7 +114,7 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     Ok(packet)
 }
 
-/// [`ipv4`], written to where the packet is to stay; undefined there after an error.
+/// [`ipv4`], written to where the packet is to stay. What stands there after an error means nothing.
 ///
 /// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
 /// still on their way to the cache, which costs more than all the checks.
@@ -186,7 +186,7 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
     Ok(packet)
 }
 
-/// [`ipv6`], written to where the packet is to stay; undefined there after an error. See [`ipv4_into`].
+/// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
 #[inline]
 pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {

@@ -6,8 +6,9 @@ set -Eeuo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Which build the scripts run: release for the demonstration and for measuring, debug for tests.
 : "${DIRECTOR_PROFILE:=release}"
-export BIN=$ROOT/target/$DIRECTOR_PROFILE
-export LAB=$ROOT/target/debug
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+export BIN=$TARGET/$DIRECTOR_PROFILE
+export LAB=$TARGET/debug
 
 say() { printf '%s\n' "$*"; }
 title() { printf '\n== %s\n' "$*"; }
@@ -50,13 +51,12 @@ need_root() {
 # install_missing PACKAGE...: Debian packages, those that are there already left alone.
 install_missing() {
     local package missing=()
+    command -v apt-get >/dev/null || return 0 # not Debian: what is missing will tell
     for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
             missing+=("$package")
     done
-    [ ${#missing[@]} = 0 ] && return
-    command -v apt-get >/dev/null ||
-        die "this machine has no apt-get: install what corresponds to ${missing[*]} by hand"
+    [ ${#missing[@]} = 0 ] && return 0
     [ "$(id -u)" = 0 ] || die "packages are missing: run sudo apt-get install ${missing[*]}"
     say "installing ${missing[*]}"
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \

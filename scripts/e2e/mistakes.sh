@@ -15,7 +15,7 @@ refuses() { # PATTERN PROGRAM ARGUMENT...
     last=$(grep -v '^$' "$WORLD/said" | tail -n 1)
     say "      $last"
     [ $rc = 1 ] && ! grep -q panicked "$WORLD/said" && grep -Eq -- "$pattern" <<<"$last" &&
-        [ ! -e "/var/run/dpdk/$PREFIX" ]
+        [ ! -e "$WORLD/mistake.sock" ] && ! compgen -G "/dev/hugepages/$PREFIX*" >/dev/null
 }
 
 base() {

@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(700);
 /// How long nothing has to be heard after the last expected frame.
 const QUIET: Duration = Duration::from_millis(2);
-/// How long nothing has to be heard where nothing is expected.
+/// How long nothing has to be heard where nothing is expected: the time that the recording gave
+/// every frame.
 const SILENCE: Duration = Duration::from_millis(12);
 
 /// A director's world: where it is started, and what is common to all transcripts.
@@ -48,6 +49,8 @@ struct Player<'a> {
     wires: BTreeMap<String, Wire>,
     director: Director,
     own_addresses: Vec<IpAddr>,
+    /// The least time a frame takes: that of the recording where timers or rates are listed.
+    pace: Duration,
     stage: &'a Stage<'a>,
 }
 
@@ -81,7 +84,8 @@ pub fn play(stage: &Stage, transcript: &Transcript, excused: &[usize]) -> Vec<Di
             }
         }
     }
-    if let Err(what) = player.director.stop() {
+    let silence = player.step(&Step::Sleep { sleep: 0.0, out: Vec::new() });
+    if let Err(what) = silence.and_then(|()| player.director.stop()) {
         differences.push(Difference { step: 0, what });
     }
     differences
@@ -96,7 +100,8 @@ impl<'a> Player<'a> {
         let open = |name: &String| Ok((name.clone(), Wire::open(&wire::peer_of(name))?));
         let wires = stage.topology.ports.keys().map(open).collect::<Result<_, String>>()?;
         let own_addresses = stage.topology.own_addresses();
-        Ok(Player { wires, director, own_addresses, stage })
+        let pace = if lists_time(transcript) { SILENCE } else { Duration::ZERO };
+        Ok(Player { wires, director, own_addresses, pace, stage })
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -105,7 +110,7 @@ impl<'a> Player<'a> {
                 let wire = self.wires.get_mut(&send.port);
                 let wire = wire.ok_or_else(|| format!("there is no port {}", send.port))?;
                 wire.send(&send.frame).map_err(|error| format!("{}: {error}", send.port))?;
-                let sent = self.collect(out, Duration::ZERO)?;
+                let sent = self.collect(out, self.pace)?;
                 self.compare("send", Some(&send.frame), out, &sent)
             }
             Step::Sleep { sleep, out } => {
@@ -205,6 +210,16 @@ fn compare_answers(arguments: &str, wanted: &Answer, got: &Answer) -> Option<Str
     }
     let what = listing::difference(arguments, &wanted.stdout, &got.stdout)?;
     Some(format!("stdout {what}"))
+}
+
+/// Whether a listing of the transcript depends on when what came before it was sent.
+fn lists_time(transcript: &Transcript) -> bool {
+    transcript.steps.iter().any(|step| match step {
+        Step::Command { stdout, ipvsadm, .. } => {
+            listing::is_of_connections(stdout) || ipvsadm.contains("--rate")
+        }
+        _ => false,
+    })
 }
 
 /// Splits a command line at blanks, with quotes as a shell has them.

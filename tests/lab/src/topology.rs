@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Topology {
@@ -33,17 +33,19 @@ pub struct Route {
 }
 
 impl Topology {
-    /// Reads `topology.json` of a folder of transcripts, or of the folder above it.
-    ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn read(folder: &Path) -> Result<Topology, String> {
-        let here = folder.join("topology.json");
-        let above = folder.join("../topology.json");
-        let path = if here.exists() || !above.exists() { here } else { above };
+    pub fn read(path: &Path) -> Result<Topology, String> {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let text = fs::read_to_string(&path).map_err(|error| told(&error))?;
+        let text = fs::read_to_string(path).map_err(|error| told(&error))?;
         serde_json::from_str(&text).map_err(|error| told(&error))
+    }
+
+    /// Where the world of a folder of transcripts is described: in it, or in the one above.
+    pub fn path_beside(folder: &Path) -> PathBuf {
+        let above = folder.join("../topology.json");
+        let here = folder.join("topology.json");
+        if here.exists() || !above.exists() { here } else { above }
     }
 
     /// # Errors

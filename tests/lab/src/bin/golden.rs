@@ -33,6 +33,9 @@ struct Arguments {
     /// Deviations that the project stands by [default: deviations.toml in FOLDER]
     #[arg(long)]
     deviations: Option<PathBuf>,
+    /// The world of the transcripts [default: topology.json in FOLDER or above it]
+    #[arg(long)]
+    topology: Option<PathBuf>,
     /// Directors that run at the same time
     #[arg(long, default_value_t = 1)]
     jobs: usize,
@@ -85,7 +88,8 @@ fn prepare(arguments: Arguments) -> Result<(Run, usize), String> {
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|e| e.to_string())?;
     }
-    let topology = Topology::read(&folder)?;
+    let topology = arguments.topology.unwrap_or_else(|| Topology::path_beside(&folder));
+    let topology = Topology::read(&topology)?;
     let binaries = Binaries { directord, ipvsadm, directorctl };
     let next = AtomicUsize::new(0);
     Ok((Run { transcripts, exceptions, topology, binaries, later, next, stop }, jobs.max(1)))

@@ -13,7 +13,7 @@ fn main() {
 /// `DIRECTOR_VERSION`: the package's version and the short commit hash where git knows it.
 fn stamp_version() {
     let package = env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION");
-    let version = match git(&["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]) {
+    let version = match git(&["rev-parse", "--short=12", "HEAD"]) {
         Some(commit) => format!("{package} ({commit})"),
         None => package,
     };

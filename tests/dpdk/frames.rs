@@ -1,0 +1,123 @@
+//! Mbufs: their shape, their way back to the pool, their way from thread to thread.
+
+use super::{MBUFS, eal, frame, numbered, numbers, pool, unique};
+use director::dpdk::{Mbuf, ring};
+use director::port::{Burst, Frame, MemoryFrame};
+use proptest::prelude::*;
+
+#[test]
+fn dropped_frames_return_to_their_pool() {
+    let eal = eal();
+    let pool = pool(&eal);
+    assert_eq!((pool.size(), pool.available()), (MBUFS, MBUFS));
+    let mut burst: Burst<Mbuf> = (0..32).map(|n| numbered(&pool, n)).collect();
+    assert_eq!(pool.available(), MBUFS - 32);
+    drop(burst.pop());
+    assert_eq!(pool.available(), MBUFS - 31);
+    Mbuf::free_all(&mut burst);
+    assert!(burst.is_empty());
+    assert_eq!(pool.available(), MBUFS);
+
+    let all: Vec<Mbuf> = std::iter::from_fn(|| pool.allocate()).collect();
+    assert_eq!((all.len() as u32, pool.available()), (MBUFS, 0));
+    drop(all);
+    assert_eq!(pool.available(), MBUFS);
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Prepend(usize),
+    TrimFront(usize),
+    Append(usize),
+    Truncate(usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let size = prop_oneof![0..200_usize, 0..2300_usize];
+    prop_oneof![
+        size.clone().prop_map(Change::Prepend),
+        size.clone().prop_map(Change::TrimFront),
+        size.clone().prop_map(Change::Append),
+        size.prop_map(Change::Truncate),
+    ]
+}
+
+fn apply<F: Frame>(frame: &mut F, change: &Change, mark: u8) -> bool {
+    let before = frame.bytes().len();
+    match *change {
+        Change::Prepend(count) => {
+            let grown = frame.prepend(count);
+            if grown {
+                frame.bytes_mut()[..count].fill(mark);
+            }
+            grown
+        }
+        Change::TrimFront(count) => frame.trim_front(count),
+        Change::Append(count) => {
+            let grown = frame.append(count);
+            if grown {
+                frame.bytes_mut()[before..].fill(mark);
+            }
+            grown
+        }
+        Change::Truncate(length) => {
+            frame.truncate(length);
+            true
+        }
+    }
+}
+
+#[test]
+fn reshaping_is_that_of_a_frame_in_plain_memory() {
+    let eal = eal();
+    let pool = pool(&eal);
+    let changes = proptest::collection::vec(change(), 0..24);
+    proptest!(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() },
+    |(bytes in proptest::collection::vec(any::<u8>(), 0..1500), changes in changes)| {
+        let mut mbuf = frame(&pool, &bytes);
+        let mut oracle = MemoryFrame::new(&bytes);
+        for (step, change) in changes.iter().enumerate() {
+            let done = apply(&mut mbuf, change, step as u8);
+            prop_assert_eq!(done, apply(&mut oracle, change, step as u8), "{:?}", change);
+            prop_assert_eq!(mbuf.bytes(), oracle.bytes());
+            prop_assert_eq!(mbuf.headroom() + mbuf.bytes().len() + mbuf.tailroom(), 128 + 2048);
+        }
+    });
+    assert_eq!(pool.available(), MBUFS);
+}
+
+#[test]
+fn a_ring_carries_frames_between_threads() {
+    let eal = eal();
+    let pool = pool(&eal);
+    let (mut producer, mut consumer) = ring(&eal, &unique("test"), 48, None).unwrap();
+    assert_eq!(producer.capacity(), 48);
+    let mut burst: Burst<Mbuf> = (0..32).map(|n| numbered(&pool, n)).collect();
+    producer.send(&mut burst);
+    assert!(burst.is_empty());
+    burst.extend((32..64).map(|n| numbered(&pool, n)));
+    producer.send(&mut burst);
+    assert_eq!(numbers(&burst), (48..64).collect::<Vec<_>>(), "no room; kept in order");
+    assert_eq!(consumer.len(), 48);
+
+    let reader = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        while seen.len() < 64 {
+            let mut burst = Burst::new();
+            consumer.receive(&mut burst);
+            seen.extend(numbers(&burst));
+        }
+        (seen, consumer)
+    });
+    while !burst.is_empty() {
+        producer.send(&mut burst);
+    }
+    let (seen, consumer) = reader.join().unwrap();
+    assert_eq!(seen, (0..64).collect::<Vec<_>>());
+    assert!(consumer.is_empty());
+
+    burst.push(numbered(&pool, 64));
+    producer.send(&mut burst);
+    drop((producer, consumer));
+    assert_eq!(pool.available(), MBUFS, "what was in the ring is freed with it");
+}

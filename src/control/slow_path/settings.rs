@@ -1,11 +1,9 @@
 //! What can be chosen about the director's own answers.
 
 use super::rate_limit::{Limit, Rate};
-use serde::{Deserialize, Serialize};
 
 /// What happens to packets for a local address and a port that no service has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unserved {
     /// Answered as the kernel does: TCP by a reset, others by an ICMP error.
     #[default]

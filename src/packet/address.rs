@@ -10,6 +10,8 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     const FAMILY: Family;
     /// Octets on the wire.
     const BYTES: usize;
+    /// All zeros.
+    const UNSPECIFIED: Self;
 
     fn from_ip(address: IpAddr) -> Option<Self>;
     fn to_ip(self) -> IpAddr;
@@ -32,6 +34,7 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
 impl Address for u32 {
     const FAMILY: Family = Family::Ipv4;
     const BYTES: usize = 4;
+    const UNSPECIFIED: Self = 0;
 
     fn from_ip(address: IpAddr) -> Option<Self> {
         match address {
@@ -73,6 +76,7 @@ impl Address for u32 {
 impl Address for u128 {
     const FAMILY: Family = Family::Ipv6;
     const BYTES: usize = 16;
+    const UNSPECIFIED: Self = 0;
 
     fn from_ip(address: IpAddr) -> Option<Self> {
         match address {

@@ -139,9 +139,11 @@ mod tests {
         for headers in [&[(60, OPTIONS); 9][..], &[(44, FIRST), (44, FIRST)]] {
             assert_eq!(follow(&packet(headers)), None, "{headers:?}");
         }
-        let whole = packet(&[(0, LONG), (44, FIRST), (60, OPTIONS)]);
-        for length in ipv6::HEADER..whole.len() {
-            assert_eq!(follow(&whole[..length]), None, "{length}");
+        for headers in [&[(0, LONG), (44, FIRST), (60, OPTIONS)][..], &[(60, OPTIONS), (0, LONG)]] {
+            let whole = packet(headers);
+            for length in ipv6::HEADER..whole.len() {
+                assert_eq!(follow(&whole[..length]), None, "{length}");
+            }
         }
     }
 }

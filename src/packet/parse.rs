@@ -72,12 +72,54 @@ pub struct Packet<A> {
     pub sctp_chunk: u8,
 }
 
+impl<A: Address> Packet<A> {
+    /// A packet nothing is known of: room for [`Parse::parse_into`].
+    pub const BLANK: Self = Packet {
+        tuple: Tuple {
+            source: A::UNSPECIFIED,
+            destination: A::UNSPECIFIED,
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+        },
+        role: Role::Other,
+        fragment: Fragment::Whole,
+        protocol: 0,
+        header: 0,
+        length: 0,
+        tcp_flags: 0,
+        ttl: 0,
+        tos: 0,
+        dont_fragment: false,
+        identification: 0,
+        fragment_offset: 0,
+        more_fragments: false,
+        icmp_type: 0,
+        icmp_code: 0,
+        quoted: 0,
+        quoted_transport: 0,
+        options: false,
+        sctp_chunk: 0,
+    };
+}
+
 /// Reads an IPv4 packet from its header on (Ethernet stripped).
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`], [`DropReason::BadIpChecksum`],
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
 #[inline]
 pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
+    let mut packet = Packet::BLANK;
+    ipv4_into(bytes, &mut packet)?;
+    Ok(packet)
+}
+
+/// [`ipv4`], written to where the packet is to stay. What stands there after an error means nothing.
+///
+/// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
+/// still on their way to the cache, which costs more than all the checks.
+#[inline]
+pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
         return Err(DropReason::TooShort);
     };
@@ -105,36 +147,26 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     let word = v4::fragment_word(fixed);
     let offset = (word & v4::FRAGMENT_OFFSET) * 8;
     let more = word & v4::MORE_FRAGMENTS != 0;
-    let network = Network {
-        source: v4::source(fixed),
-        destination: v4::destination(fixed),
+    *packet = Packet {
+        tuple: without_ports(v4::source(fixed), v4::destination(fixed), v4::protocol(fixed)),
         protocol: v4::protocol(fixed),
         fragment: piece(offset, more),
-        header,
-        final_destination: true,
-    };
-    let upper = upper_layer(network, datagram)?;
-    Ok(Packet {
-        tuple: upper.tuple,
-        role: upper.role,
-        fragment: network.fragment,
-        protocol: network.protocol,
         header: header as u16,
         length,
-        tcp_flags: upper.tcp_flags,
         ttl: v4::ttl(fixed),
         tos: v4::tos(fixed),
         dont_fragment: word & v4::DONT_FRAGMENT != 0,
         identification: u32::from(v4::identification(fixed)),
         fragment_offset: offset,
         more_fragments: more,
-        icmp_type: upper.icmp_type,
-        icmp_code: upper.icmp_code,
-        quoted: upper.quoted,
-        quoted_transport: upper.quoted_transport,
         options,
-        sctp_chunk: upper.sctp_chunk,
-    })
+        ..Packet::BLANK
+    };
+    if offset != 0 {
+        packet.role = Role::LaterFragment;
+        return Ok(());
+    }
+    upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..], true)
 }
 
 /// Apart, so that the common header's sum stays a straight line.
@@ -149,6 +181,14 @@ fn is_intact_with_options(header: &[u8]) -> bool {
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
 #[inline]
 pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
+    let mut packet = Packet::BLANK;
+    ipv6_into(bytes, &mut packet)?;
+    Ok(packet)
+}
+
+/// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
+#[inline]
+pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {
         return Err(DropReason::TooShort);
     };
@@ -167,81 +207,32 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
         Some(fragment) => (fragment.identification, fragment.offset, fragment.more),
         None => (0, 0, false),
     };
-    let network = Network {
-        source: v6::source(fixed),
-        destination: v6::destination(fixed),
+    *packet = Packet {
+        tuple: without_ports(v6::source(fixed), v6::destination(fixed), chain.protocol),
         protocol: chain.protocol,
         fragment: piece(offset, more),
-        header: chain.end,
-        final_destination: !chain.in_transit,
-    };
-    let upper = upper_layer(network, datagram)?;
-    Ok(Packet {
-        tuple: upper.tuple,
-        role: upper.role,
-        fragment: network.fragment,
-        protocol: network.protocol,
-        header: network.header as u16,
+        header: chain.end as u16,
         length,
-        tcp_flags: upper.tcp_flags,
         ttl: v6::hop_limit(fixed),
         tos: v6::traffic_class(fixed),
         dont_fragment: true,
         identification,
         fragment_offset: offset,
         more_fragments: more,
-        icmp_type: upper.icmp_type,
-        icmp_code: upper.icmp_code,
-        quoted: upper.quoted,
-        quoted_transport: upper.quoted_transport,
-        options: network.header > v6::HEADER,
-        sctp_chunk: upper.sctp_chunk,
-    })
-}
-
-/// What the IP header says that the upper layer is read by.
-#[derive(Clone, Copy)]
-struct Network<A> {
-    source: A,
-    destination: A,
-    protocol: u8,
-    fragment: Fragment,
-    /// Where the transport header starts.
-    header: usize,
-    /// No routing header has segments left: `destination` is the address that checksums cover.
-    final_destination: bool,
-}
-
-/// What the upper-layer header says. A value of its own, and [`Packet`] put together once at the end: a packet filled
-/// in bit by bit is read back from memory while its pieces are still on their way there, which costs more than all
-/// the rest.
-#[derive(Clone, Copy)]
-struct Upper<A> {
-    tuple: Tuple<A>,
-    role: Role,
-    tcp_flags: u8,
-    icmp_type: u8,
-    icmp_code: u8,
-    quoted: u16,
-    quoted_transport: u16,
-    sctp_chunk: u8,
-}
-
-impl<A: Address> Network<A> {
-    #[inline]
-    fn upper(&self, role: Role, source_port: u16, destination_port: u16) -> Upper<A> {
-        let Network { source, destination, protocol, .. } = *self;
-        Upper {
-            tuple: Tuple { source, destination, source_port, destination_port, protocol },
-            role,
-            tcp_flags: 0,
-            icmp_type: 0,
-            icmp_code: 0,
-            quoted: 0,
-            quoted_transport: 0,
-            sctp_chunk: 0,
-        }
+        options: chain.end > v6::HEADER,
+        ..Packet::BLANK
+    };
+    if offset != 0 {
+        packet.role = Role::LaterFragment;
+        return Ok(());
     }
+    let transport = &datagram[chain.end..];
+    upper_layer(packet, chain.protocol, datagram, transport, !chain.in_transit)
+}
+
+#[inline]
+fn without_ports<A: Address>(source: A, destination: A, protocol: u8) -> Tuple<A> {
+    Tuple { source, destination, source_port: 0, destination_port: 0, protocol }
 }
 
 #[inline]
@@ -253,92 +244,109 @@ const fn piece(offset: u16, more: bool) -> Fragment {
     }
 }
 
-/// Reads the upper-layer header of `datagram`, which starts with the IP header and ends with the packet.
+/// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet;
+/// `final_destination`: no routing header has segments left, so checksums cover the destination address.
 #[inline]
-fn upper_layer<A: Quotes>(network: Network<A>, datagram: &[u8]) -> Result<Upper<A>, DropReason> {
-    if network.fragment == Fragment::Later {
-        return Ok(network.upper(Role::LaterFragment, 0, 0));
-    }
-    let Some(bytes) = datagram.get(network.header..) else { return Err(DropReason::BadIpHeader) };
-    match network.protocol {
+fn upper_layer<A: Quotes>(
+    packet: &mut Packet<A>,
+    protocol: u8,
+    datagram: &[u8],
+    bytes: &[u8],
+    final_destination: bool,
+) -> Result<(), DropReason> {
+    match protocol {
         v4::TCP => {
             let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            let (source, destination) = (tcp::source_port(header), tcp::destination_port(header));
-            let upper = network.upper(Role::Transport, source, destination);
-            Ok(Upper { tcp_flags: tcp::flags(header), ..upper })
+            packet.tcp_flags = tcp::flags(header);
+            ports(packet, tcp::source_port(header), tcp::destination_port(header));
         }
         v4::UDP => {
             let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            let (source, destination) = (udp::source_port(header), udp::destination_port(header));
-            Ok(network.upper(Role::Transport, source, destination))
+            ports(packet, udp::source_port(header), udp::destination_port(header));
         }
         v4::SCTP => {
             let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            let (source, destination) = (sctp::source_port(header), sctp::destination_port(header));
-            let upper = network.upper(Role::Transport, source, destination);
-            Ok(Upper { sctp_chunk: header[sctp::HEADER], ..upper })
+            packet.sctp_chunk = header[sctp::HEADER];
+            ports(packet, sctp::source_port(header), sctp::destination_port(header));
         }
-        protocol if protocol == icmp::protocol(A::FAMILY) => icmp_message(&network, datagram),
-        _ => Ok(network.upper(Role::Other, 0, 0)),
+        protocol if protocol == icmp::protocol(A::FAMILY) => {
+            return icmp_message(packet, datagram, final_destination);
+        }
+        _ => {}
     }
+    Ok(())
 }
 
-/// Reads the ICMP message of `datagram`.
+#[inline]
+fn ports<A>(packet: &mut Packet<A>, source: u16, destination: u16) {
+    packet.role = Role::Transport;
+    packet.tuple.source_port = source;
+    packet.tuple.destination_port = destination;
+}
+
+/// Completes an ICMP packet.
 #[cold]
-fn icmp_message<A: Quotes>(network: &Network<A>, datagram: &[u8]) -> Result<Upper<A>, DropReason> {
-    let message = &datagram[network.header..];
+fn icmp_message<A: Quotes>(
+    packet: &mut Packet<A>,
+    datagram: &[u8],
+    final_destination: bool,
+) -> Result<(), DropReason> {
+    let message = &datagram[usize::from(packet.header)..];
     if message.len() < icmp::HEADER {
         return Err(DropReason::BadTransport);
     }
-    let plain = Upper {
-        icmp_type: icmp::message_type(message),
-        icmp_code: icmp::code(message),
-        ..network.upper(Role::Icmp, 0, 0)
-    };
-    if !icmp::is_error(A::FAMILY, plain.icmp_type) {
-        return Ok(plain);
+    packet.role = Role::Icmp;
+    packet.icmp_type = icmp::message_type(message);
+    packet.icmp_code = icmp::code(message);
+    if !icmp::is_error(A::FAMILY, packet.icmp_type) {
+        return Ok(());
     }
     // A fragment has only a part of what the checksum covers.
-    let coverable = network.fragment == Fragment::Whole && network.final_destination;
-    if coverable && icmp::verify(network.source, network.destination, message) != 0 {
+    let coverable = packet.fragment == Fragment::Whole && final_destination;
+    let Tuple { source, destination, .. } = packet.tuple;
+    if coverable && icmp::verify(source, destination, message) != 0 {
         return Err(DropReason::BadIcmpChecksum);
     }
-    let at = network.header + icmp::HEADER;
-    Ok(match quoted::quotation::<A>(&datagram[at..]) {
-        Some(quotation) => Upper {
-            role: Role::IcmpError,
-            tuple: quotation.tuple,
-            quoted: at as u16,
-            quoted_transport: (at + quotation.transport) as u16,
-            ..plain
-        },
-        None => plain,
-    })
+    let at = usize::from(packet.header) + icmp::HEADER;
+    if let Some(quotation) = quoted::quotation::<A>(&datagram[at..]) {
+        packet.role = Role::IcmpError;
+        packet.tuple = quotation.tuple;
+        packet.quoted = at as u16;
+        packet.quoted_transport = (at + quotation.transport) as u16;
+    }
+    Ok(())
 }
 
 /// Reads the packet of either family: what code that is written once for both calls.
 pub trait Parse: Address {
     /// [`ipv4`] or [`ipv6`].
-    fn parse(bytes: &[u8]) -> Result<Packet<Self>, DropReason>;
+    fn parse(bytes: &[u8]) -> Result<Packet<Self>, DropReason> {
+        let mut packet = Packet::BLANK;
+        Self::parse_into(bytes, &mut packet)?;
+        Ok(packet)
+    }
+
+    /// [`ipv4_into`] or [`ipv6_into`].
+    fn parse_into(bytes: &[u8], packet: &mut Packet<Self>) -> Result<(), DropReason>;
 }
 
 impl Parse for u32 {
     #[inline]
-    fn parse(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
-        ipv4(bytes)
+    fn parse_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
+        ipv4_into(bytes, packet)
     }
 }
 
 impl Parse for u128 {
     #[inline]
-    fn parse(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
-        ipv6(bytes)
+    fn parse_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
+        ipv6_into(bytes, packet)
     }
 }
 

@@ -10,24 +10,29 @@ use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Each is said so often, as any one may be lost (RFC 4861 MAX_NEIGHBOR_ADVERTISEMENT).
-const TIMES: u8 = 3;
+/// Time between two announcements of one address, any of which may be lost.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Sent at once at most; the rest waits for the next tick.
 const AT_ONCE: usize = INJECT_RING / 4;
 
 /// What is still to be announced: by time, how many times more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Announcements {
+    /// How often each address is announced.
+    times: u8,
     pending: BTreeMap<(Instant, PortId, IpAddr), u8>,
 }
 
 impl Announcements {
+    pub(super) fn new(times: u8) -> Self {
+        Announcements { times, pending: BTreeMap::new() }
+    }
+
     /// The ports' own addresses.
     pub(super) fn add_own(&mut self, local: &Local, now: Instant) {
         for interface in local.interfaces() {
             for (address, _) in &interface.addresses {
-                self.pending.insert((now, interface.id, *address), TIMES);
+                self.add(now, interface.id, *address);
             }
         }
     }
@@ -37,8 +42,14 @@ impl Announcements {
         let any = local.interfaces().iter().any(|interface| interface.is_on_link(address));
         for interface in local.interfaces() {
             if !any || interface.is_on_link(address) {
-                self.pending.insert((now, interface.id, address), TIMES);
+                self.add(now, interface.id, address);
             }
+        }
+    }
+
+    fn add(&mut self, now: Instant, port: PortId, address: IpAddr) {
+        if self.times > 0 {
+            self.pending.insert((now, port, address), self.times);
         }
     }
 

@@ -31,6 +31,7 @@ impl<F: Frame> SlowPath<F> {
             || !self.local.is_local(asked.to_ip())
             || ethernet::is_multicast(ethernet::destination(frame))
             || local::is_no_host(asker.to_ip())
+            || self.local.is_local(asker.to_ip())
             || self.local.is_broadcast(asker.to_ip())
         {
             return self.drop(DropReason::SlowPathInput);

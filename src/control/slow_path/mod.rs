@@ -85,7 +85,7 @@ impl<F: Frame> SlowPath<F> {
             local: Local::new(interfaces),
             routes,
             neighbours: Neighbours::default(),
-            announcements: Announcements::default(),
+            announcements: Announcements::new(settings.announcements),
             limiters: Limiters {
                 errors_v4: Limiter::new(settings.errors_v4),
                 errors_v6: Limiter::new(settings.errors_v6),
@@ -138,10 +138,13 @@ impl<F: Frame> SlowPath<F> {
         self.send_announcements(now, out);
     }
 
-    /// Keeps a destination's or a gateway's address resolved: asked for now, confirmed for ever.
+    /// Keeps a destination's or a gateway's address resolved: asked for now, confirmed for ever. Nobody but the
+    /// director answers for an address of its own, so such a one is not asked for.
     pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
-        self.neighbours.want(next_hop, now);
-        self.settle(now, out);
+        if !self.local.is_local(next_hop.1) {
+            self.neighbours.want(next_hop, now);
+            self.settle(now, out);
+        }
     }
 
     /// The opposite of [`Self::want`].
@@ -156,7 +159,8 @@ impl<F: Frame> SlowPath<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        self.neighbours.set_wanted(wanted, now);
+        let others = wanted.iter().filter(|(_, address)| !self.local.is_local(*address));
+        self.neighbours.set_wanted(&others.copied().collect(), now);
         self.settle(now, out);
     }
 

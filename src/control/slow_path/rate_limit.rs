@@ -111,7 +111,9 @@ mod tests {
         Ipv4Addr::from_bits(0x0b00_0000 + number).into()
     }
 
-    fn allowed(limiter: &mut Limiter, count: u32, host_of: fn(u32) -> u32, now: Instant) -> u32 {
+    type HostOf = fn(u32) -> u32;
+
+    fn allowed(limiter: &mut Limiter, count: u32, host_of: HostOf, now: Instant) -> u32 {
         (0..count).map(|number| u32::from(limiter.allow(host(host_of(number)), now))).sum()
     }
 
@@ -119,7 +121,7 @@ mod tests {
     fn bursts_then_the_rate() {
         let per_host = Some(Rate::new(1, 6));
         let mut limiter = Limiter::new(Limit { overall: Rate::new(1000, 50), per_host });
-        let cases: [(u64, u32, fn(u32) -> u32, u32); 6] = [
+        let cases: [(u64, u32, HostOf, u32); 6] = [
             (0, 100, |_| 0, 6),
             (0, 100, |number| number + 1, 44),
             (500, 10, |_| 0, 0),

@@ -1,11 +1,9 @@
 //! What can be chosen about the director's own answers.
 
 use super::rate_limit::{Limit, Rate};
-use serde::{Deserialize, Serialize};
 
 /// What happens to packets for a local address and a port that no service has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unserved {
     /// Answered as the kernel does: TCP by a reset, others by an ICMP error.
     #[default]
@@ -26,12 +24,15 @@ pub struct Settings {
     pub echo: Limit,
     /// Resets, "fragmentation needed" and "packet too big".
     pub others: Limit,
+    /// How often a new address is announced, a second apart; 0: not at all.
+    pub announcements: u8,
 }
 
 impl Default for Settings {
     /// Linux's limits where it has any: 1,000 errors a second at 50 a time (icmp_msgs_per_sec, icmp_msgs_burst), of
     /// which one host gets one a second at 6 a time (icmp_ratelimit); by ICMPv6 16 a second, as Linux counts for hosts
     /// behind a default route. The others, which Linux does not limit, are bounded for the control thread's sake.
+    /// Announcements: RFC 4861's MAX_NEIGHBOR_ADVERTISEMENT, for ARP too.
     fn default() -> Self {
         let errors = |per_second| Limit {
             overall: Rate::new(1000, 50),
@@ -44,6 +45,7 @@ impl Default for Settings {
             errors_v6: errors(16),
             echo: bounded,
             others: bounded,
+            announcements: 3,
         }
     }
 }

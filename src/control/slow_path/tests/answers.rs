@@ -157,6 +157,7 @@ fn echo() {
         (client().icmp(8, 1, 1), Some(DropReason::SlowPathInput)),
         (frame().ipv4("11.22.33.44", "10.0.0.200").icmp(8, 0, 1), Some(DropReason::SlowPathInput)),
         (frame().ipv4("10.0.0.255", "10.0.0.1").icmp(8, 0, 1), Some(DropReason::SlowPathInput)),
+        (frame().ipv4("10.0.0.1", "10.0.0.100").icmp(8, 0, 1), Some(DropReason::SlowPathInput)),
     ] {
         let mut director = Director::new();
         let answers = director.input(WAN, PuntReason::IcmpEcho, &built.clone().padded().build());

@@ -194,6 +194,30 @@ fn new_virtual_addresses_are_announced() {
 }
 
 #[test]
+fn announcements_can_be_had_once_or_not_at_all() {
+    for (announcements, expected) in [(0, 0), (1, 6), (2, 12)] {
+        let mut director = Director::with(Settings { announcements, ..Default::default() });
+        let Director { slow_path, sent, now } = &mut director;
+        slow_path.announce(*now, sent);
+        assert_eq!(director.run(5).len(), expected);
+    }
+}
+
+#[test]
+fn own_addresses_are_not_asked_for() {
+    let mut director = Director::new();
+    let wanted = [(WAN, ip("10.0.0.100")), (LAN, ip("192.168.10.1")), (LAN, ip("192.168.10.9"))];
+    let Director { slow_path, sent, now } = &mut director;
+    slow_path.want(wanted[0], *now, sent);
+    slow_path.set_wanted(&wanted.into(), *now, sent);
+    let asked = std::mem::take(&mut sent.frames);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(read_arp(&asked[0].1).target, bits("192.168.10.9"));
+    director.slow_path.unwant(wanted[2]);
+    assert!(director.run(10).len() < 4, "no longer wanted, it is given up");
+}
+
+#[test]
 fn own_addresses_are_announced() {
     let mut director = Director::new();
     let Director { slow_path, sent, now } = &mut director;

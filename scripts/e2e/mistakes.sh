@@ -24,7 +24,7 @@ base() {
 }
 
 base | sed 's/^no_huge/no_hugh/' >"$WORLD/mistake.toml"
-mistaken "an unknown key" 'no_hug[he]'
+mistaken "an unknown key" 'no_hugh.*allowed'
 base | sed 's/^memory_mb.*/memory_mb = "much"/' >"$WORLD/mistake.toml"
 mistaken "a value of the wrong kind" 'memory_mb|integer'
 { base && world_service tcp $VIP_DR:80 route 80 | sed 's/"rr"/"best"/'; } >"$WORLD/mistake.toml"

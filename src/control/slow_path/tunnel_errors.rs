@@ -109,7 +109,7 @@ fn inner_packet(outer: &[u8]) -> Option<&[u8]> {
             }
         }
         ipv4::UDP => {
-            // RFC draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in words.
+            // draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in words.
             let gue = payload.get(udp::HEADER..)?;
             let header = gue.first_chunk::<4>()?;
             if header[0] & 0xe0 != 0 || header[1] != ipv4::IPIP {

@@ -194,3 +194,96 @@ fn the_table_is_bounded_and_wanted_ones_always_fit() {
     link.run(25);
     assert_eq!(link.neighbours.entries.len(), 1, "silence makes room");
 }
+
+mod any_order {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Send(u8),
+        Claim(u8, Option<u8>, bool, bool, bool),
+        Want(u8),
+        Unwant(u8),
+        Permanent(BTreeMap<u8, u8>),
+        Tick(u16),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let flags = any::<(bool, bool, bool)>();
+        prop_oneof![
+            6 => (0u8..4).prop_map(Step::Send),
+            4 => (0u8..4, prop::option::of(0u8..3), flags)
+                .prop_map(|(who, mac, (a, b, c))| Step::Claim(who, mac, a, b, c)),
+            1 => (0u8..4).prop_map(Step::Want),
+            1 => (0u8..4).prop_map(Step::Unwant),
+            1 => prop::collection::btree_map(0u8..4, 0u8..3, 0..3).prop_map(Step::Permanent),
+            6 => (1u16..40).prop_map(Step::Tick),
+        ]
+    }
+
+    fn mac(number: u8) -> [u8; 6] {
+        [2, 0, 0, 0, 0, number]
+    }
+
+    fn usable(link: &Link) -> Vec<(IpAddr, [u8; 6])> {
+        link.neighbours.iter().filter_map(|row| Some((row.address, row.mac?))).collect()
+    }
+
+    fn take(link: &mut Link, step: &Step, frame: u32) {
+        let now = link.now;
+        match step {
+            Step::Send(who) => link.neighbours.send(hop(*who), frame, now),
+            Step::Claim(who, number, solicited, overrides, creates) => {
+                let (solicited, overrides, creates) = (*solicited, *overrides, *creates);
+                let claim = Claim { mac: number.map(mac), solicited, overrides, creates };
+                link.neighbours.claim(hop(*who), claim, now);
+            }
+            Step::Want(who) => link.neighbours.want(hop(*who), now),
+            Step::Unwant(who) => link.neighbours.unwant(hop(*who)),
+            Step::Permanent(list) => {
+                let list = list.iter().map(|(who, number)| (hop(*who), mac(*number))).collect();
+                link.neighbours.set_permanent(&list, now);
+            }
+            Step::Tick(tenths) => {
+                link.now = now + Duration::from_millis(100 * u64::from(*tenths));
+                link.neighbours.tick(link.now);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Every frame is sent to a usable address, told unreachable, dropped with a reason, or still waiting; workers
+        /// hear of every change of a usable address; and a wanted neighbour is never forgotten.
+        #[test]
+        fn nothing_is_lost(steps in prop::collection::vec(step(), 1..60)) {
+            let mut link = Link::default();
+            let (mut given, mut done, mut wanted) = (0u32, 0, BTreeSet::new());
+            for step in &steps {
+                let (before, generation) = (usable(&link), link.neighbours.generation());
+                take(&mut link, step, given);
+                match step {
+                    Step::Send(_) => given += 1,
+                    Step::Want(who) => drop(wanted.insert(*who)),
+                    Step::Unwant(who) => drop(wanted.remove(who)),
+                    _ => {}
+                }
+                while let Some(effect) = link.neighbours.next_effect() {
+                    done += u32::from(!matches!(effect, Effect::Solicit { .. }));
+                }
+                let waiting: usize = link.neighbours.iter().map(|row| row.queued).sum();
+                prop_assert_eq!(waiting, link.neighbours.queued);
+                prop_assert_eq!(given, done + waiting as u32);
+                if before != usable(&link) {
+                    prop_assert_ne!(generation, link.neighbours.generation());
+                }
+                prop_assert!(link.neighbours.iter().all(|row| row.mac.is_none() || row.queued == 0));
+                for who in &wanted {
+                    prop_assert!(link.neighbours.iter().any(|row| row.address == hop(*who).1));
+                }
+            }
+        }
+    }
+}

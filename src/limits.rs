@@ -39,6 +39,6 @@ pub const REPLY_ROWS: usize = 256;
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;
 
-/// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for each
-/// request does not count, few enough that one request stays about a megabyte.
+/// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for
+/// each request does not count, few enough that one request stays about a megabyte.
 pub const APPLY_COMMANDS: usize = 4096;

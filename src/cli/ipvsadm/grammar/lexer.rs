@@ -1,7 +1,7 @@
 //! Cuts a command line into options with their values, by the rules of popt.
 //!
-//! Letters may be bundled (`-Ln`), a value may be glued (`-t10.0.0.1:80`, `--weight=3`, `-p=100`) or
-//! follow; it is taken even if it begins with `-`, unless it is optional. Long names cannot be
+//! Letters may be bundled (`-Ln`), a value may be glued (`-t10.0.0.1:80`, `--weight=3`, `-p=100`)
+//! or follow; it is taken even if it begins with `-`, unless it is optional. Long names cannot be
 //! shortened. `--` ends the options; whatever else is not an option is a positional word.
 
 use super::option::{Argument, SPELLINGS, Spelling};

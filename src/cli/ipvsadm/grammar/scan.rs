@@ -1,5 +1,5 @@
-//! Goes through the options from left to right and reads their values. The first value that makes no
-//! sense ends it; whether the options go together is asked afterwards.
+//! Goes through the options from left to right and reads their values. The first value that makes
+//! no sense ends it; whether the options go together is asked afterwards.
 
 use super::UsageError;
 use super::address::{HostPort, host_port, ipv4};

@@ -1,7 +1,7 @@
 //! The command line tools: the grammar and the listings of ipvsadm and directorctl.
 //!
-//! Both speak the protocol of [`api`](crate::api) to a running director. Parsers take words and give a
-//! value, printers take rows and give text, so all of it is tested without a director.
+//! Both speak the protocol of [`api`](crate::api) to a running director. Parsers take words and
+//! give a value, printers take rows and give text, so all of it is tested without a director.
 
 pub mod directorctl;
 pub mod ipvsadm;

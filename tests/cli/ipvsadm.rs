@@ -33,7 +33,8 @@ fn outcome(output: &Output) -> (i64, String, String) {
     (status, text(&output.stdout), text(&output.stderr))
 }
 
-/// Lines in any order, without the time that is left: connections are listed as they lie in the table.
+/// Lines in any order, without the time that is left: connections are listed as they lie in the
+/// table.
 fn unordered(listing: &str) -> Vec<String> {
     let mut lines: Vec<String> = listing
         .lines()

@@ -1,4 +1,5 @@
-//! directorctl: its questions as the director gets them, its answers as people and programs get them.
+//! directorctl: its questions as the director gets them, its answers as people and programs get
+//! them.
 
 use super::control_socket::{SocketPath, serve};
 use director::api::{

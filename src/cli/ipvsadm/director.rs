@@ -12,8 +12,8 @@ pub trait Director {
     fn call(&mut self, request: Request, each: &mut dyn FnMut(Reply)) -> Result<(), ClientError>;
 }
 
-/// A director that is connected to when it is first asked for something: a wrong command line gets its
-/// message whether or not a director runs.
+/// A director that is connected to when it is first asked for something: a wrong command line gets
+/// its message whether or not a director runs.
 #[derive(Debug)]
 pub struct LazyClient {
     path: PathBuf,

@@ -58,7 +58,8 @@ pub fn run(
 }
 
 fn report(failure: Failure, streams: &mut Streams<'_>) -> u8 {
-    // What was printed before the failure still counts; nothing can be said about failing to say so.
+    // What was printed before the failure still counts; nothing can be said about failing to say
+    // so.
     let _ = streams.output.flush();
     let (message, status) = match failure {
         Failure::Usage(error) => (error.message, error.status),

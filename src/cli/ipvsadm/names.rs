@@ -16,8 +16,8 @@ pub trait Names {
     fn service_of(&self, port: u16, protocol: Protocol) -> Option<String>;
 }
 
-/// The system's resolver and services database. Answers are kept: a listing asks for the same hosts over
-/// and over.
+/// The system's resolver and services database. Answers are kept: a listing asks for the same hosts
+/// over and over.
 #[derive(Debug, Default)]
 pub struct SystemNames {
     services: OnceCell<ServiceDatabase>,

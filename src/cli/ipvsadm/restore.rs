@@ -8,8 +8,8 @@ use super::names::Names;
 use crate::api::Command;
 use crate::limits::APPLY_COMMANDS;
 
-/// Carries out line by line; the status is that of the last one. What the director refuses is reported
-/// and passed over.
+/// Carries out line by line; the status is that of the last one. What the director refuses is
+/// reported and passed over.
 ///
 /// # Errors
 /// A line that is wrong ends the run; the changes before it are made.

@@ -1,7 +1,7 @@
 //! Cuts a command line into options with their values, by the rules of popt.
 //!
-//! Letters may be bundled (`-Ln`), a value may be glued (`-t10.0.0.1:80`, `--weight=3`, `-p=100`) or
-//! follow; it is taken even if it begins with `-`, unless it is optional. Long names cannot be
+//! Letters may be bundled (`-Ln`), a value may be glued (`-t10.0.0.1:80`, `--weight=3`, `-p=100`)
+//! or follow; it is taken even if it begins with `-`, unless it is optional. Long names cannot be
 //! shortened. `--` ends the options; whatever else is not an option is a positional word.
 
 use super::option::{Argument, SPELLINGS, Spelling};
@@ -11,17 +11,9 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     pub spelling: &'static Spelling,
-    /// For a long option the word it stands in, for a short one `None`.
-    word: Option<&'a str>,
-    letter: char,
+    /// The word it stands in: of a bundle, the whole bundle.
+    pub word: &'a str,
     pub value: Option<&'a str>,
-}
-
-impl Token<'_> {
-    /// The option as it was typed; of a bundle, just the letter.
-    pub fn typed(&self) -> String {
-        self.word.map_or_else(|| format!("-{}", self.letter), str::to_owned)
-    }
 }
 
 /// A word that cannot be understood, and why.
@@ -61,7 +53,7 @@ impl<'a> Lexer<'a> {
                 Some("-") if !self.options_ended => self.options_ended = true,
                 Some(rest) if !self.options_ended && !rest.is_empty() => {
                     match rest.strip_prefix('-') {
-                        Some(long) => return Some(self.long(word, long)),
+                        Some(long) => return Some(self.long(long)),
                         None => self.bundle = rest,
                     }
                 }
@@ -71,11 +63,17 @@ impl<'a> Lexer<'a> {
         Some(self.short())
     }
 
-    fn error(&self, reason: &'static str) -> LexicalError<'a> {
-        LexicalError { word: &self.words[self.next - 1], reason }
+    /// The word that is being looked at.
+    fn current(&self) -> &'a str {
+        &self.words[self.next - 1]
     }
 
-    fn long(&mut self, word: &'a str, text: &'a str) -> Result<Token<'a>, LexicalError<'a>> {
+    fn error(&self, reason: &'static str) -> LexicalError<'a> {
+        LexicalError { word: self.current(), reason }
+    }
+
+    fn long(&mut self, text: &'a str) -> Result<Token<'a>, LexicalError<'a>> {
+        let word = self.current();
         let (name, glued) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
@@ -90,10 +88,11 @@ impl<'a> Lexer<'a> {
             (_, Some(value)) => Some(value),
             (_, None) => self.following(spelling)?,
         };
-        Ok(Token { spelling, word: Some(word), letter: '-', value })
+        Ok(Token { spelling, word, value })
     }
 
     fn short(&mut self) -> Result<Token<'a>, LexicalError<'a>> {
+        let word = self.current();
         let mut letters = self.bundle.chars();
         let letter = letters.next().unwrap_or('-');
         self.bundle = letters.as_str();
@@ -102,6 +101,9 @@ impl<'a> Lexer<'a> {
             .find(|spelling| spelling.short.contains(letter))
             .ok_or_else(|| self.error(UNKNOWN_OPTION))?;
         let value = if spelling.argument == Argument::None {
+            if self.bundle.starts_with('=') {
+                return Err(self.error(UNWANTED_ARGUMENT));
+            }
             None
         } else if self.bundle.is_empty() {
             self.following(spelling)?
@@ -109,7 +111,7 @@ impl<'a> Lexer<'a> {
             let glued = std::mem::take(&mut self.bundle);
             Some(glued.strip_prefix('=').unwrap_or(glued))
         };
-        Ok(Token { spelling, word: None, letter, value })
+        Ok(Token { spelling, word, value })
     }
 
     fn following(&mut self, spelling: &Spelling) -> Result<Option<&'a str>, LexicalError<'a>> {
@@ -173,7 +175,11 @@ mod tests {
             ("--lis", &["--lis: unknown option"]),
             ("-V", &["-V: unknown option"]),
             ("-L - x", &["list", "-", "x"]),
-            ("-n=5", &["numeric", "-n=5: unknown option"]),
+            ("-n=5", &["-n=5: option does not take an argument"]),
+            ("-LnX=5", &["list", "numeric", "-LnX=5: option does not take an argument"]),
+            ("-nw=5", &["numeric", "weight=5"]),
+            ("-w=5=6 -w5=6", &["weight=5=6", "weight=5=6"]),
+            ("-=3", &["-=3: unknown option"]),
             ("--start-daemon", &["--start-daemon: missing argument"]),
         ];
         for (line, expected) in table {

@@ -29,8 +29,8 @@ pub enum CommandLine {
     Version,
     /// A change of the table.
     Change(Command),
-    /// A service is added (or else edited) with a scheduler that does not exist. Which refusal that is
-    /// depends on whether the service exists.
+    /// A service is added (or else edited) with a scheduler that does not exist. Which refusal that
+    /// is depends on whether the service exists.
     UnknownScheduler {
         adding: bool,
         key: ServiceKey,

@@ -17,8 +17,8 @@ pub fn leading_number(word: &str) -> i64 {
     text[..sign_length + digits].parse().unwrap_or(0)
 }
 
-/// An IPv4 address of one to four parts, each decimal, octal (`0…`) or hexadecimal (`0x…`); the last
-/// part fills all the octets that are left. Blanks and what follows them are ignored.
+/// An IPv4 address of one to four parts, each decimal, octal (`0…`) or hexadecimal (`0x…`); the
+/// last part fills all the octets that are left. Blanks and what follows them are ignored.
 pub fn dotted(word: &str) -> Option<Ipv4Addr> {
     let text = word.split(is_blank).next()?;
     let parts: Vec<u64> = text.split('.').map(part).collect::<Option<_>>()?;

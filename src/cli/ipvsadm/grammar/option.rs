@@ -50,8 +50,8 @@ impl Verb {
 /// Declares the kinds with their words, so that order, list and names cannot disagree.
 macro_rules! kinds {
     ($($kind:ident = $name:literal,)*) => {
-        /// The parameters, in the order in which combinations are checked. Options that exclude each
-        /// other by nature (`-t` and `-f`, say) are one kind.
+        /// The parameters, in the order in which combinations are checked. Options that exclude
+        /// each other by nature (`-t` and `-f`, say) are one kind.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
             $($kind,)*

@@ -1,5 +1,5 @@
-//! Goes through the options from left to right and reads their values. The first value that makes no
-//! sense ends it; whether the options go together is asked afterwards.
+//! Goes through the options from left to right and reads their values. The first value that makes
+//! no sense ends it; whether the options go together is asked afterwards.
 
 use super::UsageError;
 use super::address::{HostPort, host_port, ipv4};
@@ -31,6 +31,7 @@ const SYNC_LENGTH_MAX: i64 = 65_507;
 pub struct Scan {
     pub verb: Verb,
     pub given: Kinds,
+    /// Whose names ports have, once a service is given.
     pub protocol: Option<Protocol>,
     pub address: Option<IpAddr>,
     pub port: u16,
@@ -157,15 +158,15 @@ impl Scan {
         }
         let value = token.value.unwrap_or_default();
         match token.spelling.meaning {
-            Meaning::Command(_) => {
-                Err(UsageError::new(format!("invalid option `{}'", token.typed())))
-            }
+            Meaning::Command(_) => Err(UsageError::new(format!("invalid option `{}'", token.word))),
             Meaning::Service(protocol) => self.read_service(protocol, value, names),
             Meaning::Fwmark => {
                 let mark = number(value, 1, i64::from(u32::MAX))
                     .and_then(|mark| u32::try_from(mark).ok())
                     .ok_or_else(|| quoted("invalid fwmark value", value))?;
                 self.mark = Some(mark);
+                // The names of its servers' ports are looked up as TCP's.
+                self.protocol = Some(Protocol::Tcp);
                 Ok(())
             }
             Meaning::Ipv6 if self.mark.is_none() => Err(UsageError::new("-6 used before -f\n")),

@@ -86,7 +86,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("-C -t 10.0.0.1:80", "Illegal 'service-address' option with the 'flush' command"),
     ("-A -D -t 10.0.0.1:80", "invalid option `-D'"),
-    ("-AD", "invalid option `-D'"),
+    ("-AnD", "invalid option `-AnD'"),
     ("-L -h", "invalid option `-h'"),
     ("-L --clear", "invalid option `--clear'"),
     (
@@ -232,6 +232,18 @@ fn destinations_take_the_port_their_method_allows() {
         ("-a -t [2001:db8::9]:80 -r 1.2.3.4 -i", "1.2.3.4:80"),
     ] {
         assert_eq!(destination_of(text).at.to_string(), expected, "{text}");
+    }
+    let names = FixedNames {
+        services: vec![("http".to_owned(), 80, Protocol::Tcp)],
+        ..FixedNames::default()
+    };
+    for (text, named) in [
+        ("-a -f 7 -r 1.2.3.4:http", true),
+        ("-a -t 10.0.0.1:80 -r 1.2.3.4:http", true),
+        ("-a -u 10.0.0.1:80 -r 1.2.3.4:http", false),
+        ("-a -r 1.2.3.4:http -t 10.0.0.1:80", false),
+    ] {
+        assert_eq!(parse(&words(text), &names).is_ok(), named, "{text}");
     }
     let at = |text| match change_of(text) {
         Command::DeleteDestination { at, .. } => at.to_string(),

@@ -1,8 +1,8 @@
 //! The order of sorted listings.
 //!
-//! ipvsadm compares numbers by the sign of their difference in 32 bits. Where they are 2^31 or more apart
-//! that says the opposite of their order, and the outcome depends on the sorting algorithm as well: a
-//! top-down merge sort, done here in the same way so that listings agree to the last line.
+//! ipvsadm compares numbers by the sign of their difference in 32 bits. Where they are 2^31 or more
+//! apart that says the opposite of their order, and the outcome depends on the sorting algorithm as
+//! well: a top-down merge sort, done here in the same way so that listings agree to the last line.
 
 use crate::model::{DestinationRow, Family, ServiceKey, ServiceRow};
 use std::net::IpAddr;

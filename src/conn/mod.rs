@@ -2,7 +2,7 @@
 //!
 //! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple,
 //!   in `bucket`s; `wheel` by time; `memory` holds the pages
-//! * `connection`: an entry and its flags
+//! * `expiry`: the end of connections; `connection`: an entry and its flags
 //! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`)
 //! * `template`, `template_key`: persistence templates, the one thing here that workers share
 //!
@@ -10,6 +10,7 @@
 
 mod bucket;
 mod connection;
+mod expiry;
 mod hash;
 mod index;
 mod memory;
@@ -25,10 +26,11 @@ mod wheel;
 pub use connection::{
     Connection, ConnectionId, Direction, Flags, Links, Method, NO_DESTINATION, NO_TEMPLATE,
 };
+pub use expiry::Verdict;
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
 pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
-pub use table::{Table, TableError, TableFull, Verdict};
+pub use table::{Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};
 pub use template_key::TemplateKey;
 

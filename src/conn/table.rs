@@ -30,20 +30,12 @@ pub enum TableError {
 #[error("the connection table is full")]
 pub struct TableFull;
 
-/// What becomes of a connection whose time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Remove,
-    /// It stays, with this timeout in seconds from now on.
-    Keep(u32),
-}
-
 /// See the module.
 pub struct Table<A> {
     /// Entry zero is never used.
-    entries: Slab<Connection<A>>,
+    pub(super) entries: Slab<Connection<A>>,
     index: Index,
-    wheel: Wheel,
+    pub(super) wheel: Wheel,
     key: Key,
     len: usize,
     /// Entries from here on were never used.
@@ -130,12 +122,10 @@ impl<A: Address> Table<A> {
         *entry = connection;
         entry.stamp = now_ms;
         let remaining_ms = entry.remaining_ms(now_ms);
+        let references = self.references(number);
+        self.prefetch_references(references);
         self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
-        let (original, reply) = self.references(number);
-        self.index.insert(original, number);
-        if let Some(reply) = reply {
-            self.index.insert(reply, number);
-        }
+        self.index(number, references);
         self.len += 1;
         Ok(ConnectionId(number))
     }
@@ -172,8 +162,10 @@ impl<A: Address> Table<A> {
         if !connection.is_filed() {
             return connection;
         }
-        self.unindex(id);
+        let references = self.references(id.0);
+        self.prefetch_references(references);
         self.wheel.unfile(&mut self.entries, id.0);
+        self.unindex(id.0, references);
         self.entries[id.index()].links.next = self.vacant;
         self.vacant = id.0;
         self.len -= 1;
@@ -208,56 +200,11 @@ impl<A: Address> Table<A> {
         if !self.contains(id) {
             return;
         }
-        self.unindex(id);
+        self.unindex(id.0, self.references(id.0));
         let entry = &mut self.entries[id.index()];
         entry.client_port = port;
         entry.flags.remove(Flags::NO_CLIENT_PORT);
-        let (original, reply) = self.references(id.0);
-        self.index.insert(original, id.0);
-        if let Some(reply) = reply {
-            self.index.insert(reply, id.0);
-        }
-    }
-
-    /// Ends connections whose time is over, each with the caller's leave. Looks at no more than `budget` entries
-    /// and wheel slots together; what is left is for the next call. Returns how much of the budget was used: all
-    /// of it means that there may be more to do.
-    pub fn expire(
-        &mut self,
-        now_ms: u32,
-        budget: usize,
-        mut expired: impl FnMut(ConnectionId, &Connection<A>) -> Verdict,
-    ) -> usize {
-        let mut used = 0;
-        while used < budget && self.wheel.is_due(now_ms) {
-            used += 1;
-            let number = self.wheel.head();
-            if number == 0 {
-                self.wheel.step(now_ms);
-                continue;
-            }
-            let id = ConnectionId(number);
-            let entry = &self.entries[number as usize];
-            prefetch(&self.entries[entry.links.next as usize]);
-            let mut remaining_ms = entry.remaining_ms(now_ms);
-            if remaining_ms == 0 {
-                match expired(id, entry) {
-                    Verdict::Remove => {
-                        self.remove(id);
-                        continue;
-                    }
-                    Verdict::Keep(timeout_s) => {
-                        let entry = &mut self.entries[number as usize];
-                        entry.stamp = now_ms;
-                        entry.timeout_s = timeout_s;
-                        remaining_ms = entry.remaining_ms(now_ms);
-                    }
-                }
-            }
-            self.wheel.unfile(&mut self.entries, number);
-            self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
-        }
-        used
+        self.index(id.0, self.references(id.0));
     }
 
     /// Connections in the table.
@@ -311,7 +258,7 @@ impl<A: Address> Table<A> {
 
     /// The hashes a connection is indexed under.
     #[inline]
-    fn references(&self, number: u32) -> (Hash, Option<Hash>) {
+    pub(super) fn references(&self, number: u32) -> (Hash, Option<Hash>) {
         let connection = &self.entries[number as usize];
         let original = self.key.hash(&connection.original_tuple());
         if !connection.flags.is_masq() {
@@ -321,13 +268,27 @@ impl<A: Address> Table<A> {
         (original, (reply != original).then_some(reply))
     }
 
-    fn unindex(&mut self, id: ConnectionId) {
-        let (original, reply) = self.references(id.0);
-        let mut found = self.index.remove(original, id.0);
+    #[inline]
+    pub(super) fn prefetch_references(&self, (original, reply): (Hash, Option<Hash>)) {
+        self.index.prefetch(original);
         if let Some(reply) = reply {
-            found &= self.index.remove(reply, id.0);
+            self.index.prefetch(reply);
         }
-        debug_assert!(found, "the key of connection {id:?} was changed");
+    }
+
+    fn index(&mut self, number: u32, (original, reply): (Hash, Option<Hash>)) {
+        self.index.insert(original, number);
+        if let Some(reply) = reply {
+            self.index.insert(reply, number);
+        }
+    }
+
+    fn unindex(&mut self, number: u32, (original, reply): (Hash, Option<Hash>)) {
+        let mut found = self.index.remove(original, number);
+        if let Some(reply) = reply {
+            found &= self.index.remove(reply, number);
+        }
+        debug_assert!(found, "the key of connection {number} was changed");
     }
 
     #[inline]

@@ -52,8 +52,7 @@ pub const LOCALITY_BUCKET: usize = 64;
 
 /// Servers that lblcr remembers for one destination address.
 pub const LOCALITY_SET: usize = 64;
-/// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for each
-/// request does not count, few enough that one request stays about a megabyte.
+
 /// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for
 /// each request does not count, few enough that one request stays about a megabyte.
 pub const APPLY_COMMANDS: usize = 4096;

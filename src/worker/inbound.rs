@@ -73,11 +73,11 @@ impl<F: Frame> Engine<F> {
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
-        forward::decrement_hop_limit::<A>(frame);
         let method = connection.flags.method();
         if let Err(verdict) = fits(world, packet, method, destination) {
             return verdict;
         }
+        forward::decrement_hop_limit::<A>(frame);
         let ethertype = match method {
             Method::Masq => {
                 let rewritten = forward::translate(

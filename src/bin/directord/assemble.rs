@@ -1,0 +1,194 @@
+//! The one place where all parts meet: EAL, ports, rings, workers, control thread, control socket.
+
+use crate::clock::Clock;
+use crate::cores::Cores;
+use crate::placement::placement;
+use crate::ports::PortSet;
+use director::config::Config;
+use director::control::server::Server;
+use director::control::{Director, Facts, Origin};
+use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
+use director::service::Link;
+use director::worker::counters::WorkerCounters;
+use director::worker::steer::Steering;
+use director::worker::{Plan, Seat, Shared, Worker, mesh};
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+/// Polls without a frame after which a worker that shares its core lets others have it.
+const IDLE_POLLS: u32 = 64;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// Runs the director until it is told to end.
+pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let reload = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload))?;
+
+    let server = Server::bind(&config.socket)?;
+    let mut cores = Cores::choose(&config.dpdk);
+    let eal = Eal::start(&eal_options(&config, &cores))?;
+    let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
+    let (steering, descriptions) = steering(&config, &ports);
+    let plan = plan(&config);
+    let facts = Facts {
+        version: format!("{} ({})", env!("DIRECTOR_VERSION"), Eal::version()),
+        cores: cores.workers.iter().map(|&core| Some(core as u32)).collect(),
+        ports: config.ports.iter().map(|port| port.name.clone()).collect(),
+        steering: descriptions,
+        warnings: cores.warnings.clone(),
+        connections_max: plan.connections_ipv4 as u64,
+    };
+    cores.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+
+    let clock = Clock::start();
+    let links = links(&config, &ports);
+    let origin = Origin::new(&config, links)?;
+    let (control, seats, shared) = mesh(plan, origin.snapshot(), steering);
+    let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
+    let calls = server.start()?;
+    let mut director = Director::new(config, origin, control, shared, facts, calls);
+    eprintln!("directord: ready");
+    director.run(
+        &mut ports,
+        || clock.now(),
+        || stop.load(Ordering::Relaxed),
+        || reload.swap(false, Ordering::Relaxed).then(|| crate::reload(&path)),
+    );
+    for worker in workers {
+        worker.join().map_err(|_| "a worker ended by a panic")?;
+    }
+    Ok(())
+}
+
+fn eal_options(config: &Config, cores: &Cores) -> EalOptions {
+    let dpdk = &config.dpdk;
+    let pci = |device: &String| device.contains(':');
+    EalOptions {
+        worker_cores: cores.workers.clone(),
+        main_cores: cores.control.clone(),
+        memory_mb: dpdk.memory_mb,
+        no_huge: dpdk.no_huge,
+        vdevs: dpdk.vdevs.clone(),
+        allowed_devices: config.ports.iter().map(|port| port.device.clone()).filter(pci).collect(),
+        file_prefix: dpdk.file_prefix.clone(),
+        extra_arguments: dpdk.arguments.clone(),
+        ..EalOptions::default()
+    }
+}
+
+fn plan(config: &Config) -> Plan {
+    Plan {
+        workers: config.dpdk.workers as u16,
+        ports: config.ports.len(),
+        connections_ipv4: config.tables.connections,
+        connections_ipv6: config.tables.connections_ipv6,
+        services: config.tables.services,
+        destinations: config.tables.destinations,
+        templates: config.tables.templates,
+    }
+}
+
+fn steering(config: &Config, ports: &PortSet) -> (Steering, Vec<String>) {
+    let workers = config.dpdk.workers as u16;
+    let (placements, descriptions) = ports
+        .ports
+        .iter()
+        .zip(&config.ports)
+        .map(|(port, configured)| placement(&configured.name, port.rss(), workers))
+        .unzip();
+    (Steering::new(workers, placements), descriptions)
+}
+
+fn links(config: &Config, ports: &PortSet) -> Vec<Link> {
+    ports
+        .ports
+        .iter()
+        .zip(&config.ports)
+        .map(|(port, configured)| Link { mac: port.hardware_address(), mtu: configured.mtu })
+        .collect()
+}
+
+/// Starts every worker on its lcore and waits until all have their tables.
+fn launch(
+    eal: &Eal,
+    seats: Vec<Seat<Mbuf>>,
+    queues: Vec<Vec<PortQueue>>,
+    shared: &Shared,
+    cores: &Cores,
+    clock: Clock,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<LcoreTask<()>>, AnyError> {
+    let (ready, is_ready) = mpsc::channel();
+    let mut tasks = Vec::new();
+    let lcores: Vec<Lcore> = eal.workers();
+    for (index, ((seat, queues), lcore)) in seats.into_iter().zip(queues).zip(lcores).enumerate() {
+        let (ready, stop) = (ready.clone(), Arc::clone(stop));
+        let counters = Arc::clone(&shared.counters[index]);
+        let is_exclusive = cores.is_exclusive(index);
+        tasks.push(lcore.launch(move || match seat.sit(queues) {
+            Ok(worker) => {
+                let _ = ready.send(Ok(()));
+                poll(worker, &counters, clock, is_exclusive, &stop);
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        })?);
+    }
+    drop(ready);
+    let mut failure = None;
+    for outcome in is_ready.iter().take(tasks.len()) {
+        failure = failure.or(outcome.err());
+    }
+    match failure {
+        None => Ok(tasks),
+        Some(error) => {
+            stop.store(true, Ordering::Relaxed);
+            for task in tasks {
+                let _ = task.join();
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// A worker's life.
+fn poll(
+    mut worker: Worker<PortQueue>,
+    counters: &WorkerCounters,
+    clock: Clock,
+    is_exclusive: bool,
+    stop: &AtomicBool,
+) {
+    let mut now = clock.now();
+    let mut idle = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let handled = worker.poll(now);
+        let next = clock.now();
+        let passed = next.since(now).as_nanos() as u64;
+        counters.time.add(passed);
+        now = next;
+        if handled > 0 {
+            counters.busy.add(passed);
+            idle = 0;
+            continue;
+        }
+        idle += 1;
+        if idle >= IDLE_POLLS && !is_exclusive {
+            idle = 0;
+            // Between bursts, with nothing to do, on a core that others need too.
+            thread::yield_now();
+            let after = clock.now();
+            counters.time.add(after.since(now).as_nanos() as u64);
+            now = after;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The ports of the configuration as DPDK devices, and what the control thread asks of them.
+
+use crate::cores::Cores;
+use director::api::PortRow;
+use director::config::{Config, PortConfig};
+use director::control::Ports;
+use director::dpdk::{Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings};
+use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RING};
+use director::model::PortId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Descriptors of a queue unless configured: short rings stay in the cache.
+const DESCRIPTORS: u16 = 512;
+
+/// Started ports.
+pub(crate) struct PortSet {
+    pub(crate) ports: Vec<Arc<Port>>,
+    /// Each port's own, by [`PortId`].
+    mempools: Vec<Arc<Mempool>>,
+    configured: Vec<PortConfig>,
+}
+
+impl PortSet {
+    /// Starts every port. The queues come by worker, then by port. Warnings about NUMA nodes are added to `cores`.
+    pub(crate) fn start(
+        eal: &Eal,
+        config: &Config,
+        cores: &mut Cores,
+    ) -> Result<(PortSet, Vec<Vec<PortQueue>>), Error> {
+        let workers = config.dpdk.workers;
+        let devices = config
+            .ports
+            .iter()
+            .map(|port| Device::find(eal, &port.device))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sockets: Vec<Option<u32>> = devices.iter().map(Device::socket).collect();
+        let by_socket = mempools(eal, config, &sockets)?;
+        let mut set =
+            PortSet { ports: Vec::new(), mempools: Vec::new(), configured: config.ports.clone() };
+        let mut queues: Vec<Vec<PortQueue>> = (0..workers).map(|_| Vec::new()).collect();
+        for ((device, port), socket) in devices.into_iter().zip(&config.ports).zip(&sockets) {
+            let settings = PortSettings {
+                queues: workers as u16,
+                rx_descriptors: port.rx_descriptors.unwrap_or(DESCRIPTORS),
+                tx_descriptors: port.tx_descriptors.unwrap_or(DESCRIPTORS),
+                mtu: Some(port.mtu),
+                promiscuous: port.promiscuous,
+                all_multicast: true,
+                one_mempool: by_socket.len() == 1,
+            };
+            let mempool = &by_socket[socket];
+            let (started, port_queues) = Port::start(device, &settings, &[Arc::clone(mempool)])?;
+            for (worker, queue) in port_queues.into_iter().enumerate() {
+                queues[worker].push(queue);
+            }
+            set.ports.push(started);
+            set.mempools.push(Arc::clone(mempool));
+        }
+        warn_of_distance(eal, &set, cores);
+        Ok((set, queues))
+    }
+}
+
+/// One pool per NUMA node that has ports.
+fn mempools(
+    eal: &Eal,
+    config: &Config,
+    sockets: &[Option<u32>],
+) -> Result<BTreeMap<Option<u32>, Arc<Mempool>>, Error> {
+    let mut pools = BTreeMap::new();
+    for socket in sockets {
+        if pools.contains_key(socket) {
+            continue;
+        }
+        let here: Vec<&PortConfig> = sockets
+            .iter()
+            .zip(&config.ports)
+            .filter(|(other, _)| *other == socket)
+            .map(|(_, port)| port)
+            .collect();
+        let count = match config.dpdk.mbufs {
+            Some(mbufs) => mbufs * here.len() as u32,
+            None => buffers(config.dpdk.workers, &here),
+        };
+        let name = socket.map_or("frames".to_owned(), |socket| format!("frames{socket}"));
+        pools.insert(*socket, Mempool::new(eal, &name, count, *socket)?);
+    }
+    Ok(pools)
+}
+
+/// As many buffers as can be on their way at once: in every queue, ring and burst. One less than a power of two.
+fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
+    let per_worker: usize = ports
+        .iter()
+        .map(|port| {
+            usize::from(port.rx_descriptors.unwrap_or(DESCRIPTORS))
+                + usize::from(port.tx_descriptors.unwrap_or(DESCRIPTORS))
+                + 2 * BURST
+        })
+        .sum::<usize>()
+        + PUNT_RING
+        + INJECT_RING
+        + HANDOFF_RING * workers.saturating_sub(1)
+        // DPDK's cache on the lcore.
+        + 512;
+    (workers * per_worker + 4096).next_power_of_two() as u32 - 1
+}
+
+fn warn_of_distance(eal: &Eal, set: &PortSet, cores: &mut Cores) {
+    for (lcore, port) in eal.workers().iter().flat_map(|lcore| set.ports.iter().map(move |port| (lcore, port))) {
+        if let Some(socket) = port.socket()
+            && socket != lcore.socket()
+        {
+            cores.warnings.push(format!(
+                "core {} is on NUMA node {}, port {} on node {socket}: every frame crosses",
+                lcore.core(),
+                lcore.socket(),
+                port.name()
+            ));
+        }
+    }
+}
+
+impl Ports<Mbuf> for PortSet {
+    fn allocate(&mut self, port: PortId) -> Option<Mbuf> {
+        self.mempools.get(port.index())?.allocate()
+    }
+
+    fn rows(&self) -> Vec<PortRow> {
+        self.ports
+            .iter()
+            .zip(&self.configured)
+            .map(|(port, configured)| {
+                let link = port.link().ok();
+                let statistics = port.extended_statistics().unwrap_or_default();
+                PortRow {
+                    name: configured.name.clone(),
+                    device: configured.device.clone(),
+                    driver: port.driver().to_owned(),
+                    mac: port.hardware_address().map(|octet| format!("{octet:02x}")).join(":"),
+                    mtu: port.mtu().unwrap_or(configured.mtu),
+                    link_up: link.is_some_and(|link| link.up),
+                    link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
+                    queues: port.queues(),
+                    addresses: configured
+                        .addresses
+                        .iter()
+                        .map(|own| format!("{}/{}", own.address(), own.length()))
+                        .collect(),
+                    xstats: statistics.into_iter().filter(|(_, value)| *value > 0).collect(),
+                }
+            })
+            .collect()
+    }
+
+    fn set_addresses(&mut self, ports: &[PortConfig]) {
+        self.configured = ports.to_vec();
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::slow_path::Neighbour;
 use crate::api::{DropRow, NeighbourRow, QueueRow, StatusReport, WorkerStatus};
-use crate::model::{DestinationId, PortId};
+use crate::model::PortId;
 use crate::service::Publisher;
 use crate::stop::{DropReason, PuntReason};
 use crate::time::{Duration, Instant};
@@ -156,13 +156,3 @@ fn port_name(facts: &Facts, port: PortId) -> String {
     facts.ports.get(port.index()).cloned().unwrap_or_default()
 }
 
-/// A destination still has connections on some worker.
-pub(super) fn is_in_use(shared: &Shared, destination: DestinationId) -> bool {
-    let (mut active, mut inactive, mut persistent) = (0u32, 0u32, 0u32);
-    for line in shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)) {
-        active = active.wrapping_add(line.active());
-        inactive = inactive.wrapping_add(line.inactive());
-        persistent = persistent.wrapping_add(line.persistent());
-    }
-    (active, inactive, persistent) != (0, 0, 0)
-}

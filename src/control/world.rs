@@ -1,7 +1,7 @@
 //! From the configuration to what workers and the slow path are made of: routes, marks, neighbours, interfaces.
 
 use super::slow_path::{Interface, NextHop};
-use crate::config::{Config, NeighbourConfig, PortConfig, RouteConfig, RouteHop};
+use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::model::{Family, MarkRule, PortId, Prefix};
 use crate::route::{Network, Routes};
 use crate::service::{Link, Mark, MarkPrefix, Marks};
@@ -102,7 +102,7 @@ pub fn interfaces(ports: &[PortConfig], links: &[Link]) -> Vec<Interface> {
         .collect()
 }
 
-/// Addresses configured as the director's own besides those of ports and services. A prefix stands for its address.
-pub fn virtual_addresses(config: &Config) -> BTreeSet<IpAddr> {
-    config.vips.iter().map(|vip| vip.address()).collect()
+/// Addresses configured as the director's own besides those of ports and services.
+pub fn virtual_addresses(vips: &[Prefix]) -> BTreeSet<IpAddr> {
+    vips.iter().map(|vip| vip.address()).collect()
 }

@@ -33,3 +33,6 @@ pub mod service;
 pub mod stop;
 pub mod testing;
 pub mod time;
+pub mod worker {
+    pub mod ledger;
+}

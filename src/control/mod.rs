@@ -1,3 +1,6 @@
 //! The control thread: desired state, ARP and neighbour discovery, ICMP, statistics.
 
+pub mod defence;
+pub mod estimator;
+pub mod ledgers;
 pub mod slow_path;

@@ -65,9 +65,3 @@ pub const LOCALITY_SET: usize = 64;
 /// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for
 /// each request does not count, few enough that one request stays about a megabyte.
 pub const APPLY_COMMANDS: usize = 4096;
-
-/// Sessions on the control socket at once.
-pub const SESSIONS: usize = 32;
-
-/// Longest request line on the control socket: several times what [`APPLY_COMMANDS`] commands need.
-pub const REQUEST_BYTES: usize = 8 << 20;

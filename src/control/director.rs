@@ -50,7 +50,7 @@ pub struct Director<F> {
     end: ControlEnd<F>,
     shared: Shared,
     facts: Facts,
-    calls: Calls,
+    calls: Option<Calls>,
     busy: BusyMeter,
     /// What has been published, wanted and answered for, by the generations of its sources.
     published: u64,
@@ -82,7 +82,6 @@ impl<F: Frame> Director<F> {
         end: ControlEnd<F>,
         shared: Shared,
         facts: Facts,
-        calls: Calls,
     ) -> Result<Self, Refusal> {
         let interfaces = world::interfaces(&config.ports, &links);
         let site = Site {
@@ -111,7 +110,7 @@ impl<F: Frame> Director<F> {
             end,
             shared,
             facts,
-            calls,
+            calls: None,
             busy: BusyMeter::default(),
             published: u64::MAX,
             neighbours_seen: u64::MAX,
@@ -132,12 +131,19 @@ impl<F: Frame> Director<F> {
     /// Announces the director on its networks and gives the workers their first snapshot.
     pub fn start(&mut self, ports: &mut impl Ports<F>, now: Instant) {
         let neighbours = world::static_neighbours(&self.config.neighbours);
-        let (slow, mut out) = self.slow_path(ports);
-        slow.set_static_neighbours(&neighbours, now, &mut out);
-        slow.announce(now, &mut out);
+        {
+            let (slow, mut out) = self.slow_path(ports);
+            slow.set_static_neighbours(&neighbours, now, &mut out);
+            slow.announce(now, &mut out);
+        }
         self.follow_desired(ports, now);
         self.follow_neighbours();
         self.publish();
+    }
+
+    /// Lets clients in.
+    pub fn open(&mut self, calls: Calls) {
+        self.calls = Some(calls);
     }
 
     /// Every worker uses what is desired now.
@@ -158,7 +164,7 @@ impl<F: Frame> Director<F> {
                 self.reload(outcome, ports, clock());
             }
             if !self.turn(ports, clock())
-                && let Ok(call) = self.calls.receiver().recv_timeout(IDLE)
+                && let Some(call) = self.next_call(IDLE)
             {
                 self.answer(call, ports, clock());
             }
@@ -168,7 +174,7 @@ impl<F: Frame> Director<F> {
     /// One turn of everything that may be waiting; true if there was something.
     pub fn turn(&mut self, ports: &mut impl Ports<F>, now: Instant) -> bool {
         let mut worked = self.take_punts(ports, now);
-        while let Ok(call) = self.calls.receiver().try_recv() {
+        while let Some(call) = self.next_call(std::time::Duration::ZERO) {
             self.answer(call, ports, now);
             worked = true;
         }
@@ -180,6 +186,15 @@ impl<F: Frame> Director<F> {
         worked |= self.walk(now);
         self.hand_out_chores();
         worked
+    }
+
+    /// The next request, waited for no longer than `patience`.
+    fn next_call(&self, patience: std::time::Duration) -> Option<Call> {
+        let Some(calls) = &self.calls else {
+            std::thread::sleep(patience);
+            return None;
+        };
+        calls.receiver().recv_timeout(patience).ok()
     }
 
     fn slow_path<'a>(
@@ -231,7 +246,8 @@ impl<F: Frame> Director<F> {
 
     /// Judges the defence and puts drop_entry to work.
     fn defend(&mut self) {
-        let used: u64 = self.shared.counters.iter().map(|counters| counters.connections_ipv4.get()).sum();
+        let used: u64 =
+            self.shared.counters.iter().map(|counters| counters.connections_ipv4.get()).sum();
         let all = self.plan.connections_ipv4 as u64 * u64::from(self.plan.workers);
         self.desired.defend(all.saturating_sub(used));
         if self.desired.settings().drop_entry {
@@ -273,11 +289,13 @@ impl<F: Frame> Director<F> {
         let addresses = self.desired.virtual_addresses();
         let wanted: BTreeSet<NextHop> = self.desired.wanted_next_hops().collect();
         let is_new = addresses != self.virtual_addresses;
+        if is_new {
+            self.virtual_addresses.clone_from(&addresses);
+        }
         let (slow, mut out) = self.slow_path(ports);
         slow.set_wanted(&wanted, now, &mut out);
         if is_new {
-            slow.set_virtual_addresses(addresses.clone(), now, &mut out);
-            self.virtual_addresses = addresses;
+            slow.set_virtual_addresses(addresses, now, &mut out);
         }
     }
 
@@ -292,10 +310,13 @@ impl<F: Frame> Director<F> {
             .neighbours()
             .filter_map(|neighbour| Some(((neighbour.port, neighbour.address), neighbour.mac?)))
             .collect();
-        for (&(port, address), _) in self.known.iter().filter(|(hop, _)| !known.contains_key(*hop)) {
+        for (&(port, address), _) in self.known.iter().filter(|(hop, _)| !known.contains_key(*hop))
+        {
             self.desired.neighbour_changed(port, address, None);
         }
-        for (&(port, address), &mac) in known.iter().filter(|(hop, mac)| self.known.get(*hop) != Some(*mac)) {
+        for (&(port, address), &mac) in
+            known.iter().filter(|(hop, mac)| self.known.get(*hop) != Some(*mac))
+        {
             self.desired.neighbour_changed(port, address, Some(mac));
         }
         self.known = known;
@@ -323,7 +344,9 @@ impl<F: Frame> Director<F> {
 
     /// With `expire_nodest_conn`, connections of removed destinations end once the workers know of the removal.
     fn sweep_removed(&mut self) {
-        if self.published != self.desired.generation() || self.removals_swept == self.desired.removals() {
+        if self.published != self.desired.generation()
+            || self.removals_swept == self.desired.removals()
+        {
             return;
         }
         self.removals_swept = self.desired.removals();
@@ -361,7 +384,11 @@ impl<F: Frame> Director<F> {
                 now,
             ))),
             Request::Queues => {
-                answer.finish(Reply::Queues(reports::queues(&self.facts, &self.shared, &self.busy)));
+                answer.finish(Reply::Queues(reports::queues(
+                    &self.facts,
+                    &self.shared,
+                    &self.busy,
+                )));
             }
             Request::Ports => answer.finish(Reply::Ports(ports.rows())),
             Request::Neighbours => {
@@ -376,7 +403,8 @@ impl<F: Frame> Director<F> {
     fn drops(&self) -> Vec<crate::api::DropRow> {
         let of_slow_path: BTreeMap<_, _> = self.slow.drops().collect();
         reports::drops(&self.shared, |reason| {
-            let refused = if reason == crate::stop::DropReason::TransmitRingFull { self.refused } else { 0 };
+            let refused =
+                if reason == crate::stop::DropReason::TransmitRingFull { self.refused } else { 0 };
             of_slow_path.get(&reason).copied().unwrap_or(0) + refused
         })
     }
@@ -435,12 +463,14 @@ impl<F: Frame> Director<F> {
         let mut worked = false;
         let desired = &self.desired;
         self.listings.retain_mut(|(listing, answer)| {
-            // One place is kept for the end.
             while answer.has_room() {
                 worked = true;
                 match listing.next(desired) {
-                    Some(piece) if answer.send(piece) => {}
-                    Some(_) => return false,
+                    Some(piece) => {
+                        if !answer.send(piece) {
+                            return false;
+                        }
+                    }
                     None => {
                         answer.send(Reply::End);
                         return false;
@@ -507,12 +537,7 @@ impl<F: Frame> Director<F> {
     }
 
     /// Applies the difference between the file as it was and as it is; a faulty file changes nothing.
-    fn reload(
-        &mut self,
-        outcome: Result<Config, Faults>,
-        ports: &mut impl Ports<F>,
-        now: Instant,
-    ) {
+    fn reload(&mut self, outcome: Result<Config, Faults>, ports: &mut impl Ports<F>, now: Instant) {
         let reread = outcome.and_then(|new| Ok((self.config.changes(&new)?, new)));
         let (changes, new) = match reread {
             Ok(reread) => reread,
@@ -563,9 +588,8 @@ impl<F: Frame> Director<F> {
     fn change_networks(&mut self, new: &Config, ports: &mut impl Ports<F>, now: Instant) {
         let routes: Arc<Routes> = Arc::new(world::routes(&new.ports, &new.routes));
         let interfaces = world::interfaces(&new.ports, &self.links);
-        self.desired.set_interfaces(
-            interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect(),
-        );
+        self.desired
+            .set_interfaces(interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect());
         self.desired.set_routes(Arc::clone(&routes));
         self.desired.set_vips(world::virtual_addresses(&new.vips));
         ports.set_addresses(&new.ports);

@@ -9,8 +9,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use thiserror::Error;
 
@@ -24,7 +24,9 @@ const CALLS: usize = 64;
 pub enum ServerError {
     #[error("another director answers at {0}; give this one its own `socket` in [director]")]
     Taken(PathBuf),
-    #[error("cannot make the control socket {path}: {source}; run as root or give another `socket` in [director]")]
+    #[error(
+        "cannot make the control socket {path}: {source}; run as root or give another `socket` in [director]"
+    )]
     Bind { path: PathBuf, source: io::Error },
 }
 
@@ -111,7 +113,8 @@ impl Server {
     /// [`ServerError`] if a living director has it, or the file system refuses.
     pub fn bind(path: &Path) -> Result<Server, ServerError> {
         let failed = |source| ServerError::Bind { path: path.to_owned(), source };
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty())
+        {
             fs::create_dir_all(directory).map_err(failed)?;
         }
         if UnixStream::connect(path).is_ok() {
@@ -135,9 +138,7 @@ impl Server {
     pub fn start(self) -> io::Result<Calls> {
         let (sender, receiver) = bounded(CALLS);
         let listener = self.listener;
-        thread::Builder::new()
-            .name("api".to_owned())
-            .spawn(move || accept(&listener, &sender))?;
+        thread::Builder::new().name("api".to_owned()).spawn(move || accept(&listener, &sender))?;
         Ok(Calls { receiver, _path: self.path })
     }
 }
@@ -154,7 +155,9 @@ fn accept(listener: &UnixListener, calls: &Sender<Call>) {
         if open.load(Ordering::Relaxed) >= SESSIONS {
             let refusal = Refusal::new(
                 RefusalCode::ENOMEM,
-                format!("{SESSIONS} sessions are open already, which is all the director serves at once"),
+                format!(
+                    "{SESSIONS} sessions are open already, which is all the director serves at once"
+                ),
             );
             let _ = write_line(&mut BufWriter::new(stream), &Reply::Failed(refusal));
             continue;
@@ -215,7 +218,11 @@ fn read(line: &[u8]) -> Result<Request, Refusal> {
 }
 
 /// Asks the control thread and passes its pieces on to the client.
-fn answer(request: Request, calls: &Sender<Call>, writer: &mut BufWriter<UnixStream>) -> io::Result<()> {
+fn answer(
+    request: Request,
+    calls: &Sender<Call>,
+    writer: &mut BufWriter<UnixStream>,
+) -> io::Result<()> {
     let (sender, pieces) = bounded(PIECES);
     let alive = Arc::new(());
     let ended = || Reply::Failed(Refusal::new(RefusalCode::ENODEV, "the director is ending"));
@@ -243,7 +250,9 @@ mod tests {
     use crate::api::{Client, Info};
 
     fn path(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("director-{name}-{}", std::process::id())).join("control.sock")
+        std::env::temp_dir()
+            .join(format!("director-{name}-{}", std::process::id()))
+            .join("control.sock")
     }
 
     /// Answers every request with an [`Info`] until the server's end of the channel closes.
@@ -254,7 +263,8 @@ mod tests {
                 if call.request == Request::Status {
                     return;
                 }
-                call.answer.finish(Reply::Info(Info { version: "v".into(), connection_table_size: 7 }));
+                call.answer
+                    .finish(Reply::Info(Info { version: "v".into(), connection_table_size: 7 }));
             }
         })
     }

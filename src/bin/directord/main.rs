@@ -43,7 +43,12 @@ fn main() -> ExitCode {
         .filter_level(log::LevelFilter::max())
         .format(|out, record| {
             use std::io::Write;
-            writeln!(out, "directord: {}: {}", record.level().as_str().to_lowercase(), record.args())
+            writeln!(
+                out,
+                "directord: {}: {}",
+                record.level().as_str().to_lowercase(),
+                record.args()
+            )
         })
         .init();
     log::set_max_level(config.log);

@@ -3,9 +3,8 @@
 
 use super::Desired;
 use crate::model::{DestinationId, Family, PortId, Prefix};
-use crate::packet::Address;
 use crate::route::Routes;
-use crate::service::{Destination, UNROUTED};
+use crate::service::{Destination, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -48,6 +47,22 @@ impl Desired {
         self.touch();
     }
 
+    /// New addresses of the ports. Routes to their networks are [`Self::set_routes`]'s.
+    pub fn set_interfaces(&mut self, interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>) {
+        let old = std::mem::replace(&mut self.interfaces, interfaces);
+        let networks: Vec<_> =
+            self.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        for &(address, _) in &networks {
+            self.addresses.add_interface(address);
+        }
+        for (address, _) in old.into_iter().flat_map(|(_, addresses)| addresses) {
+            self.addresses.remove_interface(address);
+        }
+        let local = LocalAddresses::build(self.addresses.all(), networks);
+        self.pieces.local = Arc::new(local);
+        self.touch();
+    }
+
     /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
     pub fn neighbour_changed(&mut self, port: PortId, address: IpAddr, mac: Option<[u8; 6]>) {
         if self.next_hops.neighbour_changed(&mut self.pieces, (port, address), mac) {
@@ -66,11 +81,8 @@ impl Desired {
             Family::Ipv4 => SMALLEST_IPV4,
             Family::Ipv6 => SMALLEST_IPV6,
         });
-        let known = self.learned.get(&address).is_some_and(|learned| learned.mtu < mtu);
-        if known || self.destinations_at(address).next().is_none() {
-            return;
-        }
-        if self.path_to(address).is_none_or(|path| path.mtu < mtu) {
+        let lowers = self.path_to(address).is_some_and(|path| mtu <= path.mtu);
+        if !lowers || self.destinations_at(address).next().is_none() {
             return;
         }
         self.learned.insert(address, Learned { mtu, until: now + LEARNED_FOR });
@@ -79,9 +91,11 @@ impl Desired {
 
     /// Forgets what was learned too long ago; every second or so.
     pub fn forget_path_mtus(&mut self, now: Instant) {
+        let learned = self.learned.iter();
         let expired: Vec<_> =
-            self.learned.extract_if(|_, learned| learned.until <= now).map(|(at, _)| at).collect();
+            learned.filter(|(_, learned)| learned.until <= now).map(|(at, _)| *at).collect();
         for address in expired {
+            self.learned.remove(&address);
             self.place_destinations_at(address);
         }
     }
@@ -133,13 +147,9 @@ impl Desired {
         let address = spec.at.address;
         let is_local = self.is_local(address);
         let path = if is_local { None } else { self.path_to(address) };
-        let unspecified = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
-            None => (None, if is_local { u16::MAX } else { 0 }, unspecified),
+            None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
         };
         // The new one first: an unchanged next hop must not lose its slot in between.
         let next_hop = at.and_then(|at| self.next_hops.take(&mut self.pieces, at));

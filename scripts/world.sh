@@ -269,8 +269,8 @@ world_config() {
 
 # world_service PROTOCOL ADDRESS METHOD PORT: round robin over the three servers.
 world_service() {
-    local number network=192.168.10.1%s:%s
-    [[ $2 = *]:* ]] && network=[fd00:b::1%s]:%s
+    local number network="192.168.10.1%s:%s"
+    [[ $2 = *]:* ]] && network="[fd00:b::1%s]:%s"
     printf '[[service]]\nprotocol = "%s"\naddress = "%s"\nscheduler = "rr"\n' "$1" "$2"
     for number in 1 2 3; do
         # shellcheck disable=SC2059 # the network is a format

@@ -4,4 +4,5 @@ pub mod defence;
 pub mod desired;
 pub mod estimator;
 pub mod ledgers;
+pub mod listing;
 pub mod slow_path;

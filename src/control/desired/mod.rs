@@ -10,18 +10,18 @@ mod destinations;
 mod next_hops;
 mod paths;
 mod services;
+mod settings;
 mod slots;
+mod statistics;
 mod trash;
 
-use super::defence::{self, Measures};
 use super::estimator::Estimator;
 use super::ledgers::Ledgers;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
     DestinationAddress, DestinationId, DestinationSpec, PortId, ServiceId, ServiceKey, ServiceSpec,
-    Sysctls, Timeouts,
 };
-use crate::service::{Link, LocalAddresses, Marks, Snapshot};
+use crate::service::{Link, LocalAddresses, Snapshot};
 use crate::time::Instant;
 use addresses::Addresses;
 use next_hops::NextHops;
@@ -223,97 +223,6 @@ impl Desired {
         let (added, removed) = self.addresses.configure(vips);
         added.into_iter().for_each(|address| self.address_added(address));
         removed.into_iter().for_each(|address| self.address_removed(address));
-    }
-
-    pub fn set_marks(&mut self, marks: Marks) {
-        self.pieces.marks = Arc::new(marks);
-        self.touch();
-    }
-
-    pub fn sysctls(&self) -> &Sysctls {
-        &self.pieces.settings.sysctls
-    }
-
-    /// Settings take effect with the next snapshot; those of the defence with the next [`Self::defend`], which is
-    /// therefore due at once.
-    pub fn set_sysctls(&mut self, sysctls: Sysctls) {
-        if self.pieces.settings.sysctls != sysctls {
-            self.pieces.settings.sysctls = sysctls;
-            self.touch();
-        }
-    }
-
-    /// Judges the defence; every second and after a setting was written. `free`: entries that the connection tables
-    /// of all workers together can still take.
-    pub fn defend(&mut self, free: u64) {
-        let settings = &mut self.pieces.settings;
-        let mut sysctls = settings.sysctls;
-        let old = Measures {
-            secure_tcp: settings.secure_tcp,
-            drop_packet_rate: settings.drop_packet_rate,
-            drop_entry: settings.drop_entry,
-        };
-        let new = defence::defend(&mut sysctls, free);
-        if (old, settings.sysctls) != (new, sysctls) {
-            settings.sysctls = sysctls;
-            settings.secure_tcp = new.secure_tcp;
-            settings.drop_packet_rate = new.drop_packet_rate;
-            settings.drop_entry = new.drop_entry;
-            self.touch();
-        }
-    }
-
-    pub fn timeouts(&self) -> Timeouts {
-        self.pieces.settings.timeouts
-    }
-
-    fn set_timeouts(&mut self, new: &Timeouts) -> Result<(), Refusal> {
-        checks::timeouts(new)?;
-        let timeouts = &mut self.pieces.settings.timeouts;
-        let kept = |new: u32, old: u32| if new == 0 { old } else { new };
-        *timeouts = Timeouts {
-            tcp: kept(new.tcp, timeouts.tcp),
-            tcp_fin: kept(new.tcp_fin, timeouts.tcp_fin),
-            udp: kept(new.udp, timeouts.udp),
-        };
-        self.touch();
-        Ok(())
-    }
-
-    /// Takes the snapshot of the statistics, every two seconds; to be called more often. False: it was not time.
-    /// With `run_estimation` at 0 they stay as they are.
-    pub fn estimate(&mut self, now: Instant) -> bool {
-        if !self.statistics.is_due(now) || self.pieces.settings.sysctls.run_estimation == 0 {
-            return false;
-        }
-        for (slot, row) in self.destinations.iter().enumerate() {
-            let Some(row) = row else { continue };
-            let id = DestinationId(slot as u32);
-            let listed = self.services[row.service.index()].listed.as_ref();
-            let same = listed.is_some_and(|service| service.object == row.object);
-            self.statistics.collect(id, same.then_some(row.service), self.ledgers.counters(id));
-            if row.is_listed {
-                self.statistics.estimate_destination(id);
-            }
-        }
-        for &id in self.order.values() {
-            self.statistics.estimate_service(id);
-        }
-        self.statistics.estimate_total();
-        true
-    }
-
-    /// Garbage collection of the address maps of lblc and lblcr; every second.
-    pub fn collect_locality(&self, now: Instant) {
-        use crate::model::SchedulerKind::{Lblc, Lblcr};
-        for service in self.pieces.services.iter() {
-            let expiration = match service.scheduler.kind() {
-                Lblc => self.sysctls().lblc_expiration,
-                Lblcr => self.sysctls().lblcr_expiration,
-                _ => continue,
-            };
-            service.scheduler.collect(now, u32::try_from(expiration).unwrap_or(0));
-        }
     }
 
     pub fn statistics(&self) -> &Estimator {

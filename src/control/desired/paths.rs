@@ -3,7 +3,6 @@
 
 use super::Desired;
 use crate::model::{DestinationId, Family, PortId, Prefix};
-use crate::packet::Address;
 use crate::route::Routes;
 use crate::service::{Destination, UNROUTED};
 use crate::time::{Duration, Instant};
@@ -66,11 +65,8 @@ impl Desired {
             Family::Ipv4 => SMALLEST_IPV4,
             Family::Ipv6 => SMALLEST_IPV6,
         });
-        let known = self.learned.get(&address).is_some_and(|learned| learned.mtu < mtu);
-        if known || self.destinations_at(address).next().is_none() {
-            return;
-        }
-        if self.path_to(address).is_none_or(|path| path.mtu < mtu) {
+        let lowers = self.path_to(address).is_some_and(|path| mtu <= path.mtu);
+        if !lowers || self.destinations_at(address).next().is_none() {
             return;
         }
         self.learned.insert(address, Learned { mtu, until: now + LEARNED_FOR });
@@ -79,9 +75,11 @@ impl Desired {
 
     /// Forgets what was learned too long ago; every second or so.
     pub fn forget_path_mtus(&mut self, now: Instant) {
+        let learned = self.learned.iter();
         let expired: Vec<_> =
-            self.learned.extract_if(|_, learned| learned.until <= now).map(|(at, _)| at).collect();
+            learned.filter(|(_, learned)| learned.until <= now).map(|(at, _)| *at).collect();
         for address in expired {
+            self.learned.remove(&address);
             self.place_destinations_at(address);
         }
     }
@@ -133,13 +131,9 @@ impl Desired {
         let address = spec.at.address;
         let is_local = self.is_local(address);
         let path = if is_local { None } else { self.path_to(address) };
-        let unspecified = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
-            None => (None, if is_local { u16::MAX } else { 0 }, unspecified),
+            None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
         };
         // The new one first: an unchanged next hop must not lose its slot in between.
         let next_hop = at.and_then(|at| self.next_hops.take(&mut self.pieces, at));

@@ -40,6 +40,15 @@ impl Addresses {
         add(&mut self.held, address)
     }
 
+    pub(super) fn remove_interface(&mut self, address: IpAddr) -> bool {
+        take(&mut self.held, address)
+    }
+
+    /// Every address of the director.
+    pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
+        self.held.keys().copied()
+    }
+
     pub(super) fn add_service(&mut self, address: IpAddr) -> bool {
         if !can_be_owned(address) {
             return false;

@@ -4,7 +4,7 @@
 use super::Desired;
 use crate::model::{DestinationId, Family, PortId, Prefix};
 use crate::route::Routes;
-use crate::service::{Destination, UNROUTED};
+use crate::service::{Destination, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -44,6 +44,22 @@ impl Desired {
         for slot in 0..self.destinations.len() {
             self.place_destination(DestinationId(slot as u32));
         }
+        self.touch();
+    }
+
+    /// New addresses of the ports. Routes to their networks are [`Self::set_routes`]'s.
+    pub fn set_interfaces(&mut self, interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>) {
+        let old = std::mem::replace(&mut self.interfaces, interfaces);
+        let networks: Vec<_> =
+            self.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        for &(address, _) in &networks {
+            self.addresses.add_interface(address);
+        }
+        for (address, _) in old.into_iter().flat_map(|(_, addresses)| addresses) {
+            self.addresses.remove_interface(address);
+        }
+        let local = LocalAddresses::build(self.addresses.all(), networks);
+        self.pieces.local = Arc::new(local);
         self.touch();
     }
 

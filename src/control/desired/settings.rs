@@ -4,13 +4,17 @@ use super::{Desired, checks};
 use crate::api::Refusal;
 use crate::control::defence::{self, Measures};
 use crate::model::{Sysctls, Timeouts};
-use crate::service::Marks;
+use crate::service::{Marks, Settings};
 use std::sync::Arc;
 
 impl Desired {
     pub fn set_marks(&mut self, marks: Marks) {
         self.pieces.marks = Arc::new(marks);
         self.touch();
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.pieces.settings
     }
 
     pub fn sysctls(&self) -> &Sysctls {

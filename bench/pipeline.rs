@@ -27,6 +27,9 @@ struct Arguments {
     /// Only what has this in its name.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only what has this in its details.
+    #[arg(long, default_value = "")]
+    detail: String,
     /// These numbers of flows.
     #[arg(long, value_delimiter = ',')]
     flows: Vec<u32>,
@@ -106,6 +109,10 @@ impl Pipeline {
         name.contains(&self.arguments.only)
     }
 
+    fn wants_detail(&self, detail: &str) -> bool {
+        detail.contains(&self.arguments.detail)
+    }
+
     fn family<A: Address>(&mut self, method: ForwardMethod) {
         let name = format!("{} {}", short_name(method), family_name(A::FAMILY));
         if self.wants(&format!("{name} udp")) {
@@ -126,14 +133,18 @@ impl Pipeline {
         let mut stand = Stand::<A>::new(world, &self.mempool, most.max(CAPACITY));
         let batches = self.arguments.batches;
         for flows in self.flows.clone() {
-            let mut add = |detail: &str, cost| self.report.add(name, Some(flows), detail, cost);
-            if let Some(cost) = stand.grow(flows) {
-                add("new 64", cost);
+            if let Some(cost) = stand.grow(flows)
+                && self.wants_detail("new 64")
+            {
+                self.report.add(name, Some(flows), "new 64", cost);
             }
             let mut hit = |spread: Spread, size: Size, replies| {
-                let cost = stand.hit(batches, spread, size, replies);
                 let way = if replies { "reply" } else { "hit" };
-                add(&format!("{way} {} {}", spread.name(), size.name()), cost);
+                let detail = format!("{way} {} {}", spread.name(), size.name());
+                if self.wants_detail(&detail) {
+                    let cost = stand.hit(batches, spread, size, replies);
+                    self.report.add(name, Some(flows), &detail, cost);
+                }
             };
             hit(Spread::Uniform, Size::Shortest, false);
             if protocol == Protocol::Tcp {

@@ -86,7 +86,8 @@ need_toolchain() {
 
 # What the namespaces and the programs in them need.
 need_lab() {
-    install_missing curl bind9-dnsutils dnsmasq-base ethtool iperf3 iproute2 jq nginx-light procps
+    install_missing bind9-dnsutils curl dnsmasq-base ethtool iperf3 iproute2 iputils-ping jq \
+        nginx-light procps util-linux
     ip netns list >/dev/null 2>&1 || die "this kernel has no network namespaces"
 }
 

@@ -12,6 +12,8 @@ VIP_DR=10.0.0.100
 VIP_NAT=10.0.0.101
 VIP_TUN=10.0.0.102
 VIP_DNS=10.0.0.103
+VIP6_DR=fd00:a::100
+VIP6_NAT=fd00:a::101
 
 # world_prepare NAME FOLDER: names are NAME-client and so on; FOLDER keeps everything else.
 world_prepare() {
@@ -93,8 +95,10 @@ world_network() {
         inside "$place" ip link set lo up
         # Answers take another way than requests.
         settings "$place" net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
-            net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+            net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
     done
+    # The kernel beside the director stays silent.
+    settings director net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
     link client eth0 router client
     link router wan director wan
     inside router ip link add lan type bridge
@@ -103,12 +107,13 @@ world_network() {
     inside router ip link set director master lan
 
     settings router net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
-        net.ipv4.conf.default.send_redirects=0
-    inside router ip address add 10.1.0.1/24 dev client
-    inside router ip address add 10.0.0.254/24 dev wan
-    inside router ip address add 192.168.10.254/24 dev lan
-    inside client ip address add $CLIENT/24 dev eth0
+        net.ipv4.conf.default.send_redirects=0 net.ipv6.conf.all.forwarding=1
+    addresses router client 10.1.0.1/24 fd00:c::1/64
+    addresses router wan 10.0.0.254/24 fd00:a::fe/64
+    addresses router lan 192.168.10.254/24 fd00:b::fe/64
+    addresses client eth0 $CLIENT/24 fd00:c::2/64
     inside client ip route add default via 10.1.0.1
+    inside client ip route add default via fd00:c::1
 
     for number in 1 2 3; do
         world_server_network "$number"
@@ -121,16 +126,28 @@ world_server_network() {
     link "$place" eth0 router "$place"
     inside router ip link set "$place" master lan
     settings "$place" net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
-    inside "$place" ip address add "192.168.10.1$1/24" dev eth0
-    for vip in $VIP_DR $VIP_TUN; do
-        inside "$place" ip address add "$vip/32" dev lo
+    addresses "$place" eth0 "192.168.10.1$1/24" "fd00:b::1$1/64"
+    for vip in $VIP_DR $VIP_TUN $VIP6_DR; do
+        addresses "$place" lo "$vip"
         # What a VIP says goes straight to the client, around the director.
-        inside "$place" ip rule add from "$vip" table 100
+        inside "$place" ip "$(family "$vip")" rule add from "$vip" table 100
     done
     inside "$place" ip route add default via 192.168.10.254 table 100
+    inside "$place" ip route add default via fd00:b::fe table 100
     # What NAT's port says goes back through the director.
     inside "$place" ip route add default via 192.168.10.1
+    inside "$place" ip route add default via fd00:b::1
 }
+
+addresses() { # addresses PLACE DEVICE ADDRESS...
+    local place=$1 device=$2 address
+    shift 2
+    for address; do
+        inside "$place" ip address add "$address" dev "$device"
+    done
+}
+
+family() { [[ $1 = *:* ]] && echo -6 || echo -4; }
 
 # The receiving end of IPIP: the kernel's own where it has the module, else ours.
 world_tunnel_ends() {
@@ -187,8 +204,8 @@ world_web() {
 			    uwsgi_temp_path $folder/uwsgi;
 			    scgi_temp_path $folder/scgi;
 			    server {
-			        listen 80;
-			        listen 8080;
+			        listen [::]:80 ipv6only=off;
+			        listen [::]:8080 ipv6only=off;
 			        root $folder/pages;
 			        default_type text/plain;
 			        location /upload { proxy_pass http://unix:$folder/upload.sock; }
@@ -240,21 +257,24 @@ world_config() {
 		[[port]]
 		name = "wan"
 		device = "net_af_packet0"
-		addresses = ["10.0.0.1/24"]
+		addresses = ["10.0.0.1/24", "fd00:a::1/64"]
 		gateway = "10.0.0.254"
+		gateway_ipv6 = "fd00:a::fe"
 		[[port]]
 		name = "lan"
 		device = "net_af_packet1"
-		addresses = ["192.168.10.1/24"]
+		addresses = ["192.168.10.1/24", "fd00:b::1/64"]
 	END
 }
 
 # world_service PROTOCOL ADDRESS METHOD PORT: round robin over the three servers.
 world_service() {
-    local number
+    local number network="192.168.10.1%s:%s"
+    [[ $2 = *]:* ]] && network="[fd00:b::1%s]:%s"
     printf '[[service]]\nprotocol = "%s"\naddress = "%s"\nscheduler = "rr"\n' "$1" "$2"
     for number in 1 2 3; do
-        printf '[[service.destination]]\naddress = "192.168.10.1%s:%s"\nmethod = "%s"\n' \
+        # shellcheck disable=SC2059 # the network is a format
+        printf "[[service.destination]]\naddress = \"$network\"\nmethod = \"%s\"\n" \
             "$number" "$4" "$3"
     done
 }

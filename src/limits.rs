@@ -39,6 +39,15 @@ pub const NEIGHBOURS_MAX: usize = 16_384;
 /// Rows of one reply on the control socket; larger listings come in several.
 pub const REPLY_ROWS: usize = 256;
 
+/// Sessions on the control socket at once; one thread each.
+pub const SESSIONS: usize = 32;
+
+/// Bytes of one request line on the control socket: room for the rules of 10,000 services in one request.
+pub const REQUEST_BYTES: usize = 16 << 20;
+
+/// Pieces of an answer that wait for a client to read them.
+pub const REPLY_PIECES: usize = 4;
+
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;
 

@@ -55,6 +55,11 @@ impl<A: Address> Table<A> {
         self.levels[place].routes.insert(network.masked(length), route);
     }
 
+    fn gateways(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+        let routes = self.levels.iter().flat_map(|level| level.routes.values());
+        routes.filter_map(|route| Some((route.port, route.next_hop?.to_ip())))
+    }
+
     #[inline]
     fn find(&self, address: A) -> Option<&Route<A>> {
         self.levels.iter().find_map(|level| level.routes.get(&address.masked(level.length)))
@@ -93,6 +98,11 @@ impl Routes {
             IpAddr::V4(v4) => self.toward(v4.to_bits()),
             IpAddr::V6(v6) => self.toward(v6.to_bits()),
         }
+    }
+
+    /// The gateways of all routes and the ports they are reached by; one may come more than once.
+    pub fn gateways(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+        self.v4.gateways().chain(self.v6.gateways())
     }
 
     fn toward<A: Address>(&self, address: A) -> Option<(PortId, IpAddr, u16)> {
@@ -153,6 +163,19 @@ mod tests {
             let found = routes().lookup(ip(address));
             assert_eq!(found, Some((PortId(port), ip(next_hop), mtu)), "{address}");
         }
+    }
+
+    #[test]
+    fn gateways_are_those_of_the_routes() {
+        let mut gateways: Vec<_> = routes().gateways().collect();
+        gateways.sort_unstable();
+        let expected = [
+            (PortId(0), ip("10.0.0.9")),
+            (PortId(0), ip("10.0.0.254")),
+            (PortId(1), ip("192.168.10.254")),
+            (PortId(1), ip("fd00:b::fe")),
+        ];
+        assert_eq!(gateways, expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ need_lab
 world_prepare "director-e2e-$$" "/run/director-e2e-$$"
 at_exit world_down
 
-# forwarded CONNECTIONS: whether so many connections are listed.
+# How many connections are listed.
 connections() { ipvsadm -Lnc | tail -n +3 | wc -l; }
 
 # says TEXT COMMAND...: whether the command ends with status 0 and prints the text.

@@ -4,6 +4,7 @@ source "$(dirname "$0")/begin.bash"
 
 world_network
 PREFIX=$WORLD_NAME-mistake
+at_exit "rm -rf '/var/run/dpdk/$PREFIX'"
 
 # mistaken WHAT PATTERN: directord with $WORLD/mistake.toml must refuse with the pattern.
 mistaken() { check "$1" refuses "$2" directord --config "$WORLD/mistake.toml"; }

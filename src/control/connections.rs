@@ -14,7 +14,11 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug)]
 pub(super) enum Walk {
     /// In a worker's table; the piece is with the worker or about to be.
-    Worker { worker: usize, family: Family, cursor: u32 },
+    Worker {
+        worker: usize,
+        family: Family,
+        cursor: u32,
+    },
     Templates(Cursor),
     Done,
 }
@@ -43,7 +47,9 @@ impl Walk {
         workers: usize,
         destinations: &Pages<Destination>,
     ) -> Reply {
-        let Walk::Worker { worker, family, cursor } = self else { return Reply::Connections(Vec::new()) };
+        let Walk::Worker { worker, family, cursor } = self else {
+            return Reply::Connections(Vec::new());
+        };
         if !piece.is_last {
             *cursor = piece.cursor;
         } else if *family == Family::Ipv4 {
@@ -76,16 +82,15 @@ impl Walk {
                 state: template.state_name().to_owned(),
                 expires_s: template.remaining(now).as_secs() as u32,
                 client: SocketAddr::new(client, 0),
-                virtual_address: SocketAddr::new(template.key.virtual_address, template.key.virtual_port),
+                virtual_address: SocketAddr::new(
+                    template.key.virtual_address,
+                    template.key.virtual_port,
+                ),
                 destination: SocketAddr::new(destination, template.destination_port),
                 persistence_engine: None,
             }
         };
         Some(Reply::Connections(rows.iter().map(|(_, template)| row(template)).collect()))
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self, Walk::Done)
     }
 }
 
@@ -98,7 +103,8 @@ fn row(raw: &RawConnection, destinations: &Pages<Destination>) -> ConnectionRow 
         destination = known.address;
     }
     ConnectionRow {
-        protocol: protocol.map_or_else(|| raw.protocol.to_string(), |known| known.name().to_owned()),
+        protocol: protocol
+            .map_or_else(|| raw.protocol.to_string(), |known| known.name().to_owned()),
         state: protocol.map_or("NONE", |known| state::name(known, raw.state)).to_owned(),
         expires_s: (raw.remaining_ms / 1000) as u32,
         client: raw.client.into(),

@@ -6,14 +6,14 @@ use crate::worker::Injection;
 use rtrb::Producer;
 
 /// Frames of the slow path, spread over the workers' injection rings.
-pub(super) struct WorkerOutbox<'a, F> {
+pub(super) struct WorkerOutbox<'a, F, A> {
     pub(super) injections: &'a mut [Producer<Injection<F>>],
-    pub(super) allocate: &'a mut dyn FnMut(PortId) -> Option<F>,
+    pub(super) allocate: A,
     /// Frames that found every ring full.
     pub(super) refused: &'a mut u64,
 }
 
-impl<F> Outbox<F> for WorkerOutbox<'_, F> {
+impl<F, A: FnMut(PortId) -> Option<F>> Outbox<F> for WorkerOutbox<'_, F, A> {
     fn allocate(&mut self, port: PortId) -> Option<F> {
         (self.allocate)(port)
     }

@@ -2,7 +2,7 @@
 
 use super::slow_path::Neighbour;
 use crate::api::{DropRow, NeighbourRow, QueueRow, StatusReport, WorkerStatus};
-use crate::model::{DestinationId, PortId};
+use crate::model::PortId;
 use crate::service::Publisher;
 use crate::stop::{DropReason, PuntReason};
 use crate::time::{Duration, Instant};
@@ -92,8 +92,10 @@ pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<Qu
     let mut rows = Vec::new();
     for (worker, counters) in shared.counters.iter().enumerate() {
         for (port, queue) in counters.queues.iter().enumerate() {
-            let drops = DropReason::ALL.iter().map(|reason| (reason.name(), queue.drop_of(*reason).get()));
-            let punts = PuntReason::ALL.iter().map(|reason| (reason.name(), queue.punt_of(*reason).get()));
+            let drops =
+                DropReason::ALL.iter().map(|reason| (reason.name(), queue.drop_of(*reason).get()));
+            let punts =
+                PuntReason::ALL.iter().map(|reason| (reason.name(), queue.punt_of(*reason).get()));
             rows.push(QueueRow {
                 worker: worker as u16,
                 port: facts.ports.get(port).cloned().unwrap_or_default(),
@@ -116,15 +118,13 @@ fn occurred(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<Strin
 }
 
 /// Drops and punts over all queues; `slow_path`: what the control thread itself dropped.
-pub(super) fn drops(
-    shared: &Shared,
-    slow_path: impl Fn(DropReason) -> u64,
-) -> Vec<DropRow> {
+pub(super) fn drops(shared: &Shared, slow_path: impl Fn(DropReason) -> u64) -> Vec<DropRow> {
     let queues = || shared.counters.iter().flat_map(|counters| counters.queues.iter());
     let dropped = |reason: DropReason| {
         queues().map(|queue| queue.drop_of(reason).get()).sum::<u64>() + slow_path(reason)
     };
-    let punted = |reason: PuntReason| queues().map(|queue| queue.punt_of(reason).get()).sum::<u64>();
+    let punted =
+        |reason: PuntReason| queues().map(|queue| queue.punt_of(reason).get()).sum::<u64>();
     let drops = DropReason::ALL.iter().map(|&reason| DropRow {
         kind: "drop".to_owned(),
         reason: reason.name().to_owned(),
@@ -140,7 +140,10 @@ pub(super) fn drops(
     drops.chain(punts).collect()
 }
 
-pub(super) fn neighbours(facts: &Facts, list: impl Iterator<Item = Neighbour>) -> Vec<NeighbourRow> {
+pub(super) fn neighbours(
+    facts: &Facts,
+    list: impl Iterator<Item = Neighbour>,
+) -> Vec<NeighbourRow> {
     let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
     list.map(|neighbour| NeighbourRow {
         address: neighbour.address,
@@ -154,15 +157,4 @@ pub(super) fn neighbours(facts: &Facts, list: impl Iterator<Item = Neighbour>) -
 
 fn port_name(facts: &Facts, port: PortId) -> String {
     facts.ports.get(port.index()).cloned().unwrap_or_default()
-}
-
-/// A destination still has connections on some worker.
-pub(super) fn is_in_use(shared: &Shared, destination: DestinationId) -> bool {
-    let (mut active, mut inactive, mut persistent) = (0u32, 0u32, 0u32);
-    for line in shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)) {
-        active = active.wrapping_add(line.active());
-        inactive = inactive.wrapping_add(line.inactive());
-        persistent = persistent.wrapping_add(line.persistent());
-    }
-    (active, inactive, persistent) != (0, 0, 0)
 }

@@ -1,7 +1,7 @@
 //! From the configuration to what workers and the slow path are made of: routes, marks, neighbours, interfaces.
 
-use super::slow_path::{Interface, NextHop};
-use crate::config::{Config, NeighbourConfig, PortConfig, RouteConfig, RouteHop};
+use super::slow_path::{Interface, NextHop, link_local};
+use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::model::{Family, MarkRule, PortId, Prefix};
 use crate::route::{Network, Routes};
 use crate::service::{Link, Mark, MarkPrefix, Marks};
@@ -18,7 +18,10 @@ pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
         }
         if port.addresses.iter().any(|address| Family::of(address.address()) == Family::Ipv6) {
             // RFC 4291 section 2.5.6; the first port with IPv6 has the link-local network, as it cannot be told apart.
-            list.insert(0, (((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)).into(), 64), id, None, 0));
+            list.insert(
+                0,
+                (((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)).into(), 64), id, None, 0),
+            );
         }
         if let Some(gateway) = port.gateway {
             list.push(((Ipv4Addr::UNSPECIFIED.into(), 0), id, Some(gateway.into()), 0));
@@ -36,21 +39,6 @@ pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
         });
     }
     Routes::build(list)
-}
-
-/// The next hops that routes name: kept resolved from the start.
-pub fn gateways(ports: &[PortConfig], configured: &[RouteConfig]) -> BTreeSet<NextHop> {
-    let ports = ports.iter().enumerate().flat_map(|(index, port)| {
-        let id = PortId(index as u16);
-        let ipv4 = port.gateway.map(IpAddr::from);
-        let ipv6 = port.gateway_ipv6.map(IpAddr::from);
-        ipv4.into_iter().chain(ipv6).map(move |address| (id, address))
-    });
-    let routes = configured.iter().filter_map(|route| match route.hop {
-        RouteHop::Via { port, router } => Some((port, router)),
-        RouteHop::OnLink { .. } => None,
-    });
-    ports.chain(routes).collect()
 }
 
 pub fn marks(rules: &[MarkRule]) -> Marks {
@@ -97,12 +85,13 @@ pub fn interfaces(ports: &[PortConfig], links: &[Link]) -> Vec<Interface> {
                 .addresses
                 .iter()
                 .map(|address| (address.address(), address.length()))
+                .chain([(link_local(link.mac).into(), 64)])
                 .collect(),
         })
         .collect()
 }
 
-/// Addresses configured as the director's own besides those of ports and services. A prefix stands for its address.
-pub fn virtual_addresses(config: &Config) -> BTreeSet<IpAddr> {
-    config.vips.iter().map(|vip| vip.address()).collect()
+/// Addresses configured as the director's own besides those of ports and services.
+pub fn virtual_addresses(vips: &[Prefix]) -> BTreeSet<IpAddr> {
+    vips.iter().map(|vip| vip.address()).collect()
 }

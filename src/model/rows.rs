@@ -14,6 +14,19 @@ pub struct Counters {
     pub out_bytes: u64,
 }
 
+impl Counters {
+    /// Each counter of both, combined.
+    pub fn zip_with(self, other: Counters, combine: impl Fn(u64, u64) -> u64) -> Counters {
+        Counters {
+            connections: combine(self.connections, other.connections),
+            in_packets: combine(self.in_packets, other.in_packets),
+            out_packets: combine(self.out_packets, other.out_packets),
+            in_bytes: combine(self.in_bytes, other.in_bytes),
+            out_bytes: combine(self.out_bytes, other.out_bytes),
+        }
+    }
+}
+
 /// Smoothed rates per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {

@@ -56,6 +56,11 @@ impl Neighbours {
         self.by_address.insert((port, address), next_hop);
     }
 
+    /// The neighbour is no longer resolved.
+    pub fn remove(&mut self, port: PortId, address: IpAddr) {
+        self.by_address.remove(&(port, address));
+    }
+
     pub fn get(&self, port: PortId, address: IpAddr) -> Option<NextHopId> {
         self.by_address.get(&(port, address)).copied()
     }

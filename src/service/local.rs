@@ -21,12 +21,7 @@ impl LocalAddresses {
         networks: impl IntoIterator<Item = (IpAddr, u8)>,
     ) -> Self {
         let mut local = LocalAddresses::default();
-        for address in addresses {
-            match address {
-                IpAddr::V4(address) => local.ipv4.insert(address.to_bits()),
-                IpAddr::V6(address) => local.ipv6.insert(address.to_bits()),
-            };
-        }
+        addresses.into_iter().for_each(|address| local.insert(address));
         for (address, length) in networks {
             // RFC 3021: networks of 31 and 32 bits have no broadcast address.
             if let (IpAddr::V4(address), 1..=30) = (address, length) {
@@ -34,6 +29,22 @@ impl LocalAddresses {
             }
         }
         local
+    }
+
+    /// The director has this address from now on.
+    pub fn insert(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => self.ipv4.insert(address.to_bits()),
+            IpAddr::V6(address) => self.ipv6.insert(address.to_bits()),
+        };
+    }
+
+    /// It is no longer the director's.
+    pub fn remove(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => self.ipv4.remove(&address.to_bits()),
+            IpAddr::V6(address) => self.ipv6.remove(&address.to_bits()),
+        };
     }
 
     /// The address is the director's own.

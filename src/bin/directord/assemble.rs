@@ -6,9 +6,9 @@ use crate::placement::placement;
 use crate::ports::PortSet;
 use director::config::Config;
 use director::control::server::Server;
-use director::control::{Director, Facts, Origin};
+use director::control::{Director, Facts};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
-use director::service::Link;
+use director::service::{Link, Snapshot};
 use director::worker::counters::WorkerCounters;
 use director::worker::steer::Steering;
 use director::worker::{Plan, Seat, Shared, Worker, mesh};
@@ -50,11 +50,15 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
 
     let clock = Clock::start();
     let links = links(&config, &ports);
-    let origin = Origin::new(&config, links)?;
-    let (control, seats, shared) = mesh(plan, origin.snapshot(), steering);
+    let (control, seats, shared) = mesh(plan, Snapshot::default(), steering);
+    let mut director = Director::new(config, links, plan, control, shared.clone(), facts)
+        .map_err(|refusal| refusal.detail)?;
     let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
-    let calls = server.start()?;
-    let mut director = Director::new(config, origin, control, shared, facts, calls);
+    director.start(&mut ports, clock.now());
+    while !director.is_settled() && !stop.load(Ordering::Relaxed) {
+        director.turn(&mut ports, clock.now());
+    }
+    director.open(server.start()?);
     eprintln!("directord: ready");
     director.run(
         &mut ports,

@@ -45,7 +45,8 @@ impl Cores {
     /// The worker has a core that nothing else is scheduled on, and may spin on it without a thought.
     pub(crate) fn is_exclusive(&self, worker: usize) -> bool {
         let core = self.workers[worker];
-        isolated().contains(&core) && self.workers.iter().filter(|other| **other == core).count() == 1
+        isolated().contains(&core)
+            && self.workers.iter().filter(|other| **other == core).count() == 1
     }
 }
 
@@ -61,8 +62,7 @@ fn warnings(workers: &[usize], control: Option<usize>, isolated: &BTreeSet<usize
             warnings.push(format!("core {core} is a worker's and the control thread's"));
         }
     }
-    let open: Vec<String> =
-        distinct.difference(isolated).map(|core| core.to_string()).collect();
+    let open: Vec<String> = distinct.difference(isolated).map(|core| core.to_string()).collect();
     if !open.is_empty() {
         warnings.push(format!(
             "not isolated: core {}; boot with isolcpus={} for steady latency",
@@ -75,7 +75,9 @@ fn warnings(workers: &[usize], control: Option<usize>, isolated: &BTreeSet<usize
 
 /// Cores the kernel schedules nothing on by itself (`isolcpus`).
 fn isolated() -> BTreeSet<usize> {
-    fs::read_to_string("/sys/devices/system/cpu/isolated").map(|text| parse(&text)).unwrap_or_default()
+    fs::read_to_string("/sys/devices/system/cpu/isolated")
+        .map(|text| parse(&text))
+        .unwrap_or_default()
 }
 
 /// A CPU list as the kernel writes it: `2-5,8`.

@@ -19,6 +19,8 @@ pub(crate) struct PortSet {
     /// Each port's own, by [`PortId`].
     mempools: Vec<Arc<Mempool>>,
     configured: Vec<PortConfig>,
+    /// Queue pairs of each port.
+    queues: u16,
 }
 
 impl PortSet {
@@ -36,8 +38,12 @@ impl PortSet {
             .collect::<Result<Vec<_>, _>>()?;
         let sockets: Vec<Option<u32>> = devices.iter().map(Device::socket).collect();
         let by_socket = mempools(eal, config, &sockets)?;
-        let mut set =
-            PortSet { ports: Vec::new(), mempools: Vec::new(), configured: config.ports.clone() };
+        let mut set = PortSet {
+            ports: Vec::new(),
+            mempools: Vec::new(),
+            configured: config.ports.clone(),
+            queues: workers as u16,
+        };
         let mut queues: Vec<Vec<PortQueue>> = (0..workers).map(|_| Vec::new()).collect();
         for ((device, port), socket) in devices.into_iter().zip(&config.ports).zip(&sockets) {
             let settings = PortSettings {
@@ -108,7 +114,9 @@ fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
 }
 
 fn warn_of_distance(eal: &Eal, set: &PortSet, cores: &mut Cores) {
-    for (lcore, port) in eal.workers().iter().flat_map(|lcore| set.ports.iter().map(move |port| (lcore, port))) {
+    for (lcore, port) in
+        eal.workers().iter().flat_map(|lcore| set.ports.iter().map(move |port| (lcore, port)))
+    {
         if let Some(socket) = port.socket()
             && socket != lcore.socket()
         {
@@ -142,7 +150,7 @@ impl Ports<Mbuf> for PortSet {
                     mtu: port.mtu().unwrap_or(configured.mtu),
                     link_up: link.is_some_and(|link| link.up),
                     link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
-                    queues: port.queues(),
+                    queues: self.queues,
                     addresses: configured
                         .addresses
                         .iter()

@@ -36,12 +36,22 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn new(mut interfaces: Vec<Interface>) -> Self {
         for interface in &mut interfaces {
-            interface.addresses.push((link_local(interface.mac).into(), 64));
+            let own = (link_local(interface.mac).into(), 64);
+            if !interface.addresses.contains(&own) {
+                interface.addresses.push(own);
+            }
         }
         let mut local =
             Local { interfaces, virtual_addresses: BTreeSet::new(), all: BTreeSet::new() };
         local.set_virtual(BTreeSet::new());
         local
+    }
+
+    /// Replaces the ports' addresses.
+    pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        let addresses = std::mem::take(&mut self.virtual_addresses);
+        *self = Local::new(interfaces);
+        self.set_virtual(addresses);
     }
 
     /// Replaces the virtual addresses and returns the new ones among them.
@@ -116,7 +126,7 @@ impl Local {
 }
 
 /// The link-local address made of the MAC address (RFC 4291 appendix A).
-fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+pub(in crate::control) fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac;
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }

@@ -43,6 +43,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use local::Interface;
+pub(super) use local::link_local;
 pub use neighbours::{Neighbour, NeighbourState, NextHop};
 pub use rate_limit::{Limit, Rate};
 pub use settings::{Settings, Unserved};
@@ -102,6 +103,11 @@ impl<F: Frame> SlowPath<F> {
     /// Changes what happens to packets for ports nobody serves.
     pub fn set_unserved(&mut self, unserved: Unserved) {
         self.settings.unserved = unserved;
+    }
+
+    /// Replaces the ports' own addresses; [`Self::announce`] tells their networks.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.local.set_interfaces(interfaces);
     }
 
     pub fn set_routes(&mut self, routes: Arc<Routes>) {

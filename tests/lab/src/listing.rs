@@ -1,11 +1,15 @@
 //! When two listings of ipvsadm are the same.
 //!
 //! To the byte, but for the size of the kernel's hash table, the last digits of timers, the order
-//! of connections (the kernel lists them by a hash that is seeded at random), and rates, which
-//! depend on where in its period the estimator stood: one period more or less is a factor of 3/4.
+//! of connections (the kernel lists them by a hash that is seeded at random), and rates: they
+//! depend on where in its period the estimator stood. One period more or less is a factor of 3/4,
+//! and a period that ended amid the packets has seen only some of them ([`rates_reach`]).
 
 /// Seconds by which a timer may be off.
 const TIMER_TOLERANCE: u64 = 2;
+
+/// One period of the estimator leaves this much of a rate, digits cut off.
+const PERIOD_LEAVES: f64 = 0.74;
 
 const CONNECTIONS: &str = "IPVS connection entries";
 
@@ -91,13 +95,38 @@ fn same_rates(one: &str, other: &str) -> bool {
         (one.split_whitespace().collect(), other.split_whitespace().collect());
     let within = |one: &str, other: &str| match (one.parse::<f64>(), other.parse::<f64>()) {
         (Ok(one), Ok(other)) => {
-            (one - other).abs() <= 1.0 || (one.min(other) / one.max(other)) >= 0.74
+            (one - other).abs() <= 1.0 || one.min(other) / one.max(other) >= PERIOD_LEAVES
         }
         _ => false,
     };
     one.len() == other.len()
         && first.len() == second.len()
         && first.iter().zip(&second).all(|(one, other)| one == other || within(one, other))
+}
+
+/// Whether the rates of a listing are no greater than the greatest of the same listing over a
+/// whole period of the estimator, everything else the same.
+pub fn rates_reach(expected: &str, seen: &[String]) -> bool {
+    let number = |word: &str| word.parse::<f64>().ok();
+    let shape = |text: &str| -> Vec<String> {
+        let row = |line: &str| {
+            let words = line.split_whitespace();
+            let words = words.map(|word| number(word).map_or(word, |_| "0"));
+            format!("{} {}", line.len(), words.collect::<Vec<_>>().join(" "))
+        };
+        lines(text).iter().map(|line| row(line)).collect()
+    };
+    let numbers = |text: &str| text.split_whitespace().filter_map(number).collect::<Vec<f64>>();
+    let mut greatest = vec![0.0_f64; numbers(expected).len()];
+    for text in seen {
+        if shape(text) != shape(expected) {
+            return false;
+        }
+        for (most, rate) in greatest.iter_mut().zip(numbers(text)) {
+            *most = most.max(rate);
+        }
+    }
+    numbers(expected).iter().zip(&greatest).all(|(rate, most)| *rate <= most / PERIOD_LEAVES + 1.0)
 }
 
 #[cfg(test)]
@@ -136,6 +165,18 @@ mod tests {
             told,
             "line 1: expected \"TCP  10.0.0.1:80 rr\\n\", got \"TCP  10.0.0.1:80 rr \\n\""
         );
+    }
+
+    #[test]
+    fn rates_of_a_part_of_the_packets() {
+        let row = |rate: &str| format!("TCP  10.0.0.100:80   {rate:>8}\n");
+        let seen = [row("0"), row("120"), row("90")];
+        for (rate, within) in [("0", true), ("50", true), ("120", true), ("170", false)] {
+            assert_eq!(rates_reach(&row(rate), &seen), within, "{rate}");
+        }
+        assert!(!rates_reach(&row("0"), &[row("0").replace("100:80", "101:80")]));
+        assert!(!rates_reach(&row("0"), &[format!(" {}", row("0"))]), "an indented row");
+        assert!(!rates_reach(&row("0"), &[row("0") + &row("0")]));
     }
 
     #[test]

@@ -24,6 +24,9 @@ const QUIET: Duration = Duration::from_millis(2);
 /// every frame.
 const SILENCE: Duration = Duration::from_millis(12);
 
+/// How often rates are estimated.
+const ESTIMATOR_PERIOD: Duration = Duration::from_secs(2);
+
 /// A director's world: where it is started, and what is common to all transcripts.
 #[derive(Debug, Clone)]
 pub struct Stage<'a> {
@@ -118,12 +121,18 @@ impl<'a> Player<'a> {
                 self.compare("sleep", None, out, &sent)
             }
             Step::Command { ipvsadm, stdin, rc, stdout, stderr } => {
-                let words = split_words(ipvsadm);
                 let stdin = stdin.as_deref().unwrap_or_default();
-                let got = self.director.run(&self.stage.binaries.ipvsadm, &words, stdin)?;
                 let wanted = Answer { rc: *rc, stdout: stdout.clone(), stderr: stderr.clone() };
-                compare_answers(ipvsadm, &wanted, &got)
-                    .map_or(Ok(()), |what| Err(format!("ipvsadm {ipvsadm}: {what}")))
+                let got = self.ask(ipvsadm, stdin)?;
+                match compare_answers(ipvsadm, &wanted, &got) {
+                    Some(_)
+                        if ipvsadm.contains("--rate") && self.rates_come(ipvsadm, &wanted)? =>
+                    {
+                        Ok(())
+                    }
+                    Some(what) => Err(format!("ipvsadm {ipvsadm}: {what}")),
+                    None => Ok(()),
+                }
             }
             Step::Sysctl { sysctl } => sysctl.0.iter().try_for_each(|(name, value)| {
                 let words = ["sysctl".to_owned(), format!("{name}={value}")];
@@ -137,6 +146,26 @@ impl<'a> Player<'a> {
                 }
             }),
         }
+    }
+
+    fn ask(&self, arguments: &str, stdin: &str) -> Result<Answer, String> {
+        self.director.run(&self.stage.binaries.ipvsadm, &split_words(arguments), stdin)
+    }
+
+    /// Whether a listing of rates becomes as recorded, or reaches what was recorded, before one
+    /// period of the estimator is over.
+    fn rates_come(&self, arguments: &str, wanted: &Answer) -> Result<bool, String> {
+        let deadline = Instant::now() + ESTIMATOR_PERIOD + PATIENCE;
+        let mut seen = Vec::new();
+        while Instant::now() < deadline && !self.stage.stop.load(Ordering::Relaxed) {
+            let got = self.ask(arguments, "")?;
+            if compare_answers(arguments, wanted, &got).is_none() {
+                return Ok(true);
+            }
+            seen.push(got.stdout);
+            self.wait(QUIET * 50)?;
+        }
+        Ok(listing::rates_reach(&wanted.stdout, &seen))
     }
 
     fn compare(

@@ -1,0 +1,100 @@
+//! The defence against floods: when `drop_entry`, `drop_packet` and `secure_tcp` are at work. IPVS looks at free
+//! pages of memory; the director's connection tables have a fixed size, so it looks at their free entries.
+
+use crate::model::Sysctls;
+
+/// What the workers are told to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measures {
+    pub secure_tcp: bool,
+    /// Every this many-th packet that would be scheduled is dropped; 0: none.
+    pub drop_packet_rate: u32,
+    pub drop_entry: bool,
+}
+
+/// Modes of the three settings.
+const AUTOMATIC_OFF: i32 = 1;
+const AUTOMATIC_ON: i32 = 2;
+const ALWAYS: i32 = 3;
+
+/// Judges the situation: each second, and whenever a setting was written. `free` are the entries that all
+/// connection tables together can still take. The automatic modes change between 1 (off at present) and 2
+/// (on at present).
+pub fn defend(sysctls: &mut Sysctls, free: u64) -> Measures {
+    let threshold = u64::try_from(sysctls.amemthresh).unwrap_or(0);
+    let is_low = free < threshold;
+    let secure_tcp = is_on(&mut sysctls.secure_tcp, is_low);
+    let drop_entry = is_on(&mut sysctls.drop_entry, is_low);
+    let drop_packet_rate = match (is_on(&mut sysctls.drop_packet, is_low), sysctls.drop_packet) {
+        (false, _) => 0,
+        // A rate of 0 is off; a negative one makes the kernel's countdown end at once, every time.
+        (true, ALWAYS) => u32::try_from(sysctls.am_droprate).unwrap_or(1),
+        (true, _) => u32::try_from(threshold / (threshold - free)).unwrap_or(u32::MAX),
+    };
+    Measures { secure_tcp, drop_packet_rate, drop_entry }
+}
+
+fn is_on(mode: &mut i32, is_low: bool) -> bool {
+    match *mode {
+        AUTOMATIC_OFF | AUTOMATIC_ON => {
+            *mode = if is_low { AUTOMATIC_ON } else { AUTOMATIC_OFF };
+            is_low
+        }
+        mode => mode == ALWAYS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_follow_the_table() {
+        // (mode, memory is low, on, mode afterwards)
+        let table = [
+            (0, true, false, 0),
+            (0, false, false, 0),
+            (1, true, true, 2),
+            (1, false, false, 1),
+            (2, true, true, 2),
+            (2, false, false, 1),
+            (3, true, true, 3),
+            (3, false, true, 3),
+        ];
+        for (mode, is_low, on, after) in table {
+            let mut sysctls = Sysctls {
+                drop_entry: mode,
+                drop_packet: mode,
+                secure_tcp: mode,
+                ..Sysctls::default()
+            };
+            let measures = defend(&mut sysctls, if is_low { 1023 } else { 1024 });
+            let found = (measures.secure_tcp, measures.drop_entry, measures.drop_packet_rate > 0);
+            assert_eq!(found, (on, on, on), "mode {mode}, low {is_low}");
+            let modes = (sysctls.secure_tcp, sysctls.drop_entry, sysctls.drop_packet);
+            assert_eq!(modes, (after, after, after), "mode {mode}, low {is_low}");
+        }
+    }
+
+    #[test]
+    fn rates_of_drop_packet() {
+        // (mode, amemthresh, am_droprate, free, rate)
+        let table = [
+            (1, 1024, 10, 0, 1),
+            (1, 1024, 10, 512, 2),
+            (2, 1024, 10, 1023, 1024),
+            (2, 1024, 10, 700, 3),
+            (1, -5, 10, 0, 0),
+            (3, 1024, 10, 0, 10),
+            (3, 1024, 3, 1 << 40, 3),
+            (3, 1024, 0, 0, 0),
+            (3, 1024, -7, 0, 1),
+        ];
+        for (drop_packet, amemthresh, am_droprate, free, rate) in table {
+            let mut sysctls =
+                Sysctls { drop_packet, amemthresh, am_droprate, ..Sysctls::default() };
+            let found = defend(&mut sysctls, free).drop_packet_rate;
+            assert_eq!(found, rate, "mode {drop_packet}, {amemthresh}, {am_droprate}, {free}");
+        }
+    }
+}

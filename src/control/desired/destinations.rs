@@ -1,0 +1,187 @@
+//! Adding, editing and removing destinations.
+
+use super::{Desired, Row, checks, refusal};
+use crate::api::{Refusal, RefusalCode};
+use crate::model::{
+    DestinationAddress, DestinationId, DestinationSpec, ForwardMethod, ServiceId, ServiceKey,
+};
+use crate::scheduler::{Candidate, Change};
+use crate::service::Service;
+use crate::time::Instant;
+use std::sync::Arc;
+
+impl Desired {
+    pub(super) fn add_destination(
+        &mut self,
+        key: &ServiceKey,
+        spec: &DestinationSpec,
+    ) -> Result<(), Refusal> {
+        let service = self.find(key)?;
+        checks::family(key, spec)?;
+        checks::destination(spec)?;
+        let id = match self.places.get(&(service, spec.at)).copied() {
+            Some(id) if self.row(id).is_some_and(|row| row.is_listed) => {
+                return Err(refusal(
+                    RefusalCode::EEXIST,
+                    format!("{} is a destination of {key} already", spec.at),
+                ));
+            }
+            Some(id) => self.revive_destination(id, service, spec),
+            None => self.new_destination(service, key, spec)?,
+        };
+        if let Some(listed) = &mut self.services[service.index()].listed {
+            listed.destinations.push(id);
+        }
+        self.place_destination(id);
+        self.relist(service, Change::Added(id));
+        Ok(())
+    }
+
+    /// Takes a destination out of the trash, with its counters and connections.
+    fn revive_destination(
+        &mut self,
+        id: DestinationId,
+        service: ServiceId,
+        spec: &DestinationSpec,
+    ) -> DestinationId {
+        self.trash.take(id);
+        self.services[service.index()].trashed -= 1;
+        let object = self.object_of(service);
+        if let Some(row) = &mut self.destinations[id.index()] {
+            row.spec = *spec;
+            row.is_listed = true;
+            if Some(row.object) != object {
+                row.object = object.unwrap_or(0);
+                self.statistics.zero_destination(id);
+            }
+        }
+        id
+    }
+
+    fn new_destination(
+        &mut self,
+        service: ServiceId,
+        key: &ServiceKey,
+        spec: &DestinationSpec,
+    ) -> Result<DestinationId, Refusal> {
+        let address = spec.at.address;
+        checks::address(address, self.is_local(address), self.is_group(address))?;
+        let Some(slot) = self.destination_slots.take() else {
+            return Err(refusal(
+                RefusalCode::ENOMEM,
+                format!(
+                    "no room for destination {}: the configuration allows {}, and {} removed ones \
+                     are kept for their connections",
+                    spec.at,
+                    self.capacity.destinations,
+                    self.trash.len()
+                ),
+            ));
+        };
+        let id = DestinationId(slot);
+        if self.destinations.len() <= id.index() {
+            self.destinations.resize_with(id.index() + 1, || None);
+        }
+        self.destinations[id.index()] = Some(Row {
+            spec: *spec,
+            service,
+            key: *key,
+            object: self.object_of(service).unwrap_or(0),
+            is_listed: true,
+            next_hop: None,
+            answers: false,
+        });
+        self.places.insert((service, spec.at), id);
+        self.by_address.insert((address, id));
+        self.statistics.start_destination(id, self.ledgers.counters(id));
+        Ok(id)
+    }
+
+    pub(super) fn edit_destination(
+        &mut self,
+        key: &ServiceKey,
+        spec: &DestinationSpec,
+    ) -> Result<(), Refusal> {
+        let service = self.find(key)?;
+        checks::family(key, spec)?;
+        checks::destination(spec)?;
+        let id = self.find_destination(service, key, &spec.at)?;
+        if let Some(row) = &mut self.destinations[id.index()] {
+            row.spec = *spec;
+        }
+        self.place_destination(id);
+        self.relist(service, Change::Edited(id));
+        Ok(())
+    }
+
+    pub(super) fn delete_destination(
+        &mut self,
+        key: &ServiceKey,
+        at: &DestinationAddress,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let service = self.find(key)?;
+        let id = self.find_destination(service, key, at)?;
+        self.trash_destination(id, now);
+        if let Some(listed) = &mut self.services[service.index()].listed {
+            listed.destinations.retain(|other| *other != id);
+        }
+        self.relist(service, Change::Removed(id));
+        Ok(())
+    }
+
+    fn find_destination(
+        &self,
+        service: ServiceId,
+        key: &ServiceKey,
+        at: &DestinationAddress,
+    ) -> Result<DestinationId, Refusal> {
+        let listed = |id: &DestinationId| self.row(*id).is_some_and(|row| row.is_listed);
+        let found = self.places.get(&(service, *at)).copied().filter(listed);
+        found
+            .ok_or_else(|| refusal(RefusalCode::ENOENT, format!("{at} is no destination of {key}")))
+    }
+
+    /// Off the list, with everything else kept for the connections that it still has.
+    pub(super) fn trash_destination(&mut self, id: DestinationId, now: Instant) {
+        let Some(row) = &mut self.destinations[id.index()] else { return };
+        row.is_listed = false;
+        let service = row.service;
+        self.services[service.index()].trashed += 1;
+        // What was counted up to now belongs to the service as it is; later it may be another.
+        self.statistics.collect(id, Some(service), self.ledgers.counters(id));
+        self.trash.put(id, now);
+        self.removals += 1;
+        self.place_destination(id);
+    }
+
+    /// Publishes a service whose list of destinations has changed.
+    fn relist(&mut self, id: ServiceId, change: Change) {
+        let Some(listed) = &self.services[id.index()].listed else { return };
+        let candidate = |&id: &DestinationId| {
+            let spec = &self.row(id)?.spec;
+            let DestinationAddress { address, port } = spec.at;
+            Some(Candidate { id, address, port, weight: spec.weight })
+        };
+        let candidates: Vec<_> = listed.destinations.iter().rev().filter_map(candidate).collect();
+        let Some(old) = self.pieces.services.get(&listed.spec.key) else { return };
+        let scheduler = old.scheduler.changed(candidates, change);
+        let service = Service::new(id, &listed.spec, scheduler);
+        self.publish_service(service);
+    }
+
+    /// A destination that was once reached by NAT answers until it is forgotten: connections keep the method
+    /// they were made with.
+    pub(super) fn register_answers(&mut self, id: DestinationId) {
+        let Some(row) = &mut self.destinations[id.index()] else { return };
+        if row.spec.method == ForwardMethod::Masq && !row.answers {
+            row.answers = true;
+            let replies = Arc::make_mut(&mut self.pieces.replies);
+            replies.insert(&row.key, row.spec.at.address, row.spec.at.port);
+        }
+    }
+
+    fn object_of(&self, service: ServiceId) -> Option<u64> {
+        self.services[service.index()].listed.as_ref().map(|listed| listed.object)
+    }
+}

@@ -1,0 +1,279 @@
+//! What the director is to do: services, destinations and settings, changed by commands as IPVS changes them, and the
+//! next [`Snapshot`] that says so to the workers.
+//!
+//! [`Desired`] is the only owner of services and destinations. It keeps the pieces of the snapshot up to date with
+//! every command, so that an edit costs what it touches: pieces are shared with published snapshots until they change.
+
+mod addresses;
+mod checks;
+mod destinations;
+mod next_hops;
+mod paths;
+mod services;
+mod settings;
+mod slots;
+mod statistics;
+mod trash;
+
+use super::estimator::Estimator;
+use super::ledgers::Ledgers;
+use crate::api::{Command, Refusal, RefusalCode, SyncRole};
+use crate::model::{
+    DestinationAddress, DestinationId, DestinationSpec, PortId, ServiceId, ServiceKey, ServiceSpec,
+};
+use crate::service::{Link, LocalAddresses, Snapshot};
+use crate::time::Instant;
+use addresses::Addresses;
+use next_hops::NextHops;
+use paths::Learned;
+use slots::Slots;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use trash::Trash;
+
+/// How many there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub services: usize,
+    /// Over all services, including removed ones that are kept for their connections.
+    pub destinations: usize,
+}
+
+/// What the director is connected to.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// By [`PortId`].
+    pub links: Vec<Link>,
+    /// Addresses of the ports, with the prefix lengths of their networks.
+    pub interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>,
+    /// Addresses that the director answers for besides those of its ports and services.
+    pub vips: BTreeSet<IpAddr>,
+}
+
+/// A service in the list.
+#[derive(Debug)]
+struct ListedService {
+    spec: ServiceSpec,
+    /// Tells apart services that had the same key one after the other; grows, so it is also their order.
+    object: u64,
+    /// Oldest first.
+    destinations: Vec<DestinationId>,
+}
+
+#[derive(Debug, Default)]
+struct ServiceSlot {
+    listed: Option<ListedService>,
+    /// Its destinations in the trash, which keep the slot.
+    trashed: usize,
+}
+
+/// A destination, in the list of its service or in the trash.
+#[derive(Debug)]
+struct Row {
+    spec: DestinationSpec,
+    service: ServiceId,
+    key: ServiceKey,
+    /// That of the service it was last added to.
+    object: u64,
+    is_listed: bool,
+    next_hop: Option<(PortId, IpAddr)>,
+    /// It is among the replies.
+    answers: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Desired {
+    capacity: Capacity,
+    interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>,
+    ledgers: Ledgers,
+    pieces: Snapshot,
+    generation: u64,
+    removals: u64,
+
+    service_slots: Slots,
+    services: Vec<ServiceSlot>,
+    /// Listed services, and removed ones whose slot is still needed.
+    by_key: HashMap<ServiceKey, ServiceId>,
+    /// Listed services by object, so oldest first.
+    order: BTreeMap<u64, ServiceId>,
+    objects: u64,
+
+    destination_slots: Slots,
+    destinations: Vec<Option<Row>>,
+    /// Listed destinations and those in the trash.
+    places: HashMap<(ServiceId, DestinationAddress), DestinationId>,
+    by_address: BTreeSet<(IpAddr, DestinationId)>,
+    trash: Trash,
+
+    addresses: Addresses,
+    next_hops: NextHops,
+    gateways: Vec<(PortId, IpAddr)>,
+    learned: HashMap<IpAddr, Learned>,
+    statistics: Estimator,
+}
+
+fn refusal(code: RefusalCode, detail: String) -> Refusal {
+    Refusal::new(code, detail)
+}
+
+impl Desired {
+    /// A director without services and routes. `ledgers` are those of all workers and control's own.
+    pub fn new(capacity: Capacity, site: Site, ledgers: Ledgers) -> Self {
+        let mut addresses = Addresses::default();
+        let networks: Vec<_> =
+            site.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        for &(address, _) in &networks {
+            addresses.add_interface(address);
+        }
+        let own = networks.iter().map(|(address, _)| *address);
+        let pieces = Snapshot {
+            local: Arc::new(LocalAddresses::build(own, networks.iter().copied())),
+            links: site.links.into(),
+            ..Snapshot::default()
+        };
+        let mut desired = Desired {
+            capacity,
+            interfaces: site.interfaces,
+            ledgers,
+            pieces,
+            generation: 0,
+            removals: 0,
+            service_slots: Slots::new(capacity.services),
+            services: Vec::new(),
+            by_key: HashMap::new(),
+            order: BTreeMap::new(),
+            objects: 0,
+            destination_slots: Slots::new(capacity.destinations),
+            destinations: Vec::new(),
+            places: HashMap::new(),
+            by_address: BTreeSet::new(),
+            trash: Trash::default(),
+            addresses,
+            next_hops: NextHops::new(),
+            gateways: Vec::new(),
+            learned: HashMap::new(),
+            statistics: Estimator::default(),
+        };
+        desired.set_vips(site.vips);
+        desired
+    }
+
+    /// Carries out one command.
+    ///
+    /// # Errors
+    /// What IPVS refuses, with its code and in its order of checks; nothing has changed then.
+    pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
+        match command {
+            Command::AddService(spec) => self.add_service(spec, now),
+            Command::EditService(spec) => self.edit_service(spec),
+            Command::DeleteService(key) => self.delete_service(key, now),
+            Command::Flush => {
+                self.flush(now);
+                Ok(())
+            }
+            Command::AddDestination { service, destination } => {
+                self.add_destination(service, destination)
+            }
+            Command::EditDestination { service, destination } => {
+                self.edit_destination(service, destination)
+            }
+            Command::DeleteDestination { service, at } => self.delete_destination(service, at, now),
+            Command::Zero(key) => self.zero(key.as_ref()),
+            Command::SetTimeouts(timeouts) => self.set_timeouts(timeouts),
+            Command::StartSyncDaemon(_) => Err(refusal(
+                RefusalCode::EOPNOTSUPP,
+                "this release does not synchronise connections with other directors".to_owned(),
+            )),
+            Command::StopSyncDaemon(role) => {
+                let role = match role {
+                    SyncRole::Master => "master",
+                    SyncRole::Backup => "backup",
+                };
+                let detail = format!("no {role} synchronisation daemon is running");
+                Err(refusal(RefusalCode::ESRCH, detail))
+            }
+        }
+    }
+
+    /// The next snapshot; the publisher gives it its epoch.
+    pub fn snapshot(&self) -> Snapshot {
+        self.pieces.clone()
+    }
+
+    /// Grows whenever the next snapshot differs from the one before.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Destinations that were removed so far. When it grows and `expire_nodest_conn` is set, the workers are to
+    /// look for connections without a destination.
+    pub fn removals(&self) -> u64 {
+        self.removals
+    }
+
+    /// Addresses that ARP and neighbour discovery answer for besides those of the ports.
+    pub fn virtual_addresses(&self) -> BTreeSet<IpAddr> {
+        self.addresses.virtual_addresses()
+    }
+
+    /// Configured addresses that are not a service's.
+    pub fn set_vips(&mut self, vips: BTreeSet<IpAddr>) {
+        let (added, removed) = self.addresses.configure(vips);
+        added.into_iter().for_each(|address| self.address_added(address));
+        removed.into_iter().for_each(|address| self.address_removed(address));
+    }
+
+    pub fn statistics(&self) -> &Estimator {
+        &self.statistics
+    }
+
+    pub fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
+    }
+
+    pub fn services_len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Listed destinations of all services.
+    pub fn destinations_len(&self) -> usize {
+        self.places.len() - self.trash.len()
+    }
+
+    /// Services added before the one with this number (`None`: all), newest first, each with its number.
+    pub fn services_before(
+        &self,
+        number: Option<u64>,
+    ) -> impl Iterator<Item = (u64, ServiceId, &ServiceSpec)> {
+        let before = ..number.unwrap_or(u64::MAX);
+        self.order.range(before).rev().filter_map(|(&object, &id)| {
+            Some((object, id, &self.services[id.index()].listed.as_ref()?.spec))
+        })
+    }
+
+    /// A listed service's slot.
+    pub fn service(&self, key: &ServiceKey) -> Option<(ServiceId, &ServiceSpec)> {
+        let id = self.find(key).ok()?;
+        Some((id, &self.services[id.index()].listed.as_ref()?.spec))
+    }
+
+    /// A service's destinations, newest first.
+    pub fn destinations(
+        &self,
+        service: ServiceId,
+    ) -> impl Iterator<Item = (DestinationId, &DestinationSpec)> {
+        let listed = self.services.get(service.index()).and_then(|slot| slot.listed.as_ref());
+        let destinations = listed.into_iter().flat_map(|service| service.destinations.iter().rev());
+        destinations.filter_map(|&id| Some((id, &self.row(id)?.spec)))
+    }
+
+    fn row(&self, id: DestinationId) -> Option<&Row> {
+        self.destinations.get(id.index())?.as_ref()
+    }
+
+    fn touch(&mut self) {
+        self.generation += 1;
+    }
+}

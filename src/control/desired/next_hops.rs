@@ -1,0 +1,108 @@
+//! The slots of next hops: who is used by destinations and gateways, and whose address is resolved.
+
+use super::slots::Slots;
+use crate::model::PortId;
+use crate::service::{NextHop, NextHopId, Snapshot};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct NextHops {
+    slots: Slots,
+    by_address: HashMap<(PortId, IpAddr), Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: NextHopId,
+    /// Destinations and gateways behind it.
+    users: u32,
+    is_resolved: bool,
+}
+
+impl NextHops {
+    pub(super) fn new() -> Self {
+        NextHops { slots: Slots::new(u32::MAX as usize), by_address: HashMap::new() }
+    }
+
+    /// One user more of the next hop; `None` only if there are 2^32 of them.
+    pub(super) fn take(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<NextHopId> {
+        let entry = self.entry(to, at)?;
+        entry.users += 1;
+        Some(entry.id)
+    }
+
+    /// Takes back one [`Self::take`].
+    pub(super) fn give_back(&mut self, at: (PortId, IpAddr)) {
+        if let Some(entry) = self.by_address.get_mut(&at) {
+            entry.users -= 1;
+            self.forget_if_useless(at);
+        }
+    }
+
+    /// The neighbour's Ethernet address is known now, or (`None`) no longer. Says whether that is news.
+    pub(super) fn neighbour_changed(
+        &mut self,
+        to: &mut Snapshot,
+        at: (PortId, IpAddr),
+        mac: Option<[u8; 6]>,
+    ) -> bool {
+        let (port, address) = at;
+        let Some(source) = to.links.get(port.index()).map(|link| link.mac) else { return false };
+        if mac.is_none() && !self.by_address.contains_key(&at) {
+            return false;
+        }
+        let Some(entry) = self.entry(to, at) else { return false };
+        let mut macs = [0; 12];
+        if let Some(mac) = mac {
+            macs[..6].copy_from_slice(&mac);
+            macs[6..].copy_from_slice(&source);
+        }
+        let new = NextHop { macs, port, resolved: mac.is_some(), address };
+        let index = entry.id.0 as usize;
+        let is_same = |old: &NextHop| (old.macs, old.resolved) == (new.macs, new.resolved);
+        if to.next_hops.get(index).is_some_and(is_same) {
+            return false;
+        }
+        to.next_hops.set(index, new);
+        if entry.is_resolved != new.resolved {
+            entry.is_resolved = new.resolved;
+            let neighbours = Arc::make_mut(&mut to.neighbours);
+            match new.resolved {
+                true => neighbours.insert(port, address, entry.id),
+                false => neighbours.remove(port, address),
+            }
+        }
+        self.forget_if_useless(at);
+        true
+    }
+
+    /// Next hops of destinations and gateways.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+        let used = self.by_address.iter().filter(|(_, entry)| entry.users > 0);
+        used.map(|(&at, _)| at)
+    }
+
+    fn entry(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<&mut Entry> {
+        if !self.by_address.contains_key(&at) {
+            let id = NextHopId(self.slots.take()?);
+            let (port, address) = at;
+            let unresolved = NextHop { port, address, ..NextHop::default() };
+            to.next_hops.set(id.0 as usize, unresolved);
+            self.by_address.insert(at, Entry { id, users: 0, is_resolved: false });
+        }
+        self.by_address.get_mut(&at)
+    }
+
+    /// Nobody can come across a next hop that has no user and is not among the neighbours.
+    fn forget_if_useless(&mut self, at: (PortId, IpAddr)) {
+        if let Some(entry) = self.by_address.get(&at)
+            && entry.users == 0
+            && !entry.is_resolved
+        {
+            self.slots.give_back(entry.id.0);
+            self.by_address.remove(&at);
+        }
+    }
+}

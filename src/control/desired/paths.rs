@@ -1,0 +1,221 @@
+//! Where destinations are: next hop, MTU and tunnel source of each, kept up to date with routes, neighbours, learned
+//! path MTUs and the director's own addresses.
+
+use super::Desired;
+use crate::model::{DestinationId, Family, PortId, Prefix};
+use crate::route::Routes;
+use crate::service::{Destination, LocalAddresses, UNROUTED};
+use crate::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// How long a learned path MTU lasts; Linux's mtu_expires.
+const LEARNED_FOR: Duration = Duration::from_secs(600);
+/// No path is believed to take less; Linux's min_pmtu, and RFC 8200 section 5.
+const SMALLEST_IPV4: u16 = 552;
+const SMALLEST_IPV6: u16 = 1280;
+
+/// The MTU of the way to an address, learned from an ICMP error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Learned {
+    mtu: u16,
+    until: Instant,
+}
+
+/// The way to an address.
+struct Path {
+    next_hop: Option<(PortId, IpAddr)>,
+    mtu: u16,
+    source: IpAddr,
+}
+
+impl Desired {
+    /// New routes; every destination is looked up anew.
+    pub fn set_routes(&mut self, routes: Arc<Routes>) {
+        for gateway in std::mem::take(&mut self.gateways) {
+            self.next_hops.give_back(gateway);
+        }
+        for gateway in routes.gateways() {
+            if self.next_hops.take(&mut self.pieces, gateway).is_some() {
+                self.gateways.push(gateway);
+            }
+        }
+        self.pieces.routes = routes;
+        for slot in 0..self.destinations.len() {
+            self.place_destination(DestinationId(slot as u32));
+        }
+        self.touch();
+    }
+
+    /// New addresses of the ports. Routes to their networks are [`Self::set_routes`]'s.
+    pub fn set_interfaces(&mut self, interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>) {
+        let old = std::mem::replace(&mut self.interfaces, interfaces);
+        let networks: Vec<_> =
+            self.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        for &(address, _) in &networks {
+            self.addresses.add_interface(address);
+        }
+        for (address, _) in old.into_iter().flat_map(|(_, addresses)| addresses) {
+            self.addresses.remove_interface(address);
+        }
+        let local = LocalAddresses::build(self.addresses.all(), networks);
+        self.pieces.local = Arc::new(local);
+        self.touch();
+    }
+
+    /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
+    pub fn neighbour_changed(&mut self, port: PortId, address: IpAddr, mac: Option<[u8; 6]>) {
+        if self.next_hops.neighbour_changed(&mut self.pieces, (port, address), mac) {
+            self.touch();
+        }
+    }
+
+    /// Next hops of destinations, and gateways: the slow path keeps them resolved.
+    pub fn wanted_next_hops(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+        self.next_hops.wanted()
+    }
+
+    /// A router says that only packets up to `mtu` reach `address`. Heeded for ten minutes, if a destination is there.
+    pub fn path_mtu_learned(&mut self, address: IpAddr, mtu: u16, now: Instant) {
+        let mtu = mtu.max(match Family::of(address) {
+            Family::Ipv4 => SMALLEST_IPV4,
+            Family::Ipv6 => SMALLEST_IPV6,
+        });
+        let lowers = self.path_to(address).is_some_and(|path| mtu <= path.mtu);
+        if !lowers || self.destinations_at(address).next().is_none() {
+            return;
+        }
+        self.learned.insert(address, Learned { mtu, until: now + LEARNED_FOR });
+        self.place_destinations_at(address);
+    }
+
+    /// Forgets what was learned too long ago; every second or so.
+    pub fn forget_path_mtus(&mut self, now: Instant) {
+        let learned = self.learned.iter();
+        let expired: Vec<_> =
+            learned.filter(|(_, learned)| learned.until <= now).map(|(at, _)| *at).collect();
+        for address in expired {
+            self.learned.remove(&address);
+            self.place_destinations_at(address);
+        }
+    }
+
+    /// The address is the director's own.
+    pub(super) fn is_local(&self, address: IpAddr) -> bool {
+        address.is_loopback()
+            || match address {
+                IpAddr::V4(address) => self.pieces.local.contains(address.to_bits()),
+                IpAddr::V6(address) => self.pieces.local.contains(address.to_bits()),
+            }
+    }
+
+    pub(super) fn is_group(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.pieces.local.is_group(address.to_bits()),
+            IpAddr::V6(address) => self.pieces.local.is_group(address.to_bits()),
+        }
+    }
+
+    pub(super) fn address_added(&mut self, address: IpAddr) {
+        Arc::make_mut(&mut self.pieces.local).insert(address);
+        self.place_destinations_at(address);
+        self.touch();
+    }
+
+    pub(super) fn address_removed(&mut self, address: IpAddr) {
+        Arc::make_mut(&mut self.pieces.local).remove(address);
+        self.place_destinations_at(address);
+        self.touch();
+    }
+
+    fn destinations_at(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {
+        let all = (address, DestinationId(0))..=(address, DestinationId(u32::MAX));
+        self.by_address.range(all).map(|(_, id)| *id)
+    }
+
+    fn place_destinations_at(&mut self, address: IpAddr) {
+        let there: Vec<_> = self.destinations_at(address).collect();
+        for id in there {
+            self.place_destination(id);
+        }
+    }
+
+    /// Writes the destination's row as it follows from its specification and the way to it.
+    pub(super) fn place_destination(&mut self, id: DestinationId) {
+        let Some(row) = self.row(id) else { return };
+        let (spec, service, available, old) = (row.spec, row.service, row.is_listed, row.next_hop);
+        let address = spec.at.address;
+        let is_local = self.is_local(address);
+        let path = if is_local { None } else { self.path_to(address) };
+        let (at, mtu, tunnel_source) = match path {
+            Some(path) => (path.next_hop, path.mtu, path.source),
+            None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
+        };
+        // The new one first: an unchanged next hop must not lose its slot in between.
+        let next_hop = at.and_then(|at| self.next_hops.take(&mut self.pieces, at));
+        if let Some(old) = old {
+            self.next_hops.give_back(old);
+        }
+        if let Some(row) = &mut self.destinations[id.index()] {
+            row.next_hop = next_hop.and(at);
+        }
+        let new = Destination {
+            next_hop: next_hop.unwrap_or(UNROUTED),
+            weight: spec.weight,
+            upper_threshold: spec.upper_threshold,
+            lower_threshold: spec.lower_threshold,
+            method: spec.method,
+            available,
+            is_local,
+            encapsulation: spec.tunnel.into(),
+            mtu,
+            port: spec.at.port,
+            service,
+            address,
+            tunnel_source,
+        };
+        self.pieces.destinations.set(id.index(), new);
+        self.register_answers(id);
+        self.touch();
+    }
+
+    /// The way to an address that is not the director's own; `None`: no route, or over a port that does not exist.
+    fn path_to(&self, address: IpAddr) -> Option<Path> {
+        let (port, next_hop, route_mtu) = self.pieces.routes.lookup(address)?;
+        let link_mtu = self.pieces.links.get(port.index())?.mtu;
+        let mtu = if route_mtu == 0 { link_mtu } else { route_mtu.min(link_mtu) };
+        let learned = self.learned.get(&address).map_or(u16::MAX, |learned| learned.mtu);
+        let source = self.source_towards(port, next_hop);
+        Some(Path { next_hop: Some((port, next_hop)), mtu: mtu.min(learned), source })
+    }
+
+    /// The director's address on the way to a next hop: of the port's own, one in the next hop's network if there is;
+    /// of another port if this one has none of the family.
+    fn source_towards(&self, port: PortId, next_hop: IpAddr) -> IpAddr {
+        let family = Family::of(next_hop);
+        let link_local = |address: IpAddr| match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        let candidates = self.interfaces.iter().flat_map(|(at, addresses)| {
+            addresses.iter().map(move |(address, length)| (*at, *address, *length))
+        });
+        let worth = |&(at, address, length): &(PortId, IpAddr, u8)| {
+            let beside = Prefix::new(address, length).is_some_and(|net| net.contains(next_hop));
+            (!link_local(address), at == port, beside)
+        };
+        // The first of equals.
+        candidates
+            .filter(|(_, address, _)| Family::of(*address) == family)
+            .rev()
+            .max_by_key(worth)
+            .map_or(unspecified(family), |(_, address, _)| address)
+    }
+}
+
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

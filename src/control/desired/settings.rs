@@ -1,0 +1,69 @@
+//! Settings, timeouts, firewall-mark rules and the state of the defence.
+
+use super::{Desired, checks};
+use crate::api::Refusal;
+use crate::control::defence::{self, Measures};
+use crate::model::{Sysctls, Timeouts};
+use crate::service::{Marks, Settings};
+use std::sync::Arc;
+
+impl Desired {
+    pub fn set_marks(&mut self, marks: Marks) {
+        self.pieces.marks = Arc::new(marks);
+        self.touch();
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.pieces.settings
+    }
+
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.pieces.settings.sysctls
+    }
+
+    /// Settings take effect with the next snapshot; those of the defence with the next [`Self::defend`], which is
+    /// therefore due at once.
+    pub fn set_sysctls(&mut self, sysctls: Sysctls) {
+        if self.pieces.settings.sysctls != sysctls {
+            self.pieces.settings.sysctls = sysctls;
+            self.touch();
+        }
+    }
+
+    /// Judges the defence; every second and after a setting was written. `free`: entries that the connection tables
+    /// of all workers together can still take.
+    pub fn defend(&mut self, free: u64) {
+        let settings = &mut self.pieces.settings;
+        let mut sysctls = settings.sysctls;
+        let old = Measures {
+            secure_tcp: settings.secure_tcp,
+            drop_packet_rate: settings.drop_packet_rate,
+            drop_entry: settings.drop_entry,
+        };
+        let new = defence::defend(&mut sysctls, free);
+        if (old, settings.sysctls) != (new, sysctls) {
+            settings.sysctls = sysctls;
+            settings.secure_tcp = new.secure_tcp;
+            settings.drop_packet_rate = new.drop_packet_rate;
+            settings.drop_entry = new.drop_entry;
+            self.touch();
+        }
+    }
+
+    pub fn timeouts(&self) -> Timeouts {
+        self.pieces.settings.timeouts
+    }
+
+    pub(super) fn set_timeouts(&mut self, new: &Timeouts) -> Result<(), Refusal> {
+        checks::timeouts(new)?;
+        let timeouts = &mut self.pieces.settings.timeouts;
+        let kept = |new: u32, old: u32| if new == 0 { old } else { new };
+        *timeouts = Timeouts {
+            tcp: kept(new.tcp, timeouts.tcp),
+            tcp_fin: kept(new.tcp_fin, timeouts.tcp_fin),
+            udp: kept(new.udp, timeouts.udp),
+        };
+        self.touch();
+        Ok(())
+    }
+}

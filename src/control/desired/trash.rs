@@ -1,0 +1,116 @@
+//! Removed destinations: they keep their slot while connections may refer to them, and come back from here when they
+//! are added again.
+
+use super::Desired;
+use crate::model::DestinationId;
+use crate::service::Destination;
+use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long an unused destination stays.
+const PERIOD: Duration = Duration::from_secs(120);
+/// The trash is gone through this often while there is something in it.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Destinations in the trash, with the time at which each was first found unused.
+#[derive(Debug, Default)]
+pub(super) struct Trash {
+    idle_since: BTreeMap<DestinationId, Option<Instant>>,
+    next: Option<Instant>,
+}
+
+impl Trash {
+    pub(super) fn put(&mut self, id: DestinationId, now: Instant) {
+        self.idle_since.insert(id, None);
+        self.next.get_or_insert(now + INTERVAL);
+    }
+
+    pub(super) fn take(&mut self, id: DestinationId) {
+        self.idle_since.remove(&id);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.idle_since.len()
+    }
+
+    /// If it is time to look: takes out what was unused for long enough.
+    fn expire(
+        &mut self,
+        now: Instant,
+        is_in_use: impl Fn(DestinationId) -> bool,
+    ) -> Vec<DestinationId> {
+        if self.next.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        self.idle_since.retain(|&id, since| {
+            if is_in_use(id) {
+                return true;
+            }
+            let stays = now.since(*since.get_or_insert(now)) < PERIOD;
+            if !stays {
+                expired.push(id);
+            }
+            stays
+        });
+        self.next = (!self.idle_since.is_empty()).then(|| now + INTERVAL);
+        expired
+    }
+}
+
+impl Desired {
+    /// Empties the trash of what nobody uses any more; every second or so.
+    pub fn empty_trash(&mut self, now: Instant) {
+        let ledgers = &self.ledgers;
+        for id in self.trash.expire(now, |id| ledgers.is_in_use(id)) {
+            self.forget_destination(id);
+        }
+    }
+
+    /// The slot may be reused from now on.
+    fn forget_destination(&mut self, id: DestinationId) {
+        let Some(row) = self.destinations[id.index()].take() else { return };
+        self.places.remove(&(row.service, row.spec.at));
+        self.by_address.remove(&(row.spec.at.address, id));
+        if let Some(at) = row.next_hop {
+            self.next_hops.give_back(at);
+        }
+        if row.answers {
+            let replies = Arc::make_mut(&mut self.pieces.replies);
+            replies.remove(&row.key, row.spec.at.address, row.spec.at.port);
+        }
+        self.pieces.destinations.set(id.index(), Destination::default());
+        self.destination_slots.give_back(id.0);
+        self.services[row.service.index()].trashed -= 1;
+        self.release_service_if_unused(row.service, &row.key);
+        self.touch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unused_ones_are_stamped_first_and_go_two_minutes_later() {
+        let mut trash = Trash::default();
+        let (one, other) = (DestinationId(1), DestinationId(2));
+        let at = Instant::from_secs;
+        trash.put(one, at(5));
+        trash.put(other, at(64));
+        let expired = |trash: &mut Trash, now, used: &[DestinationId]| {
+            trash.expire(at(now), |id| used.contains(&id))
+        };
+        assert_eq!(expired(&mut trash, 64, &[]), []);
+        // Looked at every 60 s from the first one on: stamps `other` at 65, `one` at 125.
+        assert_eq!(expired(&mut trash, 65, &[one]), []);
+        assert_eq!(expired(&mut trash, 125, &[]), []);
+        assert_eq!(expired(&mut trash, 184, &[]), []);
+        assert_eq!(expired(&mut trash, 185, &[]), [other]);
+        assert_eq!(expired(&mut trash, 244, &[]), []);
+        assert_eq!(expired(&mut trash, 245, &[one]), []);
+        assert_eq!(expired(&mut trash, 305, &[]), [one]);
+        assert_eq!((trash.len(), trash.next), (0, None));
+    }
+}

@@ -1,0 +1,320 @@
+//! The control socket: sessions that read requests and write answers, and touch no state. Everything is asked of the
+//! control thread over a channel; an answer comes back in pieces, as fast as the client takes them and no faster.
+
+use crate::api::{Envelope, PROTOCOL_VERSION, Refusal, RefusalCode, Reply, Request};
+use crate::limits::{REQUEST_BYTES, SESSIONS};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::fs;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use thiserror::Error;
+
+/// Pieces of an answer that may wait for the client.
+const PIECES: usize = 8;
+/// Requests that may wait for the control thread.
+const CALLS: usize = 64;
+
+/// Why the control socket cannot be had.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    #[error("another director answers at {0}; give this one its own `socket` in [director]")]
+    Taken(PathBuf),
+    #[error(
+        "cannot make the control socket {path}: {source}; run as root or give another `socket` in [director]"
+    )]
+    Bind { path: PathBuf, source: io::Error },
+}
+
+/// One request with the way back.
+#[derive(Debug)]
+pub struct Call {
+    pub request: Request,
+    pub answer: Answer,
+}
+
+/// Where the pieces of an answer go. Never blocks.
+#[derive(Clone, Debug)]
+pub struct Answer(Sender<Reply>, Weak<()>);
+
+impl Answer {
+    /// The client takes another piece now.
+    pub fn has_room(&self) -> bool {
+        !self.0.is_full()
+    }
+
+    /// The client broke off.
+    pub fn is_gone(&self) -> bool {
+        self.1.upgrade().is_none()
+    }
+
+    /// Hands a piece over; false if the client has gone or does not keep up.
+    pub fn send(&self, piece: Reply) -> bool {
+        match self.0.try_send(piece) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// A whole answer in one piece.
+    pub fn finish(&self, piece: Reply) {
+        if !matches!(piece, Reply::Failed(_) | Reply::End) {
+            self.send(piece);
+            self.send(Reply::End);
+        } else {
+            self.send(piece);
+        }
+    }
+
+    pub fn refuse(&self, refusal: Refusal) {
+        self.send(Reply::Failed(refusal));
+    }
+}
+
+/// The bound socket, before anybody is let in.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: SocketPath,
+}
+
+/// Removes the socket at the end.
+#[derive(Debug)]
+struct SocketPath(PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The requests of all sessions; the socket goes with it.
+#[derive(Debug)]
+pub struct Calls {
+    receiver: Receiver<Call>,
+    _path: SocketPath,
+}
+
+impl Calls {
+    pub fn receiver(&self) -> &Receiver<Call> {
+        &self.receiver
+    }
+}
+
+impl Server {
+    /// Makes the socket, for its owner only. A socket that nobody answers any more is replaced.
+    ///
+    /// # Errors
+    /// [`ServerError`] if a living director has it, or the file system refuses.
+    pub fn bind(path: &Path) -> Result<Server, ServerError> {
+        let failed = |source| ServerError::Bind { path: path.to_owned(), source };
+        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty())
+        {
+            fs::create_dir_all(directory).map_err(failed)?;
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(ServerError::Taken(path.to_owned()));
+        }
+        match fs::symlink_metadata(path) {
+            Ok(found) if is_socket(&found) => fs::remove_file(path).map_err(failed)?,
+            Ok(_) => return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists))),
+            Err(_) => {}
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let path_guard = SocketPath(path.to_owned());
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Server { listener, path: path_guard })
+    }
+
+    /// Lets clients in: an acceptor thread, and a thread for each session.
+    ///
+    /// # Errors
+    /// If no thread can be made.
+    pub fn start(self) -> io::Result<Calls> {
+        let (sender, receiver) = bounded(CALLS);
+        let listener = self.listener;
+        thread::Builder::new().name("api".to_owned()).spawn(move || accept(&listener, &sender))?;
+        Ok(Calls { receiver, _path: self.path })
+    }
+}
+
+fn is_socket(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    found.file_type().is_socket()
+}
+
+fn accept(listener: &UnixListener, calls: &Sender<Call>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        if open.load(Ordering::Relaxed) >= SESSIONS {
+            let refusal = Refusal::new(
+                RefusalCode::ENOMEM,
+                format!(
+                    "{SESSIONS} sessions are open already, which is all the director serves at once"
+                ),
+            );
+            let _ = write_line(&mut BufWriter::new(stream), &Reply::Failed(refusal));
+            continue;
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        let (calls, ends) = (calls.clone(), Arc::clone(&open));
+        let session = thread::Builder::new().name("api-session".to_owned()).spawn(move || {
+            // A client that breaks off ends its own session only.
+            let _ = serve(stream, &calls);
+            ends.fetch_sub(1, Ordering::Relaxed);
+        });
+        if session.is_err() {
+            open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One session: request after request until the client closes.
+fn serve(stream: UnixStream, calls: &Sender<Call>) -> io::Result<()> {
+    let mut writer = BufWriter::new(stream.try_clone()?);
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let room = REQUEST_BYTES as u64 + 1;
+        if reader.by_ref().take(room).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        if line.len() > REQUEST_BYTES {
+            let detail = format!("a request is longer than {REQUEST_BYTES} bytes");
+            write_line(&mut writer, &Reply::Failed(Refusal::new(RefusalCode::EINVAL, detail)))?;
+            return Ok(());
+        }
+        match read(&line) {
+            Ok(request) => answer(request, calls, &mut writer)?,
+            Err(refusal) => write_line(&mut writer, &Reply::Failed(refusal))?,
+        }
+    }
+}
+
+fn read(line: &[u8]) -> Result<Request, Refusal> {
+    /// The part of an envelope that every version has.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let invalid = |error: serde_json::Error| {
+        Refusal::new(RefusalCode::EINVAL, format!("the request is not understood: {error}"))
+    };
+    let Version { version } = serde_json::from_slice(line).map_err(invalid)?;
+    if version != PROTOCOL_VERSION {
+        let detail = format!(
+            "the client speaks version {version} of the control protocol, the director {PROTOCOL_VERSION}"
+        );
+        return Err(Refusal::new(RefusalCode::EINVAL, detail));
+    }
+    serde_json::from_slice::<Envelope>(line).map(|envelope| envelope.request).map_err(invalid)
+}
+
+/// Asks the control thread and passes its pieces on to the client.
+fn answer(
+    request: Request,
+    calls: &Sender<Call>,
+    writer: &mut BufWriter<UnixStream>,
+) -> io::Result<()> {
+    let (sender, pieces) = bounded(PIECES);
+    let alive = Arc::new(());
+    let ended = || Reply::Failed(Refusal::new(RefusalCode::ENODEV, "the director is ending"));
+    if calls.send(Call { request, answer: Answer(sender, Arc::downgrade(&alive)) }).is_err() {
+        return write_line(writer, &ended());
+    }
+    loop {
+        let piece = pieces.recv().unwrap_or_else(|_| ended());
+        write_line(writer, &piece)?;
+        if matches!(piece, Reply::End | Reply::Failed(_)) {
+            return Ok(());
+        }
+    }
+}
+
+fn write_line(writer: &mut BufWriter<UnixStream>, reply: &Reply) -> io::Result<()> {
+    serde_json::to_writer(&mut *writer, reply)?;
+    writer.write_all(b"\n")?;
+    writer.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Client, Info};
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir()
+            .join(format!("director-{name}-{}", std::process::id()))
+            .join("control.sock")
+    }
+
+    /// Answers every request with an [`Info`] until the server's end of the channel closes.
+    fn start(path: &Path) -> thread::JoinHandle<()> {
+        let calls = Server::bind(path).unwrap().start().unwrap();
+        thread::spawn(move || {
+            while let Ok(call) = calls.receiver().recv_timeout(std::time::Duration::from_secs(2)) {
+                if call.request == Request::Status {
+                    return;
+                }
+                call.answer
+                    .finish(Reply::Info(Info { version: "v".into(), connection_table_size: 7 }));
+            }
+        })
+    }
+
+    #[test]
+    fn requests_are_answered_and_the_socket_goes_with_the_server() {
+        let path = path("answers");
+        let server = start(&path);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(Server::bind(&path), Err(ServerError::Taken(_))));
+        let mut client = Client::connect(&path).unwrap();
+        for _ in 0..3 {
+            let mut pieces = Vec::new();
+            client.call(Request::Info, |piece| pieces.push(piece)).unwrap();
+            assert!(matches!(pieces[..], [Reply::Info(_)]));
+        }
+        assert!(client.call(Request::Status, |_| ()).is_err(), "the director ended");
+        server.join().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_sentence() {
+        let path = path("nonsense");
+        let server = start(&path);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let mut answers = BufReader::new(stream.try_clone().unwrap());
+        for (line, expected) in [
+            ("nonsense\n", "not understood"),
+            ("{\"version\":99,\"request\":\"info\"}\n", "version 99"),
+            ("{\"version\":1,\"request\":\"dance\"}\n", "unknown variant"),
+        ] {
+            stream.write_all(line.as_bytes()).unwrap();
+            let mut answer = String::new();
+            answers.read_line(&mut answer).unwrap();
+            assert!(answer.contains(expected), "{line}: {answer}");
+        }
+        let mut client = Client::connect(&path).unwrap();
+        assert!(client.call(Request::Status, |_| ()).is_err());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_other_files_are_not() {
+        let path = path("dead");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        drop(Server::bind(&path).unwrap());
+        fs::write(&path, "not a socket").unwrap();
+        assert!(matches!(Server::bind(&path), Err(ServerError::Bind { .. })));
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -33,17 +33,15 @@ megabytes() { echo $((192 + ($1 + 40000) / 410)); }
 testpmd() {
     local memory=(--in-memory)
     [ -n "$huge" ] || memory=(--no-huge --no-shconf)
-    # An interactive testpmd ends with its input; statistics are asked for at both ends of the measured time.
-    { sleep 2; echo 'show port stats all'; date +%s.%N >"$work/from"; sleep $seconds
-      echo 'show port stats all'; date +%s.%N >"$work/to"; sleep 0.2; echo quit; } |
-        dpdk-testpmd -l "0,$last" --main-lcore 0 "${memory[@]}" -m "$(megabytes "$2")" --no-pci --no-telemetry \
-            --file-prefix="bench-$$" --log-level='*:error' \
-            --vdev "net_pcap0,rx_pcap=$work/$2.pcap,infinite_rx=1" -- \
-            --interactive --auto-start --forward-mode="$1" --nb-cores=1 \
-            --total-num-mbufs=$(($2 + 16384)) >"$work/testpmd" 2>&1
-    awk -v from="$(cat "$work/from")" -v to="$(cat "$work/to")" \
-        '/RX-packets:/ && !done { count[++n] = $2; if (n == 2) done = 1 }
-         END { printf "%.0f\n", (count[2] - count[1]) / (to - from) }' "$work/testpmd"
+    # It prints its rate every second until it is told to end.
+    timeout --signal=INT $((seconds + 3)) dpdk-testpmd -l "0,$last" --main-lcore 0 "${memory[@]}" \
+        -m "$(megabytes "$2")" --no-pci --no-telemetry --file-prefix="bench-$$" --log-level='*:error' \
+        --vdev "net_pcap0,rx_pcap=$work/$2.pcap,infinite_rx=1" -- \
+        --auto-start --forward-mode="$1" --nb-cores=1 --stats-period=1 \
+        --total-num-mbufs=$(($2 + 16384)) >"$work/testpmd" 2>&1 || true
+    # The first second has the start in it.
+    awk '/Tx-pps:/ { print $2 }' "$work/testpmd" | tail -n +3 | sort -n |
+        awk '{ rate[NR] = $1 } END { print rate[int((NR + 1) / 2)] + 0 }'
 }
 
 configuration() {

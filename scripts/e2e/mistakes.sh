@@ -61,7 +61,7 @@ world_config 1 no >"$WORLD/director.toml"
 check "--check-config accepts a good file" \
     inside director "$BIN/directord" --check-config "$WORLD/director.toml"
 director_start
-check "a second director" refuses 'running|in use' directord --config "$WORLD/director.toml"
+check "a second director" refuses 'another director|running|in use' directord --config "$WORLD/director.toml"
 check "does not disturb the first" quietly ipvsadm -Ln
 check "SIGTERM ends the director with status 0" director_stop
 check "its socket is gone" test ! -e "$DIRECTOR_SOCKET"

@@ -63,6 +63,12 @@ pub struct WorkerStatus {
     pub connections_max: u64,
     /// Polls that found work, in percent of all polls since the last report.
     pub busy_percent: f64,
+    /// Packets given to other workers because their connection lives there.
+    pub handed_off: u64,
+    /// Packets taken from other workers.
+    pub taken_over: u64,
+    /// Connections that the drop_entry defence ended.
+    pub entries_dropped: u64,
 }
 
 /// One receive and transmit queue pair of one worker.

@@ -246,9 +246,14 @@ impl<F: Frame> Director<F> {
 
     /// Judges the defence and puts drop_entry to work.
     fn defend(&mut self) {
-        let used: u64 =
-            self.shared.counters.iter().map(|counters| counters.connections_ipv4.get()).sum();
-        let all = self.plan.connections_ipv4 as u64 * u64::from(self.plan.workers);
+        let used: u64 = self
+            .shared
+            .counters
+            .iter()
+            .map(|worker| worker.connections_ipv4.get() + worker.connections_ipv6.get())
+            .sum();
+        let each = (self.plan.connections_ipv4 + self.plan.connections_ipv6) as u64;
+        let all = each * u64::from(self.plan.workers);
         self.desired.defend(all.saturating_sub(used));
         if self.desired.settings().drop_entry {
             for worker in 0..usize::from(self.plan.workers) {

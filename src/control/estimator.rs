@@ -27,7 +27,7 @@ impl Smoothed {
     /// `gained` in one period. Numbers are kept in 1/1024, bytes in 1/32, per second.
     fn feed(&mut self, gained: Counters) {
         let toward = |old: u64, sample: u64| {
-            let difference = sample.wrapping_sub(old).cast_signed();
+            let difference = sample.wrapping_sub(old) as i64;
             old.wrapping_add_signed(difference >> 2)
         };
         let (old, number, bytes) = (self.scaled, 512, 16);

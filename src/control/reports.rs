@@ -74,6 +74,9 @@ pub(super) fn status(
             connections_ipv6: counters.connections_ipv6.get(),
             connections_max: facts.connections_max,
             busy_percent: busy.percent(worker),
+            handed_off: counters.handed_off.get(),
+            taken_over: counters.taken_over.get(),
+            entries_dropped: counters.entries_dropped.get(),
         }
     };
     StatusReport {

@@ -6,16 +6,21 @@ use crate::limits::{REQUEST_BYTES, SESSIONS};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Pieces of an answer that may wait for the client.
 const PIECES: usize = 8;
+/// Longest wait for a client to take an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Wait after a client could not be let in.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Requests that may wait for the control thread.
 const CALLS: usize = 64;
 
@@ -82,14 +87,28 @@ pub struct Server {
     path: SocketPath,
 }
 
-/// Removes the socket at the end.
+/// Removes the socket at the end, if it is still this director's.
 #[derive(Debug)]
-struct SocketPath(PathBuf);
+struct SocketPath {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketPath {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(SocketPath { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+}
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = fs::remove_file(&self.0);
+        let is_own = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+        if fs::symlink_metadata(&self.path).is_ok_and(is_own) {
+            // Gone already is as good.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -120,15 +139,16 @@ impl Server {
         if UnixStream::connect(path).is_ok() {
             return Err(ServerError::Taken(path.to_owned()));
         }
-        match fs::symlink_metadata(path) {
-            Ok(found) if is_socket(&found) => fs::remove_file(path).map_err(failed)?,
-            Ok(_) => return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists))),
-            Err(_) => {}
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists)));
         }
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        let path_guard = SocketPath(path.to_owned());
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(Server { listener, path: path_guard })
+        // Under another name first: nobody may connect before the mode is set.
+        let draft = path.with_extension(format!("{}.new", std::process::id()));
+        let _ = fs::remove_file(&draft);
+        let listener = UnixListener::bind(&draft).map_err(failed)?;
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::rename(&draft, path).map_err(failed)?;
+        Ok(Server { listener, path: SocketPath::of(path).map_err(failed)? })
     }
 
     /// Lets clients in: an acceptor thread, and a thread for each session.
@@ -143,15 +163,20 @@ impl Server {
     }
 }
 
-fn is_socket(found: &fs::Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    found.file_type().is_socket()
-}
-
 fn accept(listener: &UnixListener, calls: &Sender<Call>) {
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        let Ok(stream) = stream else { continue };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Out of file descriptors, say: the next moment may be better.
+                log::warn!("control socket: {error}");
+                thread::sleep(PAUSE);
+                continue;
+            }
+        };
+        // A client that stops reading ends its own session only.
+        let _ = stream.set_write_timeout(Some(PATIENCE));
         if open.load(Ordering::Relaxed) >= SESSIONS {
             let refusal = Refusal::new(
                 RefusalCode::ENOMEM,

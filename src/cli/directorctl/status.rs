@@ -30,6 +30,8 @@ fn workers(report: &StatusReport) -> String {
         ("IPv6 connections", Side::Right),
         ("room for each", Side::Right),
         ("busy", Side::Right),
+        ("handed off", Side::Right),
+        ("taken over", Side::Right),
     ]);
     for worker in &report.workers {
         let WorkerStatus { connections_ipv4, connections_ipv6, connections_max, .. } = worker;
@@ -41,6 +43,8 @@ fn workers(report: &StatusReport) -> String {
             connections_ipv6.to_string(),
             connections_max.to_string(),
             format!("{:.1} %", worker.busy_percent),
+            worker.handed_off.to_string(),
+            worker.taken_over.to_string(),
         ]);
     }
     table.text()
@@ -67,6 +71,9 @@ mod tests {
             connections_ipv6: 0,
             connections_max: 1_048_576,
             busy_percent: 12.34,
+            handed_off: 5,
+            taken_over: 7,
+            entries_dropped: 0,
         };
         let report = StatusReport {
             version: "0.1.0".to_owned(),
@@ -82,9 +89,9 @@ mod tests {
             "directord 0.1.0, up 2d 03:04:05",
             "3 services, 9 destinations, snapshot 17",
             "",
-            "worker  core  snapshot  IPv4 connections  IPv6 connections  room for each    busy",
-            "     0     2        17              1000                 0        1048576  12.3 %",
-            "     1     -        17              1000                 0        1048576  12.3 %",
+            "worker  core  snapshot  IPv4 connections  IPv6 connections  room for each    busy  handed off  taken over",
+            "     0     2        17              1000                 0        1048576  12.3 %           5           7",
+            "     1     -        17              1000                 0        1048576  12.3 %           5           7",
             "",
             "steering",
             "  wan0: RSS by the device",

@@ -277,3 +277,6 @@ impl Desired {
         self.generation += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,13 +155,14 @@ fn work(
     while !run.stop.load(Ordering::Relaxed) {
         let at = run.next.fetch_add(1, Ordering::Relaxed);
         let Some(transcript) = run.transcripts.get(at) else { return };
-        let Transcript { name, steps, .. } = transcript;
+        let Transcript { name, .. } = transcript;
         let verdict = if run.exceptions.is_later(name) && !run.later {
             Verdict::Later
         } else {
-            let excused = run.exceptions.excused_steps(name, steps.len());
-            let differences = play::play(&stage, transcript, &excused);
-            run.exceptions.judge(name, steps.len(), &differences)
+            let differences = play::play(&stage, transcript, |difference| {
+                run.exceptions.excuses(name, difference)
+            });
+            run.exceptions.judge(name, &differences)
         };
         if verdicts.send(Ok((at, verdict))).is_err() {
             return;

@@ -1,0 +1,141 @@
+//! The desired state under commands: a small director with two ports and what the tests say to it.
+
+mod commands;
+mod effects;
+mod oracle;
+mod paths;
+mod statistics;
+mod trash;
+
+use super::*;
+use crate::model::{
+    Family, ForwardMethod, Persistence, PersistenceMask, Protocol, SchedulerFlags, SchedulerKind,
+    Tunnel,
+};
+use crate::route::Routes;
+use crate::worker::ledger::{Ledger, Line};
+
+pub(super) const CAPACITY: Capacity = Capacity { services: 4, destinations: 8 };
+
+pub(super) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// Port 0 is 10.0.0.1/24 and fd00:a::1/64, port 1 is 10.1.0.1/24; 10.9.0.0/16 is behind 10.1.0.254.
+pub(super) struct Fixture {
+    pub(super) desired: Desired,
+    pub(super) workers: Vec<Arc<Ledger>>,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        let workers: Vec<_> =
+            (0..2).map(|_| Arc::new(Ledger::new(CAPACITY.destinations))).collect();
+        let link = |last, mtu| Link { mac: [2, 0, 0, 0, 0, last], mtu };
+        let site = Site {
+            links: vec![link(0, 1500), link(1, 9000)],
+            interfaces: vec![
+                (PortId(0), vec![(ip("fe80::1"), 64), (ip("10.0.0.1"), 24), (ip("fd00:a::1"), 64)]),
+                (PortId(1), vec![(ip("10.1.9.1"), 32), (ip("10.1.0.1"), 24)]),
+            ],
+            vips: BTreeSet::new(),
+        };
+        let mut desired = Desired::new(CAPACITY, site, Ledgers::new(workers.clone()));
+        desired.set_routes(Arc::new(Routes::build([
+            ((ip("10.0.0.0"), 24), PortId(0), None, 0),
+            ((ip("fd00:a::"), 64), PortId(0), None, 0),
+            ((ip("10.1.0.0"), 24), PortId(1), None, 0),
+            ((ip("10.9.0.0"), 16), PortId(1), Some(ip("10.1.0.254")), 1400),
+        ])));
+        Fixture { desired, workers }
+    }
+
+    /// With service 10.0.0.100:80 (wlc).
+    pub(super) fn with_service() -> Self {
+        let mut fixture = Fixture::new();
+        fixture.ok(Command::AddService(service(80)));
+        fixture
+    }
+
+    pub(super) fn at(&mut self, second: u64, command: Command) -> Result<(), RefusalCode> {
+        let outcome = self.desired.apply(&command, Instant::from_secs(second));
+        outcome.map_err(|refusal| {
+            assert!(!refusal.detail.is_empty(), "{command:?}");
+            refusal.code
+        })
+    }
+
+    pub(super) fn apply(&mut self, command: Command) -> Result<(), RefusalCode> {
+        self.at(0, command)
+    }
+
+    pub(super) fn ok(&mut self, command: Command) {
+        assert_eq!(self.apply(command.clone()), Ok(()), "{command:?}");
+    }
+
+    pub(super) fn line(&self, worker: usize, id: DestinationId) -> &Line {
+        self.workers[worker].get(id).unwrap()
+    }
+
+    /// Slots of a service's destinations, newest first.
+    pub(super) fn slots(&self, key: &ServiceKey) -> Vec<DestinationId> {
+        let (id, _) = self.desired.service(key).unwrap();
+        self.desired.destinations(id).map(|(id, _)| id).collect()
+    }
+
+    /// The row that workers see of the newest destination.
+    pub(super) fn newest(&self, key: &ServiceKey) -> crate::service::Destination {
+        self.row(self.slots(key)[0])
+    }
+
+    pub(super) fn row(&self, id: DestinationId) -> crate::service::Destination {
+        *self.desired.snapshot().destinations.get(id.index()).unwrap()
+    }
+
+    /// Empties the trash every second from one time to another.
+    pub(super) fn pass(&mut self, seconds: std::ops::RangeInclusive<u64>) {
+        seconds.for_each(|second| self.desired.empty_trash(Instant::from_secs(second)));
+    }
+}
+
+pub(super) fn key(port: u16) -> ServiceKey {
+    ServiceKey::Address { protocol: Protocol::Tcp, address: ip("10.0.0.100"), port }
+}
+
+pub(super) fn spec(key: ServiceKey) -> ServiceSpec {
+    ServiceSpec {
+        key,
+        scheduler: SchedulerKind::Wlc,
+        scheduler_flags: SchedulerFlags::empty(),
+        one_packet: false,
+        persistence: None,
+        persistence_engine: None,
+    }
+}
+
+pub(super) fn service(port: u16) -> ServiceSpec {
+    spec(key(port))
+}
+
+pub(super) fn server(address: &str) -> DestinationSpec {
+    DestinationSpec {
+        at: DestinationAddress { address: ip(address), port: 80 },
+        method: ForwardMethod::Masq,
+        weight: 1,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        tunnel: Tunnel::Ipip,
+    }
+}
+
+pub(super) fn add(service: ServiceKey, destination: DestinationSpec) -> Command {
+    Command::AddDestination { service, destination }
+}
+
+pub(super) fn edit(service: ServiceKey, destination: DestinationSpec) -> Command {
+    Command::EditDestination { service, destination }
+}
+
+pub(super) fn delete(service: ServiceKey, destination: &DestinationSpec) -> Command {
+    Command::DeleteDestination { service, at: destination.at }
+}

@@ -1,0 +1,368 @@
+//! Random commands against a slow and obvious model: lists of services and destinations, newest first, and what the
+//! slots may never do.
+
+use super::*;
+use crate::service::Origin;
+use proptest::prelude::*;
+
+/// A destination that once was added and is not forgotten.
+#[derive(Clone, Debug)]
+struct Server {
+    spec: DestinationSpec,
+    slot: Option<DestinationId>,
+    was_masq: bool,
+}
+
+#[derive(Debug)]
+struct Removed {
+    server: Server,
+    service: ServiceKey,
+    at: u64,
+    /// When its last connection went, if that was later.
+    idle_since: u64,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    services: Vec<(ServiceSpec, Vec<Server>)>,
+    removed: Vec<Removed>,
+}
+
+impl Model {
+    fn apply(&mut self, command: &Command, now: u64) -> Result<(), RefusalCode> {
+        match command {
+            Command::AddService(spec) => {
+                if self.place(&spec.key).is_ok() {
+                    return Err(RefusalCode::EEXIST);
+                }
+                let mut keys: BTreeSet<_> = self.removed.iter().map(|gone| gone.service).collect();
+                keys.extend(self.services.iter().map(|(spec, _)| spec.key));
+                if keys.len() >= CAPACITY.services && !keys.contains(&spec.key) {
+                    return Err(RefusalCode::ENOMEM);
+                }
+                self.services.insert(0, (spec.clone(), Vec::new()));
+            }
+            Command::EditService(spec) => {
+                let place = self.place(&spec.key)?;
+                self.services[place].0 = spec.clone();
+            }
+            Command::DeleteService(key) => {
+                let (spec, servers) = {
+                    let place = self.place(key)?;
+                    self.services.remove(place)
+                };
+                servers.into_iter().for_each(|server| self.remove(spec.key, server, now));
+            }
+            Command::Flush => {
+                for (spec, servers) in std::mem::take(&mut self.services) {
+                    servers.into_iter().for_each(|server| self.remove(spec.key, server, now));
+                }
+            }
+            Command::AddDestination { service, destination } => {
+                return self.add(service, destination);
+            }
+            Command::EditDestination { service, destination } => {
+                let place = self.place(service)?;
+                check(service, destination)?;
+                let server =
+                    self.services[place].1.iter_mut().find(|one| one.spec.at == destination.at);
+                let server = server.ok_or(RefusalCode::ENOENT)?;
+                server.spec = *destination;
+                server.was_masq |= destination.method == ForwardMethod::Masq;
+            }
+            Command::DeleteDestination { service, at } => {
+                let place = self.place(service)?;
+                let servers = &mut self.services[place].1;
+                let index = servers.iter().position(|one| one.spec.at == *at);
+                let server = servers.remove(index.ok_or(RefusalCode::ENOENT)?);
+                self.remove(*service, server, now);
+            }
+            other => panic!("{other:?} is not generated"),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, service: &ServiceKey, spec: &DestinationSpec) -> Result<(), RefusalCode> {
+        let place = self.place(service)?;
+        check(service, spec)?;
+        if self.services[place].1.iter().any(|one| one.spec.at == spec.at) {
+            return Err(RefusalCode::EEXIST);
+        }
+        let is_same = |gone: &Removed| gone.service == *service && gone.server.spec.at == spec.at;
+        let mut server = match self.removed.iter().position(is_same) {
+            Some(index) => self.removed.remove(index).server,
+            None => {
+                if spec.at.address.is_multicast() {
+                    return Err(RefusalCode::EINVAL);
+                }
+                let listed: usize = self.services.iter().map(|(_, servers)| servers.len()).sum();
+                if listed + self.removed.len() >= CAPACITY.destinations {
+                    return Err(RefusalCode::ENOMEM);
+                }
+                Server { spec: *spec, slot: None, was_masq: false }
+            }
+        };
+        server.spec = *spec;
+        server.was_masq |= spec.method == ForwardMethod::Masq;
+        self.services[place].1.insert(0, server);
+        Ok(())
+    }
+
+    fn remove(&mut self, service: ServiceKey, server: Server, now: u64) {
+        self.removed.push(Removed { server, service, at: now, idle_since: now });
+    }
+
+    /// Servers that were NAT destinations at some time.
+    fn masqueraded(&self) -> BTreeSet<(ServiceKey, DestinationAddress)> {
+        let listed = self.services.iter();
+        let listed = listed.flat_map(|(spec, servers)| servers.iter().map(|one| (spec.key, one)));
+        let removed = self.removed.iter().map(|gone| (gone.service, &gone.server));
+        let masqueraded = listed.chain(removed).filter(|(_, server)| server.was_masq);
+        masqueraded.map(|(key, server)| (key, server.spec.at)).collect()
+    }
+
+    fn place(&self, key: &ServiceKey) -> Result<usize, RefusalCode> {
+        self.services.iter().position(|(spec, _)| spec.key == *key).ok_or(RefusalCode::ESRCH)
+    }
+}
+
+fn check(service: &ServiceKey, spec: &DestinationSpec) -> Result<(), RefusalCode> {
+    let differs = Family::of(spec.at.address) != service.family();
+    if differs && spec.method != ForwardMethod::Tunnel {
+        return Err(RefusalCode::EINVAL);
+    }
+    if spec.weight > i32::MAX as u32 || spec.lower_threshold > spec.upper_threshold {
+        return Err(RefusalCode::ERANGE);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Command(Command),
+    /// Time passes, with a look at the trash every second.
+    Wait(u64),
+    /// A connection begins at one of the destinations there are, also removed ones.
+    Connect(usize),
+    /// All connections of one of them end.
+    Disconnect(usize),
+}
+
+fn service_key() -> impl Strategy<Value = ServiceKey> {
+    let keys = [
+        key(80),
+        key(81),
+        key(0),
+        ServiceKey::Fwmark { mark: 7, family: Family::Ipv4 },
+        ServiceKey::Address { protocol: Protocol::Udp, address: ip("fd00:a::100"), port: 53 },
+    ];
+    prop::sample::select(keys.to_vec())
+}
+
+fn service_spec() -> impl Strategy<Value = ServiceSpec> {
+    (service_key(), prop::sample::select(SchedulerKind::ALL.to_vec()))
+        .prop_map(|(key, scheduler)| ServiceSpec { scheduler, ..spec(key) })
+}
+
+fn destination_spec() -> impl Strategy<Value = DestinationSpec> {
+    let addresses = ["10.1.0.11", "10.1.0.12", "10.9.0.11", "224.0.0.1", "fd00:a::11"];
+    let methods = [ForwardMethod::Masq, ForwardMethod::Route, ForwardMethod::Tunnel];
+    (
+        prop::sample::select(addresses.to_vec()),
+        prop::sample::select(vec![0u16, 80]),
+        prop::sample::select(methods.to_vec()),
+        prop::sample::select(vec![0, 1, 7, i32::MAX as u32, u32::MAX]),
+        prop::sample::select(vec![(0, 0), (5, 2), (2, 5)]),
+    )
+        .prop_map(|(address, port, method, weight, (upper_threshold, lower_threshold))| {
+            let at = DestinationAddress { address: ip(address), port };
+            DestinationSpec {
+                at,
+                method,
+                weight,
+                upper_threshold,
+                lower_threshold,
+                ..server(address)
+            }
+        })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let destination = || (service_key(), destination_spec());
+    prop_oneof![
+        4 => service_spec().prop_map(|spec| Step::Command(Command::AddService(spec))),
+        1 => service_spec().prop_map(|spec| Step::Command(Command::EditService(spec))),
+        1 => service_key().prop_map(|key| Step::Command(Command::DeleteService(key))),
+        1 => Just(Step::Command(Command::Flush)),
+        9 => destination().prop_map(|(key, spec)| Step::Command(add(key, spec))),
+        3 => destination().prop_map(|(key, spec)| Step::Command(edit(key, spec))),
+        4 => destination().prop_map(|(key, spec)| Step::Command(delete(key, &spec))),
+        2 => (1..200u64).prop_map(Step::Wait),
+        2 => (0..64usize).prop_map(Step::Connect),
+        1 => (0..64usize).prop_map(Step::Disconnect),
+    ]
+}
+
+struct Run {
+    fixture: Fixture,
+    model: Model,
+    now: u64,
+    /// Connections by slot.
+    connections: Vec<u32>,
+}
+
+impl Run {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Command(command) => {
+                let expected = self.model.apply(command, self.now);
+                assert_eq!(self.fixture.at(self.now, command.clone()), expected, "{command:?}");
+            }
+            Step::Wait(seconds) => {
+                for _ in 0..*seconds {
+                    self.now += 1;
+                    self.fixture.desired.empty_trash(Instant::from_secs(self.now));
+                    self.forget();
+                }
+            }
+            Step::Connect(number) => {
+                if let Some(slot) = self.slot(*number) {
+                    self.fixture.line(number % 2, slot).bind(number % 3 == 0);
+                    self.connections[slot.index()] += 1;
+                }
+            }
+            Step::Disconnect(number) => {
+                if let Some(slot) = self.slot(*number) {
+                    for worker in 0..2 {
+                        let line = self.fixture.line(worker, slot);
+                        (0..line.active()).for_each(|_| line.unbind(true));
+                        (0..line.inactive()).for_each(|_| line.unbind(false));
+                    }
+                    self.connections[slot.index()] = 0;
+                    for gone in &mut self.model.removed {
+                        if gone.server.slot == Some(slot) {
+                            gone.idle_since = self.now;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn slot(&self, number: usize) -> Option<DestinationId> {
+        let listed = self.model.services.iter().flat_map(|(_, servers)| servers);
+        let removed = self.model.removed.iter().map(|gone| &gone.server);
+        let slots: Vec<_> = listed.chain(removed).filter_map(|server| server.slot).collect();
+        (!slots.is_empty()).then(|| slots[number % slots.len()])
+    }
+
+    /// Drops from the model what was forgotten, which must be neither too early nor too late.
+    fn forget(&mut self) {
+        let (desired, now) = (&self.fixture.desired, self.now);
+        let connections = &self.connections;
+        self.model.removed.retain(|gone| {
+            let Some(slot) = gone.server.slot else { panic!("{gone:?} never had a slot") };
+            let kept = desired.row(slot).is_some_and(|row| {
+                row.key == gone.service && row.spec.at == gone.server.spec.at && !row.is_listed
+            });
+            let is_used = connections[slot.index()] > 0;
+            if kept {
+                assert!(is_used || now - gone.idle_since <= 240, "{gone:?} outstays at {now}");
+            } else {
+                assert!(!is_used && now - gone.at >= 120, "{gone:?} forgotten at {now}");
+            }
+            kept
+        });
+    }
+
+    /// What is listed and published is what the model says; slots are one destination's each and stay.
+    fn compare(&mut self) {
+        let desired = &self.fixture.desired;
+        let world = desired.snapshot();
+        let listed: Vec<_> = desired.services_before(None).collect();
+        assert_eq!((listed.len(), world.services.len()), (self.model.services.len(), listed.len()));
+        let mut taken = BTreeSet::new();
+        let masqueraded = self.model.masqueraded();
+        let answer = |service: &ServiceKey, at: DestinationAddress| {
+            let any_port = DestinationAddress { port: 0, ..at };
+            [at, any_port].iter().any(|at| masqueraded.contains(&(*service, *at)))
+        };
+        for ((_, id, spec), (expected, servers)) in listed.into_iter().zip(&mut self.model.services)
+        {
+            assert_eq!(spec, expected);
+            let published = world.services.get(&spec.key).unwrap();
+            assert_eq!((published.id, published.scheduler.kind()), (id, spec.scheduler));
+            let found: Vec<_> = desired.destinations(id).collect();
+            let candidates = published.scheduler.candidates();
+            assert_eq!((found.len(), candidates.len()), (servers.len(), servers.len()));
+            for ((server, &(slot, spec)), candidate) in
+                servers.iter_mut().zip(&found).zip(candidates)
+            {
+                assert_eq!(*spec, server.spec);
+                assert_eq!((candidate.id, candidate.weight), (slot, spec.weight));
+                let known = *server.slot.get_or_insert(slot);
+                assert_eq!(known, slot, "{server:?} has moved");
+                assert!(taken.insert(slot), "two destinations in {slot:?}");
+                let row = world.destinations.get(slot.index()).unwrap();
+                assert!(row.available && row.service == id && row.address == spec.at.address);
+                assert_eq!((row.port, row.method), (spec.at.port, spec.method));
+                let expected = answer(&expected.key, server.spec.at);
+                assert_eq!(answers(&world, &published.key, spec.at), expected);
+            }
+        }
+        for gone in &self.model.removed {
+            let slot = gone.server.slot.unwrap();
+            assert!(taken.insert(slot), "{gone:?} has lost its slot");
+            assert!(!world.destinations.get(slot.index()).unwrap().available);
+            let expected = answer(&gone.service, gone.server.spec.at);
+            assert_eq!(answers(&world, &gone.service, gone.server.spec.at), expected, "{gone:?}");
+        }
+        assert_eq!(desired.destinations_len() + self.model.removed.len(), taken.len());
+        let wanted: BTreeSet<_> = desired.wanted_next_hops().collect();
+        assert!(wanted.len() <= taken.len() + 1, "{wanted:?} for {taken:?}");
+    }
+}
+
+/// A reply of the server is known to come from the service. Two services may share a server.
+fn answers(world: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
+    let (protocol, origin) = match *service {
+        ServiceKey::Address { protocol, address, port } => {
+            (protocol.number(), Origin::Virtual { address, port })
+        }
+        ServiceKey::Fwmark { .. } => (0, Origin::Anywhere),
+    };
+    fn origins<A: crate::packet::Address>(
+        world: &Snapshot,
+        source: A,
+        source_port: u16,
+        protocol: u8,
+    ) -> Vec<Origin> {
+        let reply = crate::packet::Tuple { source, source_port, protocol, ..Default::default() };
+        world.replies.origins(&reply).collect()
+    }
+    // Port 0 serves every port, also this one.
+    let port = if at.port == 0 { 9 } else { at.port };
+    let found = match at.address {
+        IpAddr::V4(address) => origins(world, address.to_bits(), port, protocol),
+        IpAddr::V6(address) => origins(world, address.to_bits(), port, protocol),
+    };
+    found.contains(&origin)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn commands_do_what_the_model_says(steps in prop::collection::vec(step(), 1..80)) {
+        let mut run = Run {
+            fixture: Fixture::new(),
+            model: Model::default(),
+            now: 0,
+            connections: vec![0; CAPACITY.destinations],
+        };
+        for step in &steps {
+            run.step(step);
+            run.compare();
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where destinations are, as routes, neighbours, path MTUs and the director's own addresses have it.
+
+use super::*;
+use crate::service::{NextHop, UNROUTED};
+
+impl Fixture {
+    fn hop(&self, key: &ServiceKey) -> NextHop {
+        let world = self.desired.snapshot();
+        *world.next_hops.get(self.newest(key).next_hop.0 as usize).unwrap()
+    }
+}
+
+#[test]
+fn routes_decide_next_hop_mtu_and_tunnel_source() {
+    // (server, next hop, its port, MTU, tunnel source)
+    let cases = [
+        ("10.0.0.11", "10.0.0.11", 0, 1500, "10.0.0.1"),
+        ("10.1.0.11", "10.1.0.11", 1, 9000, "10.1.0.1"),
+        ("10.9.0.11", "10.1.0.254", 1, 1400, "10.1.0.1"),
+        ("fd00:a::11", "fd00:a::11", 0, 1500, "fd00:a::1"),
+    ];
+    for (address, next_hop, port, mtu, source) in cases {
+        let mut fixture = Fixture::with_service();
+        let spec = DestinationSpec { method: ForwardMethod::Tunnel, ..server(address) };
+        fixture.ok(add(key(80), spec));
+        let (row, hop) = (fixture.newest(&key(80)), fixture.hop(&key(80)));
+        assert_eq!((hop.address, hop.port), (ip(next_hop), PortId(port)), "{address}");
+        assert_eq!((row.mtu, row.tunnel_source), (mtu, ip(source)), "{address}");
+        assert!(!row.is_local && !hop.resolved, "{address}");
+        let wanted: BTreeSet<_> = fixture.desired.wanted_next_hops().collect();
+        let gateway = (PortId(1), ip("10.1.0.254"));
+        assert_eq!(wanted, BTreeSet::from([gateway, (PortId(port), ip(next_hop))]), "{address}");
+    }
+}
+
+#[test]
+fn new_routes_move_destinations() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(add(key(80), server("172.16.0.1")));
+    let row = fixture.newest(&key(80));
+    assert_eq!((row.next_hop, row.mtu), (UNROUTED, 0));
+    let default = ((ip("0.0.0.0"), 0), PortId(0), Some(ip("10.0.0.254")), 0);
+    let nowhere = ((ip("10.1.0.0"), 24), PortId(7), None, 0);
+    fixture.desired.set_routes(Arc::new(Routes::build([default, nowhere])));
+    assert_eq!(fixture.newest(&key(80)).mtu, 1500);
+    assert_eq!(fixture.hop(&key(80)).address, ip("10.0.0.254"));
+    let wanted: Vec<_> = fixture.desired.wanted_next_hops().collect();
+    assert_eq!(wanted, [(PortId(0), ip("10.0.0.254"))]);
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    assert_eq!(fixture.newest(&key(80)).mtu, 0, "over a port that does not exist");
+}
+
+#[test]
+fn neighbours_reach_next_hops_and_the_table() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let (port, address) = (PortId(1), ip("10.1.0.11"));
+    let mac = [2, 9, 9, 9, 9, 9];
+    fixture.desired.neighbour_changed(port, address, Some(mac));
+    let hop = fixture.hop(&key(80));
+    assert!(hop.resolved);
+    assert_eq!(hop.macs, [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1]);
+    let neighbours = |fixture: &Fixture| fixture.desired.snapshot().neighbours.get(port, address);
+    assert_eq!(neighbours(&fixture), Some(fixture.newest(&key(80)).next_hop));
+    let before = fixture.desired.generation();
+    fixture.desired.neighbour_changed(port, address, Some(mac));
+    fixture.desired.neighbour_changed(port, ip("10.1.0.99"), None);
+    assert_eq!(fixture.desired.generation(), before, "no news");
+    // The destination goes, the neighbour stays; then it goes too.
+    fixture.ok(delete(key(80), &server("10.1.0.11")));
+    fixture.pass(1..=300);
+    assert!(neighbours(&fixture).is_some());
+    fixture.desired.neighbour_changed(port, address, None);
+    assert_eq!(neighbours(&fixture), None);
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    assert!(!fixture.hop(&key(80)).resolved);
+}
+
+#[test]
+fn published_snapshots_stay_as_they_were() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let id = fixture.slots(&key(80))[0].index();
+    let before = fixture.desired.snapshot();
+    fixture.ok(Command::Flush);
+    let after = fixture.desired.snapshot();
+    assert!(before.services.get(&key(80)).is_some() && after.services.get(&key(80)).is_none());
+    assert!(before.destinations.get(id).unwrap().available);
+    assert!(!after.destinations.get(id).unwrap().available);
+    let vip = u32::from_be_bytes([10, 0, 0, 100]);
+    assert!(before.local.contains(vip) && !after.local.contains(vip));
+}
+
+#[test]
+fn path_mtus_are_heeded_for_ten_minutes() {
+    let mut fixture = Fixture::with_service();
+    let address = ip("10.9.0.11");
+    let mtu_at = |fixture: &mut Fixture, second| {
+        fixture.desired.forget_path_mtus(Instant::from_secs(second));
+        fixture.newest(&key(80)).mtu
+    };
+    fixture.desired.path_mtu_learned(address, 1000, Instant::START);
+    fixture.ok(add(key(80), server("10.9.0.11")));
+    assert_eq!(mtu_at(&mut fixture, 0), 1400, "nobody was there to heed it");
+    fixture.desired.path_mtu_learned(address, 1401, Instant::START);
+    assert_eq!(mtu_at(&mut fixture, 0), 1400);
+    fixture.desired.path_mtu_learned(address, 1000, Instant::START);
+    assert_eq!(mtu_at(&mut fixture, 599), 1000);
+    fixture.desired.path_mtu_learned(address, 1200, Instant::from_secs(300));
+    assert_eq!(mtu_at(&mut fixture, 599), 1000, "a larger one does not raise it");
+    assert_eq!(mtu_at(&mut fixture, 600), 1400);
+    fixture.desired.path_mtu_learned(address, 68, Instant::from_secs(600));
+    assert_eq!(mtu_at(&mut fixture, 600), 552);
+}
+
+#[test]
+fn own_addresses_come_and_go_with_services_and_configuration() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(Command::AddService(service(81)));
+    let vips = |fixture: &Fixture| fixture.desired.virtual_addresses();
+    assert_eq!(vips(&fixture), BTreeSet::from([ip("10.0.0.100")]));
+    // A server that is the director itself.
+    fixture.ok(add(key(80), server("10.0.0.200")));
+    assert!(!fixture.newest(&key(80)).is_local);
+    fixture.desired.set_vips(BTreeSet::from([ip("10.0.0.200"), ip("10.0.0.100")]));
+    let row = fixture.newest(&key(80));
+    assert_eq!((row.is_local, row.next_hop), (true, UNROUTED));
+    assert_eq!(vips(&fixture).len(), 2);
+    let local = |fixture: &Fixture, last| {
+        fixture.desired.snapshot().local.contains(u32::from_be_bytes([10, 0, 0, last]))
+    };
+    fixture.desired.set_vips(BTreeSet::new());
+    assert!(!fixture.newest(&key(80)).is_local && !local(&fixture, 200));
+    fixture.ok(Command::DeleteService(key(80)));
+    assert!(local(&fixture, 100), "the other service has it");
+    fixture.ok(Command::DeleteService(key(81)));
+    assert!(!local(&fixture, 100) && local(&fixture, 1));
+    assert!(vips(&fixture).is_empty());
+}

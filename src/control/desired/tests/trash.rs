@@ -1,0 +1,90 @@
+//! Removed destinations: kept, brought back, forgotten; and their slots.
+
+use super::*;
+
+#[test]
+fn a_destination_that_comes_back_has_its_slot_and_its_connections() {
+    let mut fixture = Fixture::with_service();
+    let one = server("10.1.0.11");
+    fixture.ok(add(key(80), one));
+    let id = fixture.slots(&key(80))[0];
+    fixture.line(1, id).bind(true);
+    fixture.ok(delete(key(80), &one));
+    assert!(!fixture.row(id).available);
+    assert_eq!(fixture.desired.destinations_len(), 0);
+    // Comes back with other attributes, after hours, at the head of the list.
+    fixture.pass(1..=7200);
+    fixture.ok(add(key(80), server("10.1.0.12")));
+    fixture.ok(add(key(80), DestinationSpec { weight: 9, ..one }));
+    assert_eq!(fixture.slots(&key(80))[0], id);
+    let row = fixture.newest(&key(80));
+    assert_eq!((row.available, row.weight), (true, 9));
+}
+
+#[test]
+fn a_service_that_comes_back_gets_its_old_destinations() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(Command::AddService(service(81)));
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let (service_slot, _) = fixture.desired.service(&key(80)).unwrap();
+    let id = fixture.slots(&key(80))[0];
+    fixture.ok(Command::Flush);
+    // Neither another service nor another destination gets the slots.
+    fixture.ok(Command::AddService(service(82)));
+    fixture.ok(add(key(82), server("10.1.0.11")));
+    assert_ne!(fixture.desired.service(&key(82)).unwrap().0, service_slot);
+    assert_ne!(fixture.slots(&key(82))[0], id);
+    fixture.ok(Command::AddService(service(80)));
+    assert_eq!(fixture.desired.service(&key(80)).unwrap().0, service_slot);
+    assert_eq!(fixture.slots(&key(80)), [], "destinations do not come back by themselves");
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    assert_eq!(fixture.slots(&key(80)), [id]);
+}
+
+#[test]
+fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let id = fixture.slots(&key(80))[0];
+    fixture.line(0, id).bind_template();
+    fixture.ok(Command::DeleteService(key(80)));
+    fixture.pass(1..=1000);
+    assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (1, 1));
+    // The template is removed by another worker than the one that made it.
+    fixture.line(1, id).unbind_template();
+    // Looked at 1020 and stamped, so 1140 is the first time it may go.
+    fixture.pass(1001..=1139);
+    assert_eq!(fixture.desired.trash.len(), 1);
+    fixture.pass(1140..=1140);
+    assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (0, 0));
+    assert_eq!(fixture.desired.wanted_next_hops().count(), 1, "the gateway alone");
+    fixture.ok(Command::AddService(service(90)));
+    fixture.ok(add(key(90), server("10.1.0.12")));
+    assert_eq!(fixture.slots(&key(90)), [id]);
+}
+
+#[test]
+fn nat_replies_are_known_as_long_as_there_may_be_connections() {
+    let mut fixture = Fixture::with_service();
+    let one = server("10.1.0.11");
+    let reply = crate::packet::Tuple::<u32> {
+        source: u32::from_be_bytes([10, 1, 0, 11]),
+        destination: u32::from_be_bytes([10, 0, 0, 2]),
+        source_port: 80,
+        destination_port: 4000,
+        protocol: 6,
+    };
+    let known = |fixture: &Fixture| fixture.desired.snapshot().replies.contains(&reply);
+    fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
+    assert!(!known(&fixture));
+    fixture.ok(edit(key(80), one));
+    assert!(known(&fixture));
+    fixture.ok(edit(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
+    assert!(known(&fixture), "connections keep the method they were made with");
+    fixture.ok(delete(key(80), &one));
+    assert!(known(&fixture));
+    fixture.ok(add(key(80), one));
+    fixture.ok(delete(key(80), &one));
+    fixture.pass(1..=500);
+    assert!(fixture.desired.snapshot().replies.is_empty());
+}

@@ -111,20 +111,22 @@ impl<Q: Queue> Output<Q> {
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
         let counters = &self.counters.queues[port.index()];
+        let length = |buffer: &Burst<Q::Frame>| {
+            buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
+        };
+        let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
         for _ in 0..TRANSMIT_TRIES {
-            if lane.buffer.is_empty() {
-                return;
-            }
-            let length = |buffer: &Burst<Q::Frame>| {
-                buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
-            };
-            let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
             lane.queue.transmit(&mut lane.buffer);
-            counters.tx_packets.add((packets - lane.buffer.len()) as u64);
-            counters.tx_bytes.add(bytes - length(&lane.buffer));
+            if lane.buffer.is_empty() {
+                break;
+            }
         }
-        counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
-        lane.buffer.clear();
+        counters.tx_packets.add((packets - lane.buffer.len()) as u64);
+        counters.tx_bytes.add(bytes - length(&lane.buffer));
+        if !lane.buffer.is_empty() {
+            counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
+            lane.buffer.clear();
+        }
     }
 
     pub(super) fn flush_all(&mut self) {

@@ -147,7 +147,7 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Parses a frame and puts it with its family's; what is not IP leaves here.
-    #[inline]
+    #[inline(always)]
     fn classify(
         &mut self,
         frame: Q::Frame,
@@ -176,7 +176,7 @@ impl<Q: Queue> Worker<Q> {
 
 impl<Q: Queue> Worker<Q> {
     /// Looks a batch of parsed packets up and sends each on its way.
-    #[inline]
+    #[inline(never)]
     fn settle<A: Flows>(&mut self, batch: &mut Batch<Q::Frame, A>) {
         let table = A::table(&self.engine.tables);
         for parsed in &batch.parsed {
@@ -187,7 +187,7 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
         let Parsed { packet, hash, port, visit } = parsed;
         let world: &Snapshot = self.snapshot.current();

@@ -19,12 +19,12 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod cli;
+pub mod config;
 #[allow(unsafe_code)]
 pub mod conn;
 pub mod control;
 pub mod forward;
-pub mod cli;
-pub mod config;
 pub mod limits;
 pub mod model;
 pub mod packet;

@@ -76,14 +76,31 @@ pub struct Quoted {
     length: u8,
 }
 
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, TypeGenerator)]
+pub enum Course {
+    Request {
+        #[generator(0..4u8)]
+        client: u8,
+    },
+    Reply {
+        #[generator(0..4u8)]
+        server: u8,
+        #[generator(0..4u8)]
+        client: u8,
+    },
+    Any {
+        from_lan: bool,
+        source: Host,
+        destination: Host,
+    },
+}
+
 /// One frame.
 #[derive(Clone, Debug, TypeGenerator)]
 pub struct Recipe {
     pub is_ipv6: bool,
-    /// In by the LAN.
-    pub from_lan: bool,
-    pub source: Host,
-    pub destination: Host,
+    pub course: Course,
     #[generator(0..4u8)]
     pub source_port: u8,
     #[generator(0..16u8)]
@@ -122,6 +139,23 @@ fn port(host: Host, number: u8) -> u16 {
 }
 
 impl Recipe {
+    fn ends(&self) -> (Host, Host) {
+        match self.course {
+            Course::Request { client } => (Host::Client(client), Host::Virtual(0)),
+            Course::Reply { server, client } => (Host::Server(server), Host::Client(client)),
+            Course::Any { source, destination, .. } => (source, destination),
+        }
+    }
+
+    /// In by the LAN.
+    pub fn is_from_lan(&self) -> bool {
+        match self.course {
+            Course::Request { .. } => false,
+            Course::Reply { .. } => true,
+            Course::Any { from_lan, .. } => from_lan,
+        }
+    }
+
     /// Nothing was done to it after its checksums were computed.
     pub fn is_intact(&self) -> bool {
         self.damage.is_none() && self.cut.is_none()
@@ -129,7 +163,7 @@ impl Recipe {
 
     /// The bytes of the frame.
     pub fn frame(&self) -> Vec<u8> {
-        let to = if self.from_lan { crate::support::LAN_MAC } else { crate::support::WAN_MAC };
+        let to = if self.is_from_lan() { crate::support::LAN_MAC } else { crate::support::WAN_MAC };
         let start = frame().macs(to, crate::support::ROUTER_MAC);
         let mut bytes = match self.is_ipv6 {
             false => self.ipv4(start).build(),
@@ -147,7 +181,8 @@ impl Recipe {
     }
 
     fn ipv4(&self, start: FrameBuilder) -> PacketBuilder<u32> {
-        let (source, destination) = (self.source.ipv4(), self.destination.ipv4());
+        let (source, destination) = self.ends();
+        let (source, destination) = (source.ipv4(), destination.ipv4());
         let mut packet = start.ipv4(source, destination);
         if self.dont_fragment && self.fragment.is_none() {
             packet = packet.df();
@@ -166,7 +201,8 @@ impl Recipe {
     }
 
     fn ipv6(&self, start: FrameBuilder) -> PacketBuilder<u128> {
-        let (source, destination) = (self.source.ipv6(), self.destination.ipv6());
+        let (source, destination) = self.ends();
+        let (source, destination) = (source.ipv6(), destination.ipv6());
         let mut packet = start.ipv6(source, destination).flow_label(0x12345);
         if self.options {
             packet = packet.hop_by_hop().destination_options();
@@ -198,7 +234,14 @@ impl Recipe {
     }
 
     fn ports(&self) -> (u16, u16) {
-        (port(self.source, self.source_port), port(self.destination, self.destination_port))
+        let (source, destination) = self.ends();
+        let reply = matches!(self.course, Course::Reply { .. });
+        // The client's port is the small choice, the service's the large one, whichever side speaks.
+        let (near, far) = match reply {
+            true => (self.destination_port, self.source_port),
+            false => (self.source_port, self.destination_port),
+        };
+        (port(source, near), port(destination, far))
     }
 
     fn finish<A: Address>(
@@ -242,5 +285,12 @@ impl Recipe {
         let length =
             Arp::announcement(crate::support::WAN_MAC, 0x0a00_0001).write(&mut bytes, [0xff; 6]);
         bytes[..length].to_vec()
+    }
+}
+
+impl Recipe {
+    /// A datagram that a worker has rewritten and could not send yet.
+    pub fn datagram(server: &str) -> Vec<u8> {
+        frame().macs([0; 6], [0; 6]).ipv4("77.0.0.1", server).udp(4000, 80).payload("x").build()
     }
 }

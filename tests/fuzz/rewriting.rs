@@ -74,6 +74,10 @@ fn translate<A: Shortened>(case: &Case) {
     let mut frame = MemoryFrame::new(&case.bytes());
     let Some(before) = frame.bytes().get(ETHERNET..).map(<[u8]>::to_vec) else { return };
     let Ok(packet) = A::parse(&before) else { return };
+    if packet.role == Role::IcmpError {
+        // Its tuple is not its own: that is what `translate_error` is for.
+        return;
+    }
     let (end, address) = (case.end(), A::shortened(case.address));
     let was_right = oracle::is_upper_right(&packet, &before);
     if forward::translate(&mut frame, &packet, end, address, case.port).is_err() {

@@ -249,9 +249,9 @@ impl Table {
 fn row(spec: &DestinationSpec) -> DestinationRow {
     DestinationRow {
         spec: *spec,
-        active: 0,
-        inactive: 0,
-        persistent: 0,
+        active_connections: 0,
+        inactive_connections: 0,
+        persistent_connections: 0,
         counters: Counters::default(),
         rates: Rates::default(),
     }

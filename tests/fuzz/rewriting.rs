@@ -5,7 +5,7 @@ use crate::recipe::{Recipe, Upper};
 use bolero::TypeGenerator;
 use director::forward::{self, End, Layer3};
 use director::packet::ethernet::ETHERNET;
-use director::packet::{Address, Fragment, Packet, Parse, Role, ipv4};
+use director::packet::{Fragment, Packet, Parse, Role, ipv4};
 use director::port::{Frame, MemoryFrame};
 
 /// A packet and what one of its ends becomes.

@@ -2,7 +2,7 @@
 //! snapshots of it, `director` runs the workers and moves the clock.
 
 // Two test programs share this room; neither opens every drawer.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod director;
 pub mod world;

@@ -2,6 +2,8 @@
 //! back, else known not to be known.
 
 use super::{Device, Result};
+use crate::packet::rss::{Fields, Input, Rule};
+use crate::packet::toeplitz::KEY_MIN;
 use bitflags::bitflags;
 use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, rte_eth_rss_conf, rte_eth_rss_reta_entry64};
 use std::fmt;
@@ -41,6 +43,51 @@ pub enum Rss {
     Programmed { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
     /// The device kept a key or a table of its own and told it.
     ReadBack { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
+}
+
+impl Rss {
+    /// The same arithmetic in software, if there is any.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Rss::None { .. } => None,
+            Rss::Programmed { key, reta, functions } | Rss::ReadBack { key, reta, functions } => {
+                let (ipv4, ipv6) = (functions.ipv4(), functions.ipv6());
+                Some(Rule::new(key.clone(), reta.clone(), ipv4, ipv6))
+            }
+        }
+    }
+}
+
+impl RssFunctions {
+    /// What goes into the hash of IPv4.
+    pub fn ipv4(self) -> Fields {
+        let addresses = self.input(Self::IPV4, Input::Addresses, Input::Nothing);
+        let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
+        Fields {
+            tcp: ports(Self::IPV4_TCP),
+            udp: ports(Self::IPV4_UDP),
+            sctp: ports(Self::IPV4_SCTP),
+            other: self.input(Self::IPV4_OTHER, Input::Addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV4, Input::Addresses, addresses),
+        }
+    }
+
+    /// What goes into the hash of IPv6.
+    pub fn ipv6(self) -> Fields {
+        let addresses = self.input(Self::IPV6, Input::Addresses, Input::Nothing);
+        let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
+        Fields {
+            tcp: ports(Self::IPV6_TCP),
+            udp: ports(Self::IPV6_UDP),
+            sctp: ports(Self::IPV6_SCTP),
+            other: self.input(Self::IPV6_OTHER, Input::Addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV6, Input::Addresses, addresses),
+        }
+    }
+
+    fn input(self, function: RssFunctions, with: Input, without: Input) -> Input {
+        if self.contains(function) { with } else { without }
+    }
 }
 
 impl fmt::Display for Rss {
@@ -111,6 +158,10 @@ fn settle(device: &Device, queues: u16) -> Result<Rss> {
     };
     if let Some(entry) = reta.iter().find(|queue| **queue >= queues) {
         let why = format!("the device's table names queue {entry}, which is not polled");
+        return Ok(Rss::None { why });
+    }
+    if key.len() < KEY_MIN {
+        let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
         return Ok(Rss::None { why });
     }
     let ours = written.is_ok() && reta == wanted && key == symmetric_key(key.len());
@@ -188,6 +239,32 @@ mod tests {
         assert_eq!(round_robin(8, 3), [0, 1, 2, 0, 1, 2, 0, 1]);
         assert_eq!(round_robin(2, 0), [0, 0]);
         assert!(round_robin(0, 4).is_empty());
+    }
+
+    #[test]
+    fn functions_tell_what_is_hashed() {
+        let by_ports = Input::AddressesAndPorts;
+        let functions = RssFunctions::IPV4 | RssFunctions::IPV4_TCP | RssFunctions::IPV6_OTHER;
+        let ipv4 = Fields {
+            tcp: by_ports,
+            udp: Input::Addresses,
+            sctp: Input::Addresses,
+            other: Input::Addresses,
+            fragment: Input::Addresses,
+        };
+        assert_eq!(functions.ipv4(), ipv4);
+        assert_eq!(functions.ipv6(), Fields { other: Input::Addresses, ..Fields::default() });
+        let all = RssFunctions::all();
+        assert_eq!(all.ipv4(), Fields { udp: by_ports, sctp: by_ports, ..ipv4 });
+        assert_eq!(all.ipv4(), all.ipv6());
+    }
+
+    #[test]
+    fn only_a_device_with_rss_has_a_rule() {
+        assert_eq!(Rss::None { why: String::new() }.rule(), None);
+        let (key, functions) = (symmetric_key(40), RssFunctions::IPV4_TCP);
+        let programmed = Rss::Programmed { key, reta: round_robin(4, 2), functions };
+        assert_eq!(programmed.rule().unwrap().queue(7), 1);
     }
 
     #[test]

@@ -16,11 +16,12 @@ mount -t tmpfs tmp /root/tmp
 mount -t proc proc /root/proc
 mount -t sysfs sys /root/sys
 
-# Whatever has no driver of this kernel's by now is a NIC to test.
 for device in /sys/bus/pci/devices/*; do
     case $(cat "$device/class") in
         0x0200*)
             echo vfio-pci >"$device/driver_override"
+            # The virtio one has been taken with those that carry the files.
+            [ ! -e "$device/driver" ] || echo "${device##*/}" >"$device/driver/unbind"
             echo "${device##*/}" >/sys/bus/pci/drivers_probe
             ;;
     esac

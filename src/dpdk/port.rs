@@ -112,7 +112,10 @@ impl Port {
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
         port.rss = match without_rss {
             Some(why) => Rss::None { why },
-            None => rss::program(&port.device, settings.queues),
+            None => {
+                let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+                rss::program(&port.device, settings.queues, functions)
+            }
         };
         port.open_filters(settings)?;
         let port = Arc::new(port);

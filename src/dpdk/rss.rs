@@ -1,7 +1,7 @@
 //! Receive side scaling: which queue a device puts a frame on, programmed where it can be, else read
 //! back, else known not to be known.
 
-use super::{Device, Result};
+use super::{Device, Errno, Error, Result};
 use crate::packet::rss::{Fields, Input, Rule};
 use crate::packet::toeplitz::KEY_MIN;
 use bitflags::bitflags;
@@ -131,23 +131,24 @@ fn round_robin(size: u16, queues: u16) -> Vec<u16> {
 }
 
 /// Fills the table of a started port, and the key where the driver did not take it from the port's
-/// configuration; then asks the device what it holds.
-pub(super) fn program(device: &Device, queues: u16) -> Rss {
-    settle(device, queues).unwrap_or_else(|error| Rss::None { why: error.to_string() })
+/// configuration; then asks the device what it holds. `functions`: those the port was configured
+/// with.
+pub(super) fn program(device: &Device, queues: u16, functions: RssFunctions) -> Rss {
+    settle(device, queues, functions).unwrap_or_else(|error| Rss::None { why: error.to_string() })
 }
 
-fn settle(device: &Device, queues: u16) -> Result<Rss> {
+fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss> {
     let info = device.info()?;
     if info.reta_size == 0 {
         return Ok(Rss::None { why: "the device has no redirection table".to_owned() });
     }
-    let length = key_length(info.hash_key_size);
-    let (mut key, mut functions) = read_key(device, length)?;
-    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
-        (key, functions) = read_key(device, length)?;
-    }
+    let (key, functions) = settle_key(device, key_length(info.hash_key_size), configured)?;
     if functions.is_empty() {
         return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
+    }
+    if key.len() < KEY_MIN {
+        let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
+        return Ok(Rss::None { why });
     }
     let wanted = round_robin(info.reta_size, queues);
     let written = write_reta(device, &wanted);
@@ -160,16 +161,33 @@ fn settle(device: &Device, queues: u16) -> Result<Rss> {
         let why = format!("the device's table names queue {entry}, which is not polled");
         return Ok(Rss::None { why });
     }
-    if key.len() < KEY_MIN {
-        let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
-        return Ok(Rss::None { why });
-    }
     let ours = written.is_ok() && reta == wanted && key == symmetric_key(key.len());
     Ok(if ours {
         Rss::Programmed { key, reta, functions }
     } else {
         Rss::ReadBack { key, reta, functions }
     })
+}
+
+/// The key in the device, ours if it takes it, and what it hashes.
+fn settle_key(
+    device: &Device,
+    length: usize,
+    configured: RssFunctions,
+) -> Result<(Vec<u8>, RssFunctions)> {
+    let (key, functions) = match read_key(device, length) {
+        Ok(told) => told,
+        // Such a driver took key and functions with the port's configuration, or the port would not
+        // have started.
+        Err(Error::Call { errno: Errno(libc::ENOTSUP), .. }) => {
+            return Ok((symmetric_key(length), configured));
+        }
+        Err(error) => return Err(error),
+    };
+    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
+        return read_key(device, length);
+    }
+    Ok((key, functions))
 }
 
 fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {

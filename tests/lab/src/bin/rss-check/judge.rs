@@ -42,7 +42,8 @@ impl FromStr for Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, name) = Verdict::ALL.iter().find(|(verdict, _)| verdict == self).ok_or(fmt::Error)?;
+        let (_, name) =
+            Verdict::ALL.iter().find(|(verdict, _)| verdict == self).ok_or(fmt::Error)?;
         formatter.write_str(name)
     }
 }
@@ -66,7 +67,13 @@ pub struct Tally {
 
 impl Tally {
     /// One frame that came in by `queue`. `expected`: what key and table say of it.
-    pub fn add(&mut self, kind: Kind, queue: u16, reported: Option<u32>, expected: Option<(u32, u16)>) {
+    pub fn add(
+        &mut self,
+        kind: Kind,
+        queue: u16,
+        reported: Option<u32>,
+        expected: Option<(u32, u16)>,
+    ) {
         if let Some(count) = self.queues.get_mut(usize::from(queue)) {
             *count += 1;
         }

@@ -96,12 +96,12 @@ fn examine(
     let driver = device.driver().map_err(told)?;
     let queues_max = device.queues_max().map_err(told)?;
     if queues_max < QUEUES {
-        let line = format!("{driver}, {queues_max} queue at most, RSS none (nothing to spread over)");
+        let line =
+            format!("{driver}, {queues_max} queue at most, RSS none (nothing to spread over)");
         return Ok((Verdict::OneQueue, line));
     }
     let settings = PortSettings { queues: QUEUES, promiscuous: true, ..PortSettings::default() };
-    let (port, mut queues) =
-        Port::start(device, &settings, &[Arc::clone(pool)]).map_err(told)?;
+    let (port, mut queues) = Port::start(device, &settings, &[Arc::clone(pool)]).map_err(told)?;
     let rule = port.rss().rule().map(Arc::new);
     let (tally, verification) = watch(&mut queues, rule.as_ref(), arguments);
     let verdict = tally.verdict(rule.is_some(), verification.is_refuted());

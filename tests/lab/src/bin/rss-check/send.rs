@@ -58,7 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<Infallible, String> {
         for (target, wire, frames) in &mut wires {
             for number in next..next + BATCH {
                 let outcome = wire.send(&frames[number % frames.len()]);
-                outcome.or_else(forgive).map_err(|error| format!("{}: {error}", target.interface))?;
+                outcome
+                    .or_else(forgive)
+                    .map_err(|error| format!("{}: {error}", target.interface))?;
             }
         }
         next += BATCH;

@@ -31,6 +31,11 @@ bitflags! {
         const IPV6_UDP = dpdk_sys::DIRECTOR_RSS_IPV6_UDP;
         const IPV6_SCTP = dpdk_sys::DIRECTOR_RSS_IPV6_SCTP;
         const IPV6_OTHER = dpdk_sys::DIRECTOR_RSS_IPV6_OTHER;
+        // The same hash as without `_EX` but for packets of Mobile IPv6; what some devices know
+        // IPv6 by.
+        const IPV6_EX = dpdk_sys::DIRECTOR_RSS_IPV6_EX;
+        const IPV6_TCP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_TCP_EX;
+        const IPV6_UDP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_UDP_EX;
     }
 }
 
@@ -74,19 +79,20 @@ impl RssFunctions {
 
     /// What goes into the hash of IPv6.
     pub fn ipv6(self) -> Fields {
-        let addresses = self.input(Self::IPV6, Input::Addresses, Input::Nothing);
+        let any = Self::IPV6 | Self::IPV6_EX;
+        let addresses = self.input(any, Input::Addresses, Input::Nothing);
         let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
         Fields {
-            tcp: ports(Self::IPV6_TCP),
-            udp: ports(Self::IPV6_UDP),
+            tcp: ports(Self::IPV6_TCP | Self::IPV6_TCP_EX),
+            udp: ports(Self::IPV6_UDP | Self::IPV6_UDP_EX),
             sctp: ports(Self::IPV6_SCTP),
             other: self.input(Self::IPV6_OTHER, Input::Addresses, addresses),
             fragment: self.input(Self::FRAG_IPV6, Input::Addresses, addresses),
         }
     }
 
-    fn input(self, function: RssFunctions, with: Input, without: Input) -> Input {
-        if self.contains(function) { with } else { without }
+    fn input(self, functions: RssFunctions, with: Input, without: Input) -> Input {
+        if self.intersects(functions) { with } else { without }
     }
 }
 
@@ -94,8 +100,38 @@ impl fmt::Display for Rss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rss::None { why } => write!(formatter, "none ({why})"),
-            Rss::Programmed { reta, .. } => write!(formatter, "programmed, {} entries", reta.len()),
-            Rss::ReadBack { reta, .. } => write!(formatter, "read back, {} entries", reta.len()),
+            Rss::Programmed { reta, functions, .. } => {
+                write!(formatter, "programmed, {} entries; {functions}", reta.len())
+            }
+            Rss::ReadBack { reta, functions, .. } => {
+                write!(formatter, "read back, {} entries; {functions}", reta.len())
+            }
+        }
+    }
+}
+
+/// `ports hashed for TCP, UDP over IPv4 and TCP over IPv6`.
+impl fmt::Display for RssFunctions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_ports = |fields: Fields| {
+            let all = [("TCP", fields.tcp), ("UDP", fields.udp), ("SCTP", fields.sctp)];
+            let by_ports = all.into_iter().filter(|(_, input)| *input == Input::AddressesAndPorts);
+            by_ports.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+        };
+        match (by_ports(self.ipv4()), by_ports(self.ipv6())) {
+            (ipv4, ipv6) if ipv4.is_empty() && ipv6.is_empty() => {
+                formatter.write_str("addresses hashed alone")
+            }
+            (ipv4, ipv6) if ipv4 == ipv6 => write!(formatter, "ports hashed for {ipv4}"),
+            (ipv4, ipv6) if ipv6.is_empty() => {
+                write!(formatter, "ports hashed for {ipv4} over IPv4")
+            }
+            (ipv4, ipv6) if ipv4.is_empty() => {
+                write!(formatter, "ports hashed for {ipv6} over IPv6")
+            }
+            (ipv4, ipv6) => {
+                write!(formatter, "ports hashed for {ipv4} over IPv4 and {ipv6} over IPv6")
+            }
         }
     }
 }
@@ -275,6 +311,22 @@ mod tests {
         let all = RssFunctions::all();
         assert_eq!(all.ipv4(), Fields { udp: by_ports, sctp: by_ports, ..ipv4 });
         assert_eq!(all.ipv4(), all.ipv6());
+    }
+
+    #[test]
+    fn functions_are_told_in_words() {
+        let tcp = RssFunctions::IPV4_TCP;
+        let cases = [
+            (RssFunctions::IPV4, "addresses hashed alone"),
+            (tcp, "ports hashed for TCP over IPv4"),
+            (RssFunctions::IPV6_UDP_EX, "ports hashed for UDP over IPv6"),
+            (tcp | RssFunctions::IPV6_TCP, "ports hashed for TCP"),
+            (tcp | RssFunctions::IPV6_UDP, "ports hashed for TCP over IPv4 and UDP over IPv6"),
+            (RssFunctions::all(), "ports hashed for TCP, UDP, SCTP"),
+        ];
+        for (functions, text) in cases {
+            assert_eq!(functions.to_string(), text);
+        }
     }
 
     #[test]

@@ -126,8 +126,12 @@ impl fmt::Display for Tally {
             .iter()
             .filter(|(_, count)| count.misplaced + count.mismatched > 0)
             .map(|(kind, count)| {
-                let Count { frames, misplaced, mismatched, .. } = count;
-                format!("{} {misplaced} and hash {mismatched} of {frames}", kind.name())
+                let Count { frames, misplaced, reported, mismatched } = count;
+                let hashes = match reported {
+                    0 => String::new(),
+                    _ => format!(", hash {mismatched} of {reported}"),
+                };
+                format!("{} {misplaced} of {frames}{hashes}", kind.name())
             })
             .collect();
         if wrong.is_empty() { Ok(()) } else { write!(formatter, " [{}]", wrong.join("; ")) }
@@ -149,7 +153,7 @@ mod tests {
         );
         assert_eq!(tally.verdict(true, false), Verdict::Placed);
         tally.add(Kind::UdpIpv6, 1, Some(6), Some((7, 0)));
-        assert!(tally.to_string().ends_with("placement mismatches 1 [udp6 1 and hash 1 of 1]"));
+        assert!(tally.to_string().ends_with("placement mismatches 1 [udp6 1 of 1, hash 1 of 1]"));
         assert_eq!(tally.verdict(true, true), Verdict::Refuted);
         assert_eq!(tally.verdict(true, false), Verdict::Silent, "the check must find it too");
     }

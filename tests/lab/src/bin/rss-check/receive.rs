@@ -2,7 +2,7 @@
 
 use super::flows::Kind;
 use super::judge::{Tally, Verdict};
-use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings, Rss};
+use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings};
 use director::packet::rss::Rule;
 use director::port::{Burst, Frame, Queue};
 use director::worker::verify::{QueueCheck, QueueEvidence, Verification};
@@ -105,16 +105,9 @@ fn examine(
     let rule = port.rss().rule().map(Arc::new);
     let (tally, verification) = watch(&mut queues, rule.as_ref(), arguments);
     let verdict = tally.verdict(rule.is_some(), verification.is_refuted());
-    let hashed = match port.rss() {
-        Rss::None { .. } => String::new(),
-        Rss::Programmed { functions, .. } | Rss::ReadBack { functions, .. } => {
-            format!(" over {functions:?}")
-        }
-    };
-    let line = format!(
-        "{driver}, {QUEUES} of {queues_max} queues, RSS {}{hashed}, {tally}; status: {verification}",
-        port.rss()
-    );
+    let status = if rule.is_some() { format!("; {verification}") } else { String::new() };
+    let line =
+        format!("{driver}, {QUEUES} of {queues_max} queues, RSS {}, {tally}{status}", port.rss());
     Ok((verdict, line))
 }
 

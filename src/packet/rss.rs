@@ -88,8 +88,8 @@ impl Rule {
         self.hash_input(self.fields::<A>().fragment, &tuple)
     }
 
-    /// The hash of a frame as it came from the wire. `None`: not IP, cut off, or with IPv6 extension headers, over which
-    /// NICs do not agree.
+    /// The hash of a frame as it came from the wire. `None`: not IP, cut off, or what NICs do not agree on: IPv6 extension
+    /// headers, and tunnels, which some look into.
     pub fn hash_frame(&self, frame: &[u8]) -> Option<u32> {
         let packet = frame.get(ETHERNET..)?;
         match ethernet::ethernet(frame) {
@@ -131,6 +131,9 @@ impl Rule {
         protocol: u8,
         behind: &[u8],
     ) -> Option<u32> {
+        if matches!(protocol, ipv4::IPIP | ipv4::IPV6 | ipv4::GRE) {
+            return None;
+        }
         let mut tuple = Tuple { source, destination, protocol, ..Tuple::default() };
         if self.fields::<A>().of(protocol) == Input::AddressesAndPorts {
             let ports = behind.get(..4)?;
@@ -246,6 +249,8 @@ mod tests {
             ("half an IPv4 header", v4().tcp(1, 2).build()[..24].to_vec()),
             ("half the ports", v4().tcp(1, 2).build()[..36].to_vec()),
             ("half an IPv6 header", v6().tcp(1, 2).build()[..40].to_vec()),
+            ("IP in IP", v4().protocol(ipv4::IPIP).payload([0; 20]).build()),
+            ("GRE over IPv6", v6().protocol(ipv4::GRE).payload([0; 20]).build()),
             ("hop-by-hop options", v6().hop_by_hop().tcp(1, 2).build()),
             ("IPv6 fragment", v6().tcp(1, 2).fragment(0, true).build()),
         ];

@@ -7,11 +7,16 @@
 use super::counters::Count;
 use crate::packet::rss::Rule;
 use crate::port::Frame;
+use crate::time::{Duration, Instant};
 use std::fmt;
 use std::sync::Arc;
 
 /// Frames looked at per queue: enough that a table or key which is not in the device shows, whatever the traffic.
 pub const FRAMES: u16 = 64;
+
+/// How long frames are let pass that were on their way when key and table were written: those in the device's own
+/// buffers, in a switch's, or in the queues of a hypervisor's network device.
+pub const SETTLING: Duration = Duration::from_secs(1);
 
 /// What the queues of one port have shown so far. Each worker has its own, the control thread adds them up.
 #[derive(Debug, Default)]
@@ -32,19 +37,21 @@ pub struct QueueEvidence {
 pub struct QueueCheck {
     queue: u16,
     left: u16,
+    from: Instant,
     rule: Option<Arc<Rule>>,
 }
 
 impl QueueCheck {
-    /// `rule`: what the device is said to do; without one there is nothing to check.
-    pub fn new(queue: u16, rule: Option<Arc<Rule>>) -> Self {
-        QueueCheck { queue, left: if rule.is_some() { FRAMES } else { 0 }, rule }
+    /// `rule`: what the device is said to do; without one there is nothing to check. `started`: not before the port was.
+    pub fn new(queue: u16, rule: Option<Arc<Rule>>, started: Instant) -> Self {
+        let left = if rule.is_some() { FRAMES } else { 0 };
+        QueueCheck { queue, left, from: started + SETTLING, rule }
     }
 
-    /// There are frames left to look at: to be asked once per burst.
+    /// There are frames left to look at, and they are of use by now: to be asked once per burst.
     #[inline]
-    pub fn is_due(&self) -> bool {
-        self.left > 0
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.left > 0 && now >= self.from
     }
 
     /// Looks at frames as they came from the wire, before anything in them is changed.
@@ -182,9 +189,9 @@ mod tests {
         }
         let evidence: [QueueEvidence; 4] = Default::default();
         for (number, frames) in queues.iter().enumerate() {
-            let mut check = QueueCheck::new(number as u16, Some(Arc::clone(&rule)));
+            let mut check = QueueCheck::new(number as u16, Some(Arc::clone(&rule)), Instant::START);
             for burst in frames.chunks(5) {
-                if check.is_due() {
+                if check.is_due(Instant::START + SETTLING) {
                     check.look(burst, &evidence[number]);
                 }
             }
@@ -225,21 +232,31 @@ mod tests {
     #[test]
     fn what_has_no_hash_is_not_counted() {
         let evidence = QueueEvidence::default();
-        let mut check = QueueCheck::new(0, Some(rule()));
+        let mut check = QueueCheck::new(0, Some(rule()), Instant::START);
         let arp = Delivered { bytes: vec![0; 60], hash: None };
         check.look(&[arp], &evidence);
         let nothing = Verification::of([&evidence]);
-        assert_eq!((nothing, check.is_due()), (Verification::default(), true));
+        assert_eq!(nothing, Verification::default());
+        assert!(check.is_due(Instant::START + SETTLING), "it goes on looking");
         assert!(nothing.to_string().starts_with("not verified yet"));
     }
 
     #[test]
     fn without_a_rule_there_is_nothing_to_check() {
         let evidence = QueueEvidence::default();
-        let mut check = QueueCheck::new(3, None);
-        assert!(!check.is_due());
+        let mut check = QueueCheck::new(3, None, Instant::START);
+        assert!(!check.is_due(Instant::START + SETTLING));
         check.look(&[Delivered { bytes: flow(1), hash: Some(1) }], &evidence);
         assert_eq!(evidence.checked.get(), 0);
+    }
+
+    #[test]
+    fn frames_from_before_the_table_are_let_pass() {
+        let started = Instant::START + Duration::from_secs(5);
+        let check = QueueCheck::new(0, Some(rule()), started);
+        assert!(!check.is_due(started));
+        assert!(!check.is_due(started + (SETTLING - Duration::from_millis(1))));
+        assert!(check.is_due(started + SETTLING));
     }
 
     proptest! {

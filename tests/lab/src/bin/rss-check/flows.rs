@@ -3,6 +3,9 @@
 use director::packet::{ethernet, ipv4, ipv6, tcp};
 use director::testing::{FrameBuilder, frame};
 
+/// RFC 3692: a protocol number for experiments.
+const EXPERIMENT: u8 = 253;
+
 /// What a frame is to a NIC that hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -52,7 +55,7 @@ impl Kind {
             Kind::TcpIpv4 => ipv4.tcp(port, 80).flags(tcp::SYN).padded().build(),
             Kind::UdpIpv4 => ipv4.udp(port, 53).payload("flow").padded().build(),
             Kind::SctpIpv4 => ipv4.sctp(port, 36412, 1).padded().build(),
-            Kind::OtherIpv4 => ipv4.protocol(ipv4::GRE).payload([0; 24]).padded().build(),
+            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload([0; 24]).padded().build(),
             Kind::FragmentIpv4 => ipv4.udp(port, 53).payload([7; 24]).fragment(0, true).build(),
             Kind::TcpIpv6 => ipv6.tcp(port, 80).flags(tcp::SYN).build(),
             Kind::UdpIpv6 => ipv6.udp(port, 53).payload("flow").build(),

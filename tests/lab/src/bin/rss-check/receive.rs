@@ -5,7 +5,8 @@ use super::judge::{Tally, Verdict};
 use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings};
 use director::packet::rss::Rule;
 use director::port::{Burst, Frame, Queue};
-use director::worker::verify::{QueueCheck, QueueEvidence, Verification};
+use director::time;
+use director::worker::verify::{QueueCheck, QueueEvidence, SETTLING, Verification};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,16 +120,24 @@ fn watch(
 ) -> (Tally, Verification) {
     let mut tally = Tally { queues: vec![0; queues.len()], ..Tally::default() };
     let evidence: Vec<QueueEvidence> = queues.iter().map(|_| QueueEvidence::default()).collect();
-    let mut checks: Vec<QueueCheck> =
-        queues.iter().map(|queue| QueueCheck::new(queue.index(), rule.cloned())).collect();
-    let end = Instant::now() + Duration::from_secs(arguments.patience);
+    let mut checks: Vec<QueueCheck> = queues
+        .iter()
+        .map(|queue| QueueCheck::new(queue.index(), rule.cloned(), time::Instant::START))
+        .collect();
+    let start = Instant::now();
+    let patience = Duration::from_secs(arguments.patience);
     let mut frames = 0;
-    while frames < arguments.frames && Instant::now() < end {
+    while frames < arguments.frames && start.elapsed() < patience {
+        let now = time::Instant::START + start.elapsed();
         for (index, queue) in queues.iter_mut().enumerate() {
             let mut burst = Burst::new();
             queue.receive(&mut burst);
-            if checks[index].is_due() {
+            if checks[index].is_due(now) {
                 checks[index].look(&burst, &evidence[index]);
+            }
+            // What was on its way when the table was written went by another one.
+            if start.elapsed() < SETTLING {
+                continue;
             }
             for frame in &burst {
                 let Some(kind) = Kind::of(frame.bytes()) else { continue };

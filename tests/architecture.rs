@@ -60,7 +60,7 @@ fn modules_import_only_from_tiers_below() {
     for source in library() {
         let (Some(module), false) = (source.module(), source.only_for_tests) else { continue };
         let own = tier(&module).unwrap_or_else(|| panic!("{module} is in no tier"));
-        for import in imports(&source.tokens) {
+        for import in imports(&source.tokens, source.depth()) {
             let allowed = import == module
                 || (import != FOR_TESTS && tier(&import).is_some_and(|below| below < own));
             if !allowed && !excepted(&source.path, Rule::Imports) {
@@ -118,12 +118,14 @@ fn exceptions_are_of_files_there_are_and_have_a_reason() {
 
 #[test]
 fn imports_are_seen_however_they_are_written() {
-    let seen = |text: &str| imports(&tokens(text)).into_iter().collect::<Vec<_>>();
+    let seen = |text: &str| imports(&tokens(text), 2).into_iter().collect::<Vec<_>>();
     assert_eq!(seen("use crate::model::PortId;"), ["model"]);
     assert_eq!(seen("use crate::{port::{Frame, Queue}, stop};"), ["port", "stop"]);
     assert_eq!(seen("fn f() { if a { crate::worker::go(); } }"), ["worker"]);
     assert_eq!(seen("macro_rules! m { () => { $crate::api::Reply } }"), ["api"]);
     assert_eq!(seen("pub(crate) use super::x; // crate::worker"), [""; 0]);
+    assert_eq!(seen("use super::super::service::Snapshot;"), ["service"]);
+    assert_eq!(seen("mod v4 { use super::super::icmp; use super::super::super::stop; }"), ["stop"]);
     assert_eq!(seen("#[cfg(test)] use crate::testing::frame; use crate::time::Tick;"), ["time"]);
     assert_eq!(seen("#[cfg(test)] use crate::{testing}; use crate::time;"), ["time"]);
     assert_eq!(seen("#[cfg(test)] mod tests { use crate::worker; } use crate::time;"), ["time"]);
@@ -145,6 +147,11 @@ impl Source {
         let below = self.path.strip_prefix("src/").expect("a file of the library");
         let first = below.split('/').next()?.trim_end_matches(".rs");
         (first != "lib").then(|| first.to_owned())
+    }
+
+    /// How far the file's module lies below the library's root.
+    fn depth(&self) -> usize {
+        self.path.trim_end_matches("/mod.rs").matches('/').count()
     }
 }
 
@@ -220,23 +227,39 @@ fn tokens(text: &str) -> Vec<TokenTree> {
     text.parse::<TokenStream>().expect("valid Rust").into_iter().collect()
 }
 
-/// The first names of all paths that begin with `crate::`, but for what only tests have.
-fn imports(tokens: &[TokenTree]) -> BTreeSet<String> {
+/// The first names of all paths from the library's root, by `crate::` or by as many `super::` as the file's module lies
+/// `depth` below the root; what only tests have is passed over.
+fn imports(tokens: &[TokenTree], depth: usize) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut rest = tokens;
+    let mut is_module = false;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         match first {
             TokenTree::Punct(_) if opens_test_item(first, after) => rest = item_after(after),
-            TokenTree::Ident(name) if name == "crate" && is_path(after) => match after.get(2) {
-                Some(TokenTree::Group(names)) => found.extend(first_names(names.stream())),
-                Some(name) => found.extend([name.to_string()]),
-                None => {}
-            },
+            TokenTree::Ident(word) if word == "mod" => is_module = true,
+            TokenTree::Ident(word) if word == "crate" && is_path(after) => {
+                found.extend(first_names(&after[2..]));
+            }
+            TokenTree::Ident(word) if word == "super" && is_path(after) => {
+                let mut steps = 1;
+                rest = &after[2..];
+                while rest.first().is_some_and(|next| next.to_string() == "super")
+                    && is_path(&rest[1..])
+                {
+                    steps += 1;
+                    rest = &rest[3..];
+                }
+                if steps >= depth {
+                    found.extend(first_names(rest));
+                }
+            }
             TokenTree::Group(group) => {
                 let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-                found.extend(imports(&inner));
+                found.extend(imports(&inner, depth + usize::from(is_module)));
+                is_module = false;
             }
+            TokenTree::Punct(mark) if mark.as_char() == ';' => is_module = false,
             _ => {}
         }
     }
@@ -274,13 +297,19 @@ fn item_after(tokens: &[TokenTree]) -> &[TokenTree] {
     tokens.iter().position(ends).map_or(&[], |end| &tokens[end + 1..])
 }
 
-/// The first names in the braces of `use crate::{..}`.
-fn first_names(list: TokenStream) -> Vec<String> {
-    let tokens: Vec<TokenTree> = list.into_iter().collect();
-    tokens
-        .split(|token| token.to_string() == ",")
-        .filter_map(|path| path.first().map(TokenTree::to_string))
-        .collect()
+/// What follows `crate::`: a name, or names in braces.
+fn first_names(path: &[TokenTree]) -> Vec<String> {
+    match path.first() {
+        Some(TokenTree::Group(list)) => {
+            let tokens: Vec<TokenTree> = list.stream().into_iter().collect();
+            tokens
+                .split(|token| token.to_string() == ",")
+                .filter_map(|path| path.first().map(TokenTree::to_string))
+                .collect()
+        }
+        Some(name) => vec![name.to_string()],
+        None => Vec::new(),
+    }
 }
 
 fn has_unsafe(tokens: &[TokenTree]) -> bool {

@@ -88,7 +88,7 @@ fn translate<A: Shortened>(case: &Case) {
     let after = &frame.bytes()[ETHERNET..];
     let at = |end| if end == End::Source { A::SOURCE } else { A::DESTINATION };
     let header = usize::from(packet.header);
-    let mut places = Vec::from([at(end)..at(end) + A::BYTES]);
+    let mut places: Vec<_> = std::iter::once(at(end)..at(end) + A::BYTES).collect();
     if A::BYTES == 4 {
         assert!(oracle::is_header_right(after));
         places.push(10..12);

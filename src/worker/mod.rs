@@ -221,11 +221,13 @@ impl<Q: Queue> Worker<Q> {
         port: PortId,
         verdict: Verdict,
     ) {
-        let datagram = Datagram::of(packet);
+        let datagram = Datagram::of_first(&frame, packet);
         let fate = match verdict {
             Verdict::HandOff { to, .. } => Fate::Worker(to),
             Verdict::Drop(reason) => Fate::Dropped(reason),
             Verdict::Punt(reason) => Fate::Punted(reason),
+            // Its tuple is the quoted packet's, and no connection takes it in pieces.
+            _ if packet.role == Role::IcmpError => Fate::Transit,
             _ => match A::table(&self.engine.tables).find(hash, &packet.tuple) {
                 Some((id, direction)) => Fate::Connection(id, direction),
                 None => Fate::Transit,

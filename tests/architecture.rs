@@ -35,11 +35,7 @@ const LINES_MAX: usize = 600;
 const UNSAFE: &[&str] = &["dpdk-sys/", "src/conn/", "src/dpdk/", "tests/lab/"];
 
 /// Files that break a rule for a reason, and the rule.
-const EXCEPTIONS: &[Exception] = &[Exception {
-    file: "src/control/director.rs",
-    rule: Rule::Length,
-    reason: "the control thread's whole turn, so that its order can be read in one place",
-}];
+const EXCEPTIONS: &[Exception] = &[];
 
 struct Exception {
     file: &'static str,

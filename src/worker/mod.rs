@@ -44,7 +44,7 @@ use crate::conn::Hash;
 use crate::limits::BURST;
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Fragment, Packet};
+use crate::packet::{Fragment, Packet, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};

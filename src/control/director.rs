@@ -11,7 +11,7 @@ use super::desired::{Capacity, Desired, Site};
 use super::ledgers::Ledgers;
 use super::listing::Listing;
 use super::outbox::WorkerOutbox;
-use super::reports::{BusyMeter, Facts};
+use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
 use super::slow_path::{NextHop, Outbox, Settings, SlowPath, Unserved};
 use super::world;
@@ -246,6 +246,22 @@ impl<F: Frame> Director<F> {
             self.desired.collect_locality(now);
             self.defend();
             self.sweep_templates(now);
+            self.verify_placement();
+        }
+    }
+
+    /// A device that does not place frames as it says is no longer relied on.
+    fn verify_placement(&mut self) {
+        for port in (0..self.plan.ports).map(|port| PortId(port as u16)) {
+            if !self.shared.steering.is_placed(port) {
+                continue;
+            }
+            if let Some(verification) = reports::verification(&self.shared, port)
+                && verification.is_refuted()
+            {
+                self.shared.steering.refute(port);
+                log::warn!("port {}: {verification}", self.facts.ports[port.index()]);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::service::Publisher;
 use crate::stop::{DropReason, PuntReason};
 use crate::time::{Duration, Instant};
 use crate::worker::Shared;
+use crate::worker::verify::Verification;
 use std::collections::BTreeMap;
 
 /// What is known of the process and does not change while it runs.
@@ -86,9 +87,27 @@ pub(super) fn status(
         services,
         destinations,
         workers: (0..shared.counters.len()).map(worker).collect(),
-        steering: facts.steering.clone(),
+        steering: steering(facts, shared),
         warnings: facts.warnings.clone(),
     }
+}
+
+/// What is known of each port's placement, and what its first frames have shown.
+fn steering(facts: &Facts, shared: &Shared) -> Vec<String> {
+    let line = |(port, text): (usize, &String)| match verification(shared, PortId(port as u16)) {
+        Some(verification) => format!("{text}; {verification}"),
+        None => text.clone(),
+    };
+    facts.steering.iter().enumerate().map(line).collect()
+}
+
+/// What all workers' queues of a port have shown; `None` where there is nothing to verify.
+pub(super) fn verification(shared: &Shared, port: PortId) -> Option<Verification> {
+    shared.steering.has_rule(port).then(|| {
+        let evidence =
+            shared.counters.iter().filter_map(|worker| worker.evidence.get(port.index()));
+        Verification::of(evidence)
+    })
 }
 
 pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<QueueRow> {

@@ -1,5 +1,6 @@
 //! What one worker has counted on each of its queues. Written by the worker, read by anybody.
 
+use super::verify::QueueEvidence;
 use crate::stop::{DropReason, PuntReason};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -70,6 +71,8 @@ impl QueueCounters {
 pub struct WorkerCounters {
     /// By [`PortId`](crate::model::PortId).
     pub queues: Box<[QueueCounters]>,
+    /// By port: whether the device places frames as it says.
+    pub evidence: Box<[QueueEvidence]>,
     /// Time since the worker started, and the part of it in which there was work; nanoseconds.
     pub time: Count,
     pub busy: Count,
@@ -87,6 +90,7 @@ impl WorkerCounters {
     pub fn new(ports: usize) -> Self {
         WorkerCounters {
             queues: (0..ports).map(|_| QueueCounters::default()).collect(),
+            evidence: (0..ports).map(|_| QueueEvidence::default()).collect(),
             ..WorkerCounters::default()
         }
     }

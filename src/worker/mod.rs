@@ -57,6 +57,7 @@ use output::Output;
 use rtrb::{Consumer, Producer};
 use tables::{Flows, Tables};
 use verdict::{Verdict, Visit};
+use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
@@ -73,6 +74,8 @@ pub struct Worker<Q: Queue> {
     chores: Consumer<Chore>,
     chore: Option<Chore>,
     done: Producer<Chore>,
+    /// By port: a look at the device's first frames.
+    checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
@@ -100,6 +103,10 @@ impl<Q: Queue> Worker<Q> {
         self.output.lanes[port.index()].queue.receive(&mut burst);
         if burst.is_empty() {
             return 0;
+        }
+        let check = &mut self.checks[port.index()];
+        if check.is_due(self.engine.now) {
+            check.look(&burst, &self.output.counters.evidence[port.index()]);
         }
         let count = burst.len();
         let mut bytes = 0;

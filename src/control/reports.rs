@@ -67,6 +67,7 @@ pub(super) fn status(
 ) -> StatusReport {
     let worker = |worker: usize| {
         let counters = &shared.counters[worker];
+        let [polls_over_20us, polls_over_100us, polls_over_1000us] = counters.stalls.over();
         WorkerStatus {
             worker: worker as u16,
             core: facts.cores.get(worker).copied().flatten(),
@@ -78,6 +79,10 @@ pub(super) fn status(
             handed_off: counters.handed_off.get(),
             taken_over: counters.taken_over.get(),
             entries_dropped: counters.entries_dropped.get(),
+            longest_poll_us: counters.stalls.longest.get() / 1000,
+            polls_over_20us,
+            polls_over_100us,
+            polls_over_1000us,
         }
     };
     StatusReport {

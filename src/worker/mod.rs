@@ -61,8 +61,8 @@ use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
-/// Entries a listing or a sweep looks at per poll.
-const CHORE_BUDGET: usize = 256;
+/// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
+const CHORE_BUDGET: usize = 64;
 
 /// See the module.
 pub struct Worker<Q: Queue> {

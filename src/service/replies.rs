@@ -71,9 +71,16 @@ impl Replies {
         keys.into_iter().filter_map(|key| self.origins.get(&key)).flatten().copied()
     }
 
-    /// The packet's source is a NAT destination.
-    pub fn contains<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        !self.origins.is_empty() && self.origins(reply).next().is_some()
+    /// The packet's source is a NAT destination's address and port to the letter: a destination of any port (0) is
+    /// not meant. Those of firewall-mark services speak every protocol.
+    pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
+        if self.origins.is_empty() {
+            return false;
+        }
+        let source = reply.source.to_ip();
+        [reply.protocol, ANY_PROTOCOL]
+            .iter()
+            .any(|protocol| self.origins.contains_key(&(*protocol, source, reply.source_port)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -115,7 +122,7 @@ mod tests {
         replies.remove(&service(80), server, 8080);
         let left: Vec<_> = replies.origins(&reply(8080)).collect();
         assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert!(!replies.contains(&reply(8081)));
+        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
     }
@@ -126,5 +133,6 @@ mod tests {
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert!(!replies.has_server(&reply(1234)), "its port is not known");
     }
 }

@@ -8,7 +8,7 @@ use crate::conn::{ConnectionId, Direction, Hash, Method};
 use crate::forward::{self, End};
 use crate::model::{Family, PortId};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, icmp};
+use crate::packet::{Fragment, Packet, icmp};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
@@ -29,8 +29,14 @@ impl<F: Frame> Engine<F> {
         if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
             return self.unrelated(world, frame, packet, to, is_ours);
         }
+        if has_fragment_header(packet) {
+            return Verdict::Drop(DropReason::BadTransport);
+        }
         let flow = packet.tuple.reversed();
         match A::table(&self.tables).find(hash, &flow) {
+            Some((_, Direction::Original)) if world.settings.inbound_off => {
+                return self.unrelated(world, frame, packet, to, is_ours);
+            }
             Some((id, Direction::Original)) => {
                 return self.error_to_server(world, frame, packet, id);
             }
@@ -43,7 +49,8 @@ impl<F: Frame> Engine<F> {
         if let Some(elsewhere) = self.elsewhere(world, &flow, is_request, false, port, visit) {
             return elsewhere;
         }
-        if is_ours && world.settings.sysctls.schedule_icmp != 0 {
+        let may_schedule = is_ours && !world.settings.inbound_off;
+        if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if world.services.find(&flow, mark).is_some() {
                 return self.schedule_error(world, frame, packet, &flow, mark);
@@ -70,10 +77,10 @@ impl<F: Frame> Engine<F> {
             let to = outer_destination::<A>(frame);
             return self.transit(world, frame, packet, to);
         };
-        if !destination.available {
-            return Verdict::Drop(DropReason::DestinationUnavailable);
-        }
-        if let Some(line) = self.line(connection.destination) {
+        // A removed destination's connections still learn of errors; they are not counted any more.
+        if destination.available
+            && let Some(line) = self.line(connection.destination)
+        {
             line.count_in(packet.length);
         }
         if packet.ttl <= 1 {
@@ -146,6 +153,11 @@ impl<F: Frame> Engine<F> {
 /// The error's own destination; the packet's tuple is the quoted one's.
 fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
     A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
+}
+
+/// An ICMPv6 error in fragments: none is ever that long (RFC 4443 section 2.4 c).
+fn has_fragment_header<A: Flows>(packet: &Packet<A>) -> bool {
+    A::FAMILY == Family::Ipv6 && (packet.fragment != Fragment::Whole || packet.identification != 0)
 }
 
 /// The errors that IPVS takes for a connection's: not redirects nor, in IPv4, parameter problems.

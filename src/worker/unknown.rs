@@ -5,9 +5,9 @@ use super::steer::Workers;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::Hash;
-use crate::model::{Family, PortId};
+use crate::model::{Family, PortId, Protocol};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Fragment, Packet, Role, Tuple, icmp, tcp};
+use crate::packet::{Fragment, Packet, Role, Tuple, icmp, sctp, tcp};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::PuntReason;
@@ -41,12 +41,14 @@ impl<F: Frame> Engine<F> {
         if world.local.is_group(packet.tuple.destination) {
             return Verdict::Punt(PuntReason::LocalOther);
         }
-        let is_server =
-            || world.settings.sysctls.nat_icmp_send != 0 && world.replies.contains(&packet.tuple);
-        if packet.tcp_flags & tcp::RST == 0 && is_server() {
-            return Verdict::Punt(PuntReason::NatIcmpSend);
+        // A router first, so a packet that is refused had its TTL lowered.
+        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        match verdict {
+            Verdict::Send { .. } | Verdict::Resolve { .. } if is_refused(world, packet) => {
+                Verdict::Punt(PuntReason::NatIcmpSend)
+            }
+            verdict => verdict,
         }
-        self.transit(world, frame, packet, packet.tuple.destination)
     }
 
     /// The next worker to ask for the connection of a packet with `tuple`, if there is one left to ask.
@@ -108,6 +110,16 @@ impl<F: Frame> Engine<F> {
         }
         self.transit(world, frame, packet, destination)
     }
+}
+
+/// A NAT server's packet of no connection, and the server is to be told so (`nat_icmp_send`).
+fn is_refused<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
+    let is_abort = packet.tcp_flags & tcp::RST != 0
+        || packet.protocol == Protocol::Sctp.number() && packet.sctp_chunk == sctp::ABORT;
+    world.settings.sysctls.nat_icmp_send != 0
+        && world.services.serves(A::FAMILY)
+        && !is_abort
+        && world.replies.has_server(&packet.tuple)
 }
 
 /// An ICMP error whose quoted packet may be one of the director's own tunnel packets.

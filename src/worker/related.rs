@@ -37,6 +37,10 @@ impl<F: Frame> Engine<F> {
             Some((_, Direction::Original)) if world.settings.inbound_off => {
                 return self.unrelated(world, frame, packet, to, is_ours);
             }
+            // Its checksum covers what is not here; Linux drops such of IPv6, and senders of IPv4's keep them short.
+            Some(_) if packet.fragment != Fragment::Whole => {
+                return Verdict::Drop(DropReason::BadTransport);
+            }
             Some((id, Direction::Original)) => {
                 return self.error_to_server(world, frame, packet, id);
             }
@@ -49,7 +53,8 @@ impl<F: Frame> Engine<F> {
         if let Some(elsewhere) = self.elsewhere(world, &flow, is_request, false, port, visit) {
             return elsewhere;
         }
-        let may_schedule = is_ours && !world.settings.inbound_off;
+        let is_whole = packet.fragment == Fragment::Whole;
+        let may_schedule = is_ours && is_whole && !world.settings.inbound_off;
         if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if world.services.find(&flow, mark).is_some() {

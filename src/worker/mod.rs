@@ -32,6 +32,7 @@ mod schedule;
 mod setup;
 pub mod steer;
 mod tables;
+mod tunnel_error;
 mod unknown;
 mod verdict;
 pub mod verify;

@@ -2,7 +2,6 @@
 
 use super::engine::Engine;
 use super::tables::Flows;
-use super::unknown::is_about_tunnel;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction, Hash, Method};
 use crate::forward::{self, End};
@@ -27,7 +26,7 @@ impl<F: Frame> Engine<F> {
         let to = outer_destination::<A>(frame);
         let is_ours = world.local.contains(to);
         if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
-            return self.unrelated(world, frame, packet, to, is_ours);
+            return self.unrelated(world, frame, packet, to, port, visit);
         }
         if has_fragment_header(packet) {
             return Verdict::Drop(DropReason::BadTransport);
@@ -35,7 +34,7 @@ impl<F: Frame> Engine<F> {
         let flow = packet.tuple.reversed();
         match A::table(&self.tables).find(hash, &flow) {
             Some((_, Direction::Original)) if world.settings.inbound_off => {
-                return self.unrelated(world, frame, packet, to, is_ours);
+                return self.unrelated(world, frame, packet, to, port, visit);
             }
             // Its checksum covers what is not here; Linux drops such of IPv6, and senders of IPv4's keep them short.
             Some(_) if packet.fragment != Fragment::Whole => {
@@ -61,7 +60,7 @@ impl<F: Frame> Engine<F> {
                 return self.schedule_error(world, frame, packet, &flow, mark);
             }
         }
-        self.unrelated(world, frame, packet, to, is_ours)
+        self.unrelated(world, frame, packet, to, port, visit)
     }
 
     /// From a client's side, about a reply: the server is to learn of it.
@@ -143,15 +142,14 @@ impl<F: Frame> Engine<F> {
         frame: &mut F,
         packet: &Packet<A>,
         to: A,
-        is_ours: bool,
+        port: PortId,
+        visit: Visit,
     ) -> Verdict {
-        if !is_ours {
+        if !world.local.contains(to) {
             return self.transit(world, frame, packet, to);
         }
-        Verdict::Punt(match is_about_tunnel::<A>(frame, packet) {
-            true => PuntReason::TunnelIcmp,
-            false => PuntReason::LocalOther,
-        })
+        self.tunnel_error(world, frame, packet, port, visit)
+            .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
     }
 }
 

@@ -103,7 +103,6 @@ impl<F: Frame> Engine<F> {
                 (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
                 | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
                 (Role::Icmp, Family::Ipv6, 133..=137) => PuntReason::NeighbourDiscovery,
-                (Role::Icmp, ..) if is_about_tunnel::<A>(frame, packet) => PuntReason::TunnelIcmp,
                 (Role::Icmp, ..) => PuntReason::LocalOther,
                 _ => PuntReason::UnservedPort,
             });
@@ -120,17 +119,4 @@ fn is_refused<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
         && world.services.serves(A::FAMILY)
         && !is_abort
         && world.replies.has_server(&packet.tuple)
-}
-
-/// An ICMP error whose quoted packet may be one of the director's own tunnel packets.
-pub(super) fn is_about_tunnel<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
-    const IPIP: u8 = 4;
-    const IPV6: u8 = 41;
-    const UDP: u8 = 17;
-    const GRE: u8 = 47;
-    const QUOTED_PROTOCOL: usize = icmp::HEADER + 9;
-    let protocol = frame.bytes().get(ETHERNET + usize::from(packet.header) + QUOTED_PROTOCOL);
-    icmp::is_error(A::FAMILY, packet.icmp_type)
-        && A::FAMILY == Family::Ipv4
-        && matches!(protocol, Some(&(IPIP | IPV6 | UDP | GRE)))
 }

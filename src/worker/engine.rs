@@ -93,7 +93,7 @@ impl<F: Frame> Engine<F> {
             }
             Role::IcmpError => self.related(world, frame, packet, hash, port, visit),
             Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
-            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
+            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port, visit),
         }
     }
 

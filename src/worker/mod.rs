@@ -17,6 +17,7 @@
 //! connection is made.
 
 mod batch;
+mod carried;
 mod chores;
 pub mod counters;
 mod engine;

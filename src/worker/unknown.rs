@@ -6,7 +6,6 @@ use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::Hash;
 use crate::model::{Family, PortId, Protocol};
-use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Fragment, Packet, Role, Tuple, icmp, sctp, tcp};
 use crate::port::Frame;
 use crate::service::Snapshot;
@@ -95,8 +94,12 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        _port: PortId,
+        port: PortId,
+        visit: Visit,
     ) -> Verdict {
+        if let Some(verdict) = self.carried(world, frame, packet, port, visit) {
+            return verdict;
+        }
         let destination = packet.tuple.destination;
         if world.local.contains(destination) || world.local.is_group(destination) {
             return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {

@@ -24,7 +24,7 @@ use crate::port::Frame;
 use crate::service::Link;
 use crate::time::{Duration, Instant};
 use crate::worker::{Chore, ControlEnd, Plan, Shared};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.

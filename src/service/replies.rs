@@ -99,9 +99,17 @@ impl Replies {
         keys.into_iter().filter_map(|key| shard.get(&key)).flatten().copied()
     }
 
-    /// The packet's source is a NAT destination.
-    pub fn contains<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        !self.is_empty() && self.origins(reply).next().is_some()
+    /// The packet's source is a NAT destination's address and port to the letter: a destination of any port (0) is
+    /// not meant. Those of firewall-mark services speak every protocol.
+    pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let source = reply.source.to_ip();
+        let origins = &self.shards[shard(source)];
+        [reply.protocol, ANY_PROTOCOL]
+            .iter()
+            .any(|protocol| origins.contains_key(&(*protocol, source, reply.source_port)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -143,7 +151,7 @@ mod tests {
         replies.remove(&service(80), server, 8080);
         let left: Vec<_> = replies.origins(&reply(8080)).collect();
         assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert!(!replies.contains(&reply(8081)));
+        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
     }
@@ -154,5 +162,6 @@ mod tests {
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert!(!replies.has_server(&reply(1234)), "its port is not known");
     }
 }

@@ -75,12 +75,13 @@ impl<F: Frame> Engine<F> {
     ) -> Verdict {
         match packet.role {
             Role::Transport => {
-                if world.services.serves(A::FAMILY) && !world.settings.inbound_off {
+                if world.services.serves(A::FAMILY) {
                     match A::table(&self.tables).find(hash, &packet.tuple) {
                         Some((id, Direction::Original)) => {
-                            if let Some(verdict) = self.request(world, frame, packet, id) {
-                                return verdict;
-                            }
+                            return match self.request(world, frame, packet, id) {
+                                Some(verdict) => verdict,
+                                None => self.succeed(world, frame, packet, hash, port, visit, id),
+                            };
                         }
                         Some((id, Direction::Reply)) => {
                             return self.reply(world, frame, packet, id);
@@ -92,8 +93,28 @@ impl<F: Frame> Engine<F> {
             }
             Role::IcmpError => self.related(world, frame, packet, hash, port, visit),
             Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
-            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
+            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port, visit),
         }
+    }
+
+    /// A connection is over and its packet handled as if it had never been. Like the kernel's, whose timers end
+    /// connections between packets, the old one still counts while its successor is scheduled.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "what `judge` has, and the connection")]
+    fn succeed<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        visit: Visit,
+        id: ConnectionId,
+    ) -> Verdict {
+        let old = A::table_mut(&mut self.tables).remove(id);
+        let verdict = self.unknown(world, frame, packet, hash, port, visit);
+        forget(&self.loads, &self.templates, world, &old, self.now);
+        verdict
     }
 
     /// The destination of a connection, its line in this worker's ledger, and its slot.
@@ -193,7 +214,9 @@ pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Opti
 fn second_chunk(packet: &[u8]) -> Option<u8> {
     let chunks = packet.get(crate::packet::sctp::HEADER..)?;
     let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
-    chunks.get(length.next_multiple_of(4).max(4)).copied()
+    let is_sound = length >= crate::packet::sctp::CHUNK_HEADER;
+    let second = chunks.get(length.next_multiple_of(4)..).filter(|_| is_sound)?;
+    second.first_chunk::<{ crate::packet::sctp::CHUNK_HEADER }>().map(|header| header[0])
 }
 
 /// The packet opens a connection: a SYN, or an INIT chunk.

@@ -17,6 +17,7 @@
 //! connection is made.
 
 mod batch;
+mod carried;
 mod chores;
 pub mod counters;
 mod engine;
@@ -32,6 +33,7 @@ mod schedule;
 mod setup;
 pub mod steer;
 mod tables;
+mod tunnel_error;
 mod unknown;
 mod verdict;
 pub mod verify;

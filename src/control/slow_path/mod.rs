@@ -67,6 +67,8 @@ pub struct SlowPath<F> {
     announcements: Announcements,
     limiters: Limiters,
     path_mtus: Vec<PathMtu>,
+    /// Tunnel ends whose path MTU was learned from errors, and when last.
+    told_paths: BTreeMap<IpAddr, Instant>,
     /// Of the last IPv4 packet made here.
     identification: u16,
     drops: [u64; DropReason::COUNT],
@@ -95,6 +97,7 @@ impl<F: Frame> SlowPath<F> {
             },
             settings,
             path_mtus: Vec::new(),
+            told_paths: BTreeMap::new(),
             identification: 0,
             drops: [0; DropReason::COUNT],
         }

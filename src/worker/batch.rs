@@ -40,7 +40,7 @@ impl<F: Frame, A: Flows> Batch<F, A> {
 
     /// Parses a frame, cuts its padding off, and asks the cache for its connection's bucket. `to_group`: it was sent
     /// to a group on the link.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         table: &Table<A>,

@@ -255,8 +255,8 @@ fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<(Layer3, 
     }
     let bytes = frame.bytes();
     let layer3 = ethernet::ethernet(bytes)?;
-    let to = ethernet::destination(bytes);
-    let is_own = world.links.get(port.index()).is_some_and(|link| link.mac == to);
-    let to_group = ethernet::is_multicast(to);
+    // Compared where it lies: `ethernet` has found a whole header.
+    let is_own = world.links.get(port.index()).is_some_and(|link| bytes.starts_with(&link.mac));
+    let to_group = bytes[0] & ethernet::GROUP != 0;
     if is_own || to_group { Ok((layer3, to_group)) } else { Err(DropReason::NotForUs) }
 }

@@ -49,7 +49,7 @@ pub(super) struct Output<Q: Queue> {
 
 impl<Q: Queue> Output<Q> {
     /// Carries out a verdict on a frame that came in by `port`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dispatch(
         &mut self,
         world: &Snapshot,

@@ -7,7 +7,7 @@ use super::listing::{Listing, service_row};
 use super::outbox::WorkerOutbox;
 use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
-use super::slow_path::{NextHop, Settings, SlowPath, Unserved};
+use super::slow_path::{NextHop, Outbox, Settings, SlowPath, Unserved};
 use super::world;
 use crate::api::{Command, Info, PortRow, Refusal, RefusalCode, Reply, Request, SysctlRow};
 use crate::config::{self, Config, Faults, PortConfig};
@@ -200,7 +200,7 @@ impl<F: Frame> Director<F> {
     fn slow_path<'a>(
         &'a mut self,
         ports: &'a mut impl Ports<F>,
-    ) -> (&'a mut SlowPath<F>, WorkerOutbox<'a, F, impl FnMut(PortId) -> Option<F> + 'a>) {
+    ) -> (&'a mut SlowPath<F>, impl Outbox<F> + 'a) {
         let out = WorkerOutbox {
             injections: &mut self.end.injections,
             allocate: move |port| ports.allocate(port),

@@ -120,7 +120,7 @@ fn write_shim<O: Layer3, A: Layer3>(
         Encapsulation::Ipip => A::ENCAPSULATED,
         Encapsulation::Gue { port, checksum: with_checksum } => {
             let (low, high) = LOCAL_PORTS;
-            let spread = u64::from(outer.flow) * u64::from(high - low + 1) >> 32;
+            let spread = (u64::from(outer.flow) * u64::from(high - low + 1)) >> 32;
             let source_port = low as u16 + spread as u16;
             let length = body.len() as u16;
             body[..2].copy_from_slice(&source_port.to_be_bytes());

@@ -49,7 +49,7 @@ impl<F: Frame> Engine<F> {
     /// up or the table's end is reached.
     pub(super) fn drop_entries<A: Flows>(&mut self, world: &Snapshot, left: &mut u32) -> bool {
         let capacity = A::table(&self.tables).capacity() as u64;
-        let start = (u64::from(self.random()) * capacity >> 32) as u32;
+        let start = ((u64::from(self.random()) * capacity) >> 32) as u32;
         let look_at = (*left as usize).min(CHORE_BUDGET);
         let mut victims = ArrayVec::<_, CHORE_BUDGET>::new();
         let table = A::table(&self.tables);

@@ -166,14 +166,13 @@ mod tests {
 
     #[test]
     fn thresholds_have_the_hysteresis_of_ipvs() {
-        // (upper, lower, totals one after the other, overloaded after each)
-        let cases: [(u32, u32, &[(u32, bool)]); 4] = [
-            (2, 0, &[(1, false), (2, true), (1, false)]),
+        // (upper, lower, totals one after the other with what they make of the flag)
+        for (upper, lower, totals) in [
+            (2, 0, &[(1, false), (2, true), (1, false)][..]),
             (4, 2, &[(4, true), (3, true), (2, true), (1, false)]),
             (4, 0, &[(4, true), (3, true), (2, false), (3, false)]),
             (0, 0, &[(1000, false)]),
-        ];
-        for (upper, lower, totals) in cases {
+        ] {
             let line = Line::default();
             for &(total, expected) in totals {
                 assert_eq!(

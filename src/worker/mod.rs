@@ -34,6 +34,7 @@ pub mod steer;
 mod tables;
 mod unknown;
 mod verdict;
+pub mod verify;
 
 pub use chores::{Chore, ConnectionPiece, RawConnection};
 pub use output::Handed;

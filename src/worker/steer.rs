@@ -93,7 +93,7 @@ impl Steering {
                 reta[hash as usize % reta.len()]
             }
             // The upper bits choose, so that any number of workers gets an even share.
-            _ => (u64::from(self.software.hash(tuple)) * u64::from(self.workers) >> 32) as u16,
+            _ => ((u64::from(self.software.hash(tuple)) * u64::from(self.workers)) >> 32) as u16,
         }
     }
 

@@ -22,6 +22,6 @@ impl Clock {
     pub(crate) fn now(&self) -> Instant {
         let cycles = dpdk::cycles().wrapping_sub(self.start);
         // One nanosecond on, as zero means "never".
-        Instant::from_nanos((u128::from(cycles) * u128::from(self.scale) >> 32) as u64 + 1)
+        Instant::from_nanos(((u128::from(cycles) * u128::from(self.scale)) >> 32) as u64 + 1)
     }
 }

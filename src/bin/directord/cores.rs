@@ -97,7 +97,9 @@ mod tests {
     use super::*;
 
     fn config(workers: usize, cores: &[u16], control_core: Option<u16>) -> DpdkConfig {
-        DpdkConfig { workers, cores: cores.to_vec(), control_core, ..DpdkConfig::default() }
+        let text = "[[port]]\nname = \"wan\"\ndevice = \"0000:01:00.0\"\n";
+        let dpdk = director::config::Config::parse(text, "test").expect("a plain file").dpdk;
+        DpdkConfig { workers, cores: cores.to_vec(), control_core, ..dpdk }
     }
 
     #[test]

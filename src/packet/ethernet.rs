@@ -25,6 +25,12 @@ pub enum Layer3 {
     Other(u16),
 }
 
+/// The Ethernet type, or below 1536 a length.
+#[inline]
+pub fn ethernet_type(frame: &[u8]) -> u16 {
+    wire::get16(frame, 12)
+}
+
 /// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
 #[inline]
 pub fn ethernet(bytes: &[u8]) -> Result<Layer3, DropReason> {

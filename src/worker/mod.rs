@@ -158,18 +158,19 @@ impl<Q: Queue> Worker<Q> {
     ) {
         let world: &Snapshot = self.snapshot.current();
         let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
-        let outcome =
-            admit(world, &frame, port).and_then(|to_group| {
-                match ethernet::ethernet_type(frame.bytes()) {
-                    ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
-                    ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
-                    ethernet::TYPE_ARP => {
-                        self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
-                        Ok(())
-                    }
-                    _ => Err(DropReason::BadEthernet),
-                }
-            });
+        let to_group = match admit(world, &frame, port) {
+            Ok(to_group) => to_group,
+            Err(reason) => return self.output.drop_frame(port, reason),
+        };
+        let outcome = match ethernet::ethernet_type(frame.bytes()) {
+            ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
+            ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
+            ethernet::TYPE_ARP => {
+                let verdict = Verdict::Punt(PuntReason::Arp);
+                return self.output.dispatch(world, frame, port, verdict);
+            }
+            _ => Err(DropReason::BadEthernet),
+        };
         if let Err(reason) = outcome {
             self.output.drop_frame(port, reason);
         }
@@ -191,6 +192,17 @@ impl<Q: Queue> Worker<Q> {
 
     #[inline(always)]
     fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        if parsed.packet.fragment != Fragment::Whole {
+            return self.handle_fragment(frame, parsed);
+        }
+        let world: &Snapshot = self.snapshot.current();
+        let verdict = self.engine.judge(world, &mut frame, parsed);
+        self.output.dispatch(world, frame, parsed.port, verdict);
+    }
+
+    /// The first fragment of a datagram shows the way; one that comes before it may have to wait.
+    #[cold]
+    fn handle_fragment<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
         let world: &Snapshot = self.snapshot.current();
         let verdict = self.engine.judge(world, &mut frame, parsed);
         match (verdict, parsed.packet.fragment) {
@@ -200,7 +212,6 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
-    #[cold]
     fn wait<A: Flows>(&mut self, frame: Q::Frame, parsed: &Parsed<A>) {
         let now_ms = self.engine.now_ms;
         let fragments = A::fragments_mut(&mut self.engine);
@@ -210,7 +221,6 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Remembers where the first fragment of a datagram goes and sends after it those that came before.
-    #[cold]
     fn handle_first_fragment<A: Flows>(
         &mut self,
         frame: Q::Frame,

@@ -3,7 +3,7 @@
 //! The way of a burst, in order:
 //!
 //! 1. `poll`: take a new snapshot if there is one, receive from every port
-//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`)
+//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
 //! 3. hash, and ask the cache for the table's buckets; then for the entries
 //! 4. `Engine::judge` finds the connection:
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
@@ -11,7 +11,7 @@
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
 //!    * `unknown`: another worker's (`steer`), or new: `schedule`
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
-//! 6. transmit, then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings
+//! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
 //! connection is made.
@@ -42,8 +42,8 @@ pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::{Fragment, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};
@@ -227,11 +227,13 @@ impl<Q: Queue> Worker<Q> {
         parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
-        let datagram = Datagram::of(&parsed.packet);
+        let datagram = Datagram::of_first(&frame, &parsed.packet);
         let fate = match verdict {
             Verdict::HandOff { to, .. } => Fate::Worker(to),
             Verdict::Drop(reason) => Fate::Dropped(reason),
             Verdict::Punt(reason) => Fate::Punted(reason),
+            // Its tuple is the quoted packet's, and no connection takes it in pieces.
+            _ if parsed.packet.role == Role::IcmpError => Fate::Transit,
             _ => match A::table(&self.engine.tables).find(parsed.hash, &parsed.packet.tuple) {
                 Some((id, direction)) => Fate::Connection(id, direction),
                 None => Fate::Transit,

@@ -8,7 +8,7 @@ use crate::forward::{self, End, Outer};
 use crate::model::{Family, Protocol};
 use crate::packet::{Address, Packet};
 use crate::port::Frame;
-use crate::service::{Destination, Snapshot};
+use crate::service::{Destination, Encapsulation, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use std::net::IpAddr;
 
@@ -128,7 +128,10 @@ impl<F: Frame> Engine<F> {
             encapsulation: destination.encapsulation,
             copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
             identification: self.identification,
-            flow: self.steering.spread(&packet.tuple),
+            flow: match destination.encapsulation {
+                Encapsulation::Gue { .. } => self.steering.spread(&packet.tuple),
+                Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
+            },
         };
         forward::encapsulate(frame, packet, &outer)
     }

@@ -95,6 +95,7 @@ director() {
     configuration "$1" >"$work/director.toml"
     "$BIN/directord" --config "$work/director.toml" >"$work/directord" 2>&1 &
     pid=$!
+    at_exit "kill $pid 2>/dev/null || true"
     for _ in {1..100}; do
         [ -S "$work/control.sock" ] && break
         kill -0 "$pid" 2>/dev/null || die "directord ended: $(tail -n 3 "$work/directord")"

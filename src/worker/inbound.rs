@@ -8,7 +8,7 @@ use crate::forward::{self, End, Outer};
 use crate::model::{Family, Protocol};
 use crate::packet::{Address, Packet};
 use crate::port::Frame;
-use crate::service::{Destination, Snapshot};
+use crate::service::{Destination, Encapsulation, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use std::net::IpAddr;
 
@@ -50,7 +50,7 @@ impl<F: Frame> Engine<F> {
         if world.settings.inbound_off {
             return Some(LOCAL);
         }
-        let connection = A::table(&self.tables).get(id);
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
         let Some(destination) = Self::destination_of(world, connection) else {
             return Some(self.bypassed(world, frame, packet, id));
         };
@@ -63,16 +63,14 @@ impl<F: Frame> Engine<F> {
             }
             return None;
         }
-        let slot = connection.destination;
+        connection.in_packets = connection.in_packets.saturating_add(1);
+        let (slot, way) = (connection.destination, Way::of(connection));
         if let Some(line) = self.line(slot) {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
-        let connection = A::table_mut(&mut self.tables).get_mut(id);
-        connection.in_packets = connection.in_packets.saturating_add(1);
-        let way = Way::of(connection);
         Some(self.forward(world, frame, packet, way, destination))
     }
 
@@ -97,23 +95,24 @@ impl<F: Frame> Engine<F> {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
         let Way { method, address, port } = way;
-        if let Err(verdict) = fits(world, packet, method, destination) {
+        if (method == Method::Tunnel || packet.length > destination.mtu)
+            && let Err(verdict) = fits(world, packet, method, destination)
+        {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let ethertype = match method {
-            Method::Masq => {
-                match forward::translate(frame, packet, End::Destination, address, port) {
-                    Ok(()) => A::ETHERTYPE,
-                    Err(reason) => return Verdict::Drop(reason),
-                }
+        let mut ethertype = A::ETHERTYPE;
+        if method == Method::Masq {
+            let rewritten = forward::translate(frame, packet, End::Destination, address, port);
+            if let Err(reason) = rewritten {
+                return Verdict::Drop(reason);
             }
-            Method::Tunnel => match self.tunnel(world, frame, packet, destination) {
-                Ok(ethertype) => ethertype,
+        } else if method == Method::Tunnel {
+            match self.tunnel(world, frame, packet, destination) {
+                Ok(outer) => ethertype = outer,
                 Err(reason) => return Verdict::Drop(reason),
-            },
-            Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
-        };
+            }
+        }
         Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
     }
 
@@ -132,7 +131,10 @@ impl<F: Frame> Engine<F> {
             encapsulation: destination.encapsulation,
             copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
             identification: self.identification,
-            flow: self.steering.spread(&packet.tuple),
+            flow: match destination.encapsulation {
+                Encapsulation::Gue { .. } => self.steering.spread(&packet.tuple),
+                Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
+            },
         };
         forward::encapsulate(frame, packet, &outer)
     }
@@ -147,7 +149,7 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
     ) -> Verdict {
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         self.transit(world, frame, packet, packet.tuple.destination)
     }
@@ -184,7 +186,7 @@ fn fits<A: Flows>(
 
 /// A new SYN or INIT may take the place of the connection: `conn_reuse_mode`, and `expire_nodest_conn` for quiesced
 /// destinations.
-#[inline]
+#[inline(never)]
 fn is_replaceable<A: Flows>(
     world: &Snapshot,
     connection: &Connection<A>,

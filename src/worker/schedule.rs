@@ -281,7 +281,7 @@ impl<F: Frame> Engine<F> {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
         self.forward(world, frame, packet, Way::of(&connection), destination)
@@ -334,7 +334,7 @@ impl<F: Frame> Engine<F> {
                     return Verdict::Drop(DropReason::ConnectionTableFull);
                 };
                 if let Some(event) = event_of(frame, packet) {
-                    self.advance::<A>(world, id, event, Direction::Original);
+                    self.advance::<A>(id, event, Direction::Original);
                 }
             }
             return self.transit(world, frame, packet, packet.tuple.destination);

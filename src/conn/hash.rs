@@ -8,7 +8,7 @@ use crate::packet::{Address, Tuple};
 use std::hash::{BuildHasher, RandomState};
 
 /// Hash of a tuple under one table's [`Key`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hash(u64);
 
 impl Hash {

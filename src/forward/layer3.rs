@@ -57,10 +57,10 @@ impl Layer3 for u32 {
 
     #[inline]
     fn decrement(ip: &mut [u8]) {
-        let old = wire::get16(ip, IPV4_TTL);
         ip[IPV4_TTL] -= 1;
-        let sum =
-            checksum::update16(wire::get16(ip, IPV4_CHECKSUM), old, wire::get16(ip, IPV4_TTL));
+        // The word of TTL and protocol has become smaller by 0x100, whatever it was. Reading it back would wait for the
+        // octet just written.
+        let sum = checksum::update16(wire::get16(ip, IPV4_CHECKSUM), 0x0100, 0);
         wire::set16(ip, IPV4_CHECKSUM, sum);
     }
 

@@ -63,7 +63,7 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Decides about one packet and rewrites it. `hash` is its tuple's, or for an ICMP error the quoted tuple's.
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -114,7 +114,7 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Runs the state machine over one packet of a connection and restarts its timer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance<A: Flows>(
         &mut self,
         world: &Snapshot,

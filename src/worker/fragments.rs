@@ -2,6 +2,7 @@
 //! remembered is where the first one went. Fragments that overtook their first wait for it, few and not long.
 
 use super::engine::Engine;
+use super::inbound::Way;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction};
@@ -204,7 +205,7 @@ impl<F: Frame> Engine<F> {
                 if let Some(line) = self.line(connection.destination) {
                     line.count_in_fragment(packet.length - packet.header);
                 }
-                self.forward(world, frame, packet, &connection, destination)
+                self.forward(world, frame, packet, Way::of(&connection), destination)
             }
             Direction::Reply => {
                 let verdict = self.transit(world, frame, packet, packet.tuple.destination);

@@ -6,7 +6,7 @@ use super::verdict::Verdict;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, sctp, tcp};
 use crate::forward::{self, End, Outer};
 use crate::model::{Family, Protocol};
-use crate::packet::Packet;
+use crate::packet::{Address, Packet};
 use crate::port::Frame;
 use crate::service::{Destination, Snapshot};
 use crate::stop::{DropReason, PuntReason};
@@ -16,9 +16,29 @@ use std::net::IpAddr;
 const LEAST_MTU_IPV4: u16 = 68;
 const LEAST_MTU_IPV6: u16 = 1280;
 
+/// How a connection's packets are forwarded. Read field by field: the entry was just written, and copying it whole
+/// would wait for that.
+#[derive(Clone, Copy)]
+pub(super) struct Way<A> {
+    method: Method,
+    address: A,
+    port: u16,
+}
+
+impl<A: Address> Way<A> {
+    #[inline]
+    pub(super) fn of(connection: &Connection<A>) -> Self {
+        Way {
+            method: connection.flags.method(),
+            address: connection.destination_address,
+            port: connection.destination_port,
+        }
+    }
+}
+
 impl<F: Frame> Engine<F> {
     /// `None`: the connection is over, and the packet is to be handled as if it had never been.
-    #[inline]
+    #[inline(always)]
     pub(super) fn request<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -50,18 +70,18 @@ impl<F: Frame> Engine<F> {
         }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         connection.in_packets = connection.in_packets.saturating_add(1);
-        let connection = *connection;
-        Some(self.forward(world, frame, packet, &connection, destination))
+        let way = Way::of(connection);
+        Some(self.forward(world, frame, packet, way, destination))
     }
 
     /// Sends a client's packet to the connection's destination by the connection's method.
-    #[inline]
+    #[inline(always)]
     pub(super) fn forward<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        connection: &Connection<A>,
+        way: Way<A>,
         destination: &Destination,
     ) -> Verdict {
         if destination.is_local {
@@ -73,21 +93,14 @@ impl<F: Frame> Engine<F> {
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
-        let method = connection.flags.method();
+        let Way { method, address, port } = way;
         if let Err(verdict) = fits(world, packet, method, destination) {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
         let ethertype = match method {
             Method::Masq => {
-                let rewritten = forward::translate(
-                    frame,
-                    packet,
-                    End::Destination,
-                    connection.destination_address,
-                    connection.destination_port,
-                );
-                match rewritten {
+                match forward::translate(frame, packet, End::Destination, address, port) {
                     Ok(()) => A::ETHERTYPE,
                     Err(reason) => return Verdict::Drop(reason),
                 }

@@ -16,6 +16,7 @@
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
 //! connection is made.
 
+mod batch;
 mod chores;
 pub mod counters;
 mod engine;
@@ -42,34 +43,24 @@ use crate::conn::Hash;
 use crate::limits::BURST;
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Fragment, Packet, Role};
+use crate::packet::{Fragment, Packet};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use crate::time::Instant;
 use arrayvec::ArrayVec;
+use batch::{Batch, Parsed};
 use engine::Engine;
 use fragments::{Datagram, Fate};
 use output::Output;
 use rtrb::{Consumer, Producer};
-use tables::Flows;
+use tables::{Flows, Tables};
 use verdict::{Verdict, Visit};
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
 /// Entries a listing or a sweep looks at per poll.
 const CHORE_BUDGET: usize = 256;
-
-/// A parsed frame on its way through one poll.
-struct Item<F, A> {
-    frame: F,
-    packet: Packet<A>,
-    hash: Hash,
-    port: PortId,
-    visit: Visit,
-}
-
-type Items<F, A> = ArrayVec<Item<F, A>, BURST>;
 
 /// See the module.
 pub struct Worker<Q: Queue> {
@@ -114,8 +105,8 @@ impl<Q: Queue> Worker<Q> {
         for frame in &burst {
             frame.prefetch();
         }
-        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
-        for frame in burst {
+        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
+        for frame in burst.drain(..) {
             bytes += frame.bytes().len() as u64;
             self.classify(frame, port, Visit::First, &mut ipv4, &mut ipv6);
         }
@@ -123,8 +114,8 @@ impl<Q: Queue> Worker<Q> {
         queue.rx_packets.add(count as u64);
         queue.rx_bytes.add(bytes);
         queue.rx_bursts.add(1);
-        self.settle::<u32>(ipv4);
-        self.settle::<u128>(ipv6);
+        self.settle::<u32>(&mut ipv4);
+        self.settle::<u128>(&mut ipv6);
         count
     }
 
@@ -134,14 +125,14 @@ impl<Q: Queue> Worker<Q> {
         if waiting == 0 {
             return 0;
         }
-        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
+        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
         for _ in 0..waiting {
             let Ok(Handed { frame, port, visit }) = self.handed[ring].pop() else { break };
             self.classify(frame, port, visit, &mut ipv4, &mut ipv6);
         }
         self.output.counters.taken_over.add(waiting as u64);
-        self.settle::<u32>(ipv4);
-        self.settle::<u128>(ipv6);
+        self.settle::<u32>(&mut ipv4);
+        self.settle::<u128>(&mut ipv6);
         waiting
     }
 
@@ -156,71 +147,57 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Parses a frame and puts it with its family's; what is not IP leaves here.
-    #[inline]
+    #[inline(always)]
     fn classify(
         &mut self,
-        mut frame: Q::Frame,
+        frame: Q::Frame,
         port: PortId,
         visit: Visit,
-        ipv4: &mut Items<Q::Frame, u32>,
-        ipv6: &mut Items<Q::Frame, u128>,
+        ipv4: &mut Batch<Q::Frame, u32>,
+        ipv6: &mut Batch<Q::Frame, u128>,
     ) {
         let world: &Snapshot = self.snapshot.current();
-        match admit(world, &frame, port) {
-            Ok(Layer3::Ipv4) => match parse::<u32>(&mut frame) {
-                Ok(packet) => ipv4.push(self.item(frame, packet, port, visit)),
-                Err(reason) => self.output.drop_frame(port, reason),
-            },
-            Ok(Layer3::Ipv6) => match parse::<u128>(&mut frame) {
-                Ok(packet) => ipv6.push(self.item(frame, packet, port, visit)),
-                Err(reason) => self.output.drop_frame(port, reason),
-            },
-            Ok(Layer3::Arp) => {
-                self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
+        let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
+        let outcome = match admit(world, &frame, port) {
+            Ok((Layer3::Ipv4, to_group)) => ipv4.add(table4, frame, to_group, port, visit),
+            Ok((Layer3::Ipv6, to_group)) => ipv6.add(table6, frame, to_group, port, visit),
+            Ok((Layer3::Arp, _)) => {
+                let verdict = Verdict::Punt(PuntReason::Arp);
+                return self.output.dispatch(world, frame, port, verdict);
             }
-            Ok(Layer3::Other(_)) => self.output.drop_frame(port, DropReason::BadEthernet),
-            Err(reason) => self.output.drop_frame(port, reason),
+            Ok((Layer3::Other(_), _)) => Err(DropReason::BadEthernet),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = outcome {
+            self.output.drop_frame(port, reason);
         }
-    }
-
-    /// Hashes a packet and asks the cache for its bucket.
-    #[inline]
-    fn item<A: Flows>(
-        &self,
-        frame: Q::Frame,
-        packet: Packet<A>,
-        port: PortId,
-        visit: Visit,
-    ) -> Item<Q::Frame, A> {
-        let table = A::table(&self.engine.tables);
-        let hash = table.hash(&packet.tuple);
-        table.prefetch_bucket(hash);
-        Item { frame, packet, hash, port, visit }
     }
 }
 
 impl<Q: Queue> Worker<Q> {
     /// Looks a batch of parsed packets up and sends each on its way.
-    #[inline]
-    fn settle<A: Flows>(&mut self, items: Items<Q::Frame, A>) {
+    #[inline(never)]
+    fn settle<A: Flows>(&mut self, batch: &mut Batch<Q::Frame, A>) {
         let table = A::table(&self.engine.tables);
-        for item in &items {
-            table.prefetch_entry(item.hash);
+        for parsed in &batch.parsed {
+            table.prefetch_entry(parsed.hash);
         }
-        for item in items {
-            self.handle(item);
+        for (frame, parsed) in batch.frames.drain(..).zip(&batch.parsed) {
+            self.handle(frame, parsed);
         }
     }
 
-    #[inline]
-    fn handle<A: Flows>(&mut self, item: Item<Q::Frame, A>) {
-        let Item { mut frame, packet, hash, port, visit } = item;
+    #[inline(always)]
+    fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        let Parsed { packet, hash, port, visit } = parsed;
         let world: &Snapshot = self.snapshot.current();
-        let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
+        let verdict = self.engine.judge(world, &mut frame, packet, *hash, *port, *visit);
         match (verdict, packet.fragment) {
-            (Verdict::Wait, _) => self.wait(frame, &packet, port),
-            (_, Fragment::First) => self.handle_first_fragment(frame, &packet, hash, port, verdict),
-            _ => self.output.dispatch(world, frame, port, verdict),
+            (Verdict::Wait, _) => self.wait(frame, packet, *port),
+            (_, Fragment::First) => {
+                self.handle_first_fragment(frame, packet, *hash, *port, verdict)
+            }
+            _ => self.output.dispatch(world, frame, *port, verdict),
         }
     }
 
@@ -270,9 +247,9 @@ impl<Q: Queue> Worker<Q> {
     }
 }
 
-/// Whether a frame concerns the director at all, and what it carries.
+/// Whether a frame concerns the director at all; what it carries, and whether it was sent to a group on the link.
 #[inline]
-fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<Layer3, DropReason> {
+fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<(Layer3, bool), DropReason> {
     if !frame.is_contiguous() {
         return Err(DropReason::NotContiguous);
     }
@@ -280,23 +257,6 @@ fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<Layer3, D
     let layer3 = ethernet::ethernet(bytes)?;
     let to = ethernet::destination(bytes);
     let is_own = world.links.get(port.index()).is_some_and(|link| link.mac == to);
-    if is_own || is_group(to) { Ok(layer3) } else { Err(DropReason::NotForUs) }
-}
-
-#[inline]
-fn is_group(address: [u8; 6]) -> bool {
-    address[0] & 1 != 0
-}
-
-/// Reads the packet behind the Ethernet header and cuts padding off.
-#[inline]
-fn parse<A: Flows>(frame: &mut impl Frame) -> Result<Packet<A>, DropReason> {
-    let to_group = is_group(ethernet::destination(frame.bytes()));
-    let packet = A::parse(&frame.bytes()[ETHERNET..])?;
-    // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
-    if to_group && packet.role != Role::Icmp {
-        return Err(DropReason::SlowPathInput);
-    }
-    frame.truncate(ETHERNET + usize::from(packet.length));
-    Ok(packet)
+    let to_group = ethernet::is_multicast(to);
+    if is_own || to_group { Ok((layer3, to_group)) } else { Err(DropReason::NotForUs) }
 }

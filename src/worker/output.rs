@@ -57,20 +57,26 @@ impl<Q: Queue> Output<Q> {
         port: PortId,
         verdict: Verdict,
     ) {
+        let Verdict::Send { next_hop, ethertype, mtu } = verdict else {
+            return self.hold_or_drop(frame, port, verdict);
+        };
+        let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
+            return self.drop_frame(port, DropReason::NoRoute);
+        };
+        forward::address_frame(&mut frame, hop, ethertype);
+        if !hop.resolved {
+            return self.unresolved(frame, port, hop.port, hop.address);
+        }
+        if frame.bytes().len() > ETHERNET + usize::from(mtu) {
+            return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
+        }
+        self.send(hop.port, frame);
+    }
+
+    /// Every verdict but that to send.
+    #[inline(never)]
+    fn hold_or_drop(&mut self, mut frame: Q::Frame, port: PortId, verdict: Verdict) {
         match verdict {
-            Verdict::Send { next_hop, ethertype, mtu } => {
-                let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-                    return self.drop_frame(port, DropReason::NoRoute);
-                };
-                forward::address_frame(&mut frame, hop, ethertype);
-                if !hop.resolved {
-                    return self.unresolved(frame, port, hop.port, hop.address);
-                }
-                if frame.bytes().len() > ETHERNET + usize::from(mtu) {
-                    return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
-                }
-                self.send(hop.port, frame);
-            }
             Verdict::Resolve { port: egress, address, ethertype } => {
                 let hop = NextHop { port: egress, ..NextHop::default() };
                 forward::address_frame(&mut frame, &hop, ethertype);
@@ -84,9 +90,11 @@ impl<Q: Queue> Output<Q> {
                 let reason = PuntReason::FragmentationNeeded;
                 self.punt(Punt { port, reason, mtu, next_hop: None, frame });
             }
-            // Waiting frames are kept before they come here; one that finds no room is this.
-            Verdict::Wait => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
+            // Frames to be sent are; waiting ones are kept before they come here, and this one found no room.
+            Verdict::Send { .. } | Verdict::Wait => {
+                self.drop_frame(port, DropReason::FragmentTableFull);
+            }
         }
     }
 
@@ -111,20 +119,22 @@ impl<Q: Queue> Output<Q> {
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
         let counters = &self.counters.queues[port.index()];
+        let length = |buffer: &Burst<Q::Frame>| {
+            buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
+        };
+        let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
         for _ in 0..TRANSMIT_TRIES {
-            if lane.buffer.is_empty() {
-                return;
-            }
-            let length = |buffer: &Burst<Q::Frame>| {
-                buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
-            };
-            let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
             lane.queue.transmit(&mut lane.buffer);
-            counters.tx_packets.add((packets - lane.buffer.len()) as u64);
-            counters.tx_bytes.add(bytes - length(&lane.buffer));
+            if lane.buffer.is_empty() {
+                break;
+            }
         }
-        counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
-        lane.buffer.clear();
+        counters.tx_packets.add((packets - lane.buffer.len()) as u64);
+        counters.tx_bytes.add(bytes - length(&lane.buffer));
+        if !lane.buffer.is_empty() {
+            counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
+            lane.buffer.clear();
+        }
     }
 
     pub(super) fn flush_all(&mut self) {

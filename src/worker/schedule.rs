@@ -1,6 +1,7 @@
 //! A packet that opens a connection: find the service, keep to the client's template, else ask the scheduler.
 
 use super::engine::{Engine, LOCAL, event_of};
+use super::inbound::Way;
 use super::load::ServiceLoad;
 use super::tables::Flows;
 use super::verdict::Verdict;
@@ -271,7 +272,7 @@ impl<F: Frame> Engine<F> {
             self.advance::<A>(world, id, event, Direction::Original);
         }
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
-        self.forward(world, frame, packet, &connection, destination)
+        self.forward(world, frame, packet, Way::of(&connection), destination)
     }
 
     /// One-packet scheduling: counted, forwarded, forgotten.
@@ -292,7 +293,7 @@ impl<F: Frame> Engine<F> {
             line.unbind(false);
         }
         self.loads.judge(DestinationId(slot), destination);
-        self.forward(world, frame, packet, &connection, destination)
+        self.forward(world, frame, packet, Way::of(&connection), destination)
     }
 
     /// No destination can take it: bypass where that is asked for, else an ICMP answer.

@@ -13,7 +13,7 @@ use crate::service::Snapshot;
 use crate::stop::PuntReason;
 
 impl<F: Frame> Engine<F> {
-    #[inline]
+    #[inline(never)]
     pub(super) fn unknown<A: Flows>(
         &mut self,
         world: &Snapshot,

@@ -44,3 +44,29 @@ impl<K> Questions<K> {
         Questions { hits: keys(0), misses: keys(size) }
     }
 }
+
+/// Operations that are timed together.
+const PIECE: usize = 1024;
+
+/// `ask` for each piece of the questions.
+pub fn pieces<K>(keys: &[K], ask: impl FnMut(&[K]) -> usize) -> impl Iterator<Item = usize> {
+    keys.chunks(PIECE).map(ask)
+}
+
+/// `work` for each client's number, pieced.
+pub fn each(numbers: &[u32], mut work: impl FnMut(u32)) -> impl Iterator<Item = usize> {
+    numbers.chunks(PIECE).map(move |piece| {
+        piece.iter().for_each(|number| work(*number));
+        piece.len()
+    })
+}
+
+/// All clients in order.
+pub fn in_order(size: usize) -> Vec<u32> {
+    (0..size as u32).collect()
+}
+
+/// All clients in the order in which the timers of the director's table come round to them.
+pub fn by_timeout(size: usize) -> Vec<u32> {
+    (0..60).flat_map(|second| (second..size as u32).step_by(60)).collect()
+}

@@ -3,7 +3,6 @@
 use super::memory::Memory;
 use serde::Serialize;
 use std::hint::black_box;
-use std::time::Instant;
 
 /// What one operation took in each run.
 #[derive(Debug, Serialize)]
@@ -68,25 +67,32 @@ impl Meter {
         self.places.push(Place { connections, candidate, memory, bytes_per_connection });
     }
 
-    /// Times `work`, which says how many operations it did.
-    pub fn time(&mut self, operation: &'static str, work: impl FnOnce() -> usize) {
-        let (start, first_cycle) = (Instant::now(), cycles());
-        let operations = black_box(work()) as f64;
-        let (last_cycle, taken) = (cycles(), start.elapsed());
+    /// Times each of `pieces`, which does its work when it is taken and says how many operations that were. The
+    /// middle one counts: a piece is short beside the time slices in which other programs get the processor.
+    pub fn time(&mut self, operation: &'static str, mut pieces: impl Iterator<Item = usize>) {
+        let (mut samples, mut waiting) = (Vec::new(), 0);
+        loop {
+            let start = clock::now();
+            let Some(operations) = black_box(pieces.next()) else { break };
+            let taken = clock::now() - start + std::mem::take(&mut waiting);
+            match operations {
+                // A look that found nothing to do belongs to the next piece.
+                0 => waiting = taken,
+                operations => samples.push(taken as f64 / operations as f64),
+            }
+        }
+        let (middle, _) = middle_and_low(&samples);
         let (connections, candidate) = (self.size, self.candidate);
-        let same = |row: &Row| {
-            (row.connections, row.candidate, row.operation) == (connections, candidate, operation)
-        };
+        let key = (connections, candidate, operation);
+        let same = |row: &Row| (row.connections, row.candidate, row.operation) == key;
         let index = self.rows.iter().position(same).unwrap_or_else(|| {
             let (nanoseconds, cycles) = (Vec::new(), Vec::new());
             self.rows.push(Row { connections, candidate, operation, nanoseconds, cycles });
             self.rows.len() - 1
         });
         let row = &mut self.rows[index];
-        row.nanoseconds.push(taken.as_nanos() as f64 / operations);
-        if let (Some(from), Some(to)) = (first_cycle, last_cycle) {
-            row.cycles.push(to.wrapping_sub(from) as f64 / operations);
-        }
+        row.nanoseconds.push(clock::nanoseconds(middle));
+        row.cycles.extend(clock::cycles(middle));
     }
 
     /// The medians, and the lowest run: what is left when the neighbours are quiet.
@@ -118,12 +124,41 @@ fn middle_and_low(samples: &[f64]) -> (f64, f64) {
     (middle, sorted.first().copied().unwrap_or(f64::NAN))
 }
 
+/// The time stamp counter.
 #[cfg(feature = "dpdk")]
-fn cycles() -> Option<u64> {
-    Some(director::dpdk::cycles())
+mod clock {
+    use director::dpdk::{cycles as counter, cycles_per_second};
+
+    pub fn now() -> u64 {
+        counter()
+    }
+
+    pub fn nanoseconds(taken: f64) -> f64 {
+        taken * 1e9 / cycles_per_second() as f64
+    }
+
+    pub fn cycles(taken: f64) -> Option<f64> {
+        Some(taken)
+    }
 }
 
+/// Nanoseconds of the system.
 #[cfg(not(feature = "dpdk"))]
-fn cycles() -> Option<u64> {
-    None
+mod clock {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub fn now() -> u64 {
+        START.elapsed().as_nanos() as u64
+    }
+
+    pub fn nanoseconds(taken: f64) -> f64 {
+        taken
+    }
+
+    pub fn cycles(_taken: f64) -> Option<f64> {
+        None
+    }
 }

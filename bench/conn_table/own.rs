@@ -1,6 +1,6 @@
 //! The connection table of the director.
 
-use super::clients::{LOOKUPS, Questions};
+use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
 use super::meter::Meter;
 use director::conn::{Connection, Hash, Method, Table, Verdict};
@@ -20,21 +20,23 @@ pub fn measure<A: Address>(
     let mut table = Table::<A>::new(size).expect("memory for the table");
     meter.place(before, table.bytes() as f64 / size as f64);
     let server = client(0).destination;
-    meter.time("insert", || {
-        for number in 0..size as u32 {
-            let connection = Connection {
-                destination_address: server,
-                destination_port: 8080,
-                timeout_s: 60 + number % 60,
-                ..Connection::new(client(number), method)
-            };
-            table.insert(connection, 0).expect("within the capacity");
-        }
-        size
-    });
-    meter.time("find, hit", || find_in_bursts(&mut table, &questions.hits));
-    meter.time("find, hit, one by one", || find_one_by_one(&mut table, &questions.hits));
-    meter.time("find, miss", || LOOKUPS - find_in_bursts(&mut table, &questions.misses));
+    let numbers = clients::in_order(size);
+    let insert = |number| {
+        let connection = Connection {
+            destination_address: server,
+            destination_port: 8080,
+            timeout_s: 60 + number % 60,
+            ..Connection::new(client(number), method)
+        };
+        table.insert(connection, 0).expect("within the capacity");
+    };
+    meter.time("insert", clients::each(&numbers, insert));
+    let Questions { hits, misses } = &questions;
+    meter.time("find, hit", pieces(hits, |piece| find_in_bursts(&mut table, piece)));
+    let one_by_one = pieces(hits, |piece| find_one_by_one(&mut table, piece));
+    meter.time("find, hit, one by one", one_by_one);
+    let missing = pieces(misses, |piece| piece.len() - find_in_bursts(&mut table, piece));
+    meter.time("find, miss", missing);
     expire(meter, size, &mut table);
 }
 
@@ -83,32 +85,36 @@ fn expire<A: Address>(meter: &mut Meter, size: usize, table: &mut Table<A>) {
     }
     // Filed for 60 to 120 seconds; the packet at 59 moves every end beyond 119.
     ids.iter().for_each(|id| table.touch(*id, 59_000));
-    meter.time("expire, filed again", || {
-        let (mut looked, mut ticks) = (0, 0);
-        for now_ms in (0..119_000).step_by(64) {
-            ticks += 1;
-            looked += expire_all(table, now_ms);
-        }
-        looked - ticks
-    });
+    meter.time("expire, filed again", Turn { table, now_ms: 0, end_ms: 119_000 });
     assert_eq!(table.len(), size);
-    meter.time("remove (by the timer)", || {
-        for now_ms in (119_000..260_000).step_by(64) {
-            expire_all(table, now_ms);
-        }
-        size
-    });
+    meter.time("remove (by the timer)", Turn { table, now_ms: 119_000, end_ms: 260_000 });
     assert!(table.is_empty());
 }
 
-/// What is due, a burst at a time; returns how much was looked at.
-fn expire_all<A: Address>(table: &mut Table<A>, now_ms: u32) -> usize {
-    let mut looked = 0;
-    loop {
-        let used = table.expire(now_ms, BURST, |_, _| Verdict::Remove);
-        looked += used;
-        if used < BURST {
-            return looked;
+/// Time goes by, tick by tick, and what is due is looked at a burst at a time; each piece says how much that was.
+struct Turn<'table, A> {
+    table: &'table mut Table<A>,
+    now_ms: u32,
+    end_ms: u32,
+}
+
+impl<A: Address> Iterator for Turn<'_, A> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.now_ms >= self.end_ms {
+            return None;
         }
+        let mut looked = 0;
+        for _ in 0..32 {
+            let used = self.table.expire(self.now_ms, BURST, |_, _| Verdict::Remove);
+            looked += used;
+            if used < BURST {
+                self.now_ms += 64;
+                // One was the wheel's step.
+                return Some(looked.saturating_sub(1));
+            }
+        }
+        Some(looked)
     }
 }

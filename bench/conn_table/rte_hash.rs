@@ -1,6 +1,6 @@
 //! DPDK's cuckoo hash, its bulk lookup: sixteen bytes of tuple to the connection's number.
 
-use super::clients::{self, LOOKUPS, Questions};
+use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
 use super::meter::Meter;
 use director::conn::{Connection, Method};
@@ -53,14 +53,12 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str, eal: &Eal) {
     let taken = Memory::now().since(before);
     let bytes = taken.hugepages + taken.transparent + taken.ordinary;
     meter.place(before, bytes as f64 / size as f64);
-    meter.time("insert", || {
-        for number in 0..size as u32 {
-            let tuple = clients::ipv4(number);
-            table.insert(&key(&tuple), number as usize).expect("within the capacity");
-            connections[number as usize] = Connection::new(tuple, Method::Route);
-        }
-        size
-    });
+    let insert = |number| {
+        let tuple = clients::ipv4(number);
+        table.insert(&key(&tuple), number as usize).expect("within the capacity");
+        connections[number as usize] = Connection::new(tuple, Method::Route);
+    };
+    meter.time("insert", clients::each(&clients::in_order(size), insert));
     let mut find = |tuples: &[Tuple<u32>]| {
         let mut found = 0;
         for burst in tuples.chunks_exact(BURST) {
@@ -76,12 +74,12 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str, eal: &Eal) {
         }
         found
     };
-    meter.time("find, hit", || find(&questions.hits));
-    meter.time("find, miss", || LOOKUPS - find(&questions.misses));
-    // In the order in which the timers of the other candidate would come round.
-    let order = (0..60).flat_map(|second| (second..size as u32).step_by(60));
-    meter.time("remove (by key)", || {
-        order.filter(|number| table.remove(&key(&clients::ipv4(*number)))).count()
-    });
+    meter.time("find, hit", pieces(&questions.hits, &mut find));
+    let missing = pieces(&questions.misses, |piece| piece.len() - find(piece));
+    meter.time("find, miss", missing);
+    let remove = |number| {
+        table.remove(&key(&clients::ipv4(number)));
+    };
+    meter.time("remove (by key)", clients::each(&clients::by_timeout(size), remove));
     assert!(table.is_empty());
 }

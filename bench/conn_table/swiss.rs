@@ -1,6 +1,6 @@
 //! hashbrown: a map from the tuple to the connection's number.
 
-use super::clients::{self, LOOKUPS, Questions};
+use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
 use super::meter::Meter;
 use director::conn::{Connection, Method};
@@ -20,14 +20,12 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str) {
     map.clear();
     let bytes = map.allocation_size() + size_of_val(connections.as_slice());
     meter.place(before, bytes as f64 / size as f64);
-    meter.time("insert", || {
-        for number in 0..size as u32 {
-            let tuple = clients::ipv4(number);
-            map.insert(tuple, number);
-            connections[number as usize] = Connection::new(tuple, Method::Route);
-        }
-        size
-    });
+    let insert = |number| {
+        let tuple = clients::ipv4(number);
+        map.insert(tuple, number);
+        connections[number as usize] = Connection::new(tuple, Method::Route);
+    };
+    meter.time("insert", clients::each(&clients::in_order(size), insert));
     let mut find = |tuples: &[Tuple<u32>]| {
         let mut found = 0;
         for burst in tuples.chunks_exact(BURST) {
@@ -41,12 +39,12 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str) {
         }
         found
     };
-    meter.time("find, hit", || find(&questions.hits));
-    meter.time("find, miss", || LOOKUPS - find(&questions.misses));
-    // In the order in which the timers of the other candidate would come round.
-    let order = (0..60).flat_map(|second| (second..size as u32).step_by(60));
-    meter.time("remove (by key)", || {
-        order.filter(|number| map.remove(&clients::ipv4(*number)).is_some()).count()
-    });
+    meter.time("find, hit", pieces(&questions.hits, &mut find));
+    let missing = pieces(&questions.misses, |piece| piece.len() - find(piece));
+    meter.time("find, miss", missing);
+    let remove = |number| {
+        map.remove(&clients::ipv4(number));
+    };
+    meter.time("remove (by key)", clients::each(&clients::by_timeout(size), remove));
     assert!(map.is_empty());
 }

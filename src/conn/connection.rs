@@ -205,7 +205,13 @@ impl<A: Address> Connection<A> {
     /// Which way a packet with `tuple` goes along this connection, if it belongs to it.
     #[inline]
     pub(super) fn direction(&self, tuple: &Tuple<A>) -> Option<Direction> {
-        if self.original_tuple() == *tuple {
+        // Field by field in the order of memory, which the compiler joins into a few wide comparisons.
+        if self.client == tuple.source
+            && self.virtual_address == tuple.destination
+            && self.client_port == tuple.source_port
+            && self.virtual_port == tuple.destination_port
+            && self.protocol == tuple.protocol
+        {
             Some(Direction::Original)
         } else if self.reply_tuple() == *tuple {
             Some(Direction::Reply)

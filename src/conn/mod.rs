@@ -30,7 +30,7 @@ pub use expiry::Verdict;
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
 pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
-pub use table::{Table, TableError, TableFull};
+pub use table::{Guess, Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};
 pub use template_key::TemplateKey;
 

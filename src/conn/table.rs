@@ -30,6 +30,10 @@ pub enum TableError {
 #[error("the connection table is full")]
 pub struct TableFull;
 
+/// The entry that a look-up is likely to find; none unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guess(u32);
+
 /// See the module.
 pub struct Table<A> {
     /// Entry zero is never used.
@@ -86,20 +90,38 @@ impl<A: Address> Table<A> {
         self.index.prefetch(hash);
     }
 
-    /// Second stage: asks for the entry that [`Table::find`] is going to compare.
+    /// Second stage: asks for the entry that [`Table::find_guessed`] is going to compare, and says which it is.
     #[inline]
-    pub fn prefetch_entry(&self, hash: Hash) {
+    pub fn prefetch_entry(&self, hash: Hash) -> Guess {
+        let mut guess = Guess::default();
         self.index.peek(hash, |number| {
+            guess = Guess(number);
             let entry: *const Connection<A> = &self.entries[number as usize];
             prefetch(entry);
             if size_of::<Connection<A>>() > 64 {
                 prefetch(entry.wrapping_byte_add(64));
             }
         });
+        guess
+    }
+
+    /// [`Table::find`] that looks at the guess of [`Table::prefetch_entry`] first. A wrong one costs a comparison: what
+    /// happened to the table since does not matter.
+    #[inline]
+    pub fn find_guessed(
+        &self,
+        guess: Guess,
+        hash: Hash,
+        tuple: &Tuple<A>,
+    ) -> Option<(ConnectionId, Direction)> {
+        let entry = &self.entries[guess.0 as usize];
+        match entry.direction(tuple) {
+            Some(direction) if entry.is_filed() => Some((ConnectionId(guess.0), direction)),
+            _ => self.find(hash, tuple),
+        }
     }
 
     /// The connection a packet belongs to, and which way it goes.
-    #[inline]
     pub fn find(&self, hash: Hash, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
         self.index.find(hash, |number| {
             let direction = self.entries[number as usize].direction(tuple)?;
@@ -184,9 +206,14 @@ impl<A: Address> Table<A> {
     pub fn set_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
         let entry = &mut self.entries[id.index()];
         entry.stamp = now_ms;
-        if entry.timeout_s == timeout_s {
-            return;
+        if entry.timeout_s != timeout_s {
+            self.change_timeout(id, timeout_s, now_ms);
         }
+    }
+
+    #[inline(never)]
+    fn change_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
+        let entry = &mut self.entries[id.index()];
         entry.timeout_s = timeout_s;
         let remaining_ms = u64::from(timeout_s) * 1000;
         if entry.is_filed() && self.wheel.is_late(entry.links.filed, now_ms, remaining_ms) {

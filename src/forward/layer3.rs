@@ -57,6 +57,7 @@ impl Layer3 for u32 {
 
     #[inline]
     fn decrement(ip: &mut [u8]) {
+        let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
         ip[IPV4_TTL] -= 1;
         // The word of TTL and protocol has become smaller by 0x100, whatever it was. Reading it back would wait for the
         // octet just written.

@@ -3,7 +3,7 @@
 //! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it
 //! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
 //! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
-//! * `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS
+//! * `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
 
 mod address;
 pub mod arp;
@@ -17,6 +17,7 @@ pub mod ipv6;
 pub mod ndp;
 pub mod parse;
 mod quoted;
+pub mod rss;
 pub mod sctp;
 pub mod tcp;
 pub mod tcp_reset;

@@ -6,7 +6,7 @@
 
 use super::tables::Flows;
 use super::verdict::Visit;
-use crate::conn::{Hash, Table};
+use crate::conn::{Guess, Hash, Table};
 use crate::limits::BURST;
 use crate::model::PortId;
 use crate::packet::ethernet::ETHERNET;
@@ -20,9 +20,20 @@ pub(super) struct Parsed<A> {
     pub(super) packet: Packet<A>,
     /// Of the packet's tuple, or for an ICMP error of the quoted packet's.
     pub(super) hash: Hash,
+    /// The connection it is likely to belong to.
+    pub(super) guess: Guess,
     /// Where the frame came in, and whether it has been on other workers.
     pub(super) port: PortId,
     pub(super) visit: Visit,
+}
+
+impl<A: Flows> Parsed<A> {
+    /// A frame that is still to be parsed.
+    #[inline]
+    pub(super) fn new(port: PortId, visit: Visit) -> Self {
+        let (hash, guess) = (Hash::default(), Guess::default());
+        Parsed { packet: Packet::BLANK, hash, guess, port, visit }
+    }
 }
 
 /// See the module.
@@ -40,7 +51,7 @@ impl<F: Frame, A: Flows> Batch<F, A> {
 
     /// Parses a frame, cuts its padding off, and asks the cache for its connection's bucket. `to_group`: it was sent
     /// to a group on the link.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         table: &Table<A>,
@@ -49,7 +60,7 @@ impl<F: Frame, A: Flows> Batch<F, A> {
         port: PortId,
         visit: Visit,
     ) -> Result<(), DropReason> {
-        self.parsed.push(Parsed { packet: Packet::BLANK, hash: Hash::default(), port, visit });
+        self.parsed.push(Parsed::new(port, visit));
         let Some(parsed) = self.parsed.last_mut() else { return Ok(()) };
         let packet = &mut parsed.packet;
         let mut outcome = A::parse_into(&frame.bytes()[ETHERNET..], packet);

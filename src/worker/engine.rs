@@ -1,6 +1,7 @@
 //! What one worker knows and decides with: its tables, its place in every scheduler's order, its counts. The
 //! other files of this room add one step of a packet's way each.
 
+use super::batch::Parsed;
 use super::counters::WorkerCounters;
 use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
@@ -8,13 +9,13 @@ use super::ledger::Line;
 use super::load::Loads;
 use super::steer::Steering;
 use super::tables::{Flows, Tables};
-use super::verdict::{Verdict, Visit};
+use super::verdict::Verdict;
 use crate::conn::template::{TemplateId, Templates};
 use crate::conn::{
-    self, Connection, ConnectionId, Direction, Event, Hash, Mode, NO_DESTINATION, NO_TEMPLATE,
+    self, Connection, ConnectionId, Direction, Event, Mode, NO_DESTINATION, NO_TEMPLATE,
     StateTimeouts, sctp, tcp,
 };
-use crate::model::{DestinationId, PortId, Protocol, WorkerId};
+use crate::model::{DestinationId, Family, Protocol, WorkerId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
 use crate::port::Frame;
@@ -36,8 +37,11 @@ pub(super) struct Engine<F> {
     pub(super) cursors: Box<[Cursor]>,
     pub(super) fragments_ipv4: Fragments<u32, F>,
     pub(super) fragments_ipv6: Fragments<u128, F>,
-    /// Timeouts of every state under the current snapshot.
+    /// Under the current snapshot: timeouts of every state, which TCP table is in force, and by family whether
+    /// packets may belong to connections at all.
     pub(super) timeouts: StateTimeouts,
+    pub(super) mode: Mode,
+    pub(super) looks_up: [bool; 2],
     pub(super) now: Instant,
     /// `now` as connections stamp it.
     pub(super) now_ms: u32,
@@ -60,39 +64,54 @@ impl<F: Frame> Engine<F> {
     /// What follows from a snapshot and is not looked up anew for every packet.
     pub(super) fn adopted(&mut self, world: &Snapshot) {
         self.timeouts = StateTimeouts::new(world.settings.timeouts);
+        self.mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
+        for family in [Family::Ipv4, Family::Ipv6] {
+            self.looks_up[family as usize] =
+                world.services.serves(family) && !world.settings.inbound_off;
+        }
     }
 
-    /// Decides about one packet and rewrites it. `hash` is its tuple's, or for an ICMP error the quoted tuple's.
+    /// Decides about one packet and rewrites it.
     #[inline(always)]
     pub(super) fn judge<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
-        visit: Visit,
+        parsed: &Parsed<A>,
     ) -> Verdict {
-        match packet.role {
-            Role::Transport => {
-                if world.services.serves(A::FAMILY) && !world.settings.inbound_off {
-                    match A::table(&self.tables).find(hash, &packet.tuple) {
-                        Some((id, Direction::Original)) => {
-                            if let Some(verdict) = self.request(world, frame, packet, id) {
-                                return verdict;
-                            }
-                        }
-                        Some((id, Direction::Reply)) => {
-                            return self.reply(world, frame, packet, id);
-                        }
-                        None => {}
+        let Parsed { packet, hash, guess, port, visit } = parsed;
+        if packet.role != Role::Transport {
+            return self.judge_other(world, frame, parsed);
+        }
+        if self.looks_up[A::FAMILY as usize] {
+            match A::table(&self.tables).find_guessed(*guess, *hash, &packet.tuple) {
+                Some((id, Direction::Original)) => {
+                    if let Some(verdict) = self.request(world, frame, packet, id) {
+                        return verdict;
                     }
                 }
-                self.unknown(world, frame, packet, hash, port, visit)
+                Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
+                None => {}
             }
-            Role::IcmpError => self.related(world, frame, packet, hash, port, visit),
-            Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
-            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
+        }
+        self.unknown(world, frame, packet, *hash, *port, *visit)
+    }
+
+    /// Decides about a packet that has no ports.
+    #[inline(never)]
+    fn judge_other<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        parsed: &Parsed<A>,
+    ) -> Verdict {
+        let Parsed { packet, hash, port, visit, .. } = parsed;
+        match packet.role {
+            Role::IcmpError => self.related(world, frame, packet, *hash, *port, *visit),
+            Role::LaterFragment => self.later_fragment(world, frame, packet, *port, *visit),
+            Role::Transport | Role::Icmp | Role::Other => {
+                self.uncontrolled(world, frame, packet, *port)
+            }
         }
     }
 
@@ -117,27 +136,23 @@ impl<F: Frame> Engine<F> {
     #[inline(always)]
     pub(super) fn advance<A: Flows>(
         &mut self,
-        world: &Snapshot,
         id: ConnectionId,
         event: Event,
         direction: Direction,
     ) {
-        let mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
         let table = A::table_mut(&mut self.tables);
         let connection = table.get_mut(id);
         let side = connection.side(direction);
-        let step = conn::advance(mode, side, event, connection.state, &self.timeouts);
+        let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
         connection.state = step.state;
-        let was_active = connection.is_active();
+        let turns = connection.is_active() != step.active;
         let (destination, template) = (connection.destination, connection.template);
-        if was_active != step.active {
+        if turns {
             connection.flags.toggle(conn::Flags::INACTIVE);
         }
         table.set_timeout(id, step.timeout_s, self.now_ms);
-        if was_active != step.active
-            && let Some(line) = self.line(destination)
-        {
-            line.unbind(was_active);
+        if turns && let Some(line) = self.line(destination) {
+            line.unbind(!step.active);
             line.bind(step.active);
         }
         if step.assures_template && template != NO_TEMPLATE {

@@ -66,7 +66,7 @@ impl<F: Frame> Engine<F> {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         connection.in_packets = connection.in_packets.saturating_add(1);
@@ -94,7 +94,9 @@ impl<F: Frame> Engine<F> {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
         let Way { method, address, port } = way;
-        if let Err(verdict) = fits(world, packet, method, destination) {
+        if (method == Method::Tunnel || packet.length > destination.mtu)
+            && let Err(verdict) = fits(world, packet, method, destination)
+        {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
@@ -144,7 +146,7 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
     ) -> Verdict {
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         self.transit(world, frame, packet, packet.tuple.destination)
     }
@@ -181,7 +183,7 @@ fn fits<A: Flows>(
 
 /// A new SYN or INIT may take the place of the connection: `conn_reuse_mode`, and `expire_nodest_conn` for quiesced
 /// destinations.
-#[inline]
+#[inline(never)]
 fn is_replaceable<A: Flows>(
     world: &Snapshot,
     connection: &Connection<A>,

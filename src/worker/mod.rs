@@ -34,16 +34,16 @@ pub mod steer;
 mod tables;
 mod unknown;
 mod verdict;
+pub mod verify;
 
 pub use chores::{Chore, ConnectionPiece, RawConnection};
 pub use output::Handed;
 pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
-use crate::conn::Hash;
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Fragment, Packet};
+use crate::packet::Fragment;
+use crate::packet::ethernet::{self, ETHERNET};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};
@@ -158,16 +158,18 @@ impl<Q: Queue> Worker<Q> {
     ) {
         let world: &Snapshot = self.snapshot.current();
         let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
-        let outcome = match admit(world, &frame, port) {
-            Ok((Layer3::Ipv4, to_group)) => ipv4.add(table4, frame, to_group, port, visit),
-            Ok((Layer3::Ipv6, to_group)) => ipv6.add(table6, frame, to_group, port, visit),
-            Ok((Layer3::Arp, _)) => {
-                let verdict = Verdict::Punt(PuntReason::Arp);
-                return self.output.dispatch(world, frame, port, verdict);
-            }
-            Ok((Layer3::Other(_), _)) => Err(DropReason::BadEthernet),
-            Err(reason) => Err(reason),
-        };
+        let outcome =
+            admit(world, &frame, port).and_then(|to_group| {
+                match ethernet::ethernet_type(frame.bytes()) {
+                    ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
+                    ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
+                    ethernet::TYPE_ARP => {
+                        self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
+                        Ok(())
+                    }
+                    _ => Err(DropReason::BadEthernet),
+                }
+            });
         if let Err(reason) = outcome {
             self.output.drop_frame(port, reason);
         }
@@ -179,8 +181,8 @@ impl<Q: Queue> Worker<Q> {
     #[inline(never)]
     fn settle<A: Flows>(&mut self, batch: &mut Batch<Q::Frame, A>) {
         let table = A::table(&self.engine.tables);
-        for parsed in &batch.parsed {
-            table.prefetch_entry(parsed.hash);
+        for parsed in &mut batch.parsed {
+            parsed.guess = table.prefetch_entry(parsed.hash);
         }
         for (frame, parsed) in batch.frames.drain(..).zip(&batch.parsed) {
             self.handle(frame, parsed);
@@ -189,24 +191,21 @@ impl<Q: Queue> Worker<Q> {
 
     #[inline(always)]
     fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
-        let Parsed { packet, hash, port, visit } = parsed;
         let world: &Snapshot = self.snapshot.current();
-        let verdict = self.engine.judge(world, &mut frame, packet, *hash, *port, *visit);
-        match (verdict, packet.fragment) {
-            (Verdict::Wait, _) => self.wait(frame, packet, *port),
-            (_, Fragment::First) => {
-                self.handle_first_fragment(frame, packet, *hash, *port, verdict)
-            }
-            _ => self.output.dispatch(world, frame, *port, verdict),
+        let verdict = self.engine.judge(world, &mut frame, parsed);
+        match (verdict, parsed.packet.fragment) {
+            (Verdict::Wait, _) => self.wait(frame, parsed),
+            (_, Fragment::First) => self.handle_first_fragment(frame, parsed, verdict),
+            _ => self.output.dispatch(world, frame, parsed.port, verdict),
         }
     }
 
     #[cold]
-    fn wait<A: Flows>(&mut self, frame: Q::Frame, packet: &Packet<A>, port: PortId) {
+    fn wait<A: Flows>(&mut self, frame: Q::Frame, parsed: &Parsed<A>) {
         let now_ms = self.engine.now_ms;
         let fragments = A::fragments_mut(&mut self.engine);
-        if fragments.wait(Datagram::of(packet), frame, port, now_ms).is_err() {
-            self.output.drop_frame(port, DropReason::FragmentTableFull);
+        if fragments.wait(Datagram::of(&parsed.packet), frame, parsed.port, now_ms).is_err() {
+            self.output.drop_frame(parsed.port, DropReason::FragmentTableFull);
         }
     }
 
@@ -215,30 +214,28 @@ impl<Q: Queue> Worker<Q> {
     fn handle_first_fragment<A: Flows>(
         &mut self,
         frame: Q::Frame,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
+        parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
-        let datagram = Datagram::of(packet);
+        let datagram = Datagram::of(&parsed.packet);
         let fate = match verdict {
             Verdict::HandOff { to, .. } => Fate::Worker(to),
             Verdict::Drop(reason) => Fate::Dropped(reason),
             Verdict::Punt(reason) => Fate::Punted(reason),
-            _ => match A::table(&self.engine.tables).find(hash, &packet.tuple) {
+            _ => match A::table(&self.engine.tables).find(parsed.hash, &parsed.packet.tuple) {
                 Some((id, direction)) => Fate::Connection(id, direction),
                 None => Fate::Transit,
             },
         };
         let now_ms = self.engine.now_ms;
         A::fragments_mut(&mut self.engine).remember(datagram, fate, now_ms);
-        self.output.dispatch(self.snapshot.current(), frame, port, verdict);
+        self.output.dispatch(self.snapshot.current(), frame, parsed.port, verdict);
         while let Some((mut frame, port)) = A::fragments_mut(&mut self.engine).release(&datagram) {
             let world: &Snapshot = self.snapshot.current();
-            match A::parse(&frame.bytes()[ETHERNET..]) {
-                Ok(packet) => {
-                    let visit = Visit::First;
-                    let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
+            let mut waited = Parsed::new(port, Visit::First);
+            match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
+                Ok(()) => {
+                    let verdict = self.engine.judge(world, &mut frame, &waited);
                     self.output.dispatch(world, frame, port, verdict);
                 }
                 Err(reason) => self.output.drop_frame(port, reason),
@@ -247,16 +244,18 @@ impl<Q: Queue> Worker<Q> {
     }
 }
 
-/// Whether a frame concerns the director at all; what it carries, and whether it was sent to a group on the link.
+/// Whether a frame concerns the director at all, and then whether it was sent to a group on the link.
 #[inline]
-fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<(Layer3, bool), DropReason> {
+fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<bool, DropReason> {
     if !frame.is_contiguous() {
         return Err(DropReason::NotContiguous);
     }
     let bytes = frame.bytes();
-    let layer3 = ethernet::ethernet(bytes)?;
-    let to = ethernet::destination(bytes);
-    let is_own = world.links.get(port.index()).is_some_and(|link| link.mac == to);
-    let to_group = ethernet::is_multicast(to);
-    if is_own || to_group { Ok((layer3, to_group)) } else { Err(DropReason::NotForUs) }
+    if bytes.len() < ETHERNET {
+        return Err(DropReason::TooShort);
+    }
+    // Compared where it lies.
+    let is_own = world.links.get(port.index()).is_some_and(|link| bytes.starts_with(&link.mac));
+    let to_group = bytes[0] & ethernet::GROUP != 0;
+    if is_own || to_group { Ok(to_group) } else { Err(DropReason::NotForUs) }
 }

@@ -35,6 +35,8 @@ pub struct Handed<F> {
 pub(super) struct Lane<Q: Queue> {
     pub(super) queue: Q,
     pub(super) buffer: Burst<Q::Frame>,
+    /// Of the frames in the buffer.
+    pub(super) bytes: u64,
 }
 
 /// See the module.
@@ -49,7 +51,7 @@ pub(super) struct Output<Q: Queue> {
 
 impl<Q: Queue> Output<Q> {
     /// Carries out a verdict on a frame that came in by `port`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dispatch(
         &mut self,
         world: &Snapshot,
@@ -108,6 +110,7 @@ impl<Q: Queue> Output<Q> {
     #[inline]
     pub(super) fn send(&mut self, port: PortId, frame: Q::Frame) {
         let Some(lane) = self.lanes.get_mut(port.index()) else { return };
+        lane.bytes += frame.bytes().len() as u64;
         lane.buffer.push(frame);
         if lane.buffer.is_full() {
             self.flush(port);
@@ -119,18 +122,16 @@ impl<Q: Queue> Output<Q> {
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
         let counters = &self.counters.queues[port.index()];
-        let length = |buffer: &Burst<Q::Frame>| {
-            buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
-        };
-        let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
+        let packets = lane.buffer.len();
         for _ in 0..TRANSMIT_TRIES {
             lane.queue.transmit(&mut lane.buffer);
             if lane.buffer.is_empty() {
                 break;
             }
         }
+        let left: u64 = lane.buffer.iter().map(|frame| frame.bytes().len() as u64).sum();
         counters.tx_packets.add((packets - lane.buffer.len()) as u64);
-        counters.tx_bytes.add(bytes - length(&lane.buffer));
+        counters.tx_bytes.add(std::mem::take(&mut lane.bytes) - left);
         if !lane.buffer.is_empty() {
             counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
             lane.buffer.clear();

@@ -269,7 +269,7 @@ impl<F: Frame> Engine<F> {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
         self.forward(world, frame, packet, Way::of(&connection), destination)
@@ -316,7 +316,7 @@ impl<F: Frame> Engine<F> {
             connection.service = service.id.0;
             let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
             if let (Ok(id), Some(event)) = (inserted, event_of(frame, packet)) {
-                self.advance::<A>(world, id, event, Direction::Original);
+                self.advance::<A>(id, event, Direction::Original);
             }
             return self.transit(world, frame, packet, packet.tuple.destination);
         }

@@ -12,7 +12,7 @@ use super::output::{Handed, Lane, Output};
 use super::steer::Steering;
 use super::tables::Tables;
 use crate::conn::template::Templates;
-use crate::conn::{StateTimeouts, Table, TableError};
+use crate::conn::{Mode, StateTimeouts, Table, TableError};
 use crate::limits::{HANDOFF_RING, INJECT_RING, PUNT_RING};
 use crate::model::{PortId, WorkerId};
 use crate::port::{Frame, Queue};
@@ -179,6 +179,8 @@ impl<F: Frame> Seat<F> {
             fragments_ipv4: Fragments::new(),
             fragments_ipv6: Fragments::new(),
             timeouts: StateTimeouts::default(),
+            mode: Mode::Normal,
+            looks_up: [false; 2],
             now: Instant::START,
             now_ms: 0,
             until_drop: 0,
@@ -187,8 +189,10 @@ impl<F: Frame> Seat<F> {
             aged: [0; AGED_PACKETS + 1],
         };
         engine.adopted(snapshot.current());
-        let lanes =
-            queues.into_iter().map(|queue| Lane { queue, buffer: ArrayVec::new() }).collect();
+        let lanes = queues
+            .into_iter()
+            .map(|queue| Lane { queue, buffer: ArrayVec::new(), bytes: 0 })
+            .collect();
         Ok(Worker {
             snapshot,
             engine,

@@ -3,7 +3,7 @@
 use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
 use super::meter::Meter;
-use director::conn::{Connection, Hash, Method, Table, Verdict};
+use director::conn::{Connection, ConnectionId, Direction, Guess, Hash, Method, Table, Verdict};
 use director::limits::BURST;
 use director::packet::{Address, Tuple};
 
@@ -49,9 +49,11 @@ fn find_in_bursts<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usiz
             table.prefetch_bucket(hash);
             hash
         });
-        hashes.iter().for_each(|hash| table.prefetch_entry(*hash));
-        for (hash, tuple) in hashes.iter().zip(burst) {
-            found += usize::from(find_and_stamp(table, *hash, tuple));
+        let guesses: [Guess; BURST] =
+            std::array::from_fn(|index| table.prefetch_entry(hashes[index]));
+        for ((guess, hash), tuple) in guesses.into_iter().zip(hashes).zip(burst) {
+            let connection = table.find_guessed(guess, hash, tuple);
+            found += stamp(table, connection);
         }
     }
     found
@@ -60,18 +62,18 @@ fn find_in_bursts<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usiz
 fn find_one_by_one<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usize {
     let mut found = 0;
     for tuple in tuples {
-        let hash = table.hash(tuple);
-        found += usize::from(find_and_stamp(table, hash, tuple));
+        let connection = table.find(table.hash(tuple), tuple);
+        found += stamp(table, connection);
     }
     found
 }
 
 #[inline]
-fn find_and_stamp<A: Address>(table: &mut Table<A>, hash: Hash, tuple: &Tuple<A>) -> bool {
-    let Some((id, _)) = table.find(hash, tuple) else { return false };
+fn stamp<A: Address>(table: &mut Table<A>, found: Option<(ConnectionId, Direction)>) -> usize {
+    let Some((id, _)) = found else { return 0 };
     let connection = table.get_mut(id);
     connection.in_packets = connection.in_packets.wrapping_add(1);
-    true
+    1
 }
 
 /// First everything has been seen since and is filed again, then everything ends.

@@ -24,7 +24,7 @@ pub fn start(core: usize, size: usize) -> Eal {
     };
     let free = std::fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
     let free: usize = free.unwrap_or_default().trim().parse().unwrap_or(0);
-    let megabytes = 64 + (size * ROOM >> 20);
+    let megabytes = 64 + ((size * ROOM) >> 20);
     if free < megabytes / 2 {
         eprintln!("{free} free hugepages: rte_hash in ordinary memory, and numbers to match");
         options.no_huge = true;

@@ -11,7 +11,7 @@ bench=$(cd "$ROOT" && cargo bench --quiet --package director --bench pipeline --
 # count WHAT DETAIL BATCHES: instructions inside the worker in a run of so many batches.
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*stand::poll*' \
-        "$bench" --only "$1" --detail "$2" --flows 1024 --batches "$3" 2>&1 >/dev/null |
+        "$bench" --no-huge --only "$1" --detail "$2" --flows 1024 --batches "$3" 2>&1 >/dev/null |
         awk '/Collected/ { print $NF }'
 }
 

@@ -36,6 +36,9 @@ struct Arguments {
     /// Batches of 2,048 packets per measurement.
     #[arg(long, default_value_t = 48)]
     batches: usize,
+    /// Ordinary memory instead of hugepages.
+    #[arg(long)]
+    no_huge: bool,
     /// The CPU to run on; the last one unless said otherwise.
     #[arg(long)]
     core: Option<usize>,
@@ -64,7 +67,7 @@ fn main() {
         flows = vec![1_024, 16_384, 100_000, 1_000_000];
         flows.extend(arguments.full.then_some(10_000_000));
     }
-    let eal = start(arguments.core);
+    let eal = start(arguments.core, arguments.no_huge);
     let mempool = mempool(&eal);
     let report =
         Report::new("pipeline", "per packet; conversations: each of six packets and its end");
@@ -75,7 +78,7 @@ fn main() {
 }
 
 /// DPDK on one core, in hugepages if there are any.
-fn start(core: Option<usize>) -> Eal {
+fn start(core: Option<usize>, no_huge: bool) -> Eal {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let core = core.or(cores.last().map(|core| core.id)).unwrap_or(0);
     let mut options = EalOptions {
@@ -85,8 +88,8 @@ fn start(core: Option<usize>) -> Eal {
     };
     let free = std::fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
     let free: u64 = free.unwrap_or_default().trim().parse().unwrap_or(0);
-    if free < 64 {
-        eprintln!("fewer than 64 free hugepages: ordinary memory, and numbers to match");
+    if no_huge || free < 64 {
+        eprintln!("no hugepages, or fewer than 64 free: numbers of ordinary memory");
         options.no_huge = true;
         options.memory_mb = Some(64);
     }

@@ -107,7 +107,7 @@ impl<A: Address> Table<A> {
 
     /// [`Table::find`] that looks at the guess of [`Table::prefetch_entry`] first. A wrong one costs a comparison: what
     /// happened to the table since does not matter.
-    #[inline]
+    #[inline(always)]
     pub fn find_guessed(
         &self,
         guess: Guess,
@@ -115,10 +115,13 @@ impl<A: Address> Table<A> {
         tuple: &Tuple<A>,
     ) -> Option<(ConnectionId, Direction)> {
         let entry = &self.entries[guess.0 as usize];
-        match entry.direction(tuple) {
-            Some(direction) if entry.is_filed() => Some((ConnectionId(guess.0), direction)),
-            _ => self.find(hash, tuple),
+        if entry.is_filed() && entry.is_original(tuple) {
+            return Some((ConnectionId(guess.0), Direction::Original));
         }
+        if entry.is_filed() && entry.is_reply(tuple) {
+            return Some((ConnectionId(guess.0), Direction::Reply));
+        }
+        self.find(hash, tuple)
     }
 
     /// The connection a packet belongs to, and which way it goes.

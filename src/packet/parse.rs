@@ -118,7 +118,7 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
 ///
 /// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
 /// still on their way to the cache, which costs more than all the checks.
-#[inline]
+#[inline(always)]
 pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
         return Err(DropReason::TooShort);
@@ -190,7 +190,7 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
 }
 
 /// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
-#[inline]
+#[inline(always)]
 pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {
         return Err(DropReason::TooShort);
@@ -249,7 +249,7 @@ const fn piece(offset: u16, more: bool) -> Fragment {
 
 /// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet;
 /// `final_destination`: no routing header has segments left, so checksums cover the destination address.
-#[inline]
+#[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
     protocol: u8,
@@ -340,14 +340,14 @@ pub trait Parse: Address {
 }
 
 impl Parse for u32 {
-    #[inline]
+    #[inline(always)]
     fn parse_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
         ipv4_into(bytes, packet)
     }
 }
 
 impl Parse for u128 {
-    #[inline]
+    #[inline(always)]
     fn parse_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
         ipv6_into(bytes, packet)
     }

@@ -188,20 +188,20 @@ pub(super) fn forget<A: Flows>(
 }
 
 /// What the state machine sees of a packet; `None` for protocols that have no states.
-#[inline]
+#[inline(always)]
 pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Option<Event> {
     match Protocol::from_number(packet.protocol)? {
         Protocol::Tcp => Some(Event::Tcp(tcp::TcpEvent::from_flags(packet.tcp_flags))),
         Protocol::Udp => Some(Event::Udp),
-        Protocol::Sctp => {
-            let transport = &frame.bytes()
-                [ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
-            Some(Event::Sctp(sctp::SctpEvent::from_chunks(
-                packet.sctp_chunk,
-                second_chunk(transport),
-            )))
-        }
+        Protocol::Sctp => Some(Event::Sctp(sctp_event(frame, packet))),
     }
+}
+
+#[inline(never)]
+fn sctp_event<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> sctp::SctpEvent {
+    let transport = &frame.bytes()
+        [ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
+    sctp::SctpEvent::from_chunks(packet.sctp_chunk, second_chunk(transport))
 }
 
 /// Type of the second chunk of an SCTP packet (RFC 9260 section 3.2: chunks are padded to four bytes).

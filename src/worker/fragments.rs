@@ -7,7 +7,8 @@ use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction};
 use crate::model::PortId;
-use crate::packet::{Address, Packet};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Address, Packet, Role};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
@@ -38,6 +39,24 @@ impl<A: Address> Datagram<A> {
             destination: packet.tuple.destination,
             identification: packet.identification,
             protocol: packet.protocol,
+        }
+    }
+
+    /// The datagram that a first fragment begins. The tuple of an ICMP error is not its own; its frame, which is sent
+    /// on as it came or not at all, tells.
+    pub(super) fn of_first(frame: &impl Frame, packet: &Packet<A>) -> Self
+    where
+        A: Flows,
+    {
+        let own = Self::of(packet);
+        if packet.role != Role::IcmpError {
+            return own;
+        }
+        let ip = &frame.bytes()[ETHERNET..];
+        Datagram {
+            source: A::read(&ip[A::SOURCE..]),
+            destination: A::read(&ip[A::DESTINATION..]),
+            ..own
         }
     }
 

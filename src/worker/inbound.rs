@@ -8,7 +8,7 @@ use crate::forward::{self, End, Outer};
 use crate::model::{Family, Protocol};
 use crate::packet::{Address, Packet};
 use crate::port::Frame;
-use crate::service::{Destination, Snapshot};
+use crate::service::{Destination, Encapsulation, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use std::net::IpAddr;
 
@@ -46,7 +46,7 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Option<Verdict> {
-        let connection = A::table(&self.tables).get(id);
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
         let Some(destination) = Self::destination_of(world, connection) else {
             return Some(self.bypassed(world, frame, packet, id));
         };
@@ -61,16 +61,14 @@ impl<F: Frame> Engine<F> {
             self.end::<A>(world, id);
             return None;
         }
-        let slot = connection.destination;
+        connection.in_packets = connection.in_packets.saturating_add(1);
+        let (slot, way) = (connection.destination, Way::of(connection));
         if let Some(line) = self.line(slot) {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
             self.advance::<A>(id, event, Direction::Original);
         }
-        let connection = A::table_mut(&mut self.tables).get_mut(id);
-        connection.in_packets = connection.in_packets.saturating_add(1);
-        let way = Way::of(connection);
         Some(self.forward(world, frame, packet, way, destination))
     }
 
@@ -100,19 +98,18 @@ impl<F: Frame> Engine<F> {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let ethertype = match method {
-            Method::Masq => {
-                match forward::translate(frame, packet, End::Destination, address, port) {
-                    Ok(()) => A::ETHERTYPE,
-                    Err(reason) => return Verdict::Drop(reason),
-                }
+        let mut ethertype = A::ETHERTYPE;
+        if method == Method::Masq {
+            let rewritten = forward::translate(frame, packet, End::Destination, address, port);
+            if let Err(reason) = rewritten {
+                return Verdict::Drop(reason);
             }
-            Method::Tunnel => match self.tunnel(world, frame, packet, destination) {
-                Ok(ethertype) => ethertype,
+        } else if method == Method::Tunnel {
+            match self.tunnel(world, frame, packet, destination) {
+                Ok(outer) => ethertype = outer,
                 Err(reason) => return Verdict::Drop(reason),
-            },
-            Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
-        };
+            }
+        }
         Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
     }
 
@@ -131,7 +128,10 @@ impl<F: Frame> Engine<F> {
             encapsulation: destination.encapsulation,
             copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
             identification: self.identification,
-            flow: self.steering.spread(&packet.tuple),
+            flow: match destination.encapsulation {
+                Encapsulation::Gue { .. } => self.steering.spread(&packet.tuple),
+                Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
+            },
         };
         forward::encapsulate(frame, packet, &outer)
     }

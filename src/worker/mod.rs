@@ -3,7 +3,7 @@
 //! The way of a burst, in order:
 //!
 //! 1. `poll`: take a new snapshot if there is one, receive from every port
-//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`)
+//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
 //! 3. hash, and ask the cache for the table's buckets; then for the entries
 //! 4. `Engine::judge` finds the connection:
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
@@ -11,7 +11,7 @@
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
 //!    * `unknown`: another worker's (`steer`), or new: `schedule`
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
-//! 6. transmit, then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings
+//! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
 //! connection is made.
@@ -42,8 +42,8 @@ pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::{Fragment, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};
@@ -158,18 +158,19 @@ impl<Q: Queue> Worker<Q> {
     ) {
         let world: &Snapshot = self.snapshot.current();
         let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
-        let outcome =
-            admit(world, &frame, port).and_then(|to_group| {
-                match ethernet::ethernet_type(frame.bytes()) {
-                    ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
-                    ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
-                    ethernet::TYPE_ARP => {
-                        self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
-                        Ok(())
-                    }
-                    _ => Err(DropReason::BadEthernet),
-                }
-            });
+        let to_group = match admit(world, &frame, port) {
+            Ok(to_group) => to_group,
+            Err(reason) => return self.output.drop_frame(port, reason),
+        };
+        let outcome = match ethernet::ethernet_type(frame.bytes()) {
+            ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
+            ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
+            ethernet::TYPE_ARP => {
+                let verdict = Verdict::Punt(PuntReason::Arp);
+                return self.output.dispatch(world, frame, port, verdict);
+            }
+            _ => Err(DropReason::BadEthernet),
+        };
         if let Err(reason) = outcome {
             self.output.drop_frame(port, reason);
         }
@@ -191,6 +192,17 @@ impl<Q: Queue> Worker<Q> {
 
     #[inline(always)]
     fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        if parsed.packet.fragment != Fragment::Whole {
+            return self.handle_fragment(frame, parsed);
+        }
+        let world: &Snapshot = self.snapshot.current();
+        let verdict = self.engine.judge(world, &mut frame, parsed);
+        self.output.dispatch(world, frame, parsed.port, verdict);
+    }
+
+    /// The first fragment of a datagram shows the way; one that comes before it may have to wait.
+    #[cold]
+    fn handle_fragment<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
         let world: &Snapshot = self.snapshot.current();
         let verdict = self.engine.judge(world, &mut frame, parsed);
         match (verdict, parsed.packet.fragment) {
@@ -200,7 +212,6 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
-    #[cold]
     fn wait<A: Flows>(&mut self, frame: Q::Frame, parsed: &Parsed<A>) {
         let now_ms = self.engine.now_ms;
         let fragments = A::fragments_mut(&mut self.engine);
@@ -210,18 +221,19 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Remembers where the first fragment of a datagram goes and sends after it those that came before.
-    #[cold]
     fn handle_first_fragment<A: Flows>(
         &mut self,
         frame: Q::Frame,
         parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
-        let datagram = Datagram::of(&parsed.packet);
+        let datagram = Datagram::of_first(&frame, &parsed.packet);
         let fate = match verdict {
             Verdict::HandOff { to, .. } => Fate::Worker(to),
             Verdict::Drop(reason) => Fate::Dropped(reason),
             Verdict::Punt(reason) => Fate::Punted(reason),
+            // Its tuple is the quoted packet's, and no connection takes it in pieces.
+            _ if parsed.packet.role == Role::IcmpError => Fate::Transit,
             _ => match A::table(&self.engine.tables).find(parsed.hash, &parsed.packet.tuple) {
                 Some((id, direction)) => Fate::Connection(id, direction),
                 None => Fate::Transit,

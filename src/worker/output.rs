@@ -59,49 +59,36 @@ impl<Q: Queue> Output<Q> {
         port: PortId,
         verdict: Verdict,
     ) {
-        let Verdict::Send { next_hop, ethertype, mtu } = verdict else {
-            return self.hold_or_drop(frame, port, verdict);
-        };
-        let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-            return self.drop_frame(port, DropReason::NoRoute);
-        };
-        forward::address_frame(&mut frame, hop, ethertype);
-        if !hop.resolved {
-            return self.unresolved(frame, port, hop.port, hop.address);
-        }
-        if frame.bytes().len() > ETHERNET + usize::from(mtu) {
-            return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
-        }
-        self.send(hop.port, frame);
-    }
-
-    /// Every verdict but that to send.
-    #[inline(never)]
-    fn hold_or_drop(&mut self, mut frame: Q::Frame, port: PortId, verdict: Verdict) {
         match verdict {
+            Verdict::Send { next_hop, ethertype, mtu } => {
+                let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
+                    return self.drop_frame(port, DropReason::NoRoute);
+                };
+                forward::address_frame(&mut frame, hop, ethertype);
+                if !hop.resolved {
+                    return self.unresolved(frame, port, hop.port, hop.address);
+                }
+                if frame.bytes().len() > ETHERNET + usize::from(mtu) {
+                    return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
+                }
+                self.send(hop.port, frame);
+            }
             Verdict::Resolve { port: egress, address, ethertype } => {
                 let hop = NextHop { port: egress, ..NextHop::default() };
                 forward::address_frame(&mut frame, &hop, ethertype);
                 self.unresolved(frame, port, egress, address);
             }
             Verdict::HandOff { to, visit } => self.hand_off(frame, port, to, visit),
-            Verdict::Punt(reason) => {
-                self.punt(Punt { port, reason, mtu: 0, next_hop: None, frame });
-            }
-            Verdict::TooBig(mtu) => {
-                let reason = PuntReason::FragmentationNeeded;
-                self.punt(Punt { port, reason, mtu, next_hop: None, frame });
-            }
+            Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
+            Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
+            // Waiting frames are kept before they come here; one that finds no room is this.
+            Verdict::Wait => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
-            // Frames to be sent are; waiting ones are kept before they come here, and this one found no room.
-            Verdict::Send { .. } | Verdict::Wait => {
-                self.drop_frame(port, DropReason::FragmentTableFull);
-            }
         }
     }
 
     /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
-    #[inline]
+    #[inline(never)]
     pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
         self.counters.queues[port.index()].drop_of(reason).add(1);
     }
@@ -146,7 +133,19 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    fn punt(&mut self, punt: Punt<Q::Frame>) {
+    /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
+    #[inline(never)]
+    fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
+        self.push_punt(Punt { port, reason, mtu, next_hop: None, frame });
+    }
+
+    #[cold]
+    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
+        let reason = PuntReason::NeighbourUnresolved;
+        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
+    }
+
+    fn push_punt(&mut self, punt: Punt<Q::Frame>) {
         let (port, reason) = (punt.port, punt.reason);
         match self.punts.push(punt) {
             Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
@@ -154,12 +153,7 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    #[cold]
-    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
-        let reason = PuntReason::NeighbourUnresolved;
-        self.punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
-    }
-
+    #[inline(never)]
     fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, visit: Visit) {
         let Some(Some(ring)) = self.workers.get_mut(usize::from(to)) else {
             return self.drop_frame(port, DropReason::HandoffRingFull);

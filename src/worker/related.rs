@@ -8,7 +8,7 @@ use crate::conn::{ConnectionId, Direction, Hash, Method};
 use crate::forward::{self, End};
 use crate::model::{Family, PortId};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, icmp};
+use crate::packet::{Fragment, Packet, icmp};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
@@ -31,6 +31,10 @@ impl<F: Frame> Engine<F> {
         }
         let flow = packet.tuple.reversed();
         match A::table(&self.tables).find(hash, &flow) {
+            // Its checksum covers what is not here; Linux drops such of IPv6, and senders of IPv4's keep them short.
+            Some(_) if packet.fragment != Fragment::Whole => {
+                return Verdict::Drop(DropReason::BadTransport);
+            }
             Some((id, Direction::Original)) => {
                 return self.error_to_server(world, frame, packet, id);
             }
@@ -43,7 +47,8 @@ impl<F: Frame> Engine<F> {
         if let Some(elsewhere) = self.elsewhere(world, &flow, is_request, false, port, visit) {
             return elsewhere;
         }
-        if is_ours && world.settings.sysctls.schedule_icmp != 0 {
+        let is_whole = packet.fragment == Fragment::Whole;
+        if is_ours && is_whole && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if world.services.find(&flow, mark).is_some() {
                 return self.schedule_error(world, frame, packet, &flow, mark);

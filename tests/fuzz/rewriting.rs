@@ -88,7 +88,7 @@ fn translate<A: Shortened>(case: &Case) {
     let after = &frame.bytes()[ETHERNET..];
     let at = |end| if end == End::Source { A::SOURCE } else { A::DESTINATION };
     let header = usize::from(packet.header);
-    let mut places = vec![at(end)..at(end) + A::BYTES];
+    let mut places: Vec<_> = std::iter::once(at(end)..at(end) + A::BYTES).collect();
     if A::BYTES == 4 {
         assert!(oracle::is_header_right(after));
         places.push(10..12);
@@ -191,4 +191,17 @@ fn icmp_errors() {
             true => translate_error::<u128>(case),
         }
     });
+}
+
+/// What is quoted of a protocol without ports has none to rewrite; found by `icmp_errors`.
+#[test]
+fn quoted_protocols_without_ports() {
+    let quoted = director::testing::frame().ipv4("10.1.0.11", "77.0.0.1").protocol(96);
+    let quoted = quoted.payload([0x5a; 16]).packet();
+    let error = director::testing::frame().ipv4("77.0.0.1", "10.0.0.100");
+    let mut frame = MemoryFrame::new(&error.icmp_error(3, 1, 0, &quoted).build());
+    let packet = u32::parse(&frame.bytes()[ETHERNET..]).unwrap();
+    assert_eq!(packet.role, Role::IcmpError);
+    forward::translate_error(&mut frame, &packet, End::Source, 0x0a00_0064, 443);
+    assert!(frame.bytes().ends_with(&[0x5a; 16]));
 }

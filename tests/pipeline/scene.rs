@@ -1,7 +1,7 @@
 //! One service, one server, one client; and packets between them.
 
 use crate::support::{Director, LAN_MAC, ROUTER_MAC, VIP, VIP6, WAN_MAC, World, server_mac};
-use director::model::{DestinationId, ForwardMethod, Protocol, SchedulerKind, ServiceId, Tunnel};
+use director::model::{DestinationId, ForwardMethod, Protocol, SchedulerKind, Tunnel};
 use director::testing::{PacketBuilder, frame};
 
 pub const CLIENT: &str = "77.1.2.3";
@@ -10,7 +10,6 @@ pub const SERVER: &str = "10.1.0.11";
 pub const SERVER6: &str = "fd00:b::11";
 /// The only server of [`one`].
 pub const ONLY: DestinationId = DestinationId(0);
-pub const SERVICE: ServiceId = ServiceId(0);
 
 /// A world with one service of this protocol at port 80 of both virtual addresses; the destinations of the first are
 /// added with `method` at the addresses given.

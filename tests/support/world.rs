@@ -160,6 +160,10 @@ impl World {
         }
     }
 
+    pub fn method_of(&self, id: DestinationId) -> ForwardMethod {
+        self.destinations[id.index()].spec.method
+    }
+
     pub fn remove_destination(&mut self, id: DestinationId) {
         let member = &mut self.destinations[id.index()];
         member.available = false;

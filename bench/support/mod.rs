@@ -2,9 +2,11 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub mod clock;
 pub mod meter;
 pub mod report;
 pub mod stand;
+pub mod stock;
 pub mod traffic;
 pub mod wire;
 pub mod world;

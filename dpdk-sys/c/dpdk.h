@@ -12,6 +12,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_hash.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -87,6 +88,9 @@ uint32_t director_ring_dequeue(struct rte_ring *ring, struct rte_mbuf **mbufs, u
 uint32_t director_ring_count(const struct rte_ring *ring);
 uint32_t director_ring_capacity(const struct rte_ring *ring);
 struct rte_ring *director_ring_create(const char *name, uint32_t size, int socket);
+
+struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32_t key_length,
+				      int socket);
 
 uint32_t director_mempool_size(const struct rte_mempool *pool);
 int director_link_get(uint16_t port, struct director_link *link);

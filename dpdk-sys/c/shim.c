@@ -1,6 +1,8 @@
 /* One function per inline function of DPDK, and the assertions the Rust side relies on. */
 #include "dpdk.h"
 
+#include <rte_hash_crc.h>
+
 #define SAME_PLACE(mine, theirs)                                                                   \
 	_Static_assert(offsetof(struct director_mbuf_head, mine) ==                                \
 			       offsetof(struct rte_mbuf, theirs),                                  \
@@ -101,6 +103,23 @@ struct rte_ring *director_ring_create(const char *name, uint32_t size, int socke
 {
 	return rte_ring_create(name, size, socket,
 			       RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+}
+
+struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32_t key_length,
+				      int socket)
+{
+	/* One thread: no locks. The extension buckets take what finds no place by moving others, so that
+	 * every entry asked for can be used. */
+	const struct rte_hash_parameters parameters = {
+		.name = name,
+		.entries = entries,
+		.key_len = key_length,
+		.hash_func = rte_hash_crc,
+		.socket_id = socket,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+
+	return rte_hash_create(&parameters);
 }
 
 uint32_t director_mempool_size(const struct rte_mempool *pool)

@@ -165,7 +165,6 @@ fn start(cores: &[usize]) -> Eal {
 struct Team {
     seats: Vec<Seat<Mbuf>>,
     shared: Shared,
-    steering: Steering,
     /// Workers look for its snapshots as long as they run.
     _control: ControlEnd<Mbuf>,
 }
@@ -188,9 +187,8 @@ impl Bench {
             templates: 1,
         };
         let steering = Steering::new(workers, vec![Placement::Software; 2]);
-        let (_control, seats, shared) =
-            mesh::<Mbuf>(plan, world.snapshot::<u32>(), steering.clone());
-        Team { seats, shared, steering, _control }
+        let (_control, seats, shared) = mesh::<Mbuf>(plan, world.snapshot::<u32>(), steering);
+        Team { seats, shared, _control }
     }
 
     /// The flows that live on `worker`.
@@ -213,11 +211,11 @@ impl Bench {
         let replies = |flows: Vec<u32>| {
             flows.into_iter().map(|flow| reply(flow, flow % services, Protocol::Udp)).collect()
         };
-        let own = self.flows(&team.steering, worker);
+        let own = self.flows(&team.shared.steering, worker);
         let mut measured: Vec<Tuple<u32>> = match traffic {
             Traffic::Requests => requests(own.clone()),
             Traffic::RepliesHome => replies(own.clone()),
-            Traffic::RepliesAway => replies(self.flows(&team.steering, 1 - worker)),
+            Traffic::RepliesAway => replies(self.flows(&team.shared.steering, 1 - worker)),
         };
         fastrand::Rng::with_seed(worker as u64).shuffle(&mut measured);
         Load { opening: requests(own), measured, by_servers: traffic != Traffic::Requests }

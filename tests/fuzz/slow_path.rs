@@ -210,8 +210,8 @@ fn any_frame_for_any_reason() {
     bolero::check!().with_type::<Vec<Step>>().with_test_time(crate::SHORT * 2).for_each(|steps| {
         let (sent, now) = (Sent::default(), Instant::from_secs(10));
         let mut host = Host { slow_path: slow_path(), sent, now, given: Vec::new() };
-        let vips = [ip("10.0.0.100"), ip("fd00:a::100")].into();
-        host.slow_path.set_virtual_addresses(vips, now, &mut host.sent);
+        let vips = [ip("10.0.0.100"), ip("fd00:a::100")].map(|vip| (vip, true));
+        host.slow_path.change_virtual_addresses(vips, now, &mut host.sent);
         host.look_at_sent(None);
         steps.iter().for_each(|step| host.step(step));
         let queued: u64 = host.slow_path.neighbours().map(|row| row.queued as u64).sum();

@@ -27,9 +27,7 @@ fn a_removed_servers_connections_learn_of_errors() {
 
 #[test]
 fn errors_of_nobodys_connection_are_scheduled_on_request() {
-    for (schedule_icmp, port, expected) in
-        [(0, 4000, false), (1, 4000, true), (1, 20, false)]
-    {
+    for (schedule_icmp, port, expected) in [(0, 4000, false), (1, 4000, true), (1, 20, false)] {
         let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
         director.change(|world| world.settings.sysctls.schedule_icmp = schedule_icmp);
         let quoted = frame().ipv4(VIP, CLIENT).tcp(80, port).packet();
@@ -85,7 +83,11 @@ fn a_backup_takes_part_in_replies_only() {
 
 /// A router's error about a tunnel packet, as it comes from the side of the servers.
 fn about(outer: &[u8]) -> Vec<u8> {
-    frame().macs(LAN_MAC, server_mac(11)).ipv4("10.1.0.77", "10.1.0.1").icmp_error(3, 1, 0, outer).build()
+    frame()
+        .macs(LAN_MAC, server_mac(11))
+        .ipv4("10.1.0.77", "10.1.0.1")
+        .icmp_error(3, 1, 0, outer)
+        .build()
 }
 
 #[test]

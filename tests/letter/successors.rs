@@ -68,9 +68,9 @@ fn conn_reuse_mode() {
         for &(is_client, flags) in packets {
             match is_client {
                 true => director.client(&segment(4000, flags)).frame(),
-                false => director
-                    .server(&answer("10.1.0.12").tcp(80, 4000).flags(flags).build())
-                    .frame(),
+                false => {
+                    director.server(&answer("10.1.0.12").tcp(80, 4000).flags(flags).build()).frame()
+                }
             };
         }
         let (_, sent) = director.client(&segment(4000, SYN)).frame();

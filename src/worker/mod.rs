@@ -61,11 +61,12 @@ use output::Output;
 use rtrb::{Consumer, Producer};
 use tables::{Flows, Tables};
 use verdict::{Verdict, Visit};
+use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
-/// Entries a listing or a sweep looks at per poll.
-const CHORE_BUDGET: usize = 256;
+/// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
+const CHORE_BUDGET: usize = 64;
 
 /// See the module.
 pub struct Worker<Q: Queue> {
@@ -77,6 +78,8 @@ pub struct Worker<Q: Queue> {
     chores: Consumer<Chore>,
     chore: Option<Chore>,
     done: Producer<Chore>,
+    /// By port: a look at the device's first frames.
+    checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
@@ -104,6 +107,10 @@ impl<Q: Queue> Worker<Q> {
         self.output.lanes[port.index()].queue.receive(&mut burst);
         if burst.is_empty() {
             return 0;
+        }
+        let check = &mut self.checks[port.index()];
+        if check.is_due(self.engine.now) {
+            check.look(&burst, &self.output.counters.evidence[port.index()]);
         }
         let count = burst.len();
         let mut bytes = 0;

@@ -9,6 +9,7 @@
 //! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
 
 mod bucket;
+mod call_ids;
 mod connection;
 mod expiry;
 mod hash;

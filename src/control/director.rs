@@ -17,9 +17,9 @@ use super::slow_path::{Outbox, Settings, SlowPath, Unserved};
 use super::world;
 use crate::api::{Command, PortRow, Refusal, Reply};
 use crate::config::{self, Config, Faults, PortConfig};
-use crate::conn::template::Cursor;
+use crate::conn::template::{Cursor, Template};
 use crate::limits::BURST;
-use crate::model::{Family, PortId};
+use crate::model::{DestinationId, Family, PortId};
 use crate::port::Frame;
 use crate::service::Link;
 use crate::time::{Duration, Instant};
@@ -137,7 +137,7 @@ impl<F: Frame> Director<F> {
         }
         self.follow_desired(ports, now);
         self.follow_neighbours();
-        self.publish();
+        self.publish(now);
     }
 
     /// Lets clients in.
@@ -180,7 +180,7 @@ impl<F: Frame> Director<F> {
         self.keep_time(ports, now);
         self.follow_desired(ports, now);
         self.follow_neighbours();
-        worked |= self.publish();
+        worked |= self.publish(now);
         worked |= self.list();
         worked |= self.walk(now);
         self.hand_out_chores();
@@ -286,19 +286,20 @@ impl<F: Frame> Director<F> {
     /// Ends templates whose time is over, and under drop_entry those nothing was established by.
     fn sweep_templates(&mut self, now: Instant) {
         let drop_entry = self.desired.settings().drop_entry;
-        let own = self.shared.ledgers.last();
-        self.shared.templates.sweep(
-            &mut self.templates,
-            TEMPLATES_SWEPT,
-            now,
-            |template| drop_entry && !template.assured,
-            |template| {
-                let id = crate::model::DestinationId(template.destination);
-                if let Some(line) = own.and_then(|ledger| ledger.get(id)) {
-                    line.unbind_template();
-                }
-            },
-        );
+        let unwanted = |template: &Template| drop_entry && !template.assured;
+        let gone = |template: &Template| unbind(&self.shared, template);
+        self.shared.templates.sweep(&mut self.templates, TEMPLATES_SWEPT, now, unwanted, gone);
+    }
+
+    /// Ends the templates of removed destinations that no connection lives by; those of the others go with the last.
+    fn sweep_removed_templates(&mut self, now: Instant) {
+        let destinations = &self.end.publisher.current().destinations;
+        let unwanted = |template: &Template| {
+            !destinations.get(template.destination as usize).is_some_and(|to| to.available)
+        };
+        let gone = |template: &Template| unbind(&self.shared, template);
+        let all = usize::MAX;
+        self.shared.templates.sweep(&mut Cursor::default(), all, now, unwanted, gone);
     }
 
     /// The slow path keeps up with the desired state: addresses to answer for, next hops to resolve.
@@ -326,7 +327,7 @@ impl<F: Frame> Director<F> {
     }
 
     /// Publishes what changed once every worker has the last, and answers those who waited for it.
-    fn publish(&mut self) -> bool {
+    fn publish(&mut self, now: Instant) -> bool {
         self.end.publisher.collect();
         if !self.end.publisher.is_settled() {
             return false;
@@ -337,7 +338,7 @@ impl<F: Frame> Director<F> {
                 answer.finish(reply);
             }
         }
-        self.sweep_removed();
+        self.sweep_removed(now);
         if self.published == self.desired.generation() {
             return false;
         }
@@ -346,7 +347,7 @@ impl<F: Frame> Director<F> {
     }
 
     /// With `expire_nodest_conn`, connections of removed destinations end once the workers know of the removal.
-    fn sweep_removed(&mut self) {
+    fn sweep_removed(&mut self, now: Instant) {
         if self.published != self.desired.generation()
             || self.removals_swept == self.desired.removals()
         {
@@ -356,6 +357,7 @@ impl<F: Frame> Director<F> {
         if self.desired.sysctls().expire_nodest_conn == 0 {
             return;
         }
+        self.sweep_removed_templates(now);
         for worker in 0..usize::from(self.plan.workers) {
             for family in [Family::Ipv4, Family::Ipv6] {
                 self.chores.push_back((worker, Chore::SweepRemoved { family, cursor: 0 }));
@@ -368,5 +370,13 @@ fn unserved(configured: config::Unserved) -> Unserved {
     match configured {
         config::Unserved::Reject => Unserved::Reject,
         config::Unserved::Drop => Unserved::Drop,
+    }
+}
+
+/// A template is no longer: its destination has one persistent connection less.
+fn unbind(shared: &Shared, template: &Template) {
+    let own = shared.ledgers.last();
+    if let Some(line) = own.and_then(|ledger| ledger.get(DestinationId(template.destination))) {
+        line.unbind_template();
     }
 }

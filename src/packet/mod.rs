@@ -4,7 +4,7 @@
 //!   quoted tunnel packet holds
 //! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
 //! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
-//! * `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
+//! * `sip`: a call's name; `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
 
 mod address;
 pub mod arp;
@@ -20,6 +20,7 @@ pub mod parse;
 mod quoted;
 pub mod rss;
 pub mod sctp;
+pub mod sip;
 pub mod tcp;
 pub mod tcp_reset;
 pub mod toeplitz;

@@ -54,6 +54,8 @@ pub struct Directory {
     ftp: usize,
     /// Services with port 0: they take what nobody else does.
     any_port: usize,
+    /// Services whose persistence tells SIP calls apart.
+    by_call_id: usize,
     ipv4: usize,
     ipv6: usize,
 }
@@ -101,6 +103,12 @@ impl Directory {
         mark != 0 && self.by_mark.contains_key(&(family, mark))
     }
 
+    /// Some service's persistence tells SIP calls apart.
+    #[inline]
+    pub fn tells_calls_apart(&self) -> bool {
+        self.by_call_id != 0
+    }
+
     pub fn get(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
         match *key {
             ServiceKey::Address { protocol, address, port } => {
@@ -113,6 +121,7 @@ impl Directory {
     /// Adds a service or puts it in the place of the one with the same key.
     pub fn insert(&mut self, service: Arc<Service>) {
         let family = service.key.family();
+        self.by_call_id += usize::from(service.by_call_id);
         let old = match service.key {
             ServiceKey::Address { protocol, address, port } => {
                 self.by_address.insert(Self::key(protocol, address, port), Arc::clone(&service))
@@ -121,8 +130,9 @@ impl Directory {
                 self.by_mark.insert((family, mark), Arc::clone(&service))
             }
         };
-        if old.is_none() {
-            self.count(&service.key, 1);
+        match old {
+            Some(old) => self.by_call_id -= usize::from(old.by_call_id),
+            None => self.count(&service.key, 1),
         }
     }
 
@@ -133,7 +143,8 @@ impl Directory {
             }
             ServiceKey::Fwmark { mark, family } => self.by_mark.remove(&(family, mark)),
         };
-        if old.is_some() {
+        if let Some(old) = old {
+            self.by_call_id -= usize::from(old.by_call_id);
             self.count(key, usize::MAX);
         }
     }

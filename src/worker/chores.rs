@@ -122,7 +122,10 @@ impl<F: Frame> Engine<F> {
             }
         }
         for id in removed {
+            let template = A::table(&self.tables).get(id).template;
             self.end::<A>(world, id);
+            // A controller goes with the last connection it controlled.
+            self.end_template(template, |_| true);
         }
         match next {
             Some(next) => {

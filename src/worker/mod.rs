@@ -17,6 +17,7 @@
 //! connection is made.
 
 mod batch;
+mod call_out;
 mod carried;
 mod chores;
 pub mod counters;
@@ -28,6 +29,7 @@ pub mod ledger;
 mod load;
 mod outbound;
 mod output;
+mod persist;
 mod related;
 mod schedule;
 mod setup;

@@ -3,11 +3,12 @@
 use super::engine::{Engine, LOCAL, event_of};
 use super::inbound::Way;
 use super::load::ServiceLoad;
+use super::persist::call_id;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::template::{NewTemplate, TemplateId, Use};
-use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE, TemplateKey};
-use crate::model::{DestinationId, ForwardMethod, Persistence, Protocol};
+use crate::conn::template::TemplateId;
+use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE};
+use crate::model::{DestinationId, ForwardMethod, Protocol};
 use crate::packet::{Packet, Tuple, sctp, tcp};
 use crate::port::Frame;
 use crate::scheduler::Flow;
@@ -19,14 +20,22 @@ use std::sync::Arc;
 const FTP_DATA_PORT: u16 = 20;
 
 /// Where a new connection goes.
-struct Choice {
-    destination: DestinationId,
-    port: u16,
-    template: u32,
+pub(super) struct Choice {
+    pub(super) destination: DestinationId,
+    pub(super) port: u16,
+    pub(super) template: u32,
+}
+
+/// What of a packet decides about its connection, besides the tuple.
+#[derive(Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) one_packet: bool,
+    /// Only looked for where the service tells calls apart.
+    pub(super) call_id: Option<&'a [u8]>,
 }
 
 /// Why none was made.
-enum NoChoice {
+pub(super) enum NoChoice {
     /// No destination is usable.
     NoDestination,
     Drop(DropReason),
@@ -54,7 +63,9 @@ impl<F: Frame> Engine<F> {
             return self.pass(world, frame, packet);
         }
         let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
-        let choice = match self.choose(world, service, &packet.tuple, one_packet) {
+        let call_id = if service.by_call_id { call_id(frame, packet) } else { None };
+        let opening = Opening { one_packet, call_id };
+        let choice = match self.choose(world, service, &packet.tuple, opening) {
             Ok(choice) => choice,
             Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
             Err(NoChoice::NoDestination) => {
@@ -85,7 +96,8 @@ impl<F: Frame> Engine<F> {
             return LOCAL;
         }
         let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
-        let choice = match self.choose(world, service, flow, one_packet) {
+        let opening = Opening { one_packet, call_id: None };
+        let choice = match self.choose(world, service, flow, opening) {
             Ok(choice) => choice,
             Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
             Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return LOCAL,
@@ -130,13 +142,13 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         service: &Arc<Service>,
         tuple: &Tuple<A>,
-        one_packet: bool,
+        opening: Opening<'_>,
     ) -> Result<Choice, NoChoice> {
-        if !one_packet && A::table(&self.tables).is_full() {
+        if !opening.one_packet && A::table(&self.tables).is_full() {
             return Err(NoChoice::Drop(DropReason::ConnectionTableFull));
         }
         if let Some(persistence) = service.persistence {
-            return self.persist(world, service, tuple, persistence, one_packet);
+            return self.persist(world, service, tuple, persistence, opening);
         }
         // FTP data and port-0 services exist for persistent ones only.
         if !service.key.is_fwmark() && tuple.destination_port != service.key.port() {
@@ -150,7 +162,7 @@ impl<F: Frame> Engine<F> {
         Ok(Choice { destination, port, template: NO_TEMPLATE })
     }
 
-    fn pick<A: Flows>(
+    pub(super) fn pick<A: Flows>(
         &mut self,
         world: &Snapshot,
         service: &Service,
@@ -171,72 +183,8 @@ impl<F: Frame> Engine<F> {
         Some(candidates[index].id)
     }
 
-    /// A persistent service: the client's template, or a new one with what the scheduler picks.
-    fn persist<A: Flows>(
-        &mut self,
-        world: &Snapshot,
-        service: &Service,
-        tuple: &Tuple<A>,
-        persistence: Persistence,
-        one_packet: bool,
-    ) -> Result<Choice, NoChoice> {
-        let key = TemplateKey::new(
-            &service.key,
-            persistence.mask,
-            tuple.source.to_ip(),
-            tuple.destination.to_ip(),
-            tuple.destination_port,
-        );
-        let quiescent_ends = world.settings.sysctls.expire_quiescent_template != 0;
-        let templates = Arc::clone(&self.templates);
-        let purpose = if one_packet { Use::OnePacket } else { Use::Connection };
-        let mut ended = None;
-        let bound = templates.bind(
-            &key,
-            purpose,
-            self.now,
-            |template| {
-                world.destinations.get(template.destination as usize).is_some_and(|destination| {
-                    destination.available && !(quiescent_ends && destination.weight == 0)
-                })
-            },
-            || {
-                let destination = self.pick(world, service, tuple)?;
-                let configured = world.destinations.get(destination.index())?.port;
-                Some(NewTemplate {
-                    destination: destination.0,
-                    destination_port: key.destination_port(configured),
-                    service: service.id.0,
-                    timeout_s: persistence.timeout_s,
-                })
-            },
-            |template| ended = Some(template.destination),
-        );
-        if let Some(line) = ended.and_then(|destination| self.line(destination)) {
-            line.unbind_template();
-        }
-        let bound = match bound {
-            Ok(Some(bound)) => bound,
-            Ok(None) => return Err(NoChoice::NoDestination),
-            Err(_) => return Err(NoChoice::Drop(DropReason::TemplateTableFull)),
-        };
-        let slot = bound.template.destination;
-        if bound.created
-            && let Some(line) = self.line(slot)
-        {
-            line.bind_template();
-        }
-        let configured = world.destinations.get(slot as usize).map_or(0, |to| to.port);
-        let port = match tuple.destination_port {
-            port if port == service.key.port() && configured != 0 => configured,
-            port => port,
-        };
-        let template = if one_packet { NO_TEMPLATE } else { bound.id.0 };
-        Ok(Choice { destination: DestinationId(slot), port, template })
-    }
-
     /// Enters a connection into the table and on its destination's counts.
-    fn insert<A: Flows>(
+    pub(super) fn insert<A: Flows>(
         &mut self,
         world: &Snapshot,
         connection: Connection<A>,
@@ -370,7 +318,7 @@ fn may_open<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
 }
 
 /// The connection that a choice makes of a flow.
-fn connect<A: Flows>(
+pub(super) fn connect<A: Flows>(
     world: &Snapshot,
     service: &Service,
     tuple: Tuple<A>,

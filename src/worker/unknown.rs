@@ -25,6 +25,9 @@ impl<F: Frame> Engine<F> {
         let mark = world.marks.find(port, &packet.tuple);
         let is_ours = world.local.contains(packet.tuple.destination)
             || world.services.serves_mark(A::FAMILY, mark);
+        if !is_ours && let Some(verdict) = self.call_out(world, frame, packet, visit) {
+            return verdict;
+        }
         let is_whole = packet.fragment == Fragment::Whole;
         if let Some(elsewhere) =
             self.elsewhere(world, &packet.tuple, is_ours, is_whole, port, visit)

@@ -1,7 +1,7 @@
 //! IPVS to the letter where it is not obvious: what a kernel director was seen to do, packet by packet.
 //!
 //! * `successors`: a connection that makes way for another; `errors`: ICMP about connections, theirs and ours
-//! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange
+//! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange; `sip`: calls
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,4 +13,5 @@ mod scene;
 mod errors;
 mod ipsec;
 mod servers;
+mod sip;
 mod successors;

@@ -52,6 +52,29 @@ fn an_empty_pool_stops_what_needs_a_buffer_and_nothing_else() {
     assert_eq!(rig.pool.held(), 0);
 }
 
+#[test]
+fn a_wire_that_never_runs_empty_starves_nobody() {
+    const BACKLOG: usize = 20_000;
+    let mut rig = Rig::new("");
+    for number in 0..BACKLOG as u32 {
+        rig.arrive(&friend(number % ESTABLISHED, tcp::ACK));
+    }
+    // From here on as many arrive as the worker takes.
+    let mut more = |number: u32| friend(number % ESTABLISHED, tcp::ACK);
+    for request in [Request::Status, Request::Connections, Request::Neighbours] {
+        let (pieces, _) = rig.ask(request, &mut more);
+        assert!(!pieces.is_empty());
+    }
+    let timeouts = director::model::Timeouts { udp: 77, ..Default::default() };
+    let edit = Request::Apply(vec![director::api::Command::SetTimeouts(timeouts)]);
+    assert_eq!(rig.ask(edit, &mut more).0, [Reply::Applied(vec![Ok(())])]);
+    // Frames of control, connections that are over, announcements: all in the middle of it.
+    rig.now = rig.now + director::time::Duration::from_secs(1000);
+    let kept = rig.trouble(2 * ESTABLISHED / 4, &mut more);
+    assert!(rig.wire.borrow().to_receive.len() >= BACKLOG);
+    assert!(kept > 0.999, "{kept}");
+}
+
 fn who_has(host: u8) -> Vec<u8> {
     let mut frame = [[0xff; 6], ROUTER_MAC].concat();
     frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);

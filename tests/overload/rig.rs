@@ -219,11 +219,15 @@ impl Rig {
     }
 
     /// Frames sent on for clients of a network of 16 bits; forgets what was sent.
-    pub fn take_sent(&mut self, network: Ipv4Addr) -> u32 {
+    fn take_sent(&mut self, network: Ipv4Addr) -> u32 {
         let sent = std::mem::take(&mut self.wire.borrow_mut().sent);
         let from =
             |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[26..28] == network.octets()[..2];
         sent.iter().filter(from).count() as u32
+    }
+
+    pub fn take_sent_of_friends(&mut self) -> u32 {
+        self.take_sent(FRIENDS)
     }
 
     pub fn take_sent_of_strangers(&mut self) -> u32 {

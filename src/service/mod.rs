@@ -12,6 +12,7 @@ mod pages;
 mod publish;
 mod replies;
 mod settings;
+mod shards;
 mod sync;
 
 #[cfg(test)]

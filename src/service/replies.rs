@@ -1,11 +1,12 @@
 //! From a real server's address and port back to the virtual services it serves by NAT: what tells, for a
 //! reply, which request it answers and so which worker has the connection.
 
+use super::directory::bits;
+use super::shards::Shards;
 use crate::model::ServiceKey;
 use crate::packet::{Address, Tuple};
 use hashbrown::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// The virtual end of the connections that a server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,34 +17,11 @@ pub enum Origin {
     Anywhere,
 }
 
-/// NAT destinations by (protocol, address, port), spread by address over shards that snapshots share: an edit copies
-/// one of them.
-#[derive(Clone, Debug)]
+/// NAT destinations by (protocol, address, port).
+#[derive(Clone, Debug, Default)]
 pub struct Replies {
-    shards: Box<[Arc<Shard>; SHARDS]>,
+    shards: Shards<HashMap<(u8, IpAddr, u16), Vec<Origin>>>,
     len: usize,
-}
-
-type Shard = HashMap<(u8, IpAddr, u16), Vec<Origin>>;
-
-/// A power of two; with 100,000 destinations a shard has some hundreds.
-const SHARDS: usize = 256;
-
-impl Default for Replies {
-    fn default() -> Self {
-        let empty = Arc::new(Shard::default());
-        Replies { shards: Box::new(std::array::from_fn(|_| Arc::clone(&empty))), len: 0 }
-    }
-}
-
-/// The shard of an address, by Fibonacci hashing of its bits.
-#[inline]
-fn shard(address: IpAddr) -> usize {
-    let bits = match address {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() as u64 ^ (address.to_bits() >> 64) as u64,
-    };
-    (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SHARDS.ilog2())) as usize
 }
 
 /// Stands for every protocol: the key of firewall-mark services.
@@ -66,7 +44,7 @@ impl Replies {
 
     /// A NAT destination of the service at `address` and `port` (0: any port).
     pub fn insert(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
-        let shard = Arc::make_mut(&mut self.shards[shard(address)]);
+        let shard = self.shards.of_mut(bits(address));
         shard.entry(Self::key(service, address, port)).or_default().push(Self::origin(service));
         self.len += 1;
     }
@@ -75,7 +53,7 @@ impl Replies {
     pub fn remove(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let origin = Self::origin(service);
-        let shard = Arc::make_mut(&mut self.shards[shard(address)]);
+        let shard = self.shards.of_mut(bits(address));
         let Some(origins) = shard.get_mut(&key) else { return };
         if let Some(at) = origins.iter().position(|other| *other == origin) {
             origins.swap_remove(at);
@@ -95,7 +73,7 @@ impl Replies {
             (ANY_PROTOCOL, source, reply.source_port),
             (ANY_PROTOCOL, source, 0),
         ];
-        let shard = &self.shards[shard(source)];
+        let shard = self.shards.of(reply.source.bits());
         keys.into_iter().filter_map(|key| shard.get(&key)).flatten().copied()
     }
 

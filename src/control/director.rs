@@ -11,9 +11,9 @@ use super::desired::{Capacity, Desired, Site};
 use super::ledgers::Ledgers;
 use super::listing::Listing;
 use super::outbox::WorkerOutbox;
-use super::reports::{BusyMeter, Facts};
+use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
-use super::slow_path::{NextHop, Outbox, Settings, SlowPath, Unserved};
+use super::slow_path::{Outbox, Settings, SlowPath, Unserved};
 use super::world;
 use crate::api::{Command, PortRow, Refusal, Reply};
 use crate::config::{self, Config, Faults, PortConfig};
@@ -24,7 +24,7 @@ use crate::port::Frame;
 use crate::service::Link;
 use crate::time::{Duration, Instant};
 use crate::worker::{Chore, ControlEnd, Plan, Shared};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.
@@ -57,11 +57,8 @@ pub struct Director<F> {
     facts: Facts,
     calls: Option<Calls>,
     busy: BusyMeter,
-    /// What has been published, wanted and answered for, by the generations of its sources.
+    /// Generation of the desired state that was published.
     published: u64,
-    neighbours_seen: u64,
-    known: BTreeMap<NextHop, [u8; 6]>,
-    virtual_addresses: BTreeSet<std::net::IpAddr>,
     removals_swept: u64,
     /// Frames of the slow path that no worker had room for.
     refused: u64,
@@ -118,9 +115,6 @@ impl<F: Frame> Director<F> {
             calls: None,
             busy: BusyMeter::default(),
             published: u64::MAX,
-            neighbours_seen: u64::MAX,
-            known: BTreeMap::new(),
-            virtual_addresses: BTreeSet::new(),
             removals_swept: 0,
             refused: 0,
             waiting: VecDeque::new(),
@@ -238,14 +232,30 @@ impl<F: Frame> Director<F> {
             slow.tick(now, &mut out);
         }
         self.desired.estimate(now);
+        self.desired.empty_trash(now);
         self.busy.sample(&self.shared, now);
         if now >= self.next_second {
             self.next_second = now + SECOND;
-            self.desired.empty_trash(now);
             self.desired.forget_path_mtus(now);
             self.desired.collect_locality(now);
             self.defend();
             self.sweep_templates(now);
+            self.verify_placement();
+        }
+    }
+
+    /// A device that does not place frames as it says is no longer relied on.
+    fn verify_placement(&mut self) {
+        for port in (0..self.plan.ports).map(|port| PortId(port as u16)) {
+            if !self.shared.steering.is_placed(port) {
+                continue;
+            }
+            if let Some(verification) = reports::verification(&self.shared, port)
+                && verification.is_refuted()
+            {
+                self.shared.steering.refute(port);
+                log::warn!("port {}: {verification}", self.facts.ports[port.index()]);
+            }
         }
     }
 
@@ -293,43 +303,26 @@ impl<F: Frame> Director<F> {
 
     /// The slow path keeps up with the desired state: addresses to answer for, next hops to resolve.
     fn follow_desired(&mut self, ports: &mut impl Ports<F>, now: Instant) {
-        if self.published == self.desired.generation() {
+        let addresses = self.desired.take_virtual_address_changes();
+        let next_hops = self.desired.take_wanted_changes();
+        if addresses.is_empty() && next_hops.is_empty() {
             return;
         }
-        let addresses = self.desired.virtual_addresses();
-        let wanted: BTreeSet<NextHop> = self.desired.wanted_next_hops().collect();
-        let is_new = addresses != self.virtual_addresses;
-        if is_new {
-            self.virtual_addresses.clone_from(&addresses);
-        }
         let (slow, mut out) = self.slow_path(ports);
-        slow.set_wanted(&wanted, now, &mut out);
-        if is_new {
-            slow.set_virtual_addresses(addresses, now, &mut out);
+        slow.change_virtual_addresses(addresses, now, &mut out);
+        for (next_hop, is_wanted) in next_hops {
+            match is_wanted {
+                true => slow.want(next_hop, now, &mut out),
+                false => slow.unwant(next_hop),
+            }
         }
     }
 
     /// The desired state keeps up with what the slow path learned about neighbours.
     fn follow_neighbours(&mut self) {
-        if self.neighbours_seen == self.slow.generation() {
-            return;
+        for ((port, address), mac) in self.slow.take_neighbour_changes() {
+            self.desired.neighbour_changed(port, address, mac);
         }
-        self.neighbours_seen = self.slow.generation();
-        let known: BTreeMap<NextHop, [u8; 6]> = self
-            .slow
-            .neighbours()
-            .filter_map(|neighbour| Some(((neighbour.port, neighbour.address), neighbour.mac?)))
-            .collect();
-        for (&(port, address), _) in self.known.iter().filter(|(hop, _)| !known.contains_key(*hop))
-        {
-            self.desired.neighbour_changed(port, address, None);
-        }
-        for (&(port, address), &mac) in
-            known.iter().filter(|(hop, mac)| self.known.get(*hop) != Some(*mac))
-        {
-            self.desired.neighbour_changed(port, address, Some(mac));
-        }
-        self.known = known;
     }
 
     /// Publishes what changed once every worker has the last, and answers those who waited for it.

@@ -64,7 +64,8 @@ pub const fn is_error(family: Family, message_type: u8) -> bool {
                 | v4::PARAMETER_PROBLEM
         ),
         Family::Ipv6 => {
-            matches!(message_type, v6::DESTINATION_UNREACHABLE..=v6::PARAMETER_PROBLEM)
+            // RFC 4443 section 2.1: the high bit tells errors from the rest, those of tomorrow too.
+            message_type < 128
         }
     }
 }

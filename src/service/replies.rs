@@ -5,6 +5,7 @@ use crate::model::ServiceKey;
 use crate::packet::{Address, Tuple};
 use hashbrown::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The virtual end of the connections that a server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +16,34 @@ pub enum Origin {
     Anywhere,
 }
 
-/// NAT destinations by (protocol, address, port).
-#[derive(Clone, Debug, Default)]
+/// NAT destinations by (protocol, address, port), spread by address over shards that snapshots share: an edit copies
+/// one of them.
+#[derive(Clone, Debug)]
 pub struct Replies {
-    origins: HashMap<(u8, IpAddr, u16), Vec<Origin>>,
+    shards: Box<[Arc<Shard>; SHARDS]>,
+    len: usize,
+}
+
+type Shard = HashMap<(u8, IpAddr, u16), Vec<Origin>>;
+
+/// A power of two; with 100,000 destinations a shard has some hundreds.
+const SHARDS: usize = 256;
+
+impl Default for Replies {
+    fn default() -> Self {
+        let empty = Arc::new(Shard::default());
+        Replies { shards: Box::new(std::array::from_fn(|_| Arc::clone(&empty))), len: 0 }
+    }
+}
+
+/// The shard of an address, by Fibonacci hashing of its bits.
+#[inline]
+fn shard(address: IpAddr) -> usize {
+    let bits = match address {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() as u64 ^ (address.to_bits() >> 64) as u64,
+    };
+    (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SHARDS.ilog2())) as usize
 }
 
 /// Stands for every protocol: the key of firewall-mark services.
@@ -41,21 +66,23 @@ impl Replies {
 
     /// A NAT destination of the service at `address` and `port` (0: any port).
     pub fn insert(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
-        let origins = self.origins.entry(Self::key(service, address, port)).or_default();
-        origins.push(Self::origin(service));
+        let shard = Arc::make_mut(&mut self.shards[shard(address)]);
+        shard.entry(Self::key(service, address, port)).or_default().push(Self::origin(service));
+        self.len += 1;
     }
 
     /// Takes back one [`Self::insert`].
     pub fn remove(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let origin = Self::origin(service);
-        if let Some(origins) = self.origins.get_mut(&key) {
-            if let Some(at) = origins.iter().position(|other| *other == origin) {
-                origins.swap_remove(at);
-            }
-            if origins.is_empty() {
-                self.origins.remove(&key);
-            }
+        let shard = Arc::make_mut(&mut self.shards[shard(address)]);
+        let Some(origins) = shard.get_mut(&key) else { return };
+        if let Some(at) = origins.iter().position(|other| *other == origin) {
+            origins.swap_remove(at);
+            self.len -= 1;
+        }
+        if origins.is_empty() {
+            shard.remove(&key);
         }
     }
 
@@ -68,16 +95,25 @@ impl Replies {
             (ANY_PROTOCOL, source, reply.source_port),
             (ANY_PROTOCOL, source, 0),
         ];
-        keys.into_iter().filter_map(|key| self.origins.get(&key)).flatten().copied()
+        let shard = &self.shards[shard(source)];
+        keys.into_iter().filter_map(|key| shard.get(&key)).flatten().copied()
     }
 
-    /// The packet's source is a NAT destination.
-    pub fn contains<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        !self.origins.is_empty() && self.origins(reply).next().is_some()
+    /// The packet's source is a NAT destination's address and port to the letter: a destination of any port (0) is
+    /// not meant. Those of firewall-mark services speak every protocol.
+    pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let source = reply.source.to_ip();
+        let origins = &self.shards[shard(source)];
+        [reply.protocol, ANY_PROTOCOL]
+            .iter()
+            .any(|protocol| origins.contains_key(&(*protocol, source, reply.source_port)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
+        self.len == 0
     }
 }
 
@@ -115,7 +151,7 @@ mod tests {
         replies.remove(&service(80), server, 8080);
         let left: Vec<_> = replies.origins(&reply(8080)).collect();
         assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert!(!replies.contains(&reply(8081)));
+        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
     }
@@ -126,5 +162,6 @@ mod tests {
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert!(!replies.has_server(&reply(1234)), "its port is not known");
     }
 }

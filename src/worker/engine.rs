@@ -66,8 +66,7 @@ impl<F: Frame> Engine<F> {
         self.timeouts = StateTimeouts::new(world.settings.timeouts);
         self.mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
         for family in [Family::Ipv4, Family::Ipv6] {
-            self.looks_up[family as usize] =
-                world.services.serves(family) && !world.settings.inbound_off;
+            self.looks_up[family as usize] = world.services.serves(family);
         }
     }
 
@@ -86,9 +85,10 @@ impl<F: Frame> Engine<F> {
         if self.looks_up[A::FAMILY as usize] {
             match A::table(&self.tables).find_guessed(*guess, *hash, &packet.tuple) {
                 Some((id, Direction::Original)) => {
-                    if let Some(verdict) = self.request(world, frame, packet, id) {
-                        return verdict;
-                    }
+                    return match self.request(world, frame, packet, id) {
+                        Some(verdict) => verdict,
+                        None => self.succeed(world, frame, parsed, id),
+                    };
                 }
                 Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
                 None => {}
@@ -110,9 +110,26 @@ impl<F: Frame> Engine<F> {
             Role::IcmpError => self.related(world, frame, packet, *hash, *port, *visit),
             Role::LaterFragment => self.later_fragment(world, frame, packet, *port, *visit),
             Role::Transport | Role::Icmp | Role::Other => {
-                self.uncontrolled(world, frame, packet, *port)
+                self.uncontrolled(world, frame, packet, *port, *visit)
             }
         }
+    }
+
+    /// A connection is over and its packet handled as if it had never been. Like the kernel's, whose timers end
+    /// connections between packets, the old one still counts while its successor is scheduled.
+    #[cold]
+    fn succeed<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        parsed: &Parsed<A>,
+        id: ConnectionId,
+    ) -> Verdict {
+        let Parsed { packet, hash, port, visit, .. } = parsed;
+        let old = A::table_mut(&mut self.tables).remove(id);
+        let verdict = self.unknown(world, frame, packet, *hash, *port, *visit);
+        forget(&self.loads, &self.templates, world, &old, self.now);
+        verdict
     }
 
     /// The destination of a connection, its line in this worker's ledger, and its slot.
@@ -208,7 +225,9 @@ fn sctp_event<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> sctp::SctpEve
 fn second_chunk(packet: &[u8]) -> Option<u8> {
     let chunks = packet.get(crate::packet::sctp::HEADER..)?;
     let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
-    chunks.get(length.next_multiple_of(4).max(4)).copied()
+    let is_sound = length >= crate::packet::sctp::CHUNK_HEADER;
+    let second = chunks.get(length.next_multiple_of(4)..).filter(|_| is_sound)?;
+    second.first_chunk::<{ crate::packet::sctp::CHUNK_HEADER }>().map(|header| header[0])
 }
 
 /// The packet opens a connection: a SYN, or an INIT chunk.

@@ -1,6 +1,6 @@
 //! A client's packet of a known connection: may it still use it, then count, state, forward.
 
-use super::engine::{Engine, event_of, opens};
+use super::engine::{Engine, LOCAL, event_of, opens};
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, sctp, tcp};
@@ -38,6 +38,7 @@ impl<A: Address> Way<A> {
 
 impl<F: Frame> Engine<F> {
     /// `None`: the connection is over, and the packet is to be handled as if it had never been.
+    /// Backups take part in replies only (`backup_only`).
     #[inline(always)]
     pub(super) fn request<A: Flows>(
         &mut self,
@@ -46,19 +47,20 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Option<Verdict> {
+        if world.settings.inbound_off {
+            return Some(LOCAL);
+        }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let Some(destination) = Self::destination_of(world, connection) else {
             return Some(self.bypassed(world, frame, packet, id));
         };
         if opens(packet) && is_replaceable(world, connection, destination) {
-            self.end::<A>(world, id);
             return None;
         }
         if !destination.available {
             if world.settings.sysctls.expire_nodest_conn == 0 {
                 return Some(Verdict::Drop(DropReason::DestinationUnavailable));
             }
-            self.end::<A>(world, id);
             return None;
         }
         connection.in_packets = connection.in_packets.saturating_add(1);
@@ -83,7 +85,8 @@ impl<F: Frame> Engine<F> {
         destination: &Destination,
     ) -> Verdict {
         if destination.is_local {
-            return Verdict::Punt(PuntReason::LocalOther);
+            // Handed to the host's own stack, where nobody listens.
+            return LOCAL;
         }
         if destination.mtu == 0 {
             return Verdict::Punt(PuntReason::NoRoute);

@@ -17,6 +17,7 @@
 //! connection is made.
 
 mod batch;
+mod carried;
 mod chores;
 pub mod counters;
 mod engine;
@@ -32,6 +33,7 @@ mod schedule;
 mod setup;
 pub mod steer;
 mod tables;
+mod tunnel_error;
 mod unknown;
 mod verdict;
 pub mod verify;
@@ -56,11 +58,12 @@ use output::Output;
 use rtrb::{Consumer, Producer};
 use tables::{Flows, Tables};
 use verdict::{Verdict, Visit};
+use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
-/// Entries a listing or a sweep looks at per poll.
-const CHORE_BUDGET: usize = 256;
+/// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
+const CHORE_BUDGET: usize = 64;
 
 /// See the module.
 pub struct Worker<Q: Queue> {
@@ -72,6 +75,8 @@ pub struct Worker<Q: Queue> {
     chores: Consumer<Chore>,
     chore: Option<Chore>,
     done: Producer<Chore>,
+    /// By port: a look at the device's first frames.
+    checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
@@ -99,6 +104,10 @@ impl<Q: Queue> Worker<Q> {
         self.output.lanes[port.index()].queue.receive(&mut burst);
         if burst.is_empty() {
             return 0;
+        }
+        let check = &mut self.checks[port.index()];
+        if check.is_due(self.engine.now) {
+            check.look(&burst, &self.output.counters.evidence[port.index()]);
         }
         let count = burst.len();
         let mut bytes = 0;

@@ -81,14 +81,26 @@ impl<F: Frame> Engine<F> {
         if self.is_dropped_by_rate(world) {
             return Verdict::Drop(DropReason::DropPacket);
         }
-        let Ok(choice) = self.choose(world, service, flow, false) else {
-            return Verdict::Drop(DropReason::NoDestination);
+        if flow.source_port == FTP_DATA_PORT {
+            return LOCAL;
+        }
+        let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
+        let choice = match self.choose(world, service, flow, one_packet) {
+            Ok(choice) => choice,
+            Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
+            Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return LOCAL,
+            Err(NoChoice::NoDestination) => return Verdict::Drop(DropReason::NoDestination),
         };
         let connection = connect(world, service, *flow, &choice);
-        match self.insert(world, connection) {
-            Ok(id) => self.error_to_server(world, frame, packet, id),
-            Err(reason) => Verdict::Drop(reason),
+        let id = match self.insert(world, connection) {
+            Ok(id) => id,
+            Err(reason) => return Verdict::Drop(reason),
+        };
+        let verdict = self.error_to_server(world, frame, packet, id);
+        if one_packet {
+            self.end::<A>(world, id);
         }
+        verdict
     }
 
     /// Not IPVS's: the host's own stack answers, or a router forwards.
@@ -305,7 +317,6 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         service: &Service,
     ) -> Verdict {
-        const FTP_PORT: u16 = 21;
         let is_local = world.local.contains(packet.tuple.destination);
         if world.settings.sysctls.cache_bypass != 0
             && service.key.is_fwmark()
@@ -314,17 +325,31 @@ impl<F: Frame> Engine<F> {
         {
             let mut connection = Connection::new(packet.tuple, Method::Bypass);
             connection.service = service.id.0;
-            let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
-            if let (Ok(id), Some(event)) = (inserted, event_of(frame, packet)) {
-                self.advance::<A>(id, event, Direction::Original);
+            // Only a destination's method makes the kernel expect no replies, and here is no destination.
+            connection.flags.remove(Flags::NOOUTPUT);
+            let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
+            if !one_packet {
+                let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
+                let Ok(id) = inserted else {
+                    return Verdict::Drop(DropReason::ConnectionTableFull);
+                };
+                if let Some(event) = event_of(frame, packet) {
+                    self.advance::<A>(id, event, Direction::Original);
+                }
             }
             return self.transit(world, frame, packet, packet.tuple.destination);
         }
-        if service.key.port() == FTP_PORT && packet.tuple.destination_port != FTP_PORT {
+        if is_beside_ftp(service, &packet.tuple) {
             return self.pass(world, frame, packet);
         }
         Verdict::Punt(PuntReason::NoDestination)
     }
+}
+
+/// The packet came to an FTP service in the hope that it was data of one; it is somebody else's.
+fn is_beside_ftp<A>(service: &Service, tuple: &Tuple<A>) -> bool {
+    const FTP_PORT: u16 = 21;
+    service.key.port() == FTP_PORT && tuple.destination_port != FTP_PORT
 }
 
 /// The protocol's own condition for opening a connection.

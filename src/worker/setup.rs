@@ -11,6 +11,7 @@ use super::load::Loads;
 use super::output::{Handed, Lane, Output};
 use super::steer::Steering;
 use super::tables::Tables;
+use super::verify::QueueCheck;
 use crate::conn::template::Templates;
 use crate::conn::{Mode, StateTimeouts, Table, TableError};
 use crate::limits::{HANDOFF_RING, INJECT_RING, PUNT_RING};
@@ -165,6 +166,12 @@ impl<F: Frame> Seat<F> {
             ipv4: Table::new(plan.connections_ipv4).map_err(failed("IPv4"))?,
             ipv6: Table::new(plan.connections_ipv6).map_err(failed("IPv6"))?,
         };
+        let checks = (0..plan.ports)
+            .map(|port| {
+                let rule = shared.steering.rule(PortId(port as u16)).cloned();
+                QueueCheck::new(worker.0, rule, Instant::START)
+            })
+            .collect();
         let counters = Arc::clone(&shared.counters[worker.index()]);
         let cursor = Cursor::starting_at(worker, plan.workers);
         let workers = usize::from(plan.workers);
@@ -202,6 +209,7 @@ impl<F: Frame> Seat<F> {
             chores: self.chores,
             chore: None,
             done: self.done,
+            checks,
         })
     }
 }

@@ -34,7 +34,7 @@ const UDP_HEADER: usize = 8;
 ///
 /// # Errors
 /// [`DropReason::NoHeadroom`] if the buffer has no room in front.
-#[inline]
+#[inline(always)]
 pub fn encapsulate<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,

@@ -116,7 +116,7 @@ impl<F: Frame> Engine<F> {
         Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn tunnel<A: Flows>(
         &mut self,
         world: &Snapshot,

@@ -84,7 +84,7 @@ impl Replies {
             return false;
         }
         let source = reply.source.to_ip();
-        let origins = &self.shards[shard(source)];
+        let origins = self.shards.of(reply.source.bits());
         [reply.protocol, ANY_PROTOCOL]
             .iter()
             .any(|protocol| origins.contains_key(&(*protocol, source, reply.source_port)))

@@ -34,13 +34,14 @@ testpmd() {
     local memory=(--in-memory)
     [ -n "$huge" ] || memory=(--no-huge --no-shconf)
     # It prints its rate every second until it is told to end.
-    timeout --signal=INT $((seconds + 3)) dpdk-testpmd -l "0,$last" --main-lcore 0 "${memory[@]}" \
+    # A capture file of a million packets takes seconds to load.
+    timeout --signal=INT $((seconds + 3 + $2 / 200000)) dpdk-testpmd -l "0,$last" --main-lcore 0 "${memory[@]}" \
         -m "$(megabytes "$2")" --no-pci --no-telemetry --file-prefix="bench-$$" --log-level='*:error' \
         --vdev "net_pcap0,rx_pcap=$work/$2.pcap,infinite_rx=1" -- \
         --auto-start --forward-mode="$1" --nb-cores=1 --stats-period=1 \
         --total-num-mbufs=$(($2 + 16384)) >"$work/testpmd" 2>&1 || true
     # The first second has the start in it.
-    awk '/Tx-pps:/ { print $2 }' "$work/testpmd" | tail -n +3 | sort -n |
+    awk '/Tx-pps:/ && $2 > 0 { print $2 }' "$work/testpmd" | tail -n +2 | sort -n |
         awk '{ rate[NR] = $1 } END { print rate[int((NR + 1) / 2)] + 0 }'
 }
 

@@ -114,9 +114,10 @@ impl Line {
         self.sojourns = Vec::with_capacity(packets);
     }
 
-    /// What the last poll sent since there were `noted`, and what came meanwhile, is left out.
-    fn forget(&mut self, noted: usize) {
+    /// What the last poll sent since there were `noted`, and what came meanwhile, is left out; `lost` were lost before.
+    fn forget(&mut self, noted: usize, lost: u64) {
         self.sojourns.truncate(noted);
+        self.lost = lost;
         self.waiting.clear();
         self.next_arrival = cycles() as f64;
     }
@@ -238,7 +239,7 @@ fn main() {
     println!("## latency: nanoseconds from arrival to sending\n");
     println!("{}, {} CPUs, load {}\n", machine.processor, machine.cpus, machine.load);
     println!(
-        "| what | load | Mpps | p50 | p90 | p99 | p99.9 | max | received to sent: p50 | p99 | lost | waited |"
+        "| what | load | Mpps | p50 | p90 | p99 | p99.9 | max | received to sent: p50 | p99 | lost | interrupted |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut results = Results { machine, flows: arguments.flows, loads: Vec::new() };
@@ -284,18 +285,20 @@ fn measure(
         let mean_gap = full * 100.0 / f64::from(percent);
         line.borrow_mut().begin(mean_gap, arguments.packets);
         let (mut interruptions, mut interrupted, start) = (0, 0, cycles());
+        let mut last = start;
         while line.borrow().sojourns.len() < arguments.packets {
-            let noted = line.borrow().sojourns.len();
-            let before = cycles();
+            let (noted, lost) = (line.borrow().sojourns.len(), line.borrow().lost);
             worker.poll(clock.now());
-            let taken = cycles() - before;
-            if clock.nanoseconds(taken) > INTERRUPTED {
-                line.borrow_mut().forget(noted);
+            let now = cycles();
+            // From one poll's end to the next one's, so that no interruption falls between two.
+            if clock.nanoseconds(now - last) > INTERRUPTED {
+                line.borrow_mut().forget(noted, lost);
                 interruptions += 1;
-                interrupted += taken;
+                interrupted += now - last;
             }
+            last = now;
         }
-        let taken = cycles() - start;
+        let taken = last - start;
         let line = &mut *line.borrow_mut();
         let of = |choose: fn(&(u32, u32)) -> u32| -> Vec<f64> {
             let cycles = line.sojourns.iter().map(choose);

@@ -1,8 +1,6 @@
 /* One function per inline function of DPDK, and the assertions the Rust side relies on. */
 #include "dpdk.h"
 
-#include <rte_hash_crc.h>
-
 #define SAME_PLACE(mine, theirs)                                                                   \
 	_Static_assert(offsetof(struct director_mbuf_head, mine) ==                                \
 			       offsetof(struct rte_mbuf, theirs),                                  \
@@ -109,12 +107,12 @@ struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32
 				      int socket)
 {
 	/* One thread: no locks. The extension buckets take what finds no place by moving others, so that
-	 * every entry asked for can be used. */
+	 * every entry asked for can be used. Without a function of the caller's the library hashes by CRC-32C,
+	 * on x86 with the instruction for it; its header would leave a constructor in every program. */
 	const struct rte_hash_parameters parameters = {
 		.name = name,
 		.entries = entries,
 		.key_len = key_length,
-		.hash_func = rte_hash_crc,
 		.socket_id = socket,
 		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};

@@ -142,13 +142,14 @@ impl<A: Address> Table<A> {
         connection: Connection<A>,
         now_ms: u32,
     ) -> Result<ConnectionId, TableFull> {
+        // From the caller's copy: the entry's own cache line may have to come from memory first.
+        let references = self.references_of(&connection);
+        self.prefetch_references(references);
         let number = self.take_vacant().ok_or(TableFull)?;
         let entry = &mut self.entries[number as usize];
         *entry = connection;
         entry.stamp = now_ms;
-        let remaining_ms = entry.remaining_ms(now_ms);
-        let references = self.references(number);
-        self.prefetch_references(references);
+        let remaining_ms = u64::from(connection.timeout_s) * 1000;
         self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
         self.index(number, references);
         self.len += 1;
@@ -289,7 +290,11 @@ impl<A: Address> Table<A> {
     /// The hashes a connection is indexed under.
     #[inline]
     pub(super) fn references(&self, number: u32) -> (Hash, Option<Hash>) {
-        let connection = &self.entries[number as usize];
+        self.references_of(&self.entries[number as usize])
+    }
+
+    #[inline]
+    fn references_of(&self, connection: &Connection<A>) -> (Hash, Option<Hash>) {
         let original = self.key.hash(&connection.original_tuple());
         if !connection.flags.is_masq() {
             return (original, None);

@@ -8,7 +8,7 @@ use std::ffi::{CString, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// From keys of `KEY` bytes, hashed by CRC-32C, to a number each. It has no locks: writing takes `&mut`.
+/// From keys of `KEY` bytes, hashed as the library does (x86: CRC-32C), to a number each. It has no locks: writing takes `&mut`.
 #[derive(Debug)]
 pub struct HashTable<const KEY: usize> {
     table: NonNull<rte_hash>,

@@ -178,7 +178,7 @@ impl Rig {
         self.now = self.now + POLL;
         self.worker.poll(self.now);
         self.polls += 1;
-        if self.polls % self.polls_per_turn == 0 {
+        if self.polls.is_multiple_of(self.polls_per_turn) {
             self.director.turn(&mut self.ports, self.now);
         }
     }

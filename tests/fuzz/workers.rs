@@ -259,7 +259,8 @@ fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
         assert_eq!(ends, 1, "{outcome:?}");
     }
     for punt in outcome.punts.iter().filter(|_| !is_piece) {
-        if punt.reason == PuntReason::NeighbourUnresolved {
+        // Those were routed already: they are ready to be sent, or their TTL was counted down.
+        if matches!(punt.reason, PuntReason::NeighbourUnresolved | PuntReason::NatIcmpSend) {
             continue;
         }
         let cut = &bytes[..punt.frame.len().min(bytes.len())];

@@ -14,13 +14,14 @@ use director::dpdk::{Eal, EalOptions, Mbuf, Mempool, cycles, cycles_per_second};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::Tuple;
 use director::stop::DropReason;
-use director::time::Instant;
+use director::time::{Duration, Instant};
 use director::worker::steer::{Placement, Steering};
 use director::worker::{ControlEnd, Plan, Seat, Shared, Worker, mesh};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
+use std::thread;
 use support::clock::{Clock, waited};
 use support::meter::median;
 use support::report::Machine;
@@ -251,6 +252,10 @@ impl Bench {
                 lcore.launch(work).expect("the lcore is idle")
             })
             .collect();
+        // DPDK waits for an lcore without pause, which would take half of a worker's CPU.
+        while !tasks.iter().all(|task| task.is_finished()) {
+            thread::sleep(Duration::from_millis(5));
+        }
         let drives: Vec<Drive> =
             tasks.into_iter().map(|task| task.join().expect("a worker never panics")).collect();
         check_hand_offs(&team.shared, traffic);

@@ -1,0 +1,87 @@
+//! What can be seen of a director from outside; director and reference say it in the same words.
+
+use director::model::{Counters, DestinationAddress, PortId, ServiceKey};
+use director::stop::PuntReason;
+use std::net::{IpAddr, SocketAddr};
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    Sent(Sent),
+    /// Not forwarded, but answered, or not even that, by the director as a host.
+    Host { because: PuntReason, answer: Option<Answer> },
+    Dropped(Why),
+}
+
+/// A packet that was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sent {
+    pub by: PortId,
+    pub next_hop: IpAddr,
+    /// Source, destination and TTL of the outer header.
+    pub outer: Option<(IpAddr, IpAddr, u8)>,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub ttl: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    pub kind: AnswerKind,
+    pub from: IpAddr,
+    pub to: IpAddr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AnswerKind {
+    Reset,
+    PortUnreachable,
+    TimeExceeded,
+    TooBig(u16),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Why {
+    DestinationUnavailable,
+    DropPacket,
+    Other,
+}
+
+/// The listings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// Newest first.
+    pub services: Vec<ServiceView>,
+    /// Ordered by what they are.
+    pub connections: Vec<ConnectionView>,
+    pub total: Counters,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceView {
+    pub key: ServiceKey,
+    pub counters: Counters,
+    /// Newest first.
+    pub destinations: Vec<DestinationView>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DestinationView {
+    pub at: DestinationAddress,
+    pub weight: u32,
+    pub active: u32,
+    pub inactive: u32,
+    pub persistent: u32,
+    pub counters: Counters,
+}
+
+/// A connection or a template.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+pub struct ConnectionView {
+    pub protocol: String,
+    pub client: SocketAddr,
+    pub virtual_address: SocketAddr,
+    pub destination: SocketAddr,
+    pub state: String,
+    pub remaining_ms: u64,
+}

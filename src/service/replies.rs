@@ -19,6 +19,8 @@ pub enum Origin {
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     origins: HashMap<(u8, IpAddr, u16), Vec<Origin>>,
+    /// Those that new connections may be translated to, with how many services each has.
+    servers: HashMap<(u8, IpAddr, u16), u32>,
 }
 
 /// Stands for every protocol: the key of firewall-mark services.
@@ -71,9 +73,27 @@ impl Replies {
         keys.into_iter().filter_map(|key| self.origins.get(&key)).flatten().copied()
     }
 
-    /// The packet's source is a NAT destination.
-    pub fn contains<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        !self.origins.is_empty() && self.origins(reply).next().is_some()
+    /// A listed destination that is reached by NAT now: what `nat_icmp_send` goes by.
+    pub fn add_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
+        *self.servers.entry(Self::key(service, address, port)).or_default() += 1;
+    }
+
+    /// Takes back one [`Self::add_server`].
+    pub fn remove_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
+        let key = Self::key(service, address, port);
+        if let Some(count) = self.servers.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.servers.remove(&key);
+            }
+        }
+    }
+
+    /// The packet's source, port and all, is a listed NAT destination.
+    pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
+        let at = (reply.source.to_ip(), reply.source_port);
+        let is_one = |protocol| self.servers.contains_key(&(protocol, at.0, at.1));
+        !self.servers.is_empty() && (is_one(reply.protocol) || is_one(ANY_PROTOCOL))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -115,9 +135,22 @@ mod tests {
         replies.remove(&service(80), server, 8080);
         let left: Vec<_> = replies.origins(&reply(8080)).collect();
         assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert!(!replies.contains(&reply(8081)));
+        assert_eq!(replies.origins(&reply(8081)).count(), 0);
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn listed_servers_are_known_by_their_very_port() {
+        let server: IpAddr = "10.1.0.11".parse().unwrap();
+        let mut replies = Replies::default();
+        replies.add_server(&service(80), server, 8080);
+        replies.add_server(&service(81), server, 8080);
+        replies.add_server(&service(0), server, 0);
+        replies.remove_server(&service(80), server, 8080);
+        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
+        replies.remove_server(&service(81), server, 8080);
+        assert!(!replies.has_server(&reply(8080)));
     }
 
     #[test]

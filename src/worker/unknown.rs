@@ -42,7 +42,7 @@ impl<F: Frame> Engine<F> {
             return Verdict::Punt(PuntReason::LocalOther);
         }
         let is_server =
-            || world.settings.sysctls.nat_icmp_send != 0 && world.replies.contains(&packet.tuple);
+            || world.settings.sysctls.nat_icmp_send != 0 && world.replies.has_server(&packet.tuple);
         if packet.tcp_flags & tcp::RST == 0 && is_server() {
             return Verdict::Punt(PuntReason::NatIcmpSend);
         }

@@ -63,7 +63,7 @@ impl Packet {
         match (self.source.ip(), self.destination.ip()) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 let packet = start.ipv4(from, to).ttl(self.ttl).payload(payload);
-                let packet = if self.dont_fragment { packet.dont_fragment() } else { packet };
+                let packet = if self.dont_fragment { packet.df() } else { packet };
                 match self.protocol {
                     Protocol::Tcp => packet.tcp(source, destination).flags(self.flags).build(),
                     _ => packet.udp(source, destination).build(),

@@ -90,6 +90,7 @@ impl Desired {
             is_listed: true,
             next_hop: None,
             answers: false,
+            is_nat_server: false,
         });
         self.places.insert((service, spec.at), id);
         self.by_address.insert((address, id));
@@ -171,13 +172,23 @@ impl Desired {
     }
 
     /// A destination that was once reached by NAT answers until it is forgotten: connections keep the method
-    /// they were made with.
+    /// they were made with. It is a NAT server for as long as new connections are made that way.
     pub(super) fn register_answers(&mut self, id: DestinationId) {
         let Some(row) = &mut self.destinations[id.index()] else { return };
         if row.spec.method == ForwardMethod::Masq && !row.answers {
             row.answers = true;
             let replies = Arc::make_mut(&mut self.pieces.replies);
             replies.insert(&row.key, row.spec.at.address, row.spec.at.port);
+        }
+        let is_nat_server = row.is_listed && row.spec.method == ForwardMethod::Masq;
+        if is_nat_server != row.is_nat_server {
+            row.is_nat_server = is_nat_server;
+            let replies = Arc::make_mut(&mut self.pieces.replies);
+            let (address, port) = (row.spec.at.address, row.spec.at.port);
+            match is_nat_server {
+                true => replies.add_server(&row.key, address, port),
+                false => replies.remove_server(&row.key, address, port),
+            }
         }
     }
 

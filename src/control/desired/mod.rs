@@ -80,6 +80,8 @@ struct Row {
     next_hop: Option<(PortId, IpAddr)>,
     /// It is among the replies.
     answers: bool,
+    /// It is among the listed NAT servers.
+    is_nat_server: bool,
 }
 
 /// See the module.

@@ -148,10 +148,10 @@ impl Reference {
         let from = site::own(packet.by, packet.family());
         let to = packet.source.ip();
         if packet.ttl <= 1 {
-            return host(
-                PuntReason::TtlExpired,
-                Answer { kind: AnswerKind::TimeExceeded, from, to },
-            );
+            // A reply by direct routing seems to come from the director, who does not write to itself.
+            let answer = Answer { kind: AnswerKind::TimeExceeded, from, to };
+            let answer = (!site::is_own(to)).then_some(answer);
+            return Outcome::Host { because: PuntReason::TtlExpired, answer };
         }
         let mut sent = Sent {
             by: site::port_towards(packet.destination.ip()),

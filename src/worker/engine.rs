@@ -78,9 +78,10 @@ impl<F: Frame> Engine<F> {
                 if world.services.serves(A::FAMILY) && !world.settings.inbound_off {
                     match A::table(&self.tables).find(hash, &packet.tuple) {
                         Some((id, Direction::Original)) => {
-                            if let Some(verdict) = self.request(world, frame, packet, id) {
-                                return verdict;
-                            }
+                            return match self.request(world, frame, packet, id) {
+                                Some(verdict) => verdict,
+                                None => self.renew(world, frame, packet, hash, port, visit, id),
+                            };
                         }
                         Some((id, Direction::Reply)) => {
                             return self.reply(world, frame, packet, id);
@@ -94,6 +95,26 @@ impl<F: Frame> Engine<F> {
             Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
             Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
         }
+    }
+
+    /// Handles a packet whose connection is over as if it had never been, but for one thing: in IPVS the old
+    /// connection goes by its timer, so its destination still has it on its counts while a new one is scheduled.
+    #[cold]
+    #[allow(clippy::too_many_arguments)]
+    fn renew<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        hash: Hash,
+        port: PortId,
+        visit: Visit,
+        id: ConnectionId,
+    ) -> Verdict {
+        let old = A::table_mut(&mut self.tables).remove(id);
+        let verdict = self.unknown(world, frame, packet, hash, port, visit);
+        forget(&self.loads, &self.templates, world, &old, self.now);
+        verdict
     }
 
     /// The destination of a connection, its line in this worker's ledger, and its slot.

@@ -17,7 +17,7 @@ const LEAST_MTU_IPV4: u16 = 68;
 const LEAST_MTU_IPV6: u16 = 1280;
 
 impl<F: Frame> Engine<F> {
-    /// `None`: the connection is over, and the packet is to be handled as if it had never been.
+    /// `None`: the connection is over; another one is to take its place ([`Engine::renew`]).
     #[inline]
     pub(super) fn request<A: Flows>(
         &mut self,
@@ -31,14 +31,12 @@ impl<F: Frame> Engine<F> {
             return Some(self.bypassed(world, frame, packet, id));
         };
         if opens(packet) && is_replaceable(world, connection, destination) {
-            self.end::<A>(world, id);
             return None;
         }
         if !destination.available {
             if world.settings.sysctls.expire_nodest_conn == 0 {
                 return Some(Verdict::Drop(DropReason::DestinationUnavailable));
             }
-            self.end::<A>(world, id);
             return None;
         }
         let slot = connection.destination;

@@ -329,6 +329,12 @@ impl Templates {
         (rows, Some(cursor))
     }
 
+    /// Templates there may be, and as many as a sweep looks at to see all.
+    pub fn capacity(&self) -> usize {
+        // A shard without templates costs a sweep one of its budget.
+        SHARDS * (self.shard_capacity + 1)
+    }
+
     /// Templates there are, ended ones included that no sweep has met.
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@ use super::outbox::WorkerOutbox;
 use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
 use super::slow_path::{NextHop, Outbox, Settings, SlowPath, Unserved};
-use super::world;
+use super::{templates, world};
 use crate::api::{Command, Info, PortRow, Refusal, RefusalCode, Reply, Request, SysctlRow};
 use crate::config::{self, Config, Faults, PortConfig};
 use crate::conn::template::Cursor;
@@ -138,7 +138,7 @@ impl<F: Frame> Director<F> {
         }
         self.follow_desired(ports, now);
         self.follow_neighbours();
-        self.publish();
+        self.publish(now);
     }
 
     /// Lets clients in.
@@ -181,7 +181,7 @@ impl<F: Frame> Director<F> {
         self.keep_time(ports, now);
         self.follow_desired(ports, now);
         self.follow_neighbours();
-        worked |= self.publish();
+        worked |= self.publish(now);
         worked |= self.list();
         worked |= self.walk(now);
         self.hand_out_chores();
@@ -271,19 +271,9 @@ impl<F: Frame> Director<F> {
     /// Ends templates whose time is over, and under drop_entry those nothing was established by.
     fn sweep_templates(&mut self, now: Instant) {
         let drop_entry = self.desired.settings().drop_entry;
-        let own = self.shared.ledgers.last();
-        self.shared.templates.sweep(
-            &mut self.templates,
-            TEMPLATES_SWEPT,
-            now,
-            |template| drop_entry && !template.assured,
-            |template| {
-                let id = crate::model::DestinationId(template.destination);
-                if let Some(line) = own.and_then(|ledger| ledger.get(id)) {
-                    line.unbind_template();
-                }
-            },
-        );
+        templates::sweep(&self.shared, &mut self.templates, TEMPLATES_SWEPT, now, |template| {
+            drop_entry && !template.assured
+        });
     }
 
     /// The slow path keeps up with the desired state: addresses to answer for, next hops to resolve.
@@ -328,7 +318,7 @@ impl<F: Frame> Director<F> {
     }
 
     /// Publishes what changed once every worker has the last, and answers those who waited for it.
-    fn publish(&mut self) -> bool {
+    fn publish(&mut self, now: Instant) -> bool {
         self.end.publisher.collect();
         if !self.end.publisher.is_settled() {
             return false;
@@ -339,7 +329,7 @@ impl<F: Frame> Director<F> {
                 answer.finish(reply);
             }
         }
-        self.sweep_removed();
+        self.sweep_removed(now);
         if self.published == self.desired.generation() {
             return false;
         }
@@ -348,7 +338,7 @@ impl<F: Frame> Director<F> {
     }
 
     /// With `expire_nodest_conn`, connections of removed destinations end once the workers know of the removal.
-    fn sweep_removed(&mut self) {
+    fn sweep_removed(&mut self, now: Instant) {
         if self.published != self.desired.generation()
             || self.removals_swept == self.desired.removals()
         {
@@ -363,6 +353,7 @@ impl<F: Frame> Director<F> {
                 self.chores.push_back((worker, Chore::SweepRemoved { family, cursor: 0 }));
             }
         }
+        templates::sweep_removed(&self.shared, self.end.publisher.current(), now);
     }
 
     /// Answers a request, or files it among those that take longer.

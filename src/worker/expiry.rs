@@ -3,7 +3,7 @@
 use super::engine::{Engine, forget};
 use super::tables::{Flows, Tables};
 use super::{CHORE_BUDGET, EXPIRE_BUDGET, Worker};
-use crate::conn::template::TemplateId;
+use crate::conn::template::{Template, TemplateId};
 use crate::conn::{Connection, NO_TEMPLATE, Verdict, sctp, tcp};
 use crate::model::Protocol;
 use crate::port::{Frame, Queue};
@@ -63,16 +63,16 @@ impl<F: Frame> Engine<F> {
             self.end::<A>(world, id);
             self.counters.entries_dropped.add(1);
             if template != NO_TEMPLATE {
-                self.drop_template(TemplateId(template));
+                self.drop_template(TemplateId(template), |template| !template.assured);
             }
         }
         *left -= look_at as u32;
         *left == 0
     }
 
-    /// A controller goes with the last connection the defence takes from it, unless it was assured.
-    fn drop_template(&self, id: TemplateId) {
-        if let Some(template) = self.templates.remove_if(id, |template| !template.assured)
+    /// A controller goes with the last connection that is taken from it, if it is `unwanted`.
+    pub(super) fn drop_template(&self, id: TemplateId, unwanted: impl FnOnce(&Template) -> bool) {
+        if let Some(template) = self.templates.remove_if(id, unwanted)
             && let Some(line) = self.line(template.destination)
         {
             line.unbind_template();

@@ -9,8 +9,9 @@ use director::conn::state;
 use director::conn::template::Cursor;
 use director::control::desired::{Capacity, Desired, Site};
 use director::control::ledgers::Ledgers;
+use director::control::templates;
 use director::control::slow_path::{Interface, Limit, Outbox, Rate, Settings, SlowPath};
-use director::model::{DestinationId, Family, PortId, Protocol, Sysctls};
+use director::model::{Family, PortId, Protocol, Sysctls};
 use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::route::Routes;
 use director::service::{Link, Mark, Marks};
@@ -256,13 +257,8 @@ impl Subject {
     }
 
     fn sweep_templates(&mut self) {
-        let own = self.shared.ledgers.last().expect("control has a ledger");
-        let gone = |template: &director::conn::template::Template| {
-            let line = own.get(DestinationId(template.destination));
-            line.expect("a line for every destination").unbind_template();
-        };
-        let mut cursor = Cursor::default();
-        self.shared.templates.sweep(&mut cursor, usize::MAX, self.now, |_| false, gone);
+        let all = self.shared.templates.capacity();
+        templates::sweep(&self.shared, &mut Cursor::default(), all, self.now, |_| false);
     }
 
     /// Gives the workers what is desired now.
@@ -282,6 +278,8 @@ impl Subject {
                         self.chore(worker, Chore::SweepRemoved { family, cursor: 0 });
                     }
                 }
+                let world = self.end.publisher.current();
+                templates::sweep_removed(&self.shared, world, self.now);
             }
         }
     }

@@ -11,6 +11,7 @@ mod site;
 mod step;
 mod subject;
 mod wire;
+mod workers;
 
 use director::model::SchedulerKind;
 use generator::Taste;

@@ -151,6 +151,17 @@ fn replay(steps: &[Step]) -> Option<String> {
     })
 }
 
+/// Waits one after the other are one, as the eye has it.
+fn join_waits(steps: &mut Vec<Step>) {
+    steps.dedup_by(|next, kept| match (next, kept) {
+        (Step::Wait(next), Step::Wait(kept)) => {
+            *kept += *next;
+            true
+        }
+        _ => false,
+    });
+}
+
 /// Leaves out pieces, smaller and smaller ones, as long as a difference remains.
 fn shrink(mut steps: Vec<Step>) -> (Vec<Step>, String) {
     let mut difference = replay(&steps).expect("a run repeats itself");
@@ -169,5 +180,6 @@ fn shrink(mut steps: Vec<Step>) -> (Vec<Step>, String) {
         }
         piece /= 2;
     }
+    join_waits(&mut steps);
     (steps, difference)
 }

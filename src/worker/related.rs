@@ -70,10 +70,10 @@ impl<F: Frame> Engine<F> {
             let to = outer_destination::<A>(frame);
             return self.transit(world, frame, packet, to);
         };
-        if !destination.available {
-            return Verdict::Drop(DropReason::DestinationUnavailable);
-        }
-        if let Some(line) = self.line(connection.destination) {
+        // Unlike other packets, errors go to removed destinations too; they are not counted then.
+        if destination.available
+            && let Some(line) = self.line(connection.destination)
+        {
             line.count_in(packet.length);
         }
         if packet.ttl <= 1 {

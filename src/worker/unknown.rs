@@ -43,7 +43,8 @@ impl<F: Frame> Engine<F> {
         }
         let is_server =
             || world.settings.sysctls.nat_icmp_send != 0 && world.replies.has_server(&packet.tuple);
-        if packet.tcp_flags & tcp::RST == 0 && is_server() {
+        // Forwarding looks at the TTL before IPVS comes into it.
+        if packet.tcp_flags & tcp::RST == 0 && packet.ttl > 1 && is_server() {
             return Verdict::Punt(PuntReason::NatIcmpSend);
         }
         self.transit(world, frame, packet, packet.tuple.destination)

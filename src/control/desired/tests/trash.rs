@@ -74,7 +74,8 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
         destination_port: 4000,
         protocol: 6,
     };
-    let known = |fixture: &Fixture| fixture.desired.snapshot().replies.origins(&reply).next().is_some();
+    let known =
+        |fixture: &Fixture| fixture.desired.snapshot().replies.origins(&reply).next().is_some();
     fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(!known(&fixture));
     fixture.ok(edit(key(80), one));

@@ -2,7 +2,7 @@
 
 use crate::reference::Reference;
 use crate::site;
-use crate::step::{Packet, Step};
+use crate::step::{IcmpError, Packet, Step};
 use director::api::Command;
 use director::model::{
     DestinationAddress, DestinationSpec, Family, ForwardMethod, Persistence, PersistenceMask,
@@ -76,7 +76,8 @@ impl Generator {
                 Step::Sysctl(name, self.one_of(values))
             }
             12..=19 => Step::Wait(self.wait()),
-            20..=39 => self.follow_up(state, true),
+            20..=24 => self.icmp_error(state),
+            25..=39 => self.follow_up(state, true),
             40..=59 => self.follow_up(state, false),
             _ => Step::Packet(self.request()),
         }
@@ -164,12 +165,8 @@ impl Generator {
         let at = at.unwrap_or_else(|| self.one_of(&site::destination_addresses(family)));
         let (upper_threshold, lower_threshold) =
             self.one_of(&[(0, 0), (0, 0), (0, 0), (2, 0), (3, 0), (4, 2), (5, 1), (6, 6), (2, 3)]);
-        let methods = [
-            ForwardMethod::Masq,
-            ForwardMethod::Masq,
-            ForwardMethod::Route,
-            ForwardMethod::Tunnel,
-        ];
+        let methods =
+            [ForwardMethod::Masq, ForwardMethod::Masq, ForwardMethod::Route, ForwardMethod::Tunnel];
         DestinationSpec {
             at,
             method: self.one_of(&methods),
@@ -194,8 +191,7 @@ impl Generator {
             .collect();
         let destination = SocketAddr::new(vip, self.one_of(&site::PORTS));
         let flow = self.random.u16(..6);
-        let port =
-            if self.chance(1) { 20 } else { site::client_port(destination, flow) };
+        let port = if self.chance(1) { 20 } else { site::client_port(destination, flow) };
         let protocol = match destination.port() {
             80 | 21 if !self.chance(5) => Protocol::Tcp,
             53 if !self.chance(5) => Protocol::Udp,
@@ -224,6 +220,38 @@ impl Generator {
             dont_fragment: is_large,
             payload: if is_large { self.random.u16(1400..1440) } else { self.random.u16(..20) },
         }
+    }
+
+    /// An error about a packet of some connection, or of none.
+    fn icmp_error(&mut self, state: &Reference) -> Step {
+        let which = self.random.usize(..64);
+        let Some((protocol, client, virtual_address, server, is_masq)) = state.some_flow(which)
+        else {
+            return Step::Packet(self.request());
+        };
+        let is_from_client = self.chance(50);
+        let message_type = match client.is_ipv4() {
+            true => self.one_of(&[3, 3, 11, 4, 5, 12]),
+            false => self.one_of(&[1, 1, 2, 3]),
+        };
+        let mut end = if is_masq { server } else { virtual_address };
+        if self.chance(10) {
+            end.set_port(8081);
+        }
+        let (about, sender, to) = match is_from_client {
+            true => (
+                self.packet(protocol, virtual_address, client, false, false),
+                client,
+                virtual_address,
+            ),
+            false => (self.packet(protocol, client, end, true, false), server, client),
+        };
+        if sender.is_ipv4() != to.is_ipv4() {
+            return Step::Packet(self.request());
+        }
+        let by = if is_from_client { site::CLIENT_SIDE } else { site::SERVER_SIDE };
+        let (sender, to) = (sender.ip(), to.ip());
+        Step::Error(IcmpError { by, sender, to, message_type, ttl: self.ttl(), about })
     }
 
     /// One more packet of some connection, from its client or its server.

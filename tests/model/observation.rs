@@ -8,8 +8,13 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
     Sent(Sent),
+    /// A forwarded ICMP error: what there is of it as a packet without ports, and both ends of the packet it quotes.
+    SentError(Sent, SocketAddr, SocketAddr),
     /// Not forwarded, but answered, or not even that, by the director as a host.
-    Host { because: PuntReason, answer: Option<Answer> },
+    Host {
+        because: PuntReason,
+        answer: Option<Answer>,
+    },
     Dropped(Why),
 }
 

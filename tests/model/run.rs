@@ -68,8 +68,13 @@ impl Pair {
             }
             Step::Packet(packet) => {
                 let expected = self.reference.receive(packet);
-                let found = self.subject.receive(packet, 0);
+                let found = self.subject.receive(packet.by, &packet.frame(), 0);
                 differs("what became of the packet", &expected, &found)
+            }
+            Step::Error(error) => {
+                let expected = self.reference.receive_error(error);
+                let found = self.subject.receive(error.by, &error.frame(), 0);
+                differs("what became of the error", &expected, &found)
             }
             Step::Wait(ticks) => {
                 for _ in 0..*ticks {

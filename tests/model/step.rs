@@ -5,6 +5,7 @@ use director::api::Command;
 use director::model::{
     DestinationSpec, Family, Persistence, PortId, Protocol, ServiceKey, ServiceSpec,
 };
+use director::packet::ethernet::ETHERNET;
 use director::packet::tcp;
 use director::testing::frame;
 use std::fmt;
@@ -26,13 +27,54 @@ pub struct Packet {
     pub payload: u16,
 }
 
+/// An ICMP or ICMPv6 error about a packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IcmpError {
+    pub by: PortId,
+    pub sender: IpAddr,
+    pub to: IpAddr,
+    pub message_type: u8,
+    pub ttl: u8,
+    /// As the sender saw it.
+    pub about: Packet,
+}
+
 #[derive(Clone, Debug)]
 pub enum Step {
+    Error(IcmpError),
     Apply(Command),
     Sysctl(&'static str, i32),
     Packet(Packet),
     /// So many ticks of the clock.
     Wait(u32),
+}
+
+fn mac_of(address: IpAddr) -> [u8; 6] {
+    let neighbour = site::neighbours().find(|(known, _)| *known == address);
+    neighbour.map_or([2, 0, 0, 0, 0x10, 0xff], |(_, mac)| mac)
+}
+
+impl IcmpError {
+    pub fn length(&self) -> u16 {
+        self.about.length() + if self.sender.is_ipv4() { 28 } else { 48 }
+    }
+
+    pub fn frame(&self) -> Vec<u8> {
+        let start = frame().macs(site::mac(self.by), mac_of(self.sender));
+        let about = &self.about.frame()[ETHERNET..];
+        let kind = self.message_type;
+        match (self.sender, self.to) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                let code = u8::from(kind == 3);
+                start.ipv4(from, to).ttl(self.ttl).icmp_error(kind, code, 0, about).build()
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                let mtu = if kind == 2 { 1400 } else { 0 };
+                start.ipv6(from, to).ttl(self.ttl).icmp_error(kind, 0, mtu, about).build()
+            }
+            _ => panic!("both ends of a packet are of one family"),
+        }
+    }
 }
 
 impl Packet {
@@ -55,9 +97,7 @@ impl Packet {
     }
 
     pub fn frame(&self) -> Vec<u8> {
-        let neighbour = site::neighbours().find(|(address, _)| *address == self.source.ip());
-        let from = neighbour.map_or([2, 0, 0, 0, 0x10, 0xff], |(_, mac)| mac);
-        let start = frame().macs(site::mac(self.by), from);
+        let start = frame().macs(site::mac(self.by), mac_of(self.source.ip()));
         let payload = vec![0x5a; usize::from(self.payload)];
         let (source, destination) = (self.source.port(), self.destination.port());
         match (self.source.ip(), self.destination.ip()) {
@@ -83,14 +123,14 @@ impl Packet {
 
 impl fmt::Display for Packet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "port {}: {} {} > {}", self.by.0, self.protocol, self.source, self.destination)?;
+        write!(
+            out,
+            "port {}: {} {} > {}",
+            self.by.0, self.protocol, self.source, self.destination
+        )?;
         if self.protocol == Protocol::Tcp {
-            let names = [
-                (tcp::SYN, "SYN"),
-                (tcp::ACK, "ACK"),
-                (tcp::FIN, "FIN"),
-                (tcp::RST, "RST"),
-            ];
+            let names =
+                [(tcp::SYN, "SYN"), (tcp::ACK, "ACK"), (tcp::FIN, "FIN"), (tcp::RST, "RST")];
             let set: Vec<_> =
                 names.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect();
             write!(out, " [{}]", set.join(" "))?;
@@ -106,6 +146,12 @@ impl fmt::Display for Step {
             Step::Apply(command) => write_command(command, out),
             Step::Sysctl(name, value) => write!(out, "sysctl {name}={value}"),
             Step::Packet(packet) => packet.fmt(out),
+            Step::Error(error) => {
+                let IcmpError { by, sender, to, message_type, ttl, about } = error;
+                let about = format!("{} {} > {}", about.protocol, about.source, about.destination);
+                write!(out, "port {}: {sender} > {to} ICMP type {message_type} ", by.0)?;
+                write!(out, "about {about}, ttl {ttl}")
+            }
             Step::Wait(ticks) => {
                 write!(out, "wait {:.3} s", f64::from(*ticks) * site::TICK_MS as f64 / 1000.0)
             }

@@ -2,20 +2,19 @@
 
 use crate::observation::{ConnectionView, DestinationView, Listing, Outcome, ServiceView, Why};
 use crate::site::{self, TICK_MS};
-use crate::step::Packet;
 use crate::wire;
 use director::api::{Command, RefusalCode};
 use director::conn::state;
 use director::conn::template::Cursor;
 use director::control::desired::{Capacity, Desired, Site};
 use director::control::ledgers::Ledgers;
-use director::control::templates;
 use director::control::slow_path::{Interface, Limit, Outbox, Rate, Settings, SlowPath};
+use director::control::templates;
 use director::model::{Family, PortId, Protocol, Sysctls};
 use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::route::Routes;
 use director::service::{Link, Mark, Marks};
-use director::stop::DropReason;
+use director::stop::{DropReason, PuntReason};
 use director::time::Instant;
 use director::worker::steer::{Placement, Steering};
 use director::worker::{Chore, ConnectionPiece, ControlEnd, Plan, Shared, Worker, mesh};
@@ -175,10 +174,9 @@ impl Subject {
     }
 
     /// Delivers one frame to a worker's queue and watches what becomes of it.
-    pub fn receive(&mut self, packet: &Packet, worker: usize) -> Outcome {
-        let frame = MemoryFrame::new(&packet.frame());
-        let wire = &self.wires[worker][packet.by.index()];
-        wire.borrow_mut().to_receive.push_back(frame);
+    pub fn receive(&mut self, by: PortId, frame: &[u8], worker: usize) -> Outcome {
+        let wire = &self.wires[worker][by.index()];
+        wire.borrow_mut().to_receive.push_back(MemoryFrame::new(frame));
         let before = self.drops();
         self.poll();
         let mut punted = None;
@@ -186,20 +184,24 @@ impl Subject {
         for ring in &mut self.end.punts {
             while let Ok(punt) = ring.pop() {
                 assert!(punted.is_none(), "one packet, one punt");
-                punted = Some(punt.reason);
+                // Only the slow path sees that nothing was tunnelled here with which an error has to do.
+                punted = Some(match punt.reason {
+                    PuntReason::TunnelIcmp => PuntReason::LocalOther,
+                    reason => reason,
+                });
                 self.slow.input(punt, self.now, &mut answers);
             }
         }
         let sent = self.take_sent();
         match (punted, &sent[..]) {
             (None, []) => Outcome::Dropped(self.why(&before)),
-            (None, [(by, frame)]) => Outcome::Sent(wire::sent(*by, frame)),
+            (None, [(by, frame)]) => wire::sent(*by, frame),
             (Some(because), []) => {
                 let answer = answers.0.first().map(|(_, frame)| wire::answer(frame));
                 assert!(answers.0.len() <= 1, "one packet, one answer");
                 Outcome::Host { because, answer }
             }
-            _ => panic!("more than one thing became of {packet}"),
+            _ => panic!("more than one thing became of a packet"),
         }
     }
 
@@ -297,26 +299,25 @@ impl Subject {
     }
 
     pub fn listing(&mut self) -> Listing {
-        let services =
-            self.desired.services_before(None).map(|(_, id, spec)| ServiceView {
-                key: spec.key,
-                counters: self.desired.statistics().service(id).counters,
-                destinations: self
-                    .desired
-                    .destinations(id)
-                    .map(|(id, spec)| {
-                        let connections = self.desired.ledgers().connections(id);
-                        DestinationView {
-                            at: spec.at,
-                            weight: spec.weight,
-                            active: connections.active,
-                            inactive: connections.inactive,
-                            persistent: connections.persistent,
-                            counters: self.desired.statistics().destination(id).counters,
-                        }
-                    })
-                    .collect(),
-            });
+        let services = self.desired.services_before(None).map(|(_, id, spec)| ServiceView {
+            key: spec.key,
+            counters: self.desired.statistics().service(id).counters,
+            destinations: self
+                .desired
+                .destinations(id)
+                .map(|(id, spec)| {
+                    let connections = self.desired.ledgers().connections(id);
+                    DestinationView {
+                        at: spec.at,
+                        weight: spec.weight,
+                        active: connections.active,
+                        inactive: connections.inactive,
+                        persistent: connections.persistent,
+                        counters: self.desired.statistics().destination(id).counters,
+                    }
+                })
+                .collect(),
+        });
         let services = services.collect();
         let total = self.desired.statistics().total().counters;
         let mut connections = self.connections();
@@ -354,8 +355,7 @@ impl Subject {
     }
 
     fn templates(&self) -> Vec<ConnectionView> {
-        let (rows, rest) =
-            self.shared.templates.rows_from(Cursor::default(), usize::MAX, self.now);
+        let (rows, rest) = self.shared.templates.rows_from(Cursor::default(), usize::MAX, self.now);
         assert!(rest.is_none());
         let destinations = &self.end.publisher.current().destinations;
         let view = |template: &director::conn::template::Template| {

@@ -1,6 +1,6 @@
 //! Frames that left the director, read.
 
-use crate::observation::{Answer, AnswerKind, Sent};
+use crate::observation::{Answer, AnswerKind, Outcome, Sent};
 use crate::site;
 use director::model::{Family, PortId};
 use director::packet::ethernet::{self, ETHERNET, Layer3};
@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 
 const IPIP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// A packet's headers, whichever family it is of.
 struct Headers {
@@ -37,7 +39,7 @@ fn headers(bytes: &[u8]) -> Headers {
 }
 
 /// A forwarded packet, out of its tunnel if it is in one.
-pub fn sent(by: PortId, frame: &[u8]) -> Sent {
+pub fn sent(by: PortId, frame: &[u8]) -> Outcome {
     assert_eq!(ethernet::source(frame), site::mac(by), "sent from the port's address");
     let mac = ethernet::destination(frame);
     let next_hop = site::neighbours().find(|(_, known)| *known == mac).expect("a neighbour").0;
@@ -51,20 +53,56 @@ pub fn sent(by: PortId, frame: &[u8]) -> Sent {
         bytes = &bytes[read.header..];
         read = headers(bytes);
     }
+    let is_error = matches!(read.protocol, ICMP | ICMPV6);
+    if is_error {
+        let (from, to) = addresses(bytes);
+        let (source, destination) = (SocketAddr::new(from, 0), SocketAddr::new(to, 0));
+        let sent = Sent { by, next_hop, outer, source, destination, ttl: read.ttl };
+        assert_message_checksum(bytes, read.header);
+        return Outcome::SentError(sent, read.source, read.destination);
+    }
     assert_transport_checksum(bytes, &read);
-    Sent { by, next_hop, outer, source: read.source, destination: read.destination, ttl: read.ttl }
+    let (source, destination) = (read.source, read.destination);
+    Outcome::Sent(Sent { by, next_hop, outer, source, destination, ttl: read.ttl })
+}
+
+/// Addresses of the packet itself: an error's tuple is that of what it quotes.
+fn addresses(packet: &[u8]) -> (IpAddr, IpAddr) {
+    match packet[0] >> 4 {
+        4 => (ipv4::source(packet).to_ip(), ipv4::destination(packet).to_ip()),
+        _ => (u128::read(&packet[8..]).to_ip(), u128::read(&packet[24..]).to_ip()),
+    }
+}
+
+fn assert_message_checksum(packet: &[u8], header: usize) {
+    let sum = match addresses(packet) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            icmp::verify(from.to_bits(), to.to_bits(), &packet[header..])
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            icmp::verify(from.to_bits(), to.to_bits(), &packet[header..])
+        }
+        _ => panic!("both ends of a packet are of one family"),
+    };
+    assert_eq!(sum, 0, "checksum of an ICMP message");
 }
 
 /// Translation leaves a checksum that is right.
 fn assert_transport_checksum(packet: &[u8], read: &Headers) {
     let segment = &packet[read.header..];
     let sum = match (read.source.ip(), read.destination.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            director::packet::checksum::transport(from.to_bits(), to.to_bits(), read.protocol, segment)
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            director::packet::checksum::transport(from.to_bits(), to.to_bits(), read.protocol, segment)
-        }
+        (IpAddr::V4(from), IpAddr::V4(to)) => director::packet::checksum::transport(
+            from.to_bits(),
+            to.to_bits(),
+            read.protocol,
+            segment,
+        ),
+        (IpAddr::V6(from), IpAddr::V6(to)) => director::packet::checksum::transport(
+            from.to_bits(),
+            to.to_bits(),
+            read.protocol,
+            segment,
+        ),
         _ => panic!("both ends of a packet are of one family"),
     };
     assert_eq!(sum, 0, "checksum of {} > {}", read.source, read.destination);
@@ -73,15 +111,8 @@ fn assert_transport_checksum(packet: &[u8], read: &Headers) {
 /// An ICMP error or a reset.
 pub fn answer(frame: &[u8]) -> Answer {
     let bytes = &frame[ETHERNET..];
-    // Addresses of the packet itself: an error's tuple is that of what it quotes.
-    let (family, from, to): (_, IpAddr, IpAddr) = match bytes[0] >> 4 {
-        4 => (
-            Family::Ipv4,
-            ipv4::source(bytes).to_ip(),
-            ipv4::destination(bytes).to_ip(),
-        ),
-        _ => (Family::Ipv6, u128::read(&bytes[8..]).to_ip(), u128::read(&bytes[24..]).to_ip()),
-    };
+    let (from, to) = addresses(bytes);
+    let family = Family::of(from);
     let (protocol, upper) = match family {
         Family::Ipv4 => (ipv4::protocol(bytes), &bytes[ipv4::header_length(bytes)..]),
         Family::Ipv6 => (bytes[6], &bytes[ipv6::HEADER..]),

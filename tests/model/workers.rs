@@ -91,7 +91,7 @@ impl Watch {
 
     fn deliver(&mut self, packet: &Packet) -> Sent {
         let worker = self.random.usize(..usize::from(WORKERS));
-        match self.subject.receive(packet, worker) {
+        match self.subject.receive(packet.by, &packet.frame(), worker) {
             Outcome::Sent(sent) => sent,
             other => panic!("{packet}, to worker {worker}: {other:?}"),
         }

@@ -94,9 +94,7 @@ impl Reference {
         }
         let object = self.services[service].object;
         let in_trash = self.destinations.iter().position(|other| {
-            other.key == *key
-                && other.spec.at == spec.at
-                && matches!(other.place, Place::Trash(_))
+            other.key == *key && other.spec.at == spec.at && matches!(other.place, Place::Trash(_))
         });
         let number = match in_trash {
             Some(number) => {

@@ -2,10 +2,11 @@
 //! are counted anew, every rule where it says what it is about. What the director does is judged by it.
 //!
 //! * `commands`: what ipvsadm does; `trash`: removed destinations
-//! * `packets`: a packet's way; `scheduling`: that of a new connection; `persistence`: templates
+//! * `packets`, `errors`: a packet's way; `scheduling`: that of a new connection; `persistence`: templates
 //! * `pick`: the schedulers; `tcp`: the state tables; `time`: timers and statistics; `view`: the listings
 
 mod commands;
+mod errors;
 mod packets;
 mod persistence;
 mod pick;
@@ -130,7 +131,10 @@ impl Reference {
     }
 
     /// Some connection: client, virtual address, server and whether it is NAT's.
-    pub fn some_flow(&self, which: usize) -> Option<(Protocol, SocketAddr, SocketAddr, SocketAddr, bool)> {
+    pub fn some_flow(
+        &self,
+        which: usize,
+    ) -> Option<(Protocol, SocketAddr, SocketAddr, SocketAddr, bool)> {
         let connection = self.connections.get(which % self.connections.len().max(1))?;
         Some((
             connection.protocol,
@@ -209,6 +213,22 @@ impl Reference {
     fn remove_connection(&mut self, index: usize) {
         let connection = self.connections.remove(index);
         self.released(connection.destination);
+    }
+
+    /// The connection that a packet from a server to a client answers.
+    fn find_answered(
+        &self,
+        protocol: Protocol,
+        client: SocketAddr,
+        from: SocketAddr,
+    ) -> Option<usize> {
+        self.connections.iter().position(|connection| {
+            let end = match connection.method {
+                ForwardMethod::Masq => connection.server,
+                _ => connection.virtual_address,
+            };
+            (connection.protocol, connection.client, end) == (protocol, client, from)
+        })
     }
 
     fn find_connection(

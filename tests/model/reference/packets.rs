@@ -1,15 +1,15 @@
 //! A packet's way through the director.
 
+use super::Reference;
 use super::scheduling::local_stack;
 use super::tcp::{Side, TcpState};
-use super::Reference;
 use crate::observation::{Answer, AnswerKind, Outcome, Sent, Why};
 use crate::site;
 use crate::step::Packet;
 use director::model::{Counters, Family, ForwardMethod, Protocol, ServiceKey};
 use director::packet::tcp;
 use director::stop::PuntReason;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 impl Reference {
     pub fn receive(&mut self, packet: &Packet) -> Outcome {
@@ -153,25 +153,11 @@ impl Reference {
             let answer = (!site::is_own(to)).then_some(answer);
             return Outcome::Host { because: PuntReason::TtlExpired, answer };
         }
-        let mut sent = Sent {
-            by: site::port_towards(packet.destination.ip()),
-            next_hop: packet.destination.ip(),
-            outer: None,
-            source: packet.source,
-            destination: packet.destination,
-            ttl: packet.ttl - 1,
-        };
+        let mut sent = forwarded(packet.source, packet.destination, packet.ttl);
         if !self.serves(packet.family()) {
             return Outcome::Sent(sent);
         }
-        let answered = self.connections.iter().position(|connection| {
-            let end = match connection.method {
-                ForwardMethod::Masq => connection.server,
-                _ => connection.virtual_address,
-            };
-            (connection.protocol, connection.client, end)
-                == (packet.protocol, packet.destination, packet.source)
-        });
+        let answered = self.find_answered(packet.protocol, packet.destination, packet.source);
         if let Some(index) = answered {
             if self.connections[index].method == ForwardMethod::Masq {
                 sent.source = self.connections[index].virtual_address;
@@ -209,6 +195,13 @@ impl Reference {
                 })
         })
     }
+}
+
+/// A packet with this TTL, routed.
+pub fn forwarded(source: SocketAddr, destination: SocketAddr, ttl: u8) -> Sent {
+    let next_hop = destination.ip();
+    let by = site::port_towards(next_hop);
+    Sent { by, next_hop, outer: None, source, destination, ttl: ttl - 1 }
 }
 
 pub fn host(because: PuntReason, answer: Answer) -> Outcome {

@@ -63,9 +63,7 @@ impl Reference {
 
     fn can_take(&self, number: usize) -> bool {
         let destination = &self.destinations[number];
-        destination.place == Place::Listed
-            && destination.spec.weight > 0
-            && !destination.overloaded
+        destination.place == Place::Listed && destination.spec.weight > 0 && !destination.overloaded
     }
 
     fn active(&self, number: usize) -> u64 {

@@ -11,9 +11,11 @@ impl Reference {
     pub fn tick(&mut self) {
         self.now += TICK_MS;
         self.end_templates();
-        while let Some(index) = self.connections.iter().position(|connection| {
-            connection.started + connection.timeout_ms <= self.now
-        }) {
+        while let Some(index) = self
+            .connections
+            .iter()
+            .position(|connection| connection.started + connection.timeout_ms <= self.now)
+        {
             self.remove_connection(index);
         }
         self.go_through_trash();

@@ -18,6 +18,19 @@ pub enum Outcome {
     Dropped(Why),
 }
 
+impl Outcome {
+    /// Its kind in one word.
+    pub fn kind(&self) -> String {
+        match self {
+            Outcome::Sent(Sent { outer: Some(_), .. }) => "Tunnelled".to_owned(),
+            Outcome::Sent(_) => "Sent".to_owned(),
+            Outcome::SentError(..) => "SentError".to_owned(),
+            Outcome::Host { because, .. } => format!("{because:?}"),
+            Outcome::Dropped(why) => format!("{why:?}"),
+        }
+    }
+}
+
 /// A packet that was forwarded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sent {

@@ -5,12 +5,13 @@ use crate::observation::Listing;
 use crate::reference::Reference;
 use crate::step::Step;
 use crate::subject::Subject;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Steps of a run unless `MODEL_STEPS` says otherwise.
-const STEPS: usize = 1500;
+const STEPS: usize = 5000;
 /// Listings are compared after so many steps, and after every wait.
 const LISTING_EVERY: usize = 5;
 /// Times a failing run is tried again with fewer steps.
@@ -20,17 +21,21 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs every seed; panics with the steps of a run that differs.
-pub fn compare(name: &str, seeds: RangeInclusive<u64>, taste: Taste) {
+/// Runs every seed; panics with the steps of a run that differs. `kinds` are outcomes that the runs must have met, so
+/// that what is compared is more than nothing.
+pub fn compare(name: &str, seeds: RangeInclusive<u64>, taste: Taste, kinds: &[&str]) {
     let steps = setting("MODEL_STEPS").map_or(STEPS, |steps| steps as usize);
     let seeds = setting("MODEL_SEED").map_or(seeds, |seed| seed..=seed);
+    let mut seen = BTreeSet::new();
     for seed in seeds {
-        let (made, difference) = generate(seed, taste, steps);
+        let (made, difference) = generate(seed, taste, steps, &mut seen);
         if difference.is_some() {
             let (fewest, difference) = shrink(made);
             panic!("{name}, seed {seed}:\n{}{difference}", in_words(&fewest));
         }
     }
+    let missed: Vec<_> = kinds.iter().filter(|kind| !seen.contains(**kind)).collect();
+    assert!(missed.is_empty(), "{name}: no packet came to {missed:?}, only to {seen:?}");
 }
 
 fn in_words(steps: &[Step]) -> String {
@@ -45,11 +50,18 @@ struct Pair {
     reference: Reference,
     subject: Subject,
     steps: usize,
+    /// Kinds of outcomes.
+    seen: BTreeSet<String>,
 }
 
 impl Pair {
     fn new() -> Self {
-        Pair { reference: Reference::new(), subject: Subject::new(1), steps: 0 }
+        Pair {
+            reference: Reference::new(),
+            subject: Subject::new(1),
+            steps: 0,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// The difference that a step shows.
@@ -69,11 +81,13 @@ impl Pair {
             Step::Packet(packet) => {
                 let expected = self.reference.receive(packet);
                 let found = self.subject.receive(packet.by, &packet.frame(), 0);
+                self.seen.insert(found.kind());
                 differs("what became of the packet", &expected, &found)
             }
             Step::Error(error) => {
                 let expected = self.reference.receive_error(error);
                 let found = self.subject.receive(error.by, &error.frame(), 0);
+                self.seen.insert(found.kind());
                 differs("what became of the error", &expected, &found)
             }
             Step::Wait(ticks) => {
@@ -133,7 +147,12 @@ fn guarded(work: impl FnOnce() -> Option<String>) -> Option<String> {
 }
 
 /// Makes and takes steps until one shows a difference.
-fn generate(seed: u64, taste: Taste, count: usize) -> (Vec<Step>, Option<String>) {
+fn generate(
+    seed: u64,
+    taste: Taste,
+    count: usize,
+    seen: &mut BTreeSet<String>,
+) -> (Vec<Step>, Option<String>) {
     let mut generator = Generator::new(seed, taste);
     let mut pair = Pair::new();
     let mut made = Vec::new();
@@ -145,6 +164,7 @@ fn generate(seed: u64, taste: Taste, count: usize) -> (Vec<Step>, Option<String>
             return (made, difference);
         }
     }
+    seen.extend(pair.seen);
     (made, None)
 }
 

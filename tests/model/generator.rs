@@ -225,49 +225,44 @@ impl Generator {
     /// An error about a packet of some connection, or of none.
     fn icmp_error(&mut self, state: &Reference) -> Step {
         let which = self.random.usize(..64);
-        let Some((protocol, client, virtual_address, server, is_masq)) = state.some_flow(which)
-        else {
-            return Step::Packet(self.request());
-        };
-        let is_from_client = self.chance(50);
+        let Some(flow) = state.some_flow(which) else { return Step::Packet(self.request()) };
+        let (protocol, client, mut end) = (flow.protocol, flow.client, flow.replies_from);
         let message_type = match client.is_ipv4() {
             true => self.one_of(&[3, 3, 11, 4, 5, 12]),
             false => self.one_of(&[1, 1, 2, 3]),
         };
-        let mut end = if is_masq { server } else { virtual_address };
         if self.chance(10) {
             end.set_port(8081);
         }
-        let (about, sender, to) = match is_from_client {
-            true => (
-                self.packet(protocol, virtual_address, client, false, false),
-                client,
-                virtual_address,
-            ),
-            false => (self.packet(protocol, client, end, true, false), server, client),
+        // A client complains about a reply as it saw it, a server about a request.
+        let (by, about, sender, to) = match self.chance(50) {
+            true => {
+                let reply = self.packet(protocol, flow.virtual_address, client, false, false);
+                (site::CLIENT_SIDE, reply, client.ip(), flow.virtual_address.ip())
+            }
+            false => {
+                let request = self.packet(protocol, client, end, true, false);
+                (site::SERVER_SIDE, request, flow.server, client.ip())
+            }
         };
         if sender.is_ipv4() != to.is_ipv4() {
             return Step::Packet(self.request());
         }
-        let by = if is_from_client { site::CLIENT_SIDE } else { site::SERVER_SIDE };
-        let (sender, to) = (sender.ip(), to.ip());
         Step::Error(IcmpError { by, sender, to, message_type, ttl: self.ttl(), about })
     }
 
     /// One more packet of some connection, from its client or its server.
     fn follow_up(&mut self, state: &Reference, is_from_client: bool) -> Step {
         let which = self.random.usize(..64);
-        let Some((protocol, client, virtual_address, server, is_masq)) = state.some_flow(which)
-        else {
-            return Step::Packet(self.request());
-        };
+        let Some(flow) = state.some_flow(which) else { return Step::Packet(self.request()) };
         if is_from_client {
-            return Step::Packet(self.packet(protocol, client, virtual_address, true, false));
+            let (from, to) = (flow.client, flow.virtual_address);
+            return Step::Packet(self.packet(flow.protocol, from, to, true, false));
         }
-        let mut from = if is_masq { server } else { virtual_address };
+        let mut from = flow.replies_from;
         if self.chance(3) {
             from.set_port(8080);
         }
-        Step::Packet(self.packet(protocol, from, client, false, false))
+        Step::Packet(self.packet(flow.protocol, from, flow.client, false, false))
     }
 }

@@ -19,7 +19,7 @@ impl Reference {
         let related = (is_related && self.serves(family)).then_some(error);
         match site::is_own(error.to) {
             true => match related.and_then(|error| self.answered_by_quoted(error)) {
-                Some(index) => self.to_server(error, index),
+                Some(index) => self.forward_to_server(error, index),
                 // An error is never answered.
                 None => Outcome::Host { because: PuntReason::LocalOther, answer: None },
             },
@@ -27,7 +27,7 @@ impl Reference {
                 Outcome::Host { because: PuntReason::TtlExpired, answer: None }
             }
             false => match related.and_then(|error| self.asked_by_quoted(error)) {
-                Some(index) => self.to_client(error, index),
+                Some(index) => self.forward_to_client(error, index),
                 None => as_it_is(error),
             },
         }
@@ -45,7 +45,7 @@ impl Reference {
         self.find_answered(about.protocol, about.source, about.destination)
     }
 
-    fn to_server(&mut self, error: &IcmpError, index: usize) -> Outcome {
+    fn forward_to_server(&mut self, error: &IcmpError, index: usize) -> Outcome {
         let connection = &self.connections[index];
         let (number, method) = (connection.destination, connection.method);
         let (connected, mut quoted) = (connection.server, error.about.source);
@@ -72,7 +72,7 @@ impl Reference {
         Outcome::SentError(sent, quoted, error.about.destination)
     }
 
-    fn to_client(&mut self, error: &IcmpError, index: usize) -> Outcome {
+    fn forward_to_client(&mut self, error: &IcmpError, index: usize) -> Outcome {
         let connection = &self.connections[index];
         let (number, is_masq) = (connection.destination, connection.method == ForwardMethod::Masq);
         let virtual_address = connection.virtual_address;

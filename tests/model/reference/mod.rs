@@ -105,6 +105,16 @@ struct Template {
     started: u64,
 }
 
+/// A connection as its two ends see it.
+pub struct Flow {
+    pub protocol: Protocol,
+    pub client: SocketAddr,
+    pub virtual_address: SocketAddr,
+    /// The source of what the server sends.
+    pub replies_from: SocketAddr,
+    pub server: IpAddr,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Statistics {
     live: Counters,
@@ -130,19 +140,17 @@ impl Reference {
         }
     }
 
-    /// Some connection: client, virtual address, server and whether it is NAT's.
-    pub fn some_flow(
-        &self,
-        which: usize,
-    ) -> Option<(Protocol, SocketAddr, SocketAddr, SocketAddr, bool)> {
+    /// Some connection, for packets that belong to one.
+    pub fn some_flow(&self, which: usize) -> Option<Flow> {
         let connection = self.connections.get(which % self.connections.len().max(1))?;
-        Some((
-            connection.protocol,
-            connection.client,
-            connection.virtual_address,
-            connection.server,
-            connection.method == ForwardMethod::Masq,
-        ))
+        let is_nat = connection.method == ForwardMethod::Masq;
+        Some(Flow {
+            protocol: connection.protocol,
+            client: connection.client,
+            virtual_address: connection.virtual_address,
+            replies_from: if is_nat { connection.server } else { connection.virtual_address },
+            server: connection.server.ip(),
+        })
     }
 
     pub fn service_keys(&self) -> impl Iterator<Item = ServiceKey> {

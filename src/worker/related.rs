@@ -45,8 +45,8 @@ impl<F: Frame> Engine<F> {
         }
         if is_ours && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
-            if world.services.find(&flow, mark).is_some() {
-                return self.schedule_error(world, frame, packet, &flow, mark);
+            if let Some(verdict) = self.schedule_error(world, frame, packet, &flow, mark) {
+                return verdict;
             }
         }
         self.unrelated(world, frame, packet, to, is_ours)

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 /// Connections from this port are FTP's and never scheduled.
 const FTP_DATA_PORT: u16 = 20;
+const FTP_PORT: u16 = 21;
 
 /// Where a new connection goes.
 struct Choice {
@@ -67,7 +68,8 @@ impl<F: Frame> Engine<F> {
         }
     }
 
-    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple.
+    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple. `None`: the
+    /// error is nobody's.
     pub(super) fn schedule_error<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -75,19 +77,33 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         flow: &Tuple<A>,
         mark: u32,
-    ) -> Verdict {
-        let Some(service) = world.services.find(flow, mark) else { return LOCAL };
+    ) -> Option<Verdict> {
+        let service = world.services.find(flow, mark)?;
         if self.is_dropped_by_rate(world) {
-            return Verdict::Drop(DropReason::DropPacket);
+            return Some(Verdict::Drop(DropReason::DropPacket));
         }
-        let Ok(choice) = self.choose(world, service, flow, false) else {
-            return Verdict::Drop(DropReason::NoDestination);
+        if flow.source_port == FTP_DATA_PORT {
+            return None;
+        }
+        let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
+        let choice = match self.choose(world, service, flow, one_packet) {
+            Ok(choice) => choice,
+            Err(NoChoice::Drop(reason)) => return Some(Verdict::Drop(reason)),
+            Err(NoChoice::NoDestination) if is_ftp_data(service, flow) => return None,
+            Err(NoChoice::NoDestination) => {
+                return Some(Verdict::Drop(DropReason::NoDestination));
+            }
         };
         let connection = connect(world, service, *flow, &choice);
-        match self.insert(world, connection) {
-            Ok(id) => self.error_to_server(world, frame, packet, id),
-            Err(reason) => Verdict::Drop(reason),
+        let id = match self.insert(world, connection) {
+            Ok(id) => id,
+            Err(reason) => return Some(Verdict::Drop(reason)),
+        };
+        let verdict = self.error_to_server(world, frame, packet, id);
+        if one_packet {
+            self.end::<A>(world, id);
         }
+        Some(verdict)
     }
 
     /// Not IPVS's: the host's own stack answers, or a router forwards.
@@ -304,7 +320,6 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         service: &Service,
     ) -> Verdict {
-        const FTP_PORT: u16 = 21;
         let is_local = world.local.contains(packet.tuple.destination);
         if world.settings.sysctls.cache_bypass != 0
             && service.key.is_fwmark()
@@ -319,11 +334,16 @@ impl<F: Frame> Engine<F> {
             }
             return self.transit(world, frame, packet, packet.tuple.destination);
         }
-        if service.key.port() == FTP_PORT && packet.tuple.destination_port != FTP_PORT {
+        if is_ftp_data(service, &packet.tuple) {
             return self.pass(world, frame, packet);
         }
         Verdict::Punt(PuntReason::NoDestination)
     }
+}
+
+/// FTP's service took the packet for one of its data connections.
+fn is_ftp_data<A: Flows>(service: &Service, tuple: &Tuple<A>) -> bool {
+    service.key.port() == FTP_PORT && tuple.destination_port != FTP_PORT
 }
 
 /// The protocol's own condition for opening a connection.

@@ -22,7 +22,8 @@ pub struct Taste {
 }
 
 /// Settings and the values they may get.
-const SYSCTLS: [(&str, &[i32]); 8] = [
+const SYSCTLS: [(&str, &[i32]); 9] = [
+    ("schedule_icmp", &[0, 1]),
     ("expire_nodest_conn", &[0, 0, 1]),
     ("expire_quiescent_template", &[0, 1]),
     ("conn_reuse_mode", &[0, 1, 1, 2, 3]),
@@ -234,11 +235,15 @@ impl Generator {
         if self.chance(10) {
             end.set_port(8081);
         }
+        let mut virtual_address = flow.virtual_address;
+        if self.chance(20) {
+            virtual_address.set_port(self.one_of(&site::PORTS));
+        }
         // A client complains about a reply as it saw it, a server about a request.
         let (by, about, sender, to) = match self.chance(50) {
             true => {
-                let reply = self.packet(protocol, flow.virtual_address, client, false, false);
-                (site::CLIENT_SIDE, reply, client.ip(), flow.virtual_address.ip())
+                let reply = self.packet(protocol, virtual_address, client, false, false);
+                (site::CLIENT_SIDE, reply, client.ip(), virtual_address.ip())
             }
             false => {
                 let request = self.packet(protocol, client, end, true, false);

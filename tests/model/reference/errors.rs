@@ -4,7 +4,7 @@ use super::Reference;
 use super::packets::forwarded;
 use crate::observation::{Outcome, Sent};
 use crate::site;
-use crate::step::IcmpError;
+use crate::step::{IcmpError, Packet};
 use director::model::{Counters, Family, ForwardMethod};
 use director::stop::PuntReason;
 use std::net::SocketAddr;
@@ -20,6 +20,9 @@ impl Reference {
         match site::is_own(error.to) {
             true => match related.and_then(|error| self.answered_by_quoted(error)) {
                 Some(index) => self.forward_to_server(error, index),
+                None if related.is_some() && self.sysctls.schedule_icmp != 0 => {
+                    self.scheduled(error)
+                }
                 // An error is never answered.
                 None => Outcome::Host { because: PuntReason::LocalOther, answer: None },
             },
@@ -30,6 +33,20 @@ impl Reference {
                 Some(index) => self.forward_to_client(error, index),
                 None => as_it_is(error),
             },
+        }
+    }
+
+    /// About a reply of no connection: one is made for it.
+    fn scheduled(&mut self, error: &IcmpError) -> Outcome {
+        let (source, destination) = (error.about.destination, error.about.source);
+        let request = Packet { source, destination, ..error.about };
+        match self.schedule_error(&request) {
+            Ok(service) => {
+                let outcome = self.forward_to_server(error, 0);
+                self.end_one_packet(service, &request);
+                outcome
+            }
+            Err(outcome) => outcome,
         }
     }
 

@@ -35,20 +35,48 @@ impl Reference {
         if packet.source.port() == 20 {
             return local_stack(packet);
         }
+        match self.choose(service, packet) {
+            Some(choice) => self.connect(service, packet, choice),
+            None if self.is_ftp_data(service, packet) => local_stack(packet),
+            None => port_unreachable(packet, PuntReason::NoDestination, packet.destination.ip()),
+        }
+    }
+
+    /// A connection for the flow of which `packet` is a client's, because of an error about it (`schedule_icmp`).
+    /// The state machine is left out. `Err`: what becomes of the error otherwise.
+    pub(super) fn schedule_error(&mut self, packet: &Packet) -> Result<usize, Outcome> {
+        let host = Outcome::Host { because: PuntReason::LocalOther, answer: None };
+        let service = self.service_for(packet).ok_or(host)?;
+        if self.is_dropped_by_rate() {
+            return Err(Outcome::Dropped(Why::DropPacket));
+        }
+        if packet.source.port() == 20 {
+            return Err(host);
+        }
+        match self.choose(service, packet) {
+            Some(choice) => {
+                self.bind(packet, choice);
+                Ok(service)
+            }
+            None if self.is_ftp_data(service, packet) => Err(host),
+            None => Err(Outcome::Dropped(Why::Other)),
+        }
+    }
+
+    fn is_ftp_data(&self, service: usize, packet: &Packet) -> bool {
+        self.services[service].spec.key.port() == 21 && packet.destination.port() != 21
+    }
+
+    fn choose(&mut self, service: usize, packet: &Packet) -> Option<Choice> {
         let key = self.services[service].spec.key;
         let asked = packet.destination.port();
-        let choice = match self.services[service].spec.persistence {
+        match self.services[service].spec.persistence {
             Some(persistence) => self.persist(service, packet, persistence),
             None if !key.is_fwmark() && asked != key.port() => None,
             None => self.pick(service, packet).map(|destination| {
                 let own = self.destinations[destination].spec.at.port;
                 Choice { destination, port: if own == 0 { asked } else { own }, template: None }
             }),
-        };
-        match choice {
-            Some(choice) => self.connect(service, packet, choice),
-            None if key.port() == 21 && asked != 21 => local_stack(packet),
-            None => port_unreachable(packet, PuntReason::NoDestination, packet.destination.ip()),
         }
     }
 
@@ -67,6 +95,20 @@ impl Reference {
     }
 
     fn connect(&mut self, service: usize, packet: &Packet, choice: Choice) -> Outcome {
+        self.bind(packet, choice);
+        let outcome = self.request(packet, 0);
+        self.end_one_packet(service, packet);
+        outcome
+    }
+
+    /// The connection made last is over if its service schedules every packet for itself.
+    pub(super) fn end_one_packet(&mut self, service: usize, packet: &Packet) {
+        if self.services[service].spec.one_packet && packet.protocol == Protocol::Udp {
+            self.remove_connection(0);
+        }
+    }
+
+    fn bind(&mut self, packet: &Packet, choice: Choice) {
         let destination = &self.destinations[choice.destination];
         let method = destination.spec.method;
         let connection = Connection {
@@ -85,11 +127,6 @@ impl Reference {
         self.connections.insert(0, connection);
         self.bound(choice.destination);
         self.count(choice.destination, Counters { connections: 1, ..Counters::default() });
-        let outcome = self.request(packet, 0);
-        if self.services[service].spec.one_packet && packet.protocol == Protocol::Udp {
-            self.remove_connection(0);
-        }
-        outcome
     }
 }
 

@@ -46,7 +46,7 @@ impl Reference {
                 self.end_one_packet(service, &request);
                 outcome
             }
-            Err(outcome) => outcome,
+            Err(outcome) => *outcome,
         }
     }
 

@@ -44,11 +44,11 @@ impl Reference {
 
     /// A connection for the flow of which `packet` is a client's, because of an error about it (`schedule_icmp`).
     /// The state machine is left out. `Err`: what becomes of the error otherwise.
-    pub(super) fn schedule_error(&mut self, packet: &Packet) -> Result<usize, Outcome> {
-        let host = Outcome::Host { because: PuntReason::LocalOther, answer: None };
-        let service = self.service_for(packet).ok_or(host)?;
+    pub(super) fn schedule_error(&mut self, packet: &Packet) -> Result<usize, Box<Outcome>> {
+        let host = Box::new(Outcome::Host { because: PuntReason::LocalOther, answer: None });
+        let Some(service) = self.service_for(packet) else { return Err(host) };
         if self.is_dropped_by_rate() {
-            return Err(Outcome::Dropped(Why::DropPacket));
+            return Err(Box::new(Outcome::Dropped(Why::DropPacket)));
         }
         if packet.source.port() == 20 {
             return Err(host);
@@ -59,7 +59,7 @@ impl Reference {
                 Ok(service)
             }
             None if self.is_ftp_data(service, packet) => Err(host),
-            None => Err(Outcome::Dropped(Why::Other)),
+            None => Err(Box::new(Outcome::Dropped(Why::Other))),
         }
     }
 

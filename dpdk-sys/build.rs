@@ -8,12 +8,14 @@ use std::{env, panic};
 const OLDEST_DPDK: &str = "22.11";
 
 /// Libraries whose symbols the bindings or the shim name. Drivers come as plugins of the shared EAL.
-const LIBRARIES: [&str; 5] = ["rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
+const LIBRARIES: [&str; 6] =
+    ["rte_ethdev", "rte_hash", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 const FUNCTIONS: &str = "director_.*\
     |rte_(eal_init|eal_cleanup|eal_get_runtime_dir|strerror|version|dev_probe|socket_count)\
     |rte_(get_tsc_hz|lcore_to_socket_id|eal_remote_launch|eal_wait_lcore|eal_get_lcore_state)\
     |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(free|avail_count)|rte_ring_free\
+    |rte_hash_(free|add_key_data|del_key|lookup_bulk_data|count)\
     |rte_eth_(dev_(get_port_by_name|get_name_by_port|info_get|socket_id|configure|start|stop|close)\
     |dev_(adjust_nb_rx_tx_desc|get_mtu|set_mtu|rss_hash_(conf_get|update)|rss_reta_query|rss_reta_update)\
     |rx_queue_setup|tx_queue_setup|promiscuous_enable|allmulticast_enable|macaddr_get\
@@ -92,10 +94,10 @@ fn bind(flags: &[String]) {
         .clang_arg("-Wno-everything")
         .allowlist_function(FUNCTIONS)
         .allowlist_var("DIRECTOR_.*|RTE_MAX_LCORE|RTE_MAX_ETHPORTS|RTE_ETH_RETA_GROUP_SIZE")
-        .allowlist_var("RTE_PKTMBUF_HEADROOM")
+        .allowlist_var("RTE_PKTMBUF_HEADROOM|RTE_HASH_LOOKUP_BULK_MAX")
         .allowlist_type("director_.*|rte_eth_rss_reta_entry64")
         // Never looked into from Rust; several are packed and aligned at once, which Rust refuses.
-        .opaque_type("rte_mbuf|rte_mempool.*|rte_ring.*|rte_device|rte_.*_hdr|rte_flow.*")
+        .opaque_type("rte_mbuf|rte_mempool.*|rte_ring.*|rte_hash|rte_device|rte_.*_hdr|rte_flow.*")
         .opaque_type("rte_eth_dev_rx_intr.*|rte_eth_fdir.*|rte_ether_hdr")
         .prepend_enum_name(false)
         .derive_default(true)

@@ -1,42 +1,55 @@
 //! An LVS director on DPDK.
 //!
-//! The modules, bottom up; each imports only from those above it in this list:
+//! The modules, bottom up. Each imports only from lines above its own, which `tests/architecture.rs` sees to:
 //!
-//! * `limits`, `time`, `model`: every bound, time as an argument, the nouns
+//! * `limits`, `model`, `time`: every bound; the nouns of LVS; time as an argument
 //! * `stop`: why a packet leaves the fast path
 //! * `port`: frames in, frames out; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
+//! * `dpdk`: the safe face of DPDK
 //! * `testing`: what tests and benches build packets with
-//! * `route`, `scheduler`, `conn`: where addresses are; picking a destination; one worker's connections
+//! * `conn`, `route`, `scheduler`: one worker's connections; where addresses are; picking a destination
 //! * `service`: the immutable snapshot that workers read
 //! * `forward`: rewriting a packet by DR, NAT or TUN
 //! * `worker`: the poll loop and a packet's way through it
-//! * `config`, `api`: the configuration file; what the tools and the daemon say to each other
+//! * `api`: what the tools and the daemon say to each other
+//! * `cli`, `config`: ipvsadm's and directorctl's words and listings; the configuration file
 //! * `control`: desired state, ARP and ND, ICMP, statistics
-//! * `cli`: the grammar and the listings of ipvsadm and directorctl
-//! * `dpdk`: the safe face of DPDK
+//!
+//! Above them stand the binaries: `directord` puts the parts together, `ipvsadm` and `directorctl` ask it.
 
 #![deny(unsafe_code)]
 
-pub mod api;
-pub mod cli;
-pub mod config;
-#[allow(unsafe_code)]
-pub mod conn;
-pub mod control;
-pub mod forward;
 pub mod limits;
 pub mod model;
-pub mod packet;
-pub mod port;
-pub mod route;
-pub mod scheduler;
-pub mod service;
-pub mod stop;
-pub mod testing;
 pub mod time;
-pub mod worker;
+
+pub mod stop;
+
+pub mod port;
+
+pub mod packet;
 
 #[cfg(feature = "dpdk")]
 #[allow(unsafe_code)]
 pub mod dpdk;
+
+pub mod testing;
+
+#[allow(unsafe_code)]
+pub mod conn;
+pub mod route;
+pub mod scheduler;
+
+pub mod service;
+
+pub mod forward;
+
+pub mod worker;
+
+pub mod api;
+
+pub mod cli;
+pub mod config;
+
+pub mod control;

@@ -64,6 +64,7 @@ reasons! {
         Policy "policy" "The configuration says to drop it.",
         UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
         NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
+        NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
         SlowPathInput "slow-path-input" "A packet for the director itself that nothing here answers.",
     }
 }

@@ -12,6 +12,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_hash.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -56,6 +57,9 @@ static const uint64_t DIRECTOR_RSS_IPV6_TCP = RTE_ETH_RSS_NONFRAG_IPV6_TCP;
 static const uint64_t DIRECTOR_RSS_IPV6_UDP = RTE_ETH_RSS_NONFRAG_IPV6_UDP;
 static const uint64_t DIRECTOR_RSS_IPV6_SCTP = RTE_ETH_RSS_NONFRAG_IPV6_SCTP;
 static const uint64_t DIRECTOR_RSS_IPV6_OTHER = RTE_ETH_RSS_NONFRAG_IPV6_OTHER;
+static const uint64_t DIRECTOR_RSS_IPV6_EX = RTE_ETH_RSS_IPV6_EX;
+static const uint64_t DIRECTOR_RSS_IPV6_TCP_EX = RTE_ETH_RSS_IPV6_TCP_EX;
+static const uint64_t DIRECTOR_RSS_IPV6_UDP_EX = RTE_ETH_RSS_IPV6_UDP_EX;
 
 static const uint32_t DIRECTOR_MULTI_QUEUE_NONE = RTE_ETH_MQ_RX_NONE;
 static const uint32_t DIRECTOR_MULTI_QUEUE_RSS = RTE_ETH_MQ_RX_RSS;
@@ -84,6 +88,9 @@ uint32_t director_ring_dequeue(struct rte_ring *ring, struct rte_mbuf **mbufs, u
 uint32_t director_ring_count(const struct rte_ring *ring);
 uint32_t director_ring_capacity(const struct rte_ring *ring);
 struct rte_ring *director_ring_create(const char *name, uint32_t size, int socket);
+
+struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32_t key_length,
+				      int socket);
 
 uint32_t director_mempool_size(const struct rte_mempool *pool);
 int director_link_get(uint16_t port, struct director_link *link);

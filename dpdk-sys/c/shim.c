@@ -103,6 +103,23 @@ struct rte_ring *director_ring_create(const char *name, uint32_t size, int socke
 			       RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 }
 
+struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32_t key_length,
+				      int socket)
+{
+	/* One thread: no locks. The extension buckets take what finds no place by moving others, so that
+	 * every entry asked for can be used. Without a function of the caller's the library hashes by CRC-32C,
+	 * on x86 with the instruction for it; its header would leave a constructor in every program. */
+	const struct rte_hash_parameters parameters = {
+		.name = name,
+		.entries = entries,
+		.key_len = key_length,
+		.socket_id = socket,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+
+	return rte_hash_create(&parameters);
+}
+
 uint32_t director_mempool_size(const struct rte_mempool *pool)
 {
 	return pool->size;

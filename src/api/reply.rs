@@ -69,6 +69,11 @@ pub struct WorkerStatus {
     pub taken_over: u64,
     /// Connections that the drop_entry defence ended.
     pub entries_dropped: u64,
+    /// The longest poll since the start, in microseconds, and how many took longer than so many microseconds.
+    pub longest_poll_us: u64,
+    pub polls_over_20us: u64,
+    pub polls_over_100us: u64,
+    pub polls_over_1000us: u64,
 }
 
 /// One receive and transmit queue pair of one worker.

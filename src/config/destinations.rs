@@ -72,10 +72,10 @@ fn destination(
         report.fault(offset, key, problem);
     }
     let service_port = service.map_or(0, |service| service.key.port());
-    if let (Some(service), true) = (service, known_method) {
-        if let Some(problem) = misfit(service, method, at.address, at.port) {
-            report.fault(offset, key, problem);
-        }
+    if let (Some(service), true) = (service, known_method)
+        && let Some(problem) = misfit(service, method, at.address, at.port)
+    {
+        report.fault(offset, key, problem);
     }
     Some(DestinationSpec {
         at: DestinationAddress { address: at.address, port: at.port.unwrap_or(service_port) },

@@ -83,12 +83,11 @@ mod tests {
         fn takes_what_the_standard_library_takes(text in "[0-9a-f:.\\[\\]+]{0,24}") {
             // The library also takes a scope (`%1`), which these letters cannot spell, and only
             // it lets a plus sign pass.
-            if let Ok(expected) = text.parse::<SocketAddr>() {
-                if !text.contains('+') {
+            if let Ok(expected) = text.parse::<SocketAddr>()
+                && !text.contains('+') {
                     let got = endpoint(&text).unwrap();
                     prop_assert_eq!((got.address, got.port), (expected.ip(), Some(expected.port())));
                 }
-            }
         }
 
         #[test]

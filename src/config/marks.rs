@@ -33,12 +33,12 @@ pub(super) fn marks(
                 .unwrap_or_default(),
             mark: report.number_at(&raw.mark, "mark.mark", 0..=u32::MAX).unwrap_or_default(),
         };
-        if let (Some(source), Some(destination)) = (rule.source, rule.destination) {
-            if source.address().is_ipv4() != destination.address().is_ipv4() {
-                let offset = raw.source.as_ref().map_or(0, |field| field.span().start);
-                let problem = format!("{source} and {destination} are of different families");
-                report.fault(offset, "mark.source", problem);
-            }
+        if let (Some(source), Some(destination)) = (rule.source, rule.destination)
+            && source.address().is_ipv4() != destination.address().is_ipv4()
+        {
+            let offset = raw.source.as_ref().map_or(0, |field| field.span().start);
+            let problem = format!("{source} and {destination} are of different families");
+            report.fault(offset, "mark.source", problem);
         }
         rules.push(rule);
     }

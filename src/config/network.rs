@@ -161,10 +161,10 @@ fn gateways(raw: &raw::Port, port: &PortConfig, report: &mut Report) {
     for (field, gateway, key) in
         [(&raw.gateway, ipv4, "port.gateway"), (&raw.gateway_ipv6, ipv6, "port.gateway_ipv6")]
     {
-        if let (Some(field), Some(gateway)) = (field, gateway) {
-            if let Some(problem) = unfit_neighbour(gateway, port) {
-                report.fault(field.span().start, key, problem);
-            }
+        if let (Some(field), Some(gateway)) = (field, gateway)
+            && let Some(problem) = unfit_neighbour(gateway, port)
+        {
+            report.fault(field.span().start, key, problem);
         }
     }
 }
@@ -291,11 +291,11 @@ pub(super) fn routes(
         if let Some(problem) = taken(destination, &routes, known.ports) {
             report.fault(at, "route.destination", problem);
         }
-        if let RouteHop::Via { router, .. } = hop {
-            if router.is_ipv4() != destination.address().is_ipv4() {
-                let problem = format!("{router} and {destination} are of different families");
-                report.fault(at, "route.destination", problem);
-            }
+        if let RouteHop::Via { router, .. } = hop
+            && router.is_ipv4() != destination.address().is_ipv4()
+        {
+            let problem = format!("{router} and {destination} are of different families");
+            report.fault(at, "route.destination", problem);
         }
         let (RouteHop::Via { port, .. } | RouteHop::OnLink { port }) = hop;
         let mtu_min = if destination.address().is_ipv6() { MTU_MIN_IPV6 } else { MTU_MIN };

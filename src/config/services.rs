@@ -27,11 +27,11 @@ pub(super) fn services(
     let mut services = Vec::new();
     for (Section { raw, offset }, raw_destinations) in sections {
         let spec = service(&raw, offset, report);
-        if let Some(key) = spec.as_ref().map(|spec| spec.key) {
-            if let Some(first) = seen.insert(key, report.line(offset)) {
-                let problem = format!("{key} is defined in line {first} already");
-                report.fault(offset, "service", problem);
-            }
+        if let Some(key) = spec.as_ref().map(|spec| spec.key)
+            && let Some(first) = seen.insert(key, report.line(offset))
+        {
+            let problem = format!("{key} is defined in line {first} already");
+            report.fault(offset, "service", problem);
         }
         let destinations = destinations(raw_destinations, spec.as_ref(), known, report);
         services.extend(spec.map(|spec| ServiceConfig { spec, destinations }));

@@ -205,13 +205,30 @@ impl<A: Address> Connection<A> {
     /// Which way a packet with `tuple` goes along this connection, if it belongs to it.
     #[inline]
     pub(super) fn direction(&self, tuple: &Tuple<A>) -> Option<Direction> {
-        if self.original_tuple() == *tuple {
+        if self.is_original(tuple) {
             Some(Direction::Original)
-        } else if self.reply_tuple() == *tuple {
+        } else if self.is_reply(tuple) {
             Some(Direction::Reply)
         } else {
             None
         }
+    }
+
+    /// A packet with `tuple` comes from the client. Field by field in the order of memory, which the compiler joins
+    /// into a few wide comparisons.
+    #[inline]
+    pub(super) fn is_original(&self, tuple: &Tuple<A>) -> bool {
+        self.client == tuple.source
+            && self.virtual_address == tuple.destination
+            && self.client_port == tuple.source_port
+            && self.virtual_port == tuple.destination_port
+            && self.protocol == tuple.protocol
+    }
+
+    /// A packet with `tuple` goes back to the client.
+    #[inline]
+    pub(super) fn is_reply(&self, tuple: &Tuple<A>) -> bool {
+        self.reply_tuple() == *tuple
     }
 
     /// Milliseconds since the last packet.

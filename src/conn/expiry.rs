@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::packet::Address;
 
 /// Entries whose cache lines are asked for ahead of the one looked at: enough to hide the memory behind them.
-const LEAD: usize = 4;
+const LEAD: usize = 8;
 
 /// What becomes of a connection whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::packet::{Address, Tuple};
 use std::hash::{BuildHasher, RandomState};
 
 /// Hash of a tuple under one table's [`Key`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hash(u64);
 
 impl Hash {
@@ -55,9 +55,7 @@ impl Key {
     /// its own, because both of its halves can be an attacker's choice.
     #[inline]
     fn end<A: Address>(&self, address: A, port: u16) -> u64 {
-        let mut octets = [0; 16];
-        address.write(&mut octets[16 - A::BYTES..]);
-        let number = u128::from_be_bytes(octets);
+        let number = address.bits();
         let (high, low) = ((number >> 64) as u64, number as u64);
         if A::BYTES <= 4 {
             low << 16 | u64::from(port)

@@ -9,6 +9,7 @@
 //! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
 
 mod bucket;
+mod call_ids;
 mod connection;
 mod expiry;
 mod hash;
@@ -30,7 +31,7 @@ pub use expiry::Verdict;
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
 pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
-pub use table::{Table, TableError, TableFull};
+pub use table::{Guess, Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};
 pub use template_key::TemplateKey;
 

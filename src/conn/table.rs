@@ -30,6 +30,10 @@ pub enum TableError {
 #[error("the connection table is full")]
 pub struct TableFull;
 
+/// The entry that a look-up is likely to find; none unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guess(u32);
+
 /// See the module.
 pub struct Table<A> {
     /// Entry zero is never used.
@@ -86,20 +90,41 @@ impl<A: Address> Table<A> {
         self.index.prefetch(hash);
     }
 
-    /// Second stage: asks for the entry that [`Table::find`] is going to compare.
+    /// Second stage: asks for the entry that [`Table::find_guessed`] is going to compare, and says which it is.
     #[inline]
-    pub fn prefetch_entry(&self, hash: Hash) {
+    pub fn prefetch_entry(&self, hash: Hash) -> Guess {
+        let mut guess = Guess::default();
         self.index.peek(hash, |number| {
+            guess = Guess(number);
             let entry: *const Connection<A> = &self.entries[number as usize];
             prefetch(entry);
             if size_of::<Connection<A>>() > 64 {
                 prefetch(entry.wrapping_byte_add(64));
             }
         });
+        guess
+    }
+
+    /// [`Table::find`] that looks at the guess of [`Table::prefetch_entry`] first. A wrong one costs a comparison: what
+    /// happened to the table since does not matter.
+    #[inline(always)]
+    pub fn find_guessed(
+        &self,
+        guess: Guess,
+        hash: Hash,
+        tuple: &Tuple<A>,
+    ) -> Option<(ConnectionId, Direction)> {
+        let entry = &self.entries[guess.0 as usize];
+        if entry.is_filed() && entry.is_original(tuple) {
+            return Some((ConnectionId(guess.0), Direction::Original));
+        }
+        if entry.is_filed() && entry.is_reply(tuple) {
+            return Some((ConnectionId(guess.0), Direction::Reply));
+        }
+        self.find(hash, tuple)
     }
 
     /// The connection a packet belongs to, and which way it goes.
-    #[inline]
     pub fn find(&self, hash: Hash, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
         self.index.find(hash, |number| {
             let direction = self.entries[number as usize].direction(tuple)?;
@@ -117,13 +142,14 @@ impl<A: Address> Table<A> {
         connection: Connection<A>,
         now_ms: u32,
     ) -> Result<ConnectionId, TableFull> {
+        // From the caller's copy: the entry's own cache line may have to come from memory first.
+        let references = self.references_of(&connection);
+        self.prefetch_references(references);
         let number = self.take_vacant().ok_or(TableFull)?;
         let entry = &mut self.entries[number as usize];
         *entry = connection;
         entry.stamp = now_ms;
-        let remaining_ms = entry.remaining_ms(now_ms);
-        let references = self.references(number);
-        self.prefetch_references(references);
+        let remaining_ms = u64::from(connection.timeout_s) * 1000;
         self.wheel.file(&mut self.entries, number, now_ms, remaining_ms);
         self.index(number, references);
         self.len += 1;
@@ -184,9 +210,14 @@ impl<A: Address> Table<A> {
     pub fn set_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
         let entry = &mut self.entries[id.index()];
         entry.stamp = now_ms;
-        if entry.timeout_s == timeout_s {
-            return;
+        if entry.timeout_s != timeout_s {
+            self.change_timeout(id, timeout_s, now_ms);
         }
+    }
+
+    #[inline(never)]
+    fn change_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
+        let entry = &mut self.entries[id.index()];
         entry.timeout_s = timeout_s;
         let remaining_ms = u64::from(timeout_s) * 1000;
         if entry.is_filed() && self.wheel.is_late(entry.links.filed, now_ms, remaining_ms) {
@@ -259,7 +290,11 @@ impl<A: Address> Table<A> {
     /// The hashes a connection is indexed under.
     #[inline]
     pub(super) fn references(&self, number: u32) -> (Hash, Option<Hash>) {
-        let connection = &self.entries[number as usize];
+        self.references_of(&self.entries[number as usize])
+    }
+
+    #[inline]
+    fn references_of(&self, connection: &Connection<A>) -> (Hash, Option<Hash>) {
         let original = self.key.hash(&connection.original_tuple());
         if !connection.flags.is_masq() {
             return (original, None);

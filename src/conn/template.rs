@@ -7,6 +7,7 @@
 //! A template's timer is arithmetic: whoever looks at a template settles first what its timer did meanwhile. The
 //! control thread sweeps out what has ended.
 
+use super::call_ids::CallIds;
 use super::template_key::TemplateKey;
 use crate::time::{Duration, Instant};
 use hashbrown::HashTable;
@@ -55,7 +56,7 @@ impl TemplateId {
 
 /// A template as its scheduler wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewTemplate {
+pub struct NewTemplate<'a> {
     /// `DestinationId`.
     pub destination: u32,
     pub destination_port: u16,
@@ -63,6 +64,8 @@ pub struct NewTemplate {
     pub service: u32,
     /// The service's persistence timeout.
     pub timeout_s: u32,
+    /// The name of the SIP call, for listings; empty if calls are not told apart.
+    pub call_id: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,8 @@ pub struct Template {
     pub controlled: u32,
     /// One of its connections was established, or answered.
     pub assured: bool,
+    /// Number of the call's name in its shard; 0: none.
+    call_id: u32,
     /// When the timer was started last.
     stamp: Instant,
     /// Whether lookups find it.
@@ -149,6 +154,7 @@ struct Shard {
     keyed: HashTable<u32>,
     slots: Vec<Option<Template>>,
     vacant: Vec<u32>,
+    call_ids: CallIds,
 }
 
 /// See the module.
@@ -171,6 +177,7 @@ impl Templates {
                 keyed: HashTable::with_capacity(2 * shard_capacity),
                 slots: Vec::with_capacity(shard_capacity),
                 vacant: Vec::with_capacity(shard_capacity),
+                call_ids: CallIds::new(shard_capacity),
             })
         };
         Templates {
@@ -188,13 +195,13 @@ impl Templates {
     ///
     /// # Errors
     /// [`TemplatesFull`] when there is no room.
-    pub fn bind(
+    pub fn bind<'a>(
         &self,
         key: &TemplateKey,
         purpose: Use,
         now: Instant,
         usable: impl FnOnce(&Template) -> bool,
-        create: impl FnOnce() -> Option<NewTemplate>,
+        create: impl FnOnce() -> Option<NewTemplate<'a>>,
         gone: impl FnOnce(&Template),
     ) -> Result<Option<Bound>, TemplatesFull> {
         let hash = self.hasher.hash_one(key);
@@ -224,7 +231,8 @@ impl Templates {
                 }
                 let Some(new) = create() else { return Ok(None) };
                 self.len.fetch_add(1, Ordering::Relaxed);
-                shard.insert(hash, Template::new(key, new, now), &self.hasher)
+                let call_id = shard.call_ids.keep(new.call_id);
+                shard.insert(hash, Template::new(key, new, call_id, now), &self.hasher)
             }
         };
         let template = shard.slots[slot as usize].as_mut().expect("found or just inserted");
@@ -234,6 +242,19 @@ impl Templates {
             Use::OnePacket => template.in_packets = template.in_packets.saturating_add(1),
         }
         Ok(Some(Bound { id: TemplateId::new(shard_number, slot), template: *template, created }))
+    }
+
+    /// What stands for a SIP call's name in [`TemplateKey::call`]: a hash under a key nobody else knows.
+    pub fn call(&self, call_id: &[u8]) -> u64 {
+        self.hasher.hash_one(call_id).max(1)
+    }
+
+    /// The name of the call that the template known by `key` belongs to.
+    pub fn call_id(&self, id: TemplateId, key: &TemplateKey) -> Option<Vec<u8>> {
+        let (shard, slot) = id.place()?;
+        let shard = &mut *self.shards.get(shard)?.lock();
+        let template = shard.slots.get(slot)?.as_ref().filter(|template| template.key == *key)?;
+        Some(shard.call_ids.text(template.call_id).to_vec())
     }
 
     /// A connection that lived by `id` has ended. Returns what is left of the template.
@@ -329,12 +350,6 @@ impl Templates {
         (rows, Some(cursor))
     }
 
-    /// Templates there may be, and as many as a sweep looks at to see all.
-    pub fn capacity(&self) -> usize {
-        // A shard without templates costs a sweep one of its budget.
-        SHARDS * (self.shard_capacity + 1)
-    }
-
     /// Templates there are, ended ones included that no sweep has met.
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
@@ -355,6 +370,7 @@ impl Templates {
         if template.keyed {
             shard.unkey(self.hasher.hash_one(template.key), slot as u32);
         }
+        shard.call_ids.release(template.call_id);
         shard.vacant.push(slot as u32);
         self.len.fetch_sub(1, Ordering::Relaxed);
         Some(template)
@@ -374,7 +390,7 @@ impl Cursor {
 }
 
 impl Template {
-    fn new(key: &TemplateKey, new: NewTemplate, now: Instant) -> Template {
+    fn new(key: &TemplateKey, new: NewTemplate<'_>, call_id: u32, now: Instant) -> Template {
         Template {
             key: *key,
             destination: new.destination,
@@ -384,6 +400,7 @@ impl Template {
             in_packets: 0,
             controlled: 0,
             assured: false,
+            call_id,
             stamp: now,
             keyed: true,
         }

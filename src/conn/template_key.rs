@@ -18,6 +18,10 @@ pub struct TemplateKey {
     pub virtual_address: IpAddr,
     /// Zero when the template covers all ports.
     pub virtual_port: u16,
+    /// Hash of the SIP call's name where the service tells calls apart ([`Templates::call`]); else 0.
+    ///
+    /// [`Templates::call`]: super::Templates::call
+    pub call: u64,
 }
 
 impl TemplateKey {
@@ -36,12 +40,14 @@ impl TemplateKey {
                 client,
                 virtual_address: numbered(mark, client),
                 virtual_port: 0,
+                call: 0,
             },
             ServiceKey::Address { protocol, port: own, .. } => TemplateKey {
                 protocol: protocol.number(),
                 client,
                 virtual_address: address,
                 virtual_port: if port == own && port != FTP { port } else { 0 },
+                call: 0,
             },
         }
     }
@@ -101,7 +107,10 @@ mod tests {
             (ServiceKey::Fwmark { mark: 1, family: Family::Ipv4 }, 80, 0, [0, 0, 0, 1].into(), 0),
         ] {
             let key = TemplateKey::new(&service, full, client, vip, port);
-            assert_eq!(key, TemplateKey { protocol, client, virtual_address, virtual_port });
+            assert_eq!(
+                key,
+                TemplateKey { protocol, client, virtual_address, virtual_port, call: 0 }
+            );
             assert_eq!(key.destination_port(8080), if virtual_port == 0 { 0 } else { 8080 });
         }
     }

@@ -12,11 +12,12 @@ fn key(client: u32) -> TemplateKey {
         client: IpAddr::from(Ipv4Addr::from_bits(client)),
         virtual_address: [192, 0, 2, 1].into(),
         virtual_port: 80,
+        call: 0,
     }
 }
 
-fn to(destination: u32, timeout_s: u32) -> Option<NewTemplate> {
-    Some(NewTemplate { destination, destination_port: 8080, service: 3, timeout_s })
+fn to(destination: u32, timeout_s: u32) -> Option<NewTemplate<'static>> {
+    Some(NewTemplate { destination, destination_port: 8080, service: 3, timeout_s, call_id: b"" })
 }
 
 fn seconds(seconds: u64) -> Instant {
@@ -28,7 +29,7 @@ fn bind(
     templates: &Templates,
     client: u32,
     now: Instant,
-    new: Option<NewTemplate>,
+    new: Option<NewTemplate<'static>>,
 ) -> Option<Bound> {
     templates
         .bind(&key(client), Use::Connection, now, |_| true, || new, |_| ())
@@ -251,4 +252,23 @@ fn workers_agree_on_a_destination() {
     assert_eq!(templates.len(), 500);
     let (rows, _) = templates.rows_from(Cursor::default(), 1000, seconds(1));
     assert!(rows.iter().all(|(_, template)| template.controlled == 4));
+}
+
+#[test]
+fn calls_of_one_client_are_told_apart() {
+    let templates = Templates::new(100);
+    let bind = |call_id: &'static [u8], destination| {
+        let key = TemplateKey { call: templates.call(call_id), ..key(1) };
+        let new = to(destination, 300).map(|new| NewTemplate { call_id, ..new });
+        let bound = templates.bind(&key, Use::OnePacket, seconds(0), |_| true, || new, |_| ());
+        (key, bound.unwrap().unwrap())
+    };
+    let (key, one) = bind(b"one", 1);
+    assert_eq!(bind(b"two", 2).1.template.destination, 2);
+    assert_eq!(bind(b"one", 3).1.template.destination, 1);
+    assert_eq!(templates.call_id(one.id, &key).as_deref(), Some(&b"one"[..]));
+    assert_eq!(sweep_all(&templates, seconds(300)).len(), 2);
+    assert_eq!(templates.call_id(one.id, &key), None);
+    let (key, three) = bind(b"three", 3);
+    assert_eq!(templates.call_id(three.id, &key).as_deref(), Some(&b"three"[..]));
 }

@@ -1,7 +1,7 @@
 //! The listing of connections: a walk over every worker's tables, a bounded piece at a time, and over the templates.
 
 use crate::api::Reply;
-use crate::conn::template::Cursor;
+use crate::conn::template::{Cursor, Template, TemplateId};
 use crate::conn::{NO_DESTINATION, Templates, state};
 use crate::limits::REPLY_ROWS;
 use crate::model::{ConnectionRow, Family, Protocol};
@@ -9,6 +9,9 @@ use crate::service::{Destination, Pages};
 use crate::time::Instant;
 use crate::worker::{Chore, ConnectionPiece, RawConnection};
 use std::net::{IpAddr, SocketAddr};
+
+/// The persistence engine's name.
+const SIP: &str = "sip";
 
 /// Where a walk is.
 #[derive(Debug)]
@@ -72,7 +75,14 @@ impl Walk {
         let Walk::Templates(cursor) = *self else { return None };
         let (rows, next) = templates.rows_from(cursor, REPLY_ROWS, now);
         *self = next.map_or(Walk::Done, Walk::Templates);
-        let row = |template: &crate::conn::template::Template| {
+        let engine = |id: TemplateId, template: &Template| {
+            if template.key.call == 0 {
+                return None;
+            }
+            let name = templates.call_id(id, &template.key).unwrap_or_default();
+            Some((SIP.to_owned(), String::from_utf8_lossy(&name).into_owned()))
+        };
+        let row = |id: TemplateId, template: &Template| {
             let client = template.key.client;
             let destination = destinations
                 .get(template.destination as usize)
@@ -87,10 +97,10 @@ impl Walk {
                     template.key.virtual_port,
                 ),
                 destination: SocketAddr::new(destination, template.destination_port),
-                persistence_engine: None,
+                persistence_engine: engine(id, template),
             }
         };
-        Some(Reply::Connections(rows.iter().map(|(_, template)| row(template)).collect()))
+        Some(Reply::Connections(rows.iter().map(|(id, template)| row(*id, template)).collect()))
     }
 }
 

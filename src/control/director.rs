@@ -1,25 +1,30 @@
 //! The control thread: takes what workers punt and clients ask, keeps the desired state, and publishes it.
+//!
+//! `answers` and `pieces` serve the clients, `reload` follows the configuration file.
+
+mod answers;
+mod pieces;
+mod reload;
 
 use super::connections::Walk;
 use super::desired::{Capacity, Desired, Site};
 use super::ledgers::Ledgers;
-use super::listing::{Listing, service_row};
+use super::listing::Listing;
 use super::outbox::WorkerOutbox;
 use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
-use super::slow_path::{NextHop, Outbox, Settings, SlowPath, Unserved};
-use super::{templates, world};
-use crate::api::{Command, Info, PortRow, Refusal, RefusalCode, Reply, Request, SysctlRow};
+use super::slow_path::{Outbox, Settings, SlowPath, Unserved};
+use super::world;
+use crate::api::{Command, PortRow, Refusal, Reply};
 use crate::config::{self, Config, Faults, PortConfig};
-use crate::conn::template::Cursor;
+use crate::conn::template::{Cursor, Template};
 use crate::limits::BURST;
-use crate::model::{Family, PortId, ServiceKey, SysctlError, Sysctls};
+use crate::model::{DestinationId, Family, PortId};
 use crate::port::Frame;
-use crate::route::Routes;
 use crate::service::Link;
 use crate::time::{Duration, Instant};
 use crate::worker::{Chore, ControlEnd, Plan, Shared};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.
@@ -52,11 +57,8 @@ pub struct Director<F> {
     facts: Facts,
     calls: Option<Calls>,
     busy: BusyMeter,
-    /// What has been published, wanted and answered for, by the generations of its sources.
+    /// Generation of the desired state that was published.
     published: u64,
-    neighbours_seen: u64,
-    known: BTreeMap<NextHop, [u8; 6]>,
-    virtual_addresses: BTreeSet<std::net::IpAddr>,
     removals_swept: u64,
     /// Frames of the slow path that no worker had room for.
     refused: u64,
@@ -113,9 +115,6 @@ impl<F: Frame> Director<F> {
             calls: None,
             busy: BusyMeter::default(),
             published: u64::MAX,
-            neighbours_seen: u64::MAX,
-            known: BTreeMap::new(),
-            virtual_addresses: BTreeSet::new(),
             removals_swept: 0,
             refused: 0,
             waiting: VecDeque::new(),
@@ -233,14 +232,30 @@ impl<F: Frame> Director<F> {
             slow.tick(now, &mut out);
         }
         self.desired.estimate(now);
+        self.desired.empty_trash(now);
         self.busy.sample(&self.shared, now);
         if now >= self.next_second {
             self.next_second = now + SECOND;
-            self.desired.empty_trash(now);
             self.desired.forget_path_mtus(now);
             self.desired.collect_locality(now);
             self.defend();
             self.sweep_templates(now);
+            self.verify_placement();
+        }
+    }
+
+    /// A device that does not place frames as it says is no longer relied on.
+    fn verify_placement(&mut self) {
+        for port in (0..self.plan.ports).map(|port| PortId(port as u16)) {
+            if !self.shared.steering.is_placed(port) {
+                continue;
+            }
+            if let Some(verification) = reports::verification(&self.shared, port)
+                && verification.is_refuted()
+            {
+                self.shared.steering.refute(port);
+                log::warn!("port {}: {verification}", self.facts.ports[port.index()]);
+            }
         }
     }
 
@@ -271,50 +286,44 @@ impl<F: Frame> Director<F> {
     /// Ends templates whose time is over, and under drop_entry those nothing was established by.
     fn sweep_templates(&mut self, now: Instant) {
         let drop_entry = self.desired.settings().drop_entry;
-        templates::sweep(&self.shared, &mut self.templates, TEMPLATES_SWEPT, now, |template| {
-            drop_entry && !template.assured
-        });
+        let unwanted = |template: &Template| drop_entry && !template.assured;
+        let gone = |template: &Template| unbind(&self.shared, template);
+        self.shared.templates.sweep(&mut self.templates, TEMPLATES_SWEPT, now, unwanted, gone);
+    }
+
+    /// Ends the templates of removed destinations that no connection lives by; those of the others go with the last.
+    fn sweep_removed_templates(&mut self, now: Instant) {
+        let destinations = &self.end.publisher.current().destinations;
+        let unwanted = |template: &Template| {
+            !destinations.get(template.destination as usize).is_some_and(|to| to.available)
+        };
+        let gone = |template: &Template| unbind(&self.shared, template);
+        let all = usize::MAX;
+        self.shared.templates.sweep(&mut Cursor::default(), all, now, unwanted, gone);
     }
 
     /// The slow path keeps up with the desired state: addresses to answer for, next hops to resolve.
     fn follow_desired(&mut self, ports: &mut impl Ports<F>, now: Instant) {
-        if self.published == self.desired.generation() {
+        let addresses = self.desired.take_virtual_address_changes();
+        let next_hops = self.desired.take_wanted_changes();
+        if addresses.is_empty() && next_hops.is_empty() {
             return;
         }
-        let addresses = self.desired.virtual_addresses();
-        let wanted: BTreeSet<NextHop> = self.desired.wanted_next_hops().collect();
-        let is_new = addresses != self.virtual_addresses;
-        if is_new {
-            self.virtual_addresses.clone_from(&addresses);
-        }
         let (slow, mut out) = self.slow_path(ports);
-        slow.set_wanted(&wanted, now, &mut out);
-        if is_new {
-            slow.set_virtual_addresses(addresses, now, &mut out);
+        slow.change_virtual_addresses(addresses, now, &mut out);
+        for (next_hop, is_wanted) in next_hops {
+            match is_wanted {
+                true => slow.want(next_hop, now, &mut out),
+                false => slow.unwant(next_hop),
+            }
         }
     }
 
     /// The desired state keeps up with what the slow path learned about neighbours.
     fn follow_neighbours(&mut self) {
-        if self.neighbours_seen == self.slow.generation() {
-            return;
+        for ((port, address), mac) in self.slow.take_neighbour_changes() {
+            self.desired.neighbour_changed(port, address, mac);
         }
-        self.neighbours_seen = self.slow.generation();
-        let known: BTreeMap<NextHop, [u8; 6]> = self
-            .slow
-            .neighbours()
-            .filter_map(|neighbour| Some(((neighbour.port, neighbour.address), neighbour.mac?)))
-            .collect();
-        for (&(port, address), _) in self.known.iter().filter(|(hop, _)| !known.contains_key(*hop))
-        {
-            self.desired.neighbour_changed(port, address, None);
-        }
-        for (&(port, address), &mac) in
-            known.iter().filter(|(hop, mac)| self.known.get(*hop) != Some(*mac))
-        {
-            self.desired.neighbour_changed(port, address, Some(mac));
-        }
-        self.known = known;
     }
 
     /// Publishes what changed once every worker has the last, and answers those who waited for it.
@@ -348,270 +357,26 @@ impl<F: Frame> Director<F> {
         if self.desired.sysctls().expire_nodest_conn == 0 {
             return;
         }
+        self.sweep_removed_templates(now);
         for worker in 0..usize::from(self.plan.workers) {
             for family in [Family::Ipv4, Family::Ipv6] {
                 self.chores.push_back((worker, Chore::SweepRemoved { family, cursor: 0 }));
             }
         }
-        templates::sweep_removed(&self.shared, self.end.publisher.current(), now);
     }
-
-    /// Answers a request, or files it among those that take longer.
-    fn answer(&mut self, call: Call, ports: &mut impl Ports<F>, now: Instant) {
-        let Call { request, answer } = call;
-        match request {
-            Request::Info => answer.finish(Reply::Info(Info {
-                version: self.facts.version.clone(),
-                connection_table_size: self.plan.connections_ipv4 as u64,
-            })),
-            Request::Apply(commands) => self.apply(&commands, answer, now),
-            Request::Services { only: None } => self.listings.push((Listing::default(), answer)),
-            Request::Services { only: Some(key) } => self.one_service(&key, &answer),
-            Request::Connections => self.walks.push_back((Walk::begin(), answer, false)),
-            Request::Timeouts => answer.finish(Reply::Timeouts(self.desired.timeouts())),
-            Request::SyncDaemons => answer.finish(Reply::SyncDaemons(Vec::new())),
-            Request::Status => answer.finish(Reply::Status(reports::status(
-                &self.facts,
-                &self.shared,
-                &self.end.publisher,
-                &self.busy,
-                self.desired.services_len() as u64,
-                self.desired.destinations_len() as u64,
-                now,
-            ))),
-            Request::Queues => {
-                answer.finish(Reply::Queues(reports::queues(
-                    &self.facts,
-                    &self.shared,
-                    &self.busy,
-                )));
-            }
-            Request::Ports => answer.finish(Reply::Ports(ports.rows())),
-            Request::Neighbours => {
-                let rows = reports::neighbours(&self.facts, self.slow.neighbours());
-                answer.finish(Reply::Neighbours(rows));
-            }
-            Request::Drops => answer.finish(Reply::Drops(self.drops())),
-            Request::Sysctl { name, set } => self.sysctl(name, set, answer),
-        }
-    }
-
-    fn drops(&self) -> Vec<crate::api::DropRow> {
-        let of_slow_path: BTreeMap<_, _> = self.slow.drops().collect();
-        reports::drops(&self.shared, |reason| {
-            let refused =
-                if reason == crate::stop::DropReason::TransmitRingFull { self.refused } else { 0 };
-            of_slow_path.get(&reason).copied().unwrap_or(0) + refused
-        })
-    }
-
-    fn apply(&mut self, commands: &[Command], answer: Answer, now: Instant) {
-        let outcomes = commands.iter().map(|command| self.desired.apply(command, now)).collect();
-        self.acknowledge(answer, Reply::Applied(outcomes));
-    }
-
-    /// Answers once every worker uses what is desired now.
-    fn acknowledge(&mut self, answer: Answer, reply: Reply) {
-        let current = self.end.publisher.current().epoch;
-        let is_published = self.published == self.desired.generation();
-        let wanted = if is_published { current } else { current + 1 };
-        self.waiting.push_back((wanted, answer, reply));
-    }
-
-    fn one_service(&self, key: &ServiceKey, answer: &Answer) {
-        match self.desired.service(key) {
-            Some((id, spec)) => {
-                answer.finish(Reply::Services(vec![service_row(&self.desired, id, spec)]));
-            }
-            None => {
-                let detail = format!("there is no service {key}");
-                answer.refuse(Refusal::new(RefusalCode::ESRCH, detail));
-            }
-        }
-    }
-
-    fn sysctl(&mut self, name: Option<String>, set: Option<String>, answer: Answer) {
-        let mut sysctls = *self.desired.sysctls();
-        let outcome = match (&name, set) {
-            (Some(name), Some(value)) => sysctls.set(name, &value),
-            (None, Some(_)) => Err(SysctlError::Unknown(String::new())),
-            (Some(name), None) => sysctls.get(name).map(|_| ()),
-            (None, None) => Ok(()),
-        };
-        if let Err(error) = outcome {
-            let code = match error {
-                SysctlError::Unknown(_) => RefusalCode::ENOENT,
-                SysctlError::Invalid { .. } => RefusalCode::EINVAL,
-                SysctlError::Refused { .. } => RefusalCode::EOPNOTSUPP,
-            };
-            return answer.refuse(Refusal::new(code, error.to_string()));
-        }
-        if sysctls != *self.desired.sysctls() {
-            self.desired.set_sysctls(sysctls);
-            self.defend();
-        }
-        let rows = sysctl_rows(self.desired.sysctls(), name.as_deref());
-        self.acknowledge(answer, Reply::Sysctl(rows));
-    }
-
-    /// Pieces of service listings, to each client as it takes them.
-    fn list(&mut self) -> bool {
-        let mut worked = false;
-        let desired = &self.desired;
-        self.listings.retain_mut(|(listing, answer)| {
-            while answer.has_room() {
-                worked = true;
-                match listing.next(desired) {
-                    Some(piece) => {
-                        if !answer.send(piece) {
-                            return false;
-                        }
-                    }
-                    None => {
-                        answer.send(Reply::End);
-                        return false;
-                    }
-                }
-            }
-            !answer.is_gone()
-        });
-        worked
-    }
-
-    /// The connection listing at the head of the line: one at a time, so that workers answer one piece at a time.
-    fn walk(&mut self, now: Instant) -> bool {
-        let mut worked = self.collect_chores();
-        let Some((walk, answer, is_asked)) = self.walks.front_mut() else { return worked };
-        if answer.is_gone() && !*is_asked {
-            self.walks.pop_front();
-            return true;
-        }
-        if *is_asked || !answer.has_room() {
-            return worked;
-        }
-        if let Some(chore) = walk.chore() {
-            *is_asked = true;
-            self.chores.push_back(chore);
-            return true;
-        }
-        let destinations = &self.end.publisher.current().destinations;
-        match walk.templates(&self.shared.templates, destinations, now) {
-            Some(piece) => worked |= answer.send(piece),
-            None => {
-                answer.send(Reply::End);
-                self.walks.pop_front();
-            }
-        }
-        worked
-    }
-
-    /// Takes finished chores back from the workers.
-    fn collect_chores(&mut self) -> bool {
-        let mut worked = false;
-        for ring in &mut self.end.done {
-            while let Ok(chore) = ring.pop() {
-                worked = true;
-                if let (Chore::List(piece), Some((walk, answer, is_asked))) =
-                    (chore, self.walks.front_mut())
-                {
-                    *is_asked = false;
-                    let destinations = &self.end.publisher.current().destinations;
-                    answer.send(walk.take(piece, usize::from(self.plan.workers), destinations));
-                }
-            }
-        }
-        worked
-    }
-
-    fn hand_out_chores(&mut self) {
-        for _ in 0..self.chores.len() {
-            let Some((worker, chore)) = self.chores.pop_front() else { return };
-            if let Err(rtrb::PushError::Full(chore)) = self.end.chores[worker].push(chore) {
-                self.chores.push_back((worker, chore));
-            }
-        }
-    }
-
-    /// Applies the difference between the file as it was and as it is; a faulty file changes nothing.
-    fn reload(&mut self, outcome: Result<Config, Faults>, ports: &mut impl Ports<F>, now: Instant) {
-        let reread = outcome.and_then(|new| Ok((self.config.changes(&new)?, new)));
-        let (changes, new) = match reread {
-            Ok(reread) => reread,
-            Err(faults) => {
-                log::error!("the configuration stays as it was: {faults}");
-                return;
-            }
-        };
-        if changes.ports.is_some() || changes.routes.is_some() || changes.vips.is_some() {
-            self.change_networks(&new, ports, now);
-        }
-        if let Some(list) = &changes.neighbours {
-            let neighbours = world::static_neighbours(list);
-            let (slow, mut out) = self.slow_path(ports);
-            slow.set_static_neighbours(&neighbours, now, &mut out);
-        }
-        if let Some(rules) = &changes.marks {
-            self.desired.set_marks(world::marks(rules));
-        }
-        if let Some(timeouts) = changes.timeouts
-            && let Err(refusal) = self.desired.apply(&Command::SetTimeouts(timeouts), now)
-        {
-            log::warn!("{refusal}");
-        }
-        let mut sysctls = *self.desired.sysctls();
-        for (name, value) in &changes.sysctls {
-            if let Err(error) = sysctls.set(name, value) {
-                log::warn!("{error}");
-            }
-        }
-        self.desired.set_sysctls(sysctls);
-        if let Some(answer) = changes.unserved {
-            self.slow.set_unserved(unserved(answer));
-        }
-        if let Some(level) = changes.log {
-            log::set_max_level(level);
-        }
-        for command in &changes.commands {
-            if let Err(refusal) = self.desired.apply(command, now) {
-                log::warn!("reload: {refusal}");
-            }
-        }
-        self.config = new;
-        log::info!("the configuration was read again");
-    }
-
-    /// New addresses, gateways, routes or VIPs.
-    fn change_networks(&mut self, new: &Config, ports: &mut impl Ports<F>, now: Instant) {
-        let routes: Arc<Routes> = Arc::new(world::routes(&new.ports, &new.routes));
-        let interfaces = world::interfaces(&new.ports, &self.links);
-        self.desired
-            .set_interfaces(interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect());
-        self.desired.set_routes(Arc::clone(&routes));
-        self.desired.set_vips(world::virtual_addresses(&new.vips));
-        ports.set_addresses(&new.ports);
-        let (slow, mut out) = self.slow_path(ports);
-        slow.set_interfaces(interfaces);
-        slow.set_routes(routes);
-        slow.announce(now, &mut out);
-    }
-}
-
-fn sysctl_rows(sysctls: &Sysctls, name: Option<&str>) -> Vec<SysctlRow> {
-    let wanted = name.map(Sysctls::short_name);
-    sysctls
-        .iter()
-        .filter(|setting| wanted.is_none_or(|wanted| wanted == setting.name))
-        .map(|setting| SysctlRow {
-            name: setting.name.to_owned(),
-            value: setting.value,
-            help: setting.help.to_owned(),
-        })
-        .collect()
 }
 
 fn unserved(configured: config::Unserved) -> Unserved {
     match configured {
         config::Unserved::Reject => Unserved::Reject,
         config::Unserved::Drop => Unserved::Drop,
+    }
+}
+
+/// A template is no longer: its destination has one persistent connection less.
+fn unbind(shared: &Shared, template: &Template) {
+    let own = shared.ledgers.last();
+    if let Some(line) = own.and_then(|ledger| ledger.get(DestinationId(template.destination))) {
+        line.unbind_template();
     }
 }

@@ -4,7 +4,7 @@
 //! * `desired`: services and destinations as commands made them, kept as the pieces of the next snapshot
 //! * `slow_path`: the director as a host: ARP, neighbour discovery, ICMP
 //! * `ledgers`, `estimator`, `listing`, `connections`, `reports`: what is counted, and what listings show of it
-//! * `defence`: which measures are in force; `templates`: which persistence templates go
+//! * `defence`: which measures are in force
 //! * `world`: from the configuration to routes, marks and interfaces
 //! * `server`, `outbox`: the control socket; the way to the wire
 
@@ -19,7 +19,6 @@ mod outbox;
 mod reports;
 pub mod server;
 pub mod slow_path;
-pub mod templates;
 pub mod world;
 
 pub use director::{Director, Ports};

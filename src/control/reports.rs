@@ -7,6 +7,7 @@ use crate::service::Publisher;
 use crate::stop::{DropReason, PuntReason};
 use crate::time::{Duration, Instant};
 use crate::worker::Shared;
+use crate::worker::verify::Verification;
 use std::collections::BTreeMap;
 
 /// What is known of the process and does not change while it runs.
@@ -66,6 +67,7 @@ pub(super) fn status(
 ) -> StatusReport {
     let worker = |worker: usize| {
         let counters = &shared.counters[worker];
+        let [polls_over_20us, polls_over_100us, polls_over_1000us] = counters.stalls.over();
         WorkerStatus {
             worker: worker as u16,
             core: facts.cores.get(worker).copied().flatten(),
@@ -77,6 +79,10 @@ pub(super) fn status(
             handed_off: counters.handed_off.get(),
             taken_over: counters.taken_over.get(),
             entries_dropped: counters.entries_dropped.get(),
+            longest_poll_us: counters.stalls.longest.get() / 1000,
+            polls_over_20us,
+            polls_over_100us,
+            polls_over_1000us,
         }
     };
     StatusReport {
@@ -86,9 +92,27 @@ pub(super) fn status(
         services,
         destinations,
         workers: (0..shared.counters.len()).map(worker).collect(),
-        steering: facts.steering.clone(),
+        steering: steering(facts, shared),
         warnings: facts.warnings.clone(),
     }
+}
+
+/// What is known of each port's placement, and what its first frames have shown.
+fn steering(facts: &Facts, shared: &Shared) -> Vec<String> {
+    let line = |(port, text): (usize, &String)| match verification(shared, PortId(port as u16)) {
+        Some(verification) => format!("{text}; {verification}"),
+        None => text.clone(),
+    };
+    facts.steering.iter().enumerate().map(line).collect()
+}
+
+/// What all workers' queues of a port have shown; `None` where there is nothing to verify.
+pub(super) fn verification(shared: &Shared, port: PortId) -> Option<Verification> {
+    shared.steering.has_rule(port).then(|| {
+        let evidence =
+            shared.counters.iter().filter_map(|worker| worker.evidence.get(port.index()));
+        Verification::of(evidence)
+    })
 }
 
 pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<QueueRow> {

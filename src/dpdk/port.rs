@@ -2,7 +2,9 @@
 
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
-use super::{Device, Error, Mempool, PortQueue, Result, statistics};
+use super::{Device, Error, Mbuf, Mempool, PortQueue, Result, statistics};
+use crate::limits::BURST;
+use crate::port::{Burst, Queue};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
     DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
@@ -112,14 +114,20 @@ impl Port {
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
         port.rss = match without_rss {
             Some(why) => Rss::None { why },
-            None => rss::program(&port.device, settings.queues),
+            None => {
+                let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+                rss::program(&port.device, settings.queues, functions)
+            }
         };
         port.open_filters(settings)?;
         let port = Arc::new(port);
         let queues = pools.into_iter().enumerate();
-        let queues = queues
+        let mut queues: Vec<PortQueue> = queues
             .map(|(queue, pool)| PortQueue::new(Arc::clone(&port), queue as u16, pool))
             .collect();
+        if !matches!(port.rss, Rss::None { .. }) {
+            queues.iter_mut().for_each(|queue| discard_waiting(queue, port.descriptors.0));
+        }
         Ok((port, queues))
     }
 
@@ -295,6 +303,19 @@ fn check_settings(
             refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
         }
         _ => Ok(()),
+    }
+}
+
+/// A device that has started receives at once, by a table of its own until ours is written. What it
+/// put on its queues before then would be on the wrong ones.
+fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
+    let mut burst = Burst::new();
+    for _ in 0..usize::from(descriptors).div_ceil(BURST) {
+        queue.receive(&mut burst);
+        if burst.is_empty() {
+            break;
+        }
+        Mbuf::free_all(&mut burst);
     }
 }
 

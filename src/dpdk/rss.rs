@@ -1,7 +1,9 @@
 //! Receive side scaling: which queue a device puts a frame on, programmed where it can be, else read
 //! back, else known not to be known.
 
-use super::{Device, Result};
+use super::{Device, Errno, Error, Result};
+use crate::packet::rss::{Fields, Input, Rule};
+use crate::packet::toeplitz::KEY_MIN;
 use bitflags::bitflags;
 use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, rte_eth_rss_conf, rte_eth_rss_reta_entry64};
 use std::fmt;
@@ -29,6 +31,11 @@ bitflags! {
         const IPV6_UDP = dpdk_sys::DIRECTOR_RSS_IPV6_UDP;
         const IPV6_SCTP = dpdk_sys::DIRECTOR_RSS_IPV6_SCTP;
         const IPV6_OTHER = dpdk_sys::DIRECTOR_RSS_IPV6_OTHER;
+        // The same hash as without `_EX` but for packets of Mobile IPv6; what some devices know
+        // IPv6 by.
+        const IPV6_EX = dpdk_sys::DIRECTOR_RSS_IPV6_EX;
+        const IPV6_TCP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_TCP_EX;
+        const IPV6_UDP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_UDP_EX;
     }
 }
 
@@ -43,12 +50,88 @@ pub enum Rss {
     ReadBack { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
 }
 
+impl Rss {
+    /// The same arithmetic in software, if there is any.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Rss::None { .. } => None,
+            Rss::Programmed { key, reta, functions } | Rss::ReadBack { key, reta, functions } => {
+                let (ipv4, ipv6) = (functions.ipv4(), functions.ipv6());
+                Some(Rule::new(key.clone(), reta.clone(), ipv4, ipv6))
+            }
+        }
+    }
+}
+
+impl RssFunctions {
+    /// What goes into the hash of IPv4.
+    pub fn ipv4(self) -> Fields {
+        let addresses = self.input(Self::IPV4, Input::Addresses, Input::Nothing);
+        let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
+        Fields {
+            tcp: ports(Self::IPV4_TCP),
+            udp: ports(Self::IPV4_UDP),
+            sctp: ports(Self::IPV4_SCTP),
+            other: self.input(Self::IPV4_OTHER, Input::Addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV4, Input::Addresses, addresses),
+        }
+    }
+
+    /// What goes into the hash of IPv6.
+    pub fn ipv6(self) -> Fields {
+        let any = Self::IPV6 | Self::IPV6_EX;
+        let addresses = self.input(any, Input::Addresses, Input::Nothing);
+        let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
+        Fields {
+            tcp: ports(Self::IPV6_TCP | Self::IPV6_TCP_EX),
+            udp: ports(Self::IPV6_UDP | Self::IPV6_UDP_EX),
+            sctp: ports(Self::IPV6_SCTP),
+            other: self.input(Self::IPV6_OTHER, Input::Addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV6, Input::Addresses, addresses),
+        }
+    }
+
+    fn input(self, functions: RssFunctions, with: Input, without: Input) -> Input {
+        if self.intersects(functions) { with } else { without }
+    }
+}
+
 impl fmt::Display for Rss {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rss::None { why } => write!(formatter, "none ({why})"),
-            Rss::Programmed { reta, .. } => write!(formatter, "programmed, {} entries", reta.len()),
-            Rss::ReadBack { reta, .. } => write!(formatter, "read back, {} entries", reta.len()),
+            Rss::Programmed { reta, functions, .. } => {
+                write!(formatter, "programmed, {} entries; {functions}", reta.len())
+            }
+            Rss::ReadBack { reta, functions, .. } => {
+                write!(formatter, "read back, {} entries; {functions}", reta.len())
+            }
+        }
+    }
+}
+
+/// `ports hashed for TCP, UDP over IPv4 and TCP over IPv6`.
+impl fmt::Display for RssFunctions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_ports = |fields: Fields| {
+            let all = [("TCP", fields.tcp), ("UDP", fields.udp), ("SCTP", fields.sctp)];
+            let by_ports = all.into_iter().filter(|(_, input)| *input == Input::AddressesAndPorts);
+            by_ports.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+        };
+        match (by_ports(self.ipv4()), by_ports(self.ipv6())) {
+            (ipv4, ipv6) if ipv4.is_empty() && ipv6.is_empty() => {
+                formatter.write_str("addresses hashed alone")
+            }
+            (ipv4, ipv6) if ipv4 == ipv6 => write!(formatter, "ports hashed for {ipv4}"),
+            (ipv4, ipv6) if ipv6.is_empty() => {
+                write!(formatter, "ports hashed for {ipv4} over IPv4")
+            }
+            (ipv4, ipv6) if ipv4.is_empty() => {
+                write!(formatter, "ports hashed for {ipv6} over IPv6")
+            }
+            (ipv4, ipv6) => {
+                write!(formatter, "ports hashed for {ipv4} over IPv4 and {ipv6} over IPv6")
+            }
         }
     }
 }
@@ -84,23 +167,24 @@ fn round_robin(size: u16, queues: u16) -> Vec<u16> {
 }
 
 /// Fills the table of a started port, and the key where the driver did not take it from the port's
-/// configuration; then asks the device what it holds.
-pub(super) fn program(device: &Device, queues: u16) -> Rss {
-    settle(device, queues).unwrap_or_else(|error| Rss::None { why: error.to_string() })
+/// configuration; then asks the device what it holds. `functions`: those the port was configured
+/// with.
+pub(super) fn program(device: &Device, queues: u16, functions: RssFunctions) -> Rss {
+    settle(device, queues, functions).unwrap_or_else(|error| Rss::None { why: error.to_string() })
 }
 
-fn settle(device: &Device, queues: u16) -> Result<Rss> {
+fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss> {
     let info = device.info()?;
     if info.reta_size == 0 {
         return Ok(Rss::None { why: "the device has no redirection table".to_owned() });
     }
-    let length = key_length(info.hash_key_size);
-    let (mut key, mut functions) = read_key(device, length)?;
-    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
-        (key, functions) = read_key(device, length)?;
-    }
+    let (key, functions) = settle_key(device, key_length(info.hash_key_size), configured)?;
     if functions.is_empty() {
         return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
+    }
+    if key.len() < KEY_MIN {
+        let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
+        return Ok(Rss::None { why });
     }
     let wanted = round_robin(info.reta_size, queues);
     let written = write_reta(device, &wanted);
@@ -119,6 +203,27 @@ fn settle(device: &Device, queues: u16) -> Result<Rss> {
     } else {
         Rss::ReadBack { key, reta, functions }
     })
+}
+
+/// The key in the device, ours if it takes it, and what it hashes.
+fn settle_key(
+    device: &Device,
+    length: usize,
+    configured: RssFunctions,
+) -> Result<(Vec<u8>, RssFunctions)> {
+    let (key, functions) = match read_key(device, length) {
+        Ok(told) => told,
+        // Such a driver took key and functions with the port's configuration, or the port would not
+        // have started.
+        Err(Error::Call { errno: Errno(libc::ENOTSUP), .. }) => {
+            return Ok((symmetric_key(length), configured));
+        }
+        Err(error) => return Err(error),
+    };
+    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
+        return read_key(device, length);
+    }
+    Ok((key, functions))
 }
 
 fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
@@ -188,6 +293,48 @@ mod tests {
         assert_eq!(round_robin(8, 3), [0, 1, 2, 0, 1, 2, 0, 1]);
         assert_eq!(round_robin(2, 0), [0, 0]);
         assert!(round_robin(0, 4).is_empty());
+    }
+
+    #[test]
+    fn functions_tell_what_is_hashed() {
+        let by_ports = Input::AddressesAndPorts;
+        let functions = RssFunctions::IPV4 | RssFunctions::IPV4_TCP | RssFunctions::IPV6_OTHER;
+        let ipv4 = Fields {
+            tcp: by_ports,
+            udp: Input::Addresses,
+            sctp: Input::Addresses,
+            other: Input::Addresses,
+            fragment: Input::Addresses,
+        };
+        assert_eq!(functions.ipv4(), ipv4);
+        assert_eq!(functions.ipv6(), Fields { other: Input::Addresses, ..Fields::default() });
+        let all = RssFunctions::all();
+        assert_eq!(all.ipv4(), Fields { udp: by_ports, sctp: by_ports, ..ipv4 });
+        assert_eq!(all.ipv4(), all.ipv6());
+    }
+
+    #[test]
+    fn functions_are_told_in_words() {
+        let tcp = RssFunctions::IPV4_TCP;
+        let cases = [
+            (RssFunctions::IPV4, "addresses hashed alone"),
+            (tcp, "ports hashed for TCP over IPv4"),
+            (RssFunctions::IPV6_UDP_EX, "ports hashed for UDP over IPv6"),
+            (tcp | RssFunctions::IPV6_TCP, "ports hashed for TCP"),
+            (tcp | RssFunctions::IPV6_UDP, "ports hashed for TCP over IPv4 and UDP over IPv6"),
+            (RssFunctions::all(), "ports hashed for TCP, UDP, SCTP"),
+        ];
+        for (functions, text) in cases {
+            assert_eq!(functions.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_a_device_with_rss_has_a_rule() {
+        assert_eq!(Rss::None { why: String::new() }.rule(), None);
+        let (key, functions) = (symmetric_key(40), RssFunctions::IPV4_TCP);
+        let programmed = Rss::Programmed { key, reta: round_robin(4, 2), functions };
+        assert_eq!(programmed.rule().unwrap().queue(7), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! ICMP errors about NAT connections: rewritten outside and in the packet they quote (RFC 5508 section 4).
 
 use super::{End, Layer3};
+use crate::model::Protocol;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, icmp};
 use crate::port::Frame;
@@ -26,8 +27,10 @@ pub fn translate_error<A: Layer3>(
     let quoted = &mut ip[usize::from(packet.quoted)..];
     A::set_address(quoted, quoted_end, old_quoted, address);
     A::seal_header(quoted);
-    let ports = &mut ip[usize::from(packet.quoted_transport) + port_at..];
-    ports[..2].copy_from_slice(&port.to_be_bytes());
+    if Protocol::from_number(packet.tuple.protocol).is_some() {
+        let ports = &mut ip[usize::from(packet.quoted_transport) + port_at..];
+        ports[..2].copy_from_slice(&port.to_be_bytes());
+    }
     let (source, destination) = (A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]));
     icmp::write_checksum(&mut ip[usize::from(packet.header)..], source, destination);
 }

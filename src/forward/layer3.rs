@@ -25,8 +25,8 @@ pub trait Layer3: Address {
     /// Takes one off TTL or hop limit, which the caller has checked to be above 1.
     fn decrement(ip: &mut [u8]);
 
-    /// Accounts for an address that changed from `old` to `new` in the header's own checksum.
-    fn adjust_header(ip: &mut [u8], old: Self, new: Self);
+    /// Accounts for a `checksum::difference` in the header's own checksum, where there is one.
+    fn adjust_header(ip: &mut [u8], difference: u32);
 
     /// Writes the header checksum anew, where there is one.
     fn seal_header(ip: &mut [u8]);
@@ -34,12 +34,18 @@ pub trait Layer3: Address {
     /// Replaces one address of the header.
     #[inline]
     fn set_address(ip: &mut [u8], end: End, old: Self, new: Self) {
+        Self::replace_address(ip, end, new, checksum::difference(old, new));
+    }
+
+    /// [`Layer3::set_address`] where the difference is known already.
+    #[inline]
+    fn replace_address(ip: &mut [u8], end: End, new: Self, difference: u32) {
         let at = match end {
             End::Source => Self::SOURCE,
             End::Destination => Self::DESTINATION,
         };
         new.write(&mut ip[at..]);
-        Self::adjust_header(ip, old, new);
+        Self::adjust_header(ip, difference);
     }
 }
 
@@ -57,16 +63,17 @@ impl Layer3 for u32 {
 
     #[inline]
     fn decrement(ip: &mut [u8]) {
-        let old = wire::get16(ip, IPV4_TTL);
+        let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
         ip[IPV4_TTL] -= 1;
-        let sum =
-            checksum::update16(wire::get16(ip, IPV4_CHECKSUM), old, wire::get16(ip, IPV4_TTL));
+        // The word of TTL and protocol has become smaller by 0x100, whatever it was. Reading it back would wait for the
+        // octet just written.
+        let sum = checksum::update16(wire::get16(ip, IPV4_CHECKSUM), 0x0100, 0);
         wire::set16(ip, IPV4_CHECKSUM, sum);
     }
 
     #[inline]
-    fn adjust_header(ip: &mut [u8], old: u32, new: u32) {
-        let sum = checksum::update32(wire::get16(ip, IPV4_CHECKSUM), old, new);
+    fn adjust_header(ip: &mut [u8], difference: u32) {
+        let sum = checksum::apply(wire::get16(ip, IPV4_CHECKSUM), difference);
         wire::set16(ip, IPV4_CHECKSUM, sum);
     }
 
@@ -90,7 +97,7 @@ impl Layer3 for u128 {
     }
 
     #[inline]
-    fn adjust_header(_: &mut [u8], _: u128, _: u128) {}
+    fn adjust_header(_: &mut [u8], _: u32) {}
 
     fn seal_header(_: &mut [u8]) {}
 }

@@ -27,15 +27,15 @@ pub fn translate<A: Layer3>(
         End::Source => (packet.tuple.source, packet.tuple.source_port, 0),
         End::Destination => (packet.tuple.destination, packet.tuple.destination_port, 2),
     };
-    A::set_address(ip, end, old_address, address);
+    let difference = checksum::difference(old_address, address);
+    A::replace_address(ip, end, address, difference);
     if packet.role != Role::Transport {
         return Ok(());
     }
     let transport = &mut ip[usize::from(packet.header)..];
     transport[port_at..port_at + 2].copy_from_slice(&port.to_be_bytes());
-    let change = |sum: u16| {
-        checksum::update16(checksum::update_address(sum, old_address, address), old_port, port)
-    };
+    let difference = difference + checksum::difference16(old_port, port);
+    let change = |sum: u16| checksum::apply(sum, difference);
     match Protocol::from_number(packet.protocol) {
         Some(Protocol::Tcp) => rewrite(transport, TCP_CHECKSUM, change),
         Some(Protocol::Udp) => {

@@ -3,7 +3,7 @@
 
 use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Address, Packet, checksum};
+use crate::packet::{Address, Packet, checksum, ipv4, wire};
 use crate::port::Frame;
 use crate::service::Encapsulation;
 use crate::stop::DropReason;
@@ -34,6 +34,7 @@ const UDP_HEADER: usize = 8;
 ///
 /// # Errors
 /// [`DropReason::NoHeadroom`] if the buffer has no room in front.
+#[inline(always)]
 pub fn encapsulate<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
@@ -75,6 +76,7 @@ fn outer_tos(inner: u8) -> u8 {
     if inner & 0x03 == 0x03 { inner & 0xfc | 0x02 } else { inner }
 }
 
+#[inline]
 fn write_ipv4<A>(
     ip: &mut [u8],
     packet: &Packet<A>,
@@ -85,19 +87,22 @@ fn write_ipv4<A>(
     let dont_fragment = outer.copy_dont_fragment && packet.dont_fragment;
     // RFC 6864: an atomic datagram needs no identification.
     let identification = if dont_fragment { 0 } else { outer.identification };
+    let fragment_word = if dont_fragment { ipv4::DONT_FRAGMENT } else { 0 };
+    let first = u16::from_be_bytes([0x45, outer_tos(packet.tos)]);
     let length = ip.len() as u16;
-    ip[0] = 0x45;
-    ip[1] = outer_tos(packet.tos);
-    ip[2..4].copy_from_slice(&length.to_be_bytes());
-    ip[4..6].copy_from_slice(&identification.to_be_bytes());
-    ip[6..8].copy_from_slice(&[if dont_fragment { 0x40 } else { 0 }, 0]);
-    ip[8] = packet.ttl - 1;
-    ip[9] = protocol;
+    let life = u16::from_be_bytes([packet.ttl - 1, protocol]);
+    // Summed up from the fields: reading the header back would wait for the octets just written.
+    let words = [first, length, identification, fragment_word, life];
+    let sum = words.into_iter().map(u32::from).sum::<u32>() + source.words() + destination.words();
+    let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
+    for (at, word) in words.into_iter().chain([checksum::finish(sum)]).enumerate() {
+        wire::set16(ip, 2 * at, word);
+    }
     source.write(&mut ip[u32::SOURCE..]);
     destination.write(&mut ip[u32::DESTINATION..]);
-    u32::seal_header(ip);
 }
 
+#[inline]
 fn write_ipv6<A>(ip: &mut [u8], packet: &Packet<A>, (source, destination): (u128, u128), next: u8) {
     let tos = outer_tos(packet.tos);
     let length = (ip.len() - u128::HEADER) as u16;
@@ -111,6 +116,7 @@ fn write_ipv6<A>(ip: &mut [u8], packet: &Packet<A>, (source, destination): (u128
 
 /// Writes what stands between the outer header of family `O` and the inner packet of family `A`; returns the protocol
 /// number for the outer header. `body` starts behind the outer header.
+#[inline]
 fn write_shim<O: Layer3, A: Layer3>(
     body: &mut [u8],
     (source, destination): (O, O),

@@ -63,10 +63,28 @@ pub fn transport<A: Address>(source: A, destination: A, protocol: u8, segment: &
     finish(pseudo(source, destination, protocol, segment.len() as u32) + sum(segment))
 }
 
-/// The checksum after one 16-bit word of what it covers changed (RFC 1624 equation 3).
+/// What one changed 16-bit word does to a checksum: for [`apply`]. Differences of several words add up.
+#[inline]
+pub const fn difference16(old: u16, new: u16) -> u32 {
+    !old as u32 + new as u32
+}
+
+/// What a changed address does to a checksum, in the header or in the pseudo-header: for [`apply`].
+#[inline]
+pub fn difference<A: Address>(old: A, new: A) -> u32 {
+    u32::from(!fold(old.words())) + new.words()
+}
+
+/// The checksum after what it covers changed (RFC 1624 equation 3).
+#[inline]
+pub const fn apply(checksum: u16, difference: u32) -> u16 {
+    finish(!checksum as u32 + difference)
+}
+
+/// The checksum after one 16-bit word of what it covers changed.
 #[inline]
 pub const fn update16(checksum: u16, old: u16, new: u16) -> u16 {
-    finish(!checksum as u32 + !old as u32 + new as u32)
+    apply(checksum, difference16(old, new))
 }
 
 /// The checksum after two neighbouring words changed.
@@ -78,8 +96,7 @@ pub fn update32(checksum: u16, old: u32, new: u32) -> u16 {
 /// The checksum after an address in the header or the pseudo-header changed.
 #[inline]
 pub fn update_address<A: Address>(checksum: u16, old: A, new: A) -> u16 {
-    let old = !fold(old.words());
-    finish(u32::from(!checksum) + u32::from(old) + new.words())
+    apply(checksum, difference(old, new))
 }
 
 #[cfg(test)]

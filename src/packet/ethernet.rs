@@ -8,6 +8,8 @@ pub const ETHERNET: usize = 14;
 /// Shortest frame without its frame check sequence; what is sent shorter gets padded.
 pub const SHORTEST: usize = 60;
 pub const BROADCAST: [u8; 6] = [0xff; 6];
+/// The bit of an address's first octet that groups have.
+pub const GROUP: u8 = 1;
 
 pub const TYPE_IPV4: u16 = 0x0800;
 pub const TYPE_ARP: u16 = 0x0806;
@@ -21,6 +23,12 @@ pub enum Layer3 {
     Arp,
     /// Any other Ethernet type, or a length below 1536.
     Other(u16),
+}
+
+/// The Ethernet type, or below 1536 a length.
+#[inline]
+pub fn ethernet_type(frame: &[u8]) -> u16 {
+    wire::get16(frame, 12)
 }
 
 /// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
@@ -68,7 +76,7 @@ pub fn write(frame: &mut [u8], destination: [u8; 6], source: [u8; 6], ethernet_t
 /// The address is that of a group; broadcast is one.
 #[inline]
 pub const fn is_multicast(address: [u8; 6]) -> bool {
-    address[0] & 1 != 0
+    address[0] & GROUP != 0
 }
 
 #[cfg(test)]

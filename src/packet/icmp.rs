@@ -64,7 +64,8 @@ pub const fn is_error(family: Family, message_type: u8) -> bool {
                 | v4::PARAMETER_PROBLEM
         ),
         Family::Ipv6 => {
-            matches!(message_type, v6::DESTINATION_UNREACHABLE..=v6::PARAMETER_PROBLEM)
+            // RFC 4443 section 2.1: the high bit tells errors from the rest, those of tomorrow too.
+            message_type < 128
         }
     }
 }
@@ -131,7 +132,7 @@ mod tests {
     fn errors_are_told_from_the_rest() {
         let errors = |family| (0..=255).filter(|kind| is_error(family, *kind)).collect::<Vec<u8>>();
         assert_eq!(errors(Family::Ipv4), [3, 4, 5, 11, 12]);
-        assert_eq!(errors(Family::Ipv6), [1, 2, 3, 4]);
+        assert_eq!(errors(Family::Ipv6), (0..128).collect::<Vec<u8>>());
     }
 
     #[test]

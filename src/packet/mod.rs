@@ -1,9 +1,10 @@
 //! Headers, checksums, parsing and the Toeplitz hash. Every length is checked before a byte is read.
 //!
-//! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it
+//! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it; `tunnelled`: what a
+//!   quoted tunnel packet holds
 //! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
 //! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
-//! * `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS
+//! * `sip`: a call's name; `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
 
 mod address;
 pub mod arp;
@@ -17,10 +18,13 @@ pub mod ipv6;
 pub mod ndp;
 pub mod parse;
 mod quoted;
+pub mod rss;
 pub mod sctp;
+pub mod sip;
 pub mod tcp;
 pub mod tcp_reset;
 pub mod toeplitz;
+pub mod tunnelled;
 mod tuple;
 pub mod udp;
 pub mod wire;

@@ -118,23 +118,14 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
 ///
 /// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
 /// still on their way to the cache, which costs more than all the checks.
-#[inline]
+#[inline(always)]
 pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
         return Err(DropReason::TooShort);
     };
-    let header = v4::header_length(fixed);
-    if v4::version(fixed) != 4 || header < v4::HEADER {
-        return Err(DropReason::BadIpHeader);
-    }
-    let options = header > v4::HEADER;
-    let intact = if options {
-        let whole = bytes.get(..header).ok_or(DropReason::TooShort)?;
-        is_intact_with_options(whole)
-    } else {
-        checksum::internet(fixed) == 0
-    };
-    if !intact {
+    let options = fixed[0] != COMMON;
+    let header = if options { header_with_options(bytes, fixed)? } else { v4::HEADER };
+    if !options && checksum::internet(fixed) != 0 {
         return Err(DropReason::BadIpChecksum);
     }
     let length = v4::total_length(fixed);
@@ -169,10 +160,22 @@ pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReaso
     upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..], true)
 }
 
-/// Apart, so that the common header's sum stays a straight line.
+/// First octet of an IPv4 header without options.
+const COMMON: u8 = 0x45;
+
+/// Checks a header that is not the common one and returns its length. Apart, so that the common one's sum stays a
+/// straight line.
 #[cold]
-fn is_intact_with_options(header: &[u8]) -> bool {
-    checksum::internet(header) == 0
+fn header_with_options(bytes: &[u8], fixed: &[u8; v4::HEADER]) -> Result<usize, DropReason> {
+    let header = v4::header_length(fixed);
+    if v4::version(fixed) != 4 || header < v4::HEADER {
+        return Err(DropReason::BadIpHeader);
+    }
+    match bytes.get(..header) {
+        None => Err(DropReason::TooShort),
+        Some(whole) if checksum::internet(whole) != 0 => Err(DropReason::BadIpChecksum),
+        Some(_) => Ok(header),
+    }
 }
 
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
@@ -187,7 +190,7 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
 }
 
 /// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
-#[inline]
+#[inline(always)]
 pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {
         return Err(DropReason::TooShort);
@@ -246,7 +249,7 @@ const fn piece(offset: u16, more: bool) -> Fragment {
 
 /// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet;
 /// `final_destination`: no routing header has segments left, so checksums cover the destination address.
-#[inline]
+#[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
     protocol: u8,
@@ -337,14 +340,14 @@ pub trait Parse: Address {
 }
 
 impl Parse for u32 {
-    #[inline]
+    #[inline(always)]
     fn parse_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
         ipv4_into(bytes, packet)
     }
 }
 
 impl Parse for u128 {
-    #[inline]
+    #[inline(always)]
     fn parse_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
         ipv6_into(bytes, packet)
     }

@@ -1,5 +1,6 @@
 //! The virtual services and how a packet finds its own.
 
+use super::shards::Shards;
 use crate::model::{Family, Persistence, Protocol, ServiceId, ServiceKey, ServiceSpec};
 use crate::packet::{Address, Tuple};
 use crate::scheduler::Scheduler;
@@ -45,15 +46,25 @@ struct Key {
     family: Family,
 }
 
+/// An address as [`Address::bits`] has it.
+pub(super) fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
 /// All services by what a packet shows.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    by_address: HashMap<Key, Arc<Service>>,
+    by_address: Shards<HashMap<Key, Arc<Service>>>,
     by_mark: HashMap<(Family, u32), Arc<Service>>,
     /// Services with port 21: data connections may belong to them.
     ftp: usize,
     /// Services with port 0: they take what nobody else does.
     any_port: usize,
+    /// Services whose persistence tells SIP calls apart.
+    by_call_id: usize,
     ipv4: usize,
     ipv6: usize,
 }
@@ -76,14 +87,10 @@ impl Directory {
         {
             return Some(service);
         }
-        let exact = |port| {
-            self.by_address.get(&Key {
-                address: tuple.destination.bits(),
-                port,
-                protocol: tuple.protocol,
-                family: A::FAMILY,
-            })
-        };
+        let address = tuple.destination.bits();
+        let there = self.by_address.of(address);
+        let exact =
+            |port| there.get(&Key { address, port, protocol: tuple.protocol, family: A::FAMILY });
         let port = tuple.destination_port;
         let is_ftp_data = || {
             self.ftp != 0
@@ -101,10 +108,16 @@ impl Directory {
         mark != 0 && self.by_mark.contains_key(&(family, mark))
     }
 
+    /// Some service's persistence tells SIP calls apart.
+    #[inline]
+    pub fn tells_calls_apart(&self) -> bool {
+        self.by_call_id != 0
+    }
+
     pub fn get(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
         match *key {
             ServiceKey::Address { protocol, address, port } => {
-                self.by_address.get(&Self::key(protocol, address, port))
+                self.by_address.of(bits(address)).get(&Self::key(protocol, address, port))
             }
             ServiceKey::Fwmark { mark, family } => self.by_mark.get(&(family, mark)),
         }
@@ -113,37 +126,41 @@ impl Directory {
     /// Adds a service or puts it in the place of the one with the same key.
     pub fn insert(&mut self, service: Arc<Service>) {
         let family = service.key.family();
+        self.by_call_id += usize::from(service.by_call_id);
         let old = match service.key {
             ServiceKey::Address { protocol, address, port } => {
-                self.by_address.insert(Self::key(protocol, address, port), Arc::clone(&service))
+                let there = self.by_address.of_mut(bits(address));
+                there.insert(Self::key(protocol, address, port), Arc::clone(&service))
             }
             ServiceKey::Fwmark { mark, .. } => {
                 self.by_mark.insert((family, mark), Arc::clone(&service))
             }
         };
-        if old.is_none() {
-            self.count(&service.key, 1);
+        match old {
+            Some(old) => self.by_call_id -= usize::from(old.by_call_id),
+            None => self.count(&service.key, 1),
         }
     }
 
     pub fn remove(&mut self, key: &ServiceKey) {
         let old = match *key {
             ServiceKey::Address { protocol, address, port } => {
-                self.by_address.remove(&Self::key(protocol, address, port))
+                self.by_address.of_mut(bits(address)).remove(&Self::key(protocol, address, port))
             }
             ServiceKey::Fwmark { mark, family } => self.by_mark.remove(&(family, mark)),
         };
-        if old.is_some() {
+        if let Some(old) = old {
+            self.by_call_id -= usize::from(old.by_call_id);
             self.count(key, usize::MAX);
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.by_address.values().chain(self.by_mark.values())
+        self.by_address.iter().flat_map(HashMap::values).chain(self.by_mark.values())
     }
 
     pub fn len(&self) -> usize {
-        self.by_address.len() + self.by_mark.len()
+        self.ipv4 + self.ipv6
     }
 
     pub fn is_empty(&self) -> bool {
@@ -151,11 +168,12 @@ impl Directory {
     }
 
     fn key(protocol: Protocol, address: IpAddr, port: u16) -> Key {
-        let bits = match address {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        };
-        Key { address: bits, port, protocol: protocol.number(), family: Family::of(address) }
+        Key {
+            address: bits(address),
+            port,
+            protocol: protocol.number(),
+            family: Family::of(address),
+        }
     }
 
     /// `by`: 1, or `usize::MAX` to take one off.

@@ -1,6 +1,6 @@
 //! The link layer as workers see it: ports, next hops with their ready Ethernet header, resolved neighbours.
 
-use crate::model::PortId;
+use crate::model::{Family, PortId};
 use crate::packet::Address;
 use hashbrown::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,32 +40,43 @@ impl Default for NextHop {
     }
 }
 
-/// Resolved neighbours by address, for packets that are routed one by one.
+/// Resolved neighbours by address, for packets that are routed one by one. The families apart: hashing an integer is
+/// cheap, and every NAT reply does it.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    by_address: HashMap<(PortId, IpAddr), NextHopId>,
+    ipv4: HashMap<(u16, u32), NextHopId>,
+    ipv6: HashMap<(u16, u128), NextHopId>,
 }
 
 impl Neighbours {
     #[inline]
     pub fn find<A: Address>(&self, port: PortId, address: A) -> Option<NextHopId> {
-        self.by_address.get(&(port, address.to_ip())).copied()
+        match A::FAMILY {
+            Family::Ipv4 => self.ipv4.get(&(port.0, address.bits() as u32)),
+            Family::Ipv6 => self.ipv6.get(&(port.0, address.bits())),
+        }
+        .copied()
     }
 
     pub fn insert(&mut self, port: PortId, address: IpAddr, next_hop: NextHopId) {
-        self.by_address.insert((port, address), next_hop);
+        match address {
+            IpAddr::V4(address) => self.ipv4.insert((port.0, address.to_bits()), next_hop),
+            IpAddr::V6(address) => self.ipv6.insert((port.0, address.to_bits()), next_hop),
+        };
     }
 
     /// The neighbour is no longer resolved.
     pub fn remove(&mut self, port: PortId, address: IpAddr) {
-        self.by_address.remove(&(port, address));
+        match address {
+            IpAddr::V4(address) => self.ipv4.remove(&(port.0, address.to_bits())),
+            IpAddr::V6(address) => self.ipv6.remove(&(port.0, address.to_bits())),
+        };
     }
 
     pub fn get(&self, port: PortId, address: IpAddr) -> Option<NextHopId> {
-        self.by_address.get(&(port, address)).copied()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&(PortId, IpAddr), &NextHopId)> {
-        self.by_address.iter()
+        match address {
+            IpAddr::V4(address) => self.find(port, address.to_bits()),
+            IpAddr::V6(address) => self.find(port, address.to_bits()),
+        }
     }
 }

@@ -12,6 +12,11 @@ mod pages;
 mod publish;
 mod replies;
 mod settings;
+mod shards;
+mod sync;
+
+#[cfg(test)]
+mod publish_tests;
 
 pub use destination::{Destination, Encapsulation};
 pub use directory::{Directory, Service};

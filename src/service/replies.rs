@@ -1,6 +1,8 @@
 //! From a real server's address and port back to the virtual services it serves by NAT: what tells, for a
 //! reply, which request it answers and so which worker has the connection.
 
+use super::directory::bits;
+use super::shards::Shards;
 use crate::model::ServiceKey;
 use crate::packet::{Address, Tuple};
 use hashbrown::HashMap;
@@ -18,9 +20,11 @@ pub enum Origin {
 /// NAT destinations by (protocol, address, port).
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
-    origins: HashMap<(u8, IpAddr, u16), Vec<Origin>>,
+    shards: Shards<HashMap<(u8, IpAddr, u16), Vec<Origin>>>,
+    len: usize,
     /// Those that new connections may be translated to, with how many services each has.
-    servers: HashMap<(u8, IpAddr, u16), u32>,
+    servers: Shards<HashMap<(u8, IpAddr, u16), u32>>,
+    servers_len: usize,
 }
 
 /// Stands for every protocol: the key of firewall-mark services.
@@ -43,21 +47,23 @@ impl Replies {
 
     /// A NAT destination of the service at `address` and `port` (0: any port).
     pub fn insert(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
-        let origins = self.origins.entry(Self::key(service, address, port)).or_default();
-        origins.push(Self::origin(service));
+        let shard = self.shards.of_mut(bits(address));
+        shard.entry(Self::key(service, address, port)).or_default().push(Self::origin(service));
+        self.len += 1;
     }
 
     /// Takes back one [`Self::insert`].
     pub fn remove(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let origin = Self::origin(service);
-        if let Some(origins) = self.origins.get_mut(&key) {
-            if let Some(at) = origins.iter().position(|other| *other == origin) {
-                origins.swap_remove(at);
-            }
-            if origins.is_empty() {
-                self.origins.remove(&key);
-            }
+        let shard = self.shards.of_mut(bits(address));
+        let Some(origins) = shard.get_mut(&key) else { return };
+        if let Some(at) = origins.iter().position(|other| *other == origin) {
+            origins.swap_remove(at);
+            self.len -= 1;
+        }
+        if origins.is_empty() {
+            shard.remove(&key);
         }
     }
 
@@ -70,34 +76,44 @@ impl Replies {
             (ANY_PROTOCOL, source, reply.source_port),
             (ANY_PROTOCOL, source, 0),
         ];
-        keys.into_iter().filter_map(|key| self.origins.get(&key)).flatten().copied()
+        let shard = self.shards.of(reply.source.bits());
+        keys.into_iter().filter_map(|key| shard.get(&key)).flatten().copied()
     }
 
     /// A listed destination that is reached by NAT now: what `nat_icmp_send` goes by.
     pub fn add_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
-        *self.servers.entry(Self::key(service, address, port)).or_default() += 1;
+        let shard = self.servers.of_mut(bits(address));
+        *shard.entry(Self::key(service, address, port)).or_default() += 1;
+        self.servers_len += 1;
     }
 
     /// Takes back one [`Self::add_server`].
     pub fn remove_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
-        if let Some(count) = self.servers.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.servers.remove(&key);
-            }
+        let shard = self.servers.of_mut(bits(address));
+        let Some(count) = shard.get_mut(&key) else { return };
+        *count -= 1;
+        if *count == 0 {
+            shard.remove(&key);
         }
+        self.servers_len -= 1;
     }
 
-    /// The packet's source, port and all, is a listed NAT destination.
+    /// The packet's source is the address and port, to the letter, of a listed destination that is reached by NAT
+    /// now: a destination of any port (0) is not meant. Those of firewall-mark services speak every protocol.
     pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        let at = (reply.source.to_ip(), reply.source_port);
-        let is_one = |protocol| self.servers.contains_key(&(protocol, at.0, at.1));
-        !self.servers.is_empty() && (is_one(reply.protocol) || is_one(ANY_PROTOCOL))
+        if self.servers_len == 0 {
+            return false;
+        }
+        let source = reply.source.to_ip();
+        let servers = self.servers.of(reply.source.bits());
+        [reply.protocol, ANY_PROTOCOL]
+            .iter()
+            .any(|protocol| servers.contains_key(&(*protocol, source, reply.source_port)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
+        self.len == 0
     }
 }
 
@@ -158,6 +174,8 @@ mod tests {
         let mark = ServiceKey::Fwmark { mark: 7, family: crate::model::Family::Ipv4 };
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
+        replies.add_server(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert!(!replies.has_server(&reply(1234)), "its port is not known");
     }
 }

@@ -304,7 +304,7 @@ impl<A: Address> PacketBuilder<A> {
 
     /// The frames of the datagram cut into pieces of at most `size` bytes (a multiple of 8) of IP payload.
     pub fn fragments(&self, size: usize) -> Vec<Vec<u8>> {
-        assert!(size != 0 && size % 8 == 0, "fragments are multiples of 8 long");
+        assert!(size != 0 && size.is_multiple_of(8), "fragments are multiples of 8 long");
         let segment = self.upper.segment(self.source, self.destination, &self.payload);
         let pieces = segment.chunks(size).enumerate();
         pieces
@@ -340,7 +340,7 @@ impl PacketBuilder<u32> {
 
     /// IP options, a multiple of 4 bytes, at most 40.
     pub fn options(mut self, bytes: &[u8]) -> Self {
-        assert!(bytes.len() % 4 == 0 && bytes.len() <= 40, "options fill 0 to 10 words");
+        assert!(bytes.len().is_multiple_of(4) && bytes.len() <= 40, "options fill 0 to 10 words");
         self.options = bytes.to_vec();
         self
     }

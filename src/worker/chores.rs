@@ -3,8 +3,7 @@
 use super::engine::Engine;
 use super::tables::Flows;
 use super::{CHORE_BUDGET, Worker};
-use crate::conn::template::TemplateId;
-use crate::conn::{Connection, NO_TEMPLATE};
+use crate::conn::Connection;
 use crate::model::Family;
 use crate::port::{Frame, Queue};
 use crate::service::Snapshot;
@@ -15,8 +14,7 @@ use std::net::IpAddr;
 pub enum Chore {
     /// Fill a piece of a listing.
     List(ConnectionPiece),
-    /// End every connection whose destination was removed (`expire_nodest_conn`), and the templates that are left
-    /// without one. `cursor` starts at 0.
+    /// End every connection whose destination was removed (`expire_nodest_conn`). `cursor` starts at 0.
     SweepRemoved { family: Family, cursor: u32 },
     /// The drop_entry defence looks at this many entries, from a place of its choice.
     DropEntries { family: Family, entries: u32 },
@@ -126,9 +124,8 @@ impl<F: Frame> Engine<F> {
         for id in removed {
             let template = A::table(&self.tables).get(id).template;
             self.end::<A>(world, id);
-            if template != NO_TEMPLATE {
-                self.drop_template(TemplateId(template), |_| true);
-            }
+            // A controller goes with the last connection it controlled.
+            self.end_template(template, |_| true);
         }
         match next {
             Some(next) => {

@@ -1,5 +1,6 @@
 //! What one worker has counted on each of its queues. Written by the worker, read by anybody.
 
+use super::verify::QueueEvidence;
 use crate::stop::{DropReason, PuntReason};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -64,15 +65,59 @@ impl QueueCounters {
     }
 }
 
+/// Polls that took long: what a packet may have had to wait. On a core that others use too, what the kernel gave them
+/// in the middle of a poll is in here.
+#[derive(Debug, Default)]
+pub struct Stalls {
+    /// The longest since the start, in nanoseconds.
+    pub longest: Count,
+    /// Polls longer than each of [`Self::BOUNDS`].
+    over: [Count; Self::BOUNDS.len()],
+}
+
+impl Stalls {
+    /// Microseconds that polls are told apart by. The first is what no part of the packet path may take.
+    pub const BOUNDS: [u64; 3] = [20, 100, 1000];
+
+    /// A poll took so many nanoseconds.
+    #[inline]
+    pub fn note(&self, nanoseconds: u64) {
+        if nanoseconds > Self::BOUNDS[0] * 1000 {
+            self.count(nanoseconds);
+        }
+    }
+
+    #[cold]
+    fn count(&self, nanoseconds: u64) {
+        for (bound, count) in Self::BOUNDS.iter().zip(&self.over) {
+            if nanoseconds > bound * 1000 {
+                count.add(1);
+            }
+        }
+        if nanoseconds > self.longest.get() {
+            self.longest.set(nanoseconds);
+        }
+    }
+
+    /// Polls longer than each of [`Self::BOUNDS`].
+    pub fn over(&self) -> [u64; Self::BOUNDS.len()] {
+        self.over.each_ref().map(Count::get)
+    }
+}
+
 /// Everything one worker counts that is not a destination's.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct WorkerCounters {
     /// By [`PortId`](crate::model::PortId).
     pub queues: Box<[QueueCounters]>,
+    /// By port: whether the device places frames as it says.
+    pub evidence: Box<[QueueEvidence]>,
     /// Time since the worker started, and the part of it in which there was work; nanoseconds.
     pub time: Count,
     pub busy: Count,
+    /// How long the worker was away from its queues at a time.
+    pub stalls: Stalls,
     pub connections_ipv4: Count,
     pub connections_ipv6: Count,
     /// Packets given to other workers, taken from them, and sent on to a further one.
@@ -87,7 +132,22 @@ impl WorkerCounters {
     pub fn new(ports: usize) -> Self {
         WorkerCounters {
             queues: (0..ports).map(|_| QueueCounters::default()).collect(),
+            evidence: (0..ports).map(|_| QueueEvidence::default()).collect(),
             ..WorkerCounters::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stalls_are_told_apart_by_their_length() {
+        let stalls = Stalls::default();
+        for nanoseconds in [0, 20_000, 20_001, 1_000_001, 100_001] {
+            stalls.note(nanoseconds);
+        }
+        assert_eq!((stalls.over(), stalls.longest.get()), ([3, 2, 1], 1_000_001));
     }
 }

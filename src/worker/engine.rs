@@ -1,6 +1,7 @@
 //! What one worker knows and decides with: its tables, its place in every scheduler's order, its counts. The
 //! other files of this room add one step of a packet's way each.
 
+use super::batch::Parsed;
 use super::counters::WorkerCounters;
 use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
@@ -8,13 +9,13 @@ use super::ledger::Line;
 use super::load::Loads;
 use super::steer::Steering;
 use super::tables::{Flows, Tables};
-use super::verdict::{Verdict, Visit};
+use super::verdict::Verdict;
 use crate::conn::template::{TemplateId, Templates};
 use crate::conn::{
-    self, Connection, ConnectionId, Direction, Event, Hash, Mode, NO_DESTINATION, NO_TEMPLATE,
+    self, Connection, ConnectionId, Direction, Event, Mode, NO_DESTINATION, NO_TEMPLATE,
     StateTimeouts, sctp, tcp,
 };
-use crate::model::{DestinationId, PortId, Protocol, WorkerId};
+use crate::model::{DestinationId, Family, Protocol, WorkerId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
 use crate::port::Frame;
@@ -36,8 +37,11 @@ pub(super) struct Engine<F> {
     pub(super) cursors: Box<[Cursor]>,
     pub(super) fragments_ipv4: Fragments<u32, F>,
     pub(super) fragments_ipv6: Fragments<u128, F>,
-    /// Timeouts of every state under the current snapshot.
+    /// Under the current snapshot: timeouts of every state, which TCP table is in force, and by family whether
+    /// packets may belong to connections at all.
     pub(super) timeouts: StateTimeouts,
+    pub(super) mode: Mode,
+    pub(super) looks_up: [bool; 2],
     pub(super) now: Instant,
     /// `now` as connections stamp it.
     pub(super) now_ms: u32,
@@ -60,59 +64,70 @@ impl<F: Frame> Engine<F> {
     /// What follows from a snapshot and is not looked up anew for every packet.
     pub(super) fn adopted(&mut self, world: &Snapshot) {
         self.timeouts = StateTimeouts::new(world.settings.timeouts);
+        self.mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
+        for family in [Family::Ipv4, Family::Ipv6] {
+            self.looks_up[family as usize] = world.services.serves(family);
+        }
     }
 
-    /// Decides about one packet and rewrites it. `hash` is its tuple's, or for an ICMP error the quoted tuple's.
-    #[inline]
+    /// Decides about one packet and rewrites it.
+    #[inline(always)]
     pub(super) fn judge<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
-        visit: Visit,
+        parsed: &Parsed<A>,
     ) -> Verdict {
-        match packet.role {
-            Role::Transport => {
-                if world.services.serves(A::FAMILY) && !world.settings.inbound_off {
-                    match A::table(&self.tables).find(hash, &packet.tuple) {
-                        Some((id, Direction::Original)) => {
-                            return match self.request(world, frame, packet, id) {
-                                Some(verdict) => verdict,
-                                None => self.renew(world, frame, packet, hash, port, visit, id),
-                            };
-                        }
-                        Some((id, Direction::Reply)) => {
-                            return self.reply(world, frame, packet, id);
-                        }
-                        None => {}
-                    }
-                }
-                self.unknown(world, frame, packet, hash, port, visit)
-            }
-            Role::IcmpError => self.related(world, frame, packet, hash, port, visit),
-            Role::LaterFragment => self.later_fragment(world, frame, packet, port, visit),
-            Role::Icmp | Role::Other => self.uncontrolled(world, frame, packet, port),
+        let Parsed { packet, hash, guess, port, visit } = parsed;
+        if packet.role != Role::Transport {
+            return self.judge_other(world, frame, parsed);
         }
+        if self.looks_up[A::FAMILY as usize] {
+            match A::table(&self.tables).find_guessed(*guess, *hash, &packet.tuple) {
+                Some((id, Direction::Original)) => {
+                    return match self.request(world, frame, packet, id) {
+                        Some(verdict) => verdict,
+                        None => self.succeed(world, frame, parsed, id),
+                    };
+                }
+                Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
+                None => {}
+            }
+        }
+        self.unknown(world, frame, packet, *hash, *port, *visit)
     }
 
-    /// Handles a packet whose connection is over as if it had never been, but for one thing: in IPVS the old
-    /// connection goes by its timer, so its destination still has it on its counts while a new one is scheduled.
-    #[cold]
-    #[allow(clippy::too_many_arguments)]
-    fn renew<A: Flows>(
+    /// Decides about a packet that has no ports.
+    #[inline(never)]
+    fn judge_other<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
-        visit: Visit,
+        parsed: &Parsed<A>,
+    ) -> Verdict {
+        let Parsed { packet, hash, port, visit, .. } = parsed;
+        match packet.role {
+            Role::IcmpError => self.related(world, frame, packet, *hash, *port, *visit),
+            Role::LaterFragment => self.later_fragment(world, frame, packet, *port, *visit),
+            Role::Transport | Role::Icmp | Role::Other => {
+                self.uncontrolled(world, frame, packet, *port, *visit)
+            }
+        }
+    }
+
+    /// A connection is over and its packet handled as if it had never been. Like the kernel's, whose timers end
+    /// connections between packets, the old one still counts while its successor is scheduled.
+    #[cold]
+    fn succeed<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        parsed: &Parsed<A>,
         id: ConnectionId,
     ) -> Verdict {
+        let Parsed { packet, hash, port, visit, .. } = parsed;
         let old = A::table_mut(&mut self.tables).remove(id);
-        let verdict = self.unknown(world, frame, packet, hash, port, visit);
+        let verdict = self.unknown(world, frame, packet, *hash, *port, *visit);
         forget(&self.loads, &self.templates, world, &old, self.now);
         verdict
     }
@@ -135,30 +150,26 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Runs the state machine over one packet of a connection and restarts its timer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance<A: Flows>(
         &mut self,
-        world: &Snapshot,
         id: ConnectionId,
         event: Event,
         direction: Direction,
     ) {
-        let mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
         let table = A::table_mut(&mut self.tables);
         let connection = table.get_mut(id);
         let side = connection.side(direction);
-        let step = conn::advance(mode, side, event, connection.state, &self.timeouts);
+        let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
         connection.state = step.state;
-        let was_active = connection.is_active();
+        let turns = connection.is_active() != step.active;
         let (destination, template) = (connection.destination, connection.template);
-        if was_active != step.active {
+        if turns {
             connection.flags.toggle(conn::Flags::INACTIVE);
         }
         table.set_timeout(id, step.timeout_s, self.now_ms);
-        if was_active != step.active
-            && let Some(line) = self.line(destination)
-        {
-            line.unbind(was_active);
+        if turns && let Some(line) = self.line(destination) {
+            line.unbind(!step.active);
             line.bind(step.active);
         }
         if step.assures_template && template != NO_TEMPLATE {
@@ -194,27 +205,29 @@ pub(super) fn forget<A: Flows>(
 }
 
 /// What the state machine sees of a packet; `None` for protocols that have no states.
-#[inline]
+#[inline(always)]
 pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Option<Event> {
     match Protocol::from_number(packet.protocol)? {
         Protocol::Tcp => Some(Event::Tcp(tcp::TcpEvent::from_flags(packet.tcp_flags))),
         Protocol::Udp => Some(Event::Udp),
-        Protocol::Sctp => {
-            let transport = &frame.bytes()
-                [ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
-            Some(Event::Sctp(sctp::SctpEvent::from_chunks(
-                packet.sctp_chunk,
-                second_chunk(transport),
-            )))
-        }
+        Protocol::Sctp => Some(Event::Sctp(sctp_event(frame, packet))),
     }
+}
+
+#[inline(never)]
+fn sctp_event<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> sctp::SctpEvent {
+    let transport = &frame.bytes()
+        [ETHERNET + usize::from(packet.header)..ETHERNET + usize::from(packet.length)];
+    sctp::SctpEvent::from_chunks(packet.sctp_chunk, second_chunk(transport))
 }
 
 /// Type of the second chunk of an SCTP packet (RFC 9260 section 3.2: chunks are padded to four bytes).
 fn second_chunk(packet: &[u8]) -> Option<u8> {
     let chunks = packet.get(crate::packet::sctp::HEADER..)?;
     let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
-    chunks.get(length.next_multiple_of(4).max(4)).copied()
+    let is_sound = length >= crate::packet::sctp::CHUNK_HEADER;
+    let second = chunks.get(length.next_multiple_of(4)..).filter(|_| is_sound)?;
+    second.first_chunk::<{ crate::packet::sctp::CHUNK_HEADER }>().map(|header| header[0])
 }
 
 /// The packet opens a connection: a SYN, or an INIT chunk.

@@ -62,17 +62,16 @@ impl<F: Frame> Engine<F> {
             let template = A::table(&self.tables).get(id).template;
             self.end::<A>(world, id);
             self.counters.entries_dropped.add(1);
-            if template != NO_TEMPLATE {
-                self.drop_template(TemplateId(template), |template| !template.assured);
-            }
+            self.end_template(template, |template| !template.assured);
         }
         *left -= look_at as u32;
         *left == 0
     }
 
     /// A controller goes with the last connection that is taken from it, if it is `unwanted`.
-    pub(super) fn drop_template(&self, id: TemplateId, unwanted: impl FnOnce(&Template) -> bool) {
-        if let Some(template) = self.templates.remove_if(id, unwanted)
+    pub(super) fn end_template(&self, template: u32, unwanted: impl FnOnce(&Template) -> bool) {
+        if template != NO_TEMPLATE
+            && let Some(template) = self.templates.remove_if(TemplateId(template), unwanted)
             && let Some(line) = self.line(template.destination)
         {
             line.unbind_template();

@@ -2,11 +2,13 @@
 //! remembered is where the first one went. Fragments that overtook their first wait for it, few and not long.
 
 use super::engine::Engine;
+use super::inbound::Way;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction};
 use crate::model::PortId;
-use crate::packet::{Address, Packet};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Address, Packet, Role};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
@@ -37,6 +39,24 @@ impl<A: Address> Datagram<A> {
             destination: packet.tuple.destination,
             identification: packet.identification,
             protocol: packet.protocol,
+        }
+    }
+
+    /// The datagram that a first fragment begins. The tuple of an ICMP error is not its own; its frame, which is sent
+    /// on as it came or not at all, tells.
+    pub(super) fn of_first(frame: &impl Frame, packet: &Packet<A>) -> Self
+    where
+        A: Flows,
+    {
+        let own = Self::of(packet);
+        if packet.role != Role::IcmpError {
+            return own;
+        }
+        let ip = &frame.bytes()[ETHERNET..];
+        Datagram {
+            source: A::read(&ip[A::SOURCE..]),
+            destination: A::read(&ip[A::DESTINATION..]),
+            ..own
         }
     }
 
@@ -204,7 +224,7 @@ impl<F: Frame> Engine<F> {
                 if let Some(line) = self.line(connection.destination) {
                     line.count_in_fragment(packet.length - packet.header);
                 }
-                self.forward(world, frame, packet, &connection, destination)
+                self.forward(world, frame, packet, Way::of(&connection), destination)
             }
             Direction::Reply => {
                 let verdict = self.transit(world, frame, packet, packet.tuple.destination);

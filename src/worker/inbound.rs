@@ -1,14 +1,14 @@
 //! A client's packet of a known connection: may it still use it, then count, state, forward.
 
-use super::engine::{Engine, event_of, opens};
+use super::engine::{Engine, LOCAL, event_of, opens};
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, sctp, tcp};
 use crate::forward::{self, End, Outer};
 use crate::model::{Family, Protocol};
-use crate::packet::Packet;
+use crate::packet::{Address, Packet};
 use crate::port::Frame;
-use crate::service::{Destination, Snapshot};
+use crate::service::{Destination, Encapsulation, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use std::net::IpAddr;
 
@@ -16,9 +16,30 @@ use std::net::IpAddr;
 const LEAST_MTU_IPV4: u16 = 68;
 const LEAST_MTU_IPV6: u16 = 1280;
 
-impl<F: Frame> Engine<F> {
-    /// `None`: the connection is over; another one is to take its place ([`Engine::renew`]).
+/// How a connection's packets are forwarded. Read field by field: the entry was just written, and copying it whole
+/// would wait for that.
+#[derive(Clone, Copy)]
+pub(super) struct Way<A> {
+    method: Method,
+    address: A,
+    port: u16,
+}
+
+impl<A: Address> Way<A> {
     #[inline]
+    pub(super) fn of(connection: &Connection<A>) -> Self {
+        Way {
+            method: connection.flags.method(),
+            address: connection.destination_address,
+            port: connection.destination_port,
+        }
+    }
+}
+
+impl<F: Frame> Engine<F> {
+    /// `None`: the connection is over, and the packet is to be handled as if it had never been.
+    /// Backups take part in replies only (`backup_only`).
+    #[inline(always)]
     pub(super) fn request<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -26,7 +47,10 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Option<Verdict> {
-        let connection = A::table(&self.tables).get(id);
+        if world.settings.inbound_off {
+            return Some(LOCAL);
+        }
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
         let Some(destination) = Self::destination_of(world, connection) else {
             return Some(self.bypassed(world, frame, packet, id));
         };
@@ -39,31 +63,30 @@ impl<F: Frame> Engine<F> {
             }
             return None;
         }
-        let slot = connection.destination;
+        connection.in_packets = connection.in_packets.saturating_add(1);
+        let (slot, way) = (connection.destination, Way::of(connection));
         if let Some(line) = self.line(slot) {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
-        let connection = A::table_mut(&mut self.tables).get_mut(id);
-        connection.in_packets = connection.in_packets.saturating_add(1);
-        let connection = *connection;
-        Some(self.forward(world, frame, packet, &connection, destination))
+        Some(self.forward(world, frame, packet, way, destination))
     }
 
     /// Sends a client's packet to the connection's destination by the connection's method.
-    #[inline]
+    #[inline(always)]
     pub(super) fn forward<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        connection: &Connection<A>,
+        way: Way<A>,
         destination: &Destination,
     ) -> Verdict {
         if destination.is_local {
-            return Verdict::Punt(PuntReason::LocalOther);
+            // Handed to the host's own stack, where nobody listens.
+            return LOCAL;
         }
         if destination.mtu == 0 {
             return Verdict::Punt(PuntReason::NoRoute);
@@ -71,35 +94,29 @@ impl<F: Frame> Engine<F> {
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
-        let method = connection.flags.method();
-        if let Err(verdict) = fits(world, packet, method, destination) {
+        let Way { method, address, port } = way;
+        if (method == Method::Tunnel || packet.length > destination.mtu)
+            && let Err(verdict) = fits(world, packet, method, destination)
+        {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let ethertype = match method {
-            Method::Masq => {
-                let rewritten = forward::translate(
-                    frame,
-                    packet,
-                    End::Destination,
-                    connection.destination_address,
-                    connection.destination_port,
-                );
-                match rewritten {
-                    Ok(()) => A::ETHERTYPE,
-                    Err(reason) => return Verdict::Drop(reason),
-                }
+        let mut ethertype = A::ETHERTYPE;
+        if method == Method::Masq {
+            let rewritten = forward::translate(frame, packet, End::Destination, address, port);
+            if let Err(reason) = rewritten {
+                return Verdict::Drop(reason);
             }
-            Method::Tunnel => match self.tunnel(world, frame, packet, destination) {
-                Ok(ethertype) => ethertype,
+        } else if method == Method::Tunnel {
+            match self.tunnel(world, frame, packet, destination) {
+                Ok(outer) => ethertype = outer,
                 Err(reason) => return Verdict::Drop(reason),
-            },
-            Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
-        };
+            }
+        }
         Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn tunnel<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -114,7 +131,10 @@ impl<F: Frame> Engine<F> {
             encapsulation: destination.encapsulation,
             copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
             identification: self.identification,
-            flow: self.steering.spread(&packet.tuple),
+            flow: match destination.encapsulation {
+                Encapsulation::Gue { .. } => self.steering.spread(&packet.tuple),
+                Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
+            },
         };
         forward::encapsulate(frame, packet, &outer)
     }
@@ -129,7 +149,7 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
     ) -> Verdict {
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         self.transit(world, frame, packet, packet.tuple.destination)
     }
@@ -166,7 +186,7 @@ fn fits<A: Flows>(
 
 /// A new SYN or INIT may take the place of the connection: `conn_reuse_mode`, and `expire_nodest_conn` for quiesced
 /// destinations.
-#[inline]
+#[inline(never)]
 fn is_replaceable<A: Flows>(
     world: &Snapshot,
     connection: &Connection<A>,

@@ -3,7 +3,7 @@
 //! The way of a burst, in order:
 //!
 //! 1. `poll`: take a new snapshot if there is one, receive from every port
-//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`)
+//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
 //! 3. hash, and ask the cache for the table's buckets; then for the entries
 //! 4. `Engine::judge` finds the connection:
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
@@ -11,11 +11,14 @@
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
 //!    * `unknown`: another worker's (`steer`), or new: `schedule`
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
-//! 6. transmit, then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings
+//! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
 //! connection is made.
 
+mod batch;
+mod call_out;
+mod carried;
 mod chores;
 pub mod counters;
 mod engine;
@@ -26,50 +29,43 @@ pub mod ledger;
 mod load;
 mod outbound;
 mod output;
+mod persist;
 mod related;
 mod schedule;
 mod setup;
 pub mod steer;
 mod tables;
+mod tunnel_error;
 mod unknown;
 mod verdict;
+pub mod verify;
 
 pub use chores::{Chore, ConnectionPiece, RawConnection};
 pub use output::Handed;
 pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
-use crate::conn::Hash;
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Fragment, Packet, Role};
+use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::{Fragment, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{Adopter, Snapshot};
 use crate::stop::{DropReason, PuntReason};
 use crate::time::Instant;
 use arrayvec::ArrayVec;
+use batch::{Batch, Parsed};
 use engine::Engine;
 use fragments::{Datagram, Fate};
 use output::Output;
 use rtrb::{Consumer, Producer};
-use tables::Flows;
+use tables::{Flows, Tables};
 use verdict::{Verdict, Visit};
+use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
-/// Entries a listing or a sweep looks at per poll.
-const CHORE_BUDGET: usize = 256;
-
-/// A parsed frame on its way through one poll.
-struct Item<F, A> {
-    frame: F,
-    packet: Packet<A>,
-    hash: Hash,
-    port: PortId,
-    visit: Visit,
-}
-
-type Items<F, A> = ArrayVec<Item<F, A>, BURST>;
+/// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
+const CHORE_BUDGET: usize = 64;
 
 /// See the module.
 pub struct Worker<Q: Queue> {
@@ -81,6 +77,8 @@ pub struct Worker<Q: Queue> {
     chores: Consumer<Chore>,
     chore: Option<Chore>,
     done: Producer<Chore>,
+    /// By port: a look at the device's first frames.
+    checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
@@ -109,13 +107,17 @@ impl<Q: Queue> Worker<Q> {
         if burst.is_empty() {
             return 0;
         }
+        let check = &mut self.checks[port.index()];
+        if check.is_due(self.engine.now) {
+            check.look(&burst, &self.output.counters.evidence[port.index()]);
+        }
         let count = burst.len();
         let mut bytes = 0;
         for frame in &burst {
             frame.prefetch();
         }
-        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
-        for frame in burst {
+        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
+        for frame in burst.drain(..) {
             bytes += frame.bytes().len() as u64;
             self.classify(frame, port, Visit::First, &mut ipv4, &mut ipv6);
         }
@@ -123,8 +125,8 @@ impl<Q: Queue> Worker<Q> {
         queue.rx_packets.add(count as u64);
         queue.rx_bytes.add(bytes);
         queue.rx_bursts.add(1);
-        self.settle::<u32>(ipv4);
-        self.settle::<u128>(ipv6);
+        self.settle::<u32>(&mut ipv4);
+        self.settle::<u128>(&mut ipv6);
         count
     }
 
@@ -134,14 +136,14 @@ impl<Q: Queue> Worker<Q> {
         if waiting == 0 {
             return 0;
         }
-        let (mut ipv4, mut ipv6) = (Items::new(), Items::new());
+        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
         for _ in 0..waiting {
             let Ok(Handed { frame, port, visit }) = self.handed[ring].pop() else { break };
             self.classify(frame, port, visit, &mut ipv4, &mut ipv6);
         }
         self.output.counters.taken_over.add(waiting as u64);
-        self.settle::<u32>(ipv4);
-        self.settle::<u128>(ipv6);
+        self.settle::<u32>(&mut ipv4);
+        self.settle::<u128>(&mut ipv6);
         waiting
     }
 
@@ -156,112 +158,107 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Parses a frame and puts it with its family's; what is not IP leaves here.
-    #[inline]
+    #[inline(always)]
     fn classify(
         &mut self,
-        mut frame: Q::Frame,
+        frame: Q::Frame,
         port: PortId,
         visit: Visit,
-        ipv4: &mut Items<Q::Frame, u32>,
-        ipv6: &mut Items<Q::Frame, u128>,
+        ipv4: &mut Batch<Q::Frame, u32>,
+        ipv6: &mut Batch<Q::Frame, u128>,
     ) {
         let world: &Snapshot = self.snapshot.current();
-        match admit(world, &frame, port) {
-            Ok(Layer3::Ipv4) => match parse::<u32>(&mut frame) {
-                Ok(packet) => ipv4.push(self.item(frame, packet, port, visit)),
-                Err(reason) => self.output.drop_frame(port, reason),
-            },
-            Ok(Layer3::Ipv6) => match parse::<u128>(&mut frame) {
-                Ok(packet) => ipv6.push(self.item(frame, packet, port, visit)),
-                Err(reason) => self.output.drop_frame(port, reason),
-            },
-            Ok(Layer3::Arp) => {
-                self.output.dispatch(world, frame, port, Verdict::Punt(PuntReason::Arp));
+        let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
+        let to_group = match admit(world, &frame, port) {
+            Ok(to_group) => to_group,
+            Err(reason) => return self.output.drop_frame(port, reason),
+        };
+        let outcome = match ethernet::ethernet_type(frame.bytes()) {
+            ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
+            ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
+            ethernet::TYPE_ARP => {
+                let verdict = Verdict::Punt(PuntReason::Arp);
+                return self.output.dispatch(world, frame, port, verdict);
             }
-            Ok(Layer3::Other(_)) => self.output.drop_frame(port, DropReason::BadEthernet),
-            Err(reason) => self.output.drop_frame(port, reason),
+            _ => Err(DropReason::BadEthernet),
+        };
+        if let Err(reason) = outcome {
+            self.output.drop_frame(port, reason);
         }
-    }
-
-    /// Hashes a packet and asks the cache for its bucket.
-    #[inline]
-    fn item<A: Flows>(
-        &self,
-        frame: Q::Frame,
-        packet: Packet<A>,
-        port: PortId,
-        visit: Visit,
-    ) -> Item<Q::Frame, A> {
-        let table = A::table(&self.engine.tables);
-        let hash = table.hash(&packet.tuple);
-        table.prefetch_bucket(hash);
-        Item { frame, packet, hash, port, visit }
     }
 }
 
 impl<Q: Queue> Worker<Q> {
     /// Looks a batch of parsed packets up and sends each on its way.
-    #[inline]
-    fn settle<A: Flows>(&mut self, items: Items<Q::Frame, A>) {
+    #[inline(never)]
+    fn settle<A: Flows>(&mut self, batch: &mut Batch<Q::Frame, A>) {
         let table = A::table(&self.engine.tables);
-        for item in &items {
-            table.prefetch_entry(item.hash);
+        for parsed in &mut batch.parsed {
+            parsed.guess = table.prefetch_entry(parsed.hash);
         }
-        for item in items {
-            self.handle(item);
+        for (frame, parsed) in batch.frames.drain(..).zip(&batch.parsed) {
+            self.handle(frame, parsed);
         }
     }
 
-    #[inline]
-    fn handle<A: Flows>(&mut self, item: Item<Q::Frame, A>) {
-        let Item { mut frame, packet, hash, port, visit } = item;
+    #[inline(always)]
+    fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        if parsed.packet.fragment != Fragment::Whole {
+            return self.handle_fragment(frame, parsed);
+        }
         let world: &Snapshot = self.snapshot.current();
-        let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
-        match (verdict, packet.fragment) {
-            (Verdict::Wait, _) => self.wait(frame, &packet, port),
-            (_, Fragment::First) => self.handle_first_fragment(frame, &packet, hash, port, verdict),
-            _ => self.output.dispatch(world, frame, port, verdict),
+        let verdict = self.engine.judge(world, &mut frame, parsed);
+        self.output.dispatch(world, frame, parsed.port, verdict);
+    }
+
+    /// The first fragment of a datagram shows the way; one that comes before it may have to wait.
+    #[cold]
+    fn handle_fragment<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        let world: &Snapshot = self.snapshot.current();
+        let verdict = self.engine.judge(world, &mut frame, parsed);
+        match (verdict, parsed.packet.fragment) {
+            (Verdict::Wait, _) => self.wait(frame, parsed),
+            (_, Fragment::First) => self.handle_first_fragment(frame, parsed, verdict),
+            _ => self.output.dispatch(world, frame, parsed.port, verdict),
         }
     }
 
-    #[cold]
-    fn wait<A: Flows>(&mut self, frame: Q::Frame, packet: &Packet<A>, port: PortId) {
+    fn wait<A: Flows>(&mut self, frame: Q::Frame, parsed: &Parsed<A>) {
         let now_ms = self.engine.now_ms;
         let fragments = A::fragments_mut(&mut self.engine);
-        if fragments.wait(Datagram::of(packet), frame, port, now_ms).is_err() {
-            self.output.drop_frame(port, DropReason::FragmentTableFull);
+        if fragments.wait(Datagram::of(&parsed.packet), frame, parsed.port, now_ms).is_err() {
+            self.output.drop_frame(parsed.port, DropReason::FragmentTableFull);
         }
     }
 
     /// Remembers where the first fragment of a datagram goes and sends after it those that came before.
-    #[cold]
     fn handle_first_fragment<A: Flows>(
         &mut self,
         frame: Q::Frame,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
+        parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
-        let datagram = Datagram::of(packet);
+        let datagram = Datagram::of_first(&frame, &parsed.packet);
         let fate = match verdict {
             Verdict::HandOff { to, .. } => Fate::Worker(to),
             Verdict::Drop(reason) => Fate::Dropped(reason),
             Verdict::Punt(reason) => Fate::Punted(reason),
-            _ => match A::table(&self.engine.tables).find(hash, &packet.tuple) {
+            // Its tuple is the quoted packet's, and no connection takes it in pieces.
+            _ if parsed.packet.role == Role::IcmpError => Fate::Transit,
+            _ => match A::table(&self.engine.tables).find(parsed.hash, &parsed.packet.tuple) {
                 Some((id, direction)) => Fate::Connection(id, direction),
                 None => Fate::Transit,
             },
         };
         let now_ms = self.engine.now_ms;
         A::fragments_mut(&mut self.engine).remember(datagram, fate, now_ms);
-        self.output.dispatch(self.snapshot.current(), frame, port, verdict);
+        self.output.dispatch(self.snapshot.current(), frame, parsed.port, verdict);
         while let Some((mut frame, port)) = A::fragments_mut(&mut self.engine).release(&datagram) {
             let world: &Snapshot = self.snapshot.current();
-            match A::parse(&frame.bytes()[ETHERNET..]) {
-                Ok(packet) => {
-                    let visit = Visit::First;
-                    let verdict = self.engine.judge(world, &mut frame, &packet, hash, port, visit);
+            let mut waited = Parsed::new(port, Visit::First);
+            match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
+                Ok(()) => {
+                    let verdict = self.engine.judge(world, &mut frame, &waited);
                     self.output.dispatch(world, frame, port, verdict);
                 }
                 Err(reason) => self.output.drop_frame(port, reason),
@@ -270,33 +267,18 @@ impl<Q: Queue> Worker<Q> {
     }
 }
 
-/// Whether a frame concerns the director at all, and what it carries.
+/// Whether a frame concerns the director at all, and then whether it was sent to a group on the link.
 #[inline]
-fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<Layer3, DropReason> {
+fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<bool, DropReason> {
     if !frame.is_contiguous() {
         return Err(DropReason::NotContiguous);
     }
     let bytes = frame.bytes();
-    let layer3 = ethernet::ethernet(bytes)?;
-    let to = ethernet::destination(bytes);
-    let is_own = world.links.get(port.index()).is_some_and(|link| link.mac == to);
-    if is_own || is_group(to) { Ok(layer3) } else { Err(DropReason::NotForUs) }
-}
-
-#[inline]
-fn is_group(address: [u8; 6]) -> bool {
-    address[0] & 1 != 0
-}
-
-/// Reads the packet behind the Ethernet header and cuts padding off.
-#[inline]
-fn parse<A: Flows>(frame: &mut impl Frame) -> Result<Packet<A>, DropReason> {
-    let to_group = is_group(ethernet::destination(frame.bytes()));
-    let packet = A::parse(&frame.bytes()[ETHERNET..])?;
-    // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
-    if to_group && packet.role != Role::Icmp {
-        return Err(DropReason::SlowPathInput);
+    if bytes.len() < ETHERNET {
+        return Err(DropReason::TooShort);
     }
-    frame.truncate(ETHERNET + usize::from(packet.length));
-    Ok(packet)
+    // Compared where it lies.
+    let is_own = world.links.get(port.index()).is_some_and(|link| bytes.starts_with(&link.mac));
+    let to_group = bytes[0] & ethernet::GROUP != 0;
+    if is_own || to_group { Ok(to_group) } else { Err(DropReason::NotForUs) }
 }

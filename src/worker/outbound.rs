@@ -38,7 +38,7 @@ impl<F: Frame> Engine<F> {
             line.count_out(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Reply);
+            self.advance::<A>(id, event, Direction::Reply);
         }
         verdict
     }

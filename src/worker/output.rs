@@ -35,6 +35,8 @@ pub struct Handed<F> {
 pub(super) struct Lane<Q: Queue> {
     pub(super) queue: Q,
     pub(super) buffer: Burst<Q::Frame>,
+    /// Of the frames in the buffer.
+    pub(super) bytes: u64,
 }
 
 /// See the module.
@@ -49,7 +51,7 @@ pub(super) struct Output<Q: Queue> {
 
 impl<Q: Queue> Output<Q> {
     /// Carries out a verdict on a frame that came in by `port`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dispatch(
         &mut self,
         world: &Snapshot,
@@ -77,13 +79,8 @@ impl<Q: Queue> Output<Q> {
                 self.unresolved(frame, port, egress, address);
             }
             Verdict::HandOff { to, visit } => self.hand_off(frame, port, to, visit),
-            Verdict::Punt(reason) => {
-                self.punt(Punt { port, reason, mtu: 0, next_hop: None, frame });
-            }
-            Verdict::TooBig(mtu) => {
-                let reason = PuntReason::FragmentationNeeded;
-                self.punt(Punt { port, reason, mtu, next_hop: None, frame });
-            }
+            Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
+            Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
             // Waiting frames are kept before they come here; one that finds no room is this.
             Verdict::Wait => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
@@ -91,7 +88,7 @@ impl<Q: Queue> Output<Q> {
     }
 
     /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
-    #[inline]
+    #[inline(never)]
     pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
         self.counters.queues[port.index()].drop_of(reason).add(1);
     }
@@ -100,6 +97,7 @@ impl<Q: Queue> Output<Q> {
     #[inline]
     pub(super) fn send(&mut self, port: PortId, frame: Q::Frame) {
         let Some(lane) = self.lanes.get_mut(port.index()) else { return };
+        lane.bytes += frame.bytes().len() as u64;
         lane.buffer.push(frame);
         if lane.buffer.is_full() {
             self.flush(port);
@@ -111,20 +109,20 @@ impl<Q: Queue> Output<Q> {
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
         let counters = &self.counters.queues[port.index()];
+        let packets = lane.buffer.len();
         for _ in 0..TRANSMIT_TRIES {
-            if lane.buffer.is_empty() {
-                return;
-            }
-            let length = |buffer: &Burst<Q::Frame>| {
-                buffer.iter().map(|frame| frame.bytes().len() as u64).sum::<u64>()
-            };
-            let (packets, bytes) = (lane.buffer.len(), length(&lane.buffer));
             lane.queue.transmit(&mut lane.buffer);
-            counters.tx_packets.add((packets - lane.buffer.len()) as u64);
-            counters.tx_bytes.add(bytes - length(&lane.buffer));
+            if lane.buffer.is_empty() {
+                break;
+            }
         }
-        counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
-        lane.buffer.clear();
+        let left: u64 = lane.buffer.iter().map(|frame| frame.bytes().len() as u64).sum();
+        counters.tx_packets.add((packets - lane.buffer.len()) as u64);
+        counters.tx_bytes.add(std::mem::take(&mut lane.bytes) - left);
+        if !lane.buffer.is_empty() {
+            counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
+            lane.buffer.clear();
+        }
     }
 
     pub(super) fn flush_all(&mut self) {
@@ -135,7 +133,19 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    fn punt(&mut self, punt: Punt<Q::Frame>) {
+    /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
+    #[inline(never)]
+    fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
+        self.push_punt(Punt { port, reason, mtu, next_hop: None, frame });
+    }
+
+    #[cold]
+    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
+        let reason = PuntReason::NeighbourUnresolved;
+        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
+    }
+
+    fn push_punt(&mut self, punt: Punt<Q::Frame>) {
         let (port, reason) = (punt.port, punt.reason);
         match self.punts.push(punt) {
             Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
@@ -143,12 +153,7 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    #[cold]
-    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
-        let reason = PuntReason::NeighbourUnresolved;
-        self.punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
-    }
-
+    #[inline(never)]
     fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, visit: Visit) {
         let Some(Some(ring)) = self.workers.get_mut(usize::from(to)) else {
             return self.drop_frame(port, DropReason::HandoffRingFull);

@@ -2,13 +2,12 @@
 
 use super::engine::Engine;
 use super::tables::Flows;
-use super::unknown::is_about_tunnel;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction, Hash, Method};
 use crate::forward::{self, End};
 use crate::model::{Family, PortId};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, icmp};
+use crate::packet::{Fragment, Packet, icmp};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
@@ -27,10 +26,20 @@ impl<F: Frame> Engine<F> {
         let to = outer_destination::<A>(frame);
         let is_ours = world.local.contains(to);
         if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
-            return self.unrelated(world, frame, packet, to, is_ours);
+            return self.unrelated(world, frame, packet, to, port, visit);
+        }
+        if has_fragment_header(packet) {
+            return Verdict::Drop(DropReason::BadTransport);
         }
         let flow = packet.tuple.reversed();
         match A::table(&self.tables).find(hash, &flow) {
+            Some((_, Direction::Original)) if world.settings.inbound_off => {
+                return self.unrelated(world, frame, packet, to, port, visit);
+            }
+            // Its checksum covers what is not here; Linux drops such of IPv6, and senders of IPv4's keep them short.
+            Some(_) if packet.fragment != Fragment::Whole => {
+                return Verdict::Drop(DropReason::BadTransport);
+            }
             Some((id, Direction::Original)) => {
                 return self.error_to_server(world, frame, packet, id);
             }
@@ -43,13 +52,15 @@ impl<F: Frame> Engine<F> {
         if let Some(elsewhere) = self.elsewhere(world, &flow, is_request, false, port, visit) {
             return elsewhere;
         }
-        if is_ours && world.settings.sysctls.schedule_icmp != 0 {
+        let is_whole = packet.fragment == Fragment::Whole;
+        let may_schedule = is_ours && is_whole && !world.settings.inbound_off;
+        if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if let Some(verdict) = self.schedule_error(world, frame, packet, &flow, mark) {
                 return verdict;
             }
         }
-        self.unrelated(world, frame, packet, to, is_ours)
+        self.unrelated(world, frame, packet, to, port, visit)
     }
 
     /// From a client's side, about a reply: the server is to learn of it.
@@ -70,7 +81,7 @@ impl<F: Frame> Engine<F> {
             let to = outer_destination::<A>(frame);
             return self.transit(world, frame, packet, to);
         };
-        // Unlike other packets, errors go to removed destinations too; they are not counted then.
+        // A removed destination's connections still learn of errors; they are not counted any more.
         if destination.available
             && let Some(line) = self.line(connection.destination)
         {
@@ -131,21 +142,25 @@ impl<F: Frame> Engine<F> {
         frame: &mut F,
         packet: &Packet<A>,
         to: A,
-        is_ours: bool,
+        port: PortId,
+        visit: Visit,
     ) -> Verdict {
-        if !is_ours {
+        if !world.local.contains(to) {
             return self.transit(world, frame, packet, to);
         }
-        Verdict::Punt(match is_about_tunnel::<A>(frame, packet) {
-            true => PuntReason::TunnelIcmp,
-            false => PuntReason::LocalOther,
-        })
+        self.tunnel_error(world, frame, packet, port, visit)
+            .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
     }
 }
 
 /// The error's own destination; the packet's tuple is the quoted one's.
 fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
     A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
+}
+
+/// An ICMPv6 error in fragments: none is ever that long (RFC 4443 section 2.4 c).
+fn has_fragment_header<A: Flows>(packet: &Packet<A>) -> bool {
+    A::FAMILY == Family::Ipv6 && (packet.fragment != Fragment::Whole || packet.identification != 0)
 }
 
 /// The errors that IPVS takes for a connection's: not redirects nor, in IPv4, parameter problems.

@@ -1,12 +1,14 @@
 //! A packet that opens a connection: find the service, keep to the client's template, else ask the scheduler.
 
 use super::engine::{Engine, LOCAL, event_of};
+use super::inbound::Way;
 use super::load::ServiceLoad;
+use super::persist::call_id;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::template::{NewTemplate, TemplateId, Use};
-use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE, TemplateKey};
-use crate::model::{DestinationId, ForwardMethod, Persistence, Protocol};
+use crate::conn::template::TemplateId;
+use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE};
+use crate::model::{DestinationId, ForwardMethod, Protocol};
 use crate::packet::{Packet, Tuple, sctp, tcp};
 use crate::port::Frame;
 use crate::scheduler::Flow;
@@ -16,17 +18,24 @@ use std::sync::Arc;
 
 /// Connections from this port are FTP's and never scheduled.
 const FTP_DATA_PORT: u16 = 20;
-const FTP_PORT: u16 = 21;
 
 /// Where a new connection goes.
-struct Choice {
-    destination: DestinationId,
-    port: u16,
-    template: u32,
+pub(super) struct Choice {
+    pub(super) destination: DestinationId,
+    pub(super) port: u16,
+    pub(super) template: u32,
+}
+
+/// What of a packet decides about its connection, besides the tuple.
+#[derive(Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) one_packet: bool,
+    /// Only looked for where the service tells calls apart.
+    pub(super) call_id: Option<&'a [u8]>,
 }
 
 /// Why none was made.
-enum NoChoice {
+pub(super) enum NoChoice {
     /// No destination is usable.
     NoDestination,
     Drop(DropReason),
@@ -54,7 +63,9 @@ impl<F: Frame> Engine<F> {
             return self.pass(world, frame, packet);
         }
         let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
-        let choice = match self.choose(world, service, &packet.tuple, one_packet) {
+        let call_id = if service.by_call_id { call_id(frame, packet) } else { None };
+        let opening = Opening { one_packet, call_id };
+        let choice = match self.choose(world, service, &packet.tuple, opening) {
             Ok(choice) => choice,
             Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
             Err(NoChoice::NoDestination) => {
@@ -86,13 +97,12 @@ impl<F: Frame> Engine<F> {
             return None;
         }
         let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
-        let choice = match self.choose(world, service, flow, one_packet) {
+        let opening = Opening { one_packet, call_id: None };
+        let choice = match self.choose(world, service, flow, opening) {
             Ok(choice) => choice,
             Err(NoChoice::Drop(reason)) => return Some(Verdict::Drop(reason)),
-            Err(NoChoice::NoDestination) if is_ftp_data(service, flow) => return None,
-            Err(NoChoice::NoDestination) => {
-                return Some(Verdict::Drop(DropReason::NoDestination));
-            }
+            Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return None,
+            Err(NoChoice::NoDestination) => return Some(Verdict::Drop(DropReason::NoDestination)),
         };
         let connection = connect(world, service, *flow, &choice);
         let id = match self.insert(world, connection) {
@@ -133,13 +143,13 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         service: &Arc<Service>,
         tuple: &Tuple<A>,
-        one_packet: bool,
+        opening: Opening<'_>,
     ) -> Result<Choice, NoChoice> {
-        if !one_packet && A::table(&self.tables).is_full() {
+        if !opening.one_packet && A::table(&self.tables).is_full() {
             return Err(NoChoice::Drop(DropReason::ConnectionTableFull));
         }
         if let Some(persistence) = service.persistence {
-            return self.persist(world, service, tuple, persistence, one_packet);
+            return self.persist(world, service, tuple, persistence, opening);
         }
         // FTP data and port-0 services exist for persistent ones only.
         if !service.key.is_fwmark() && tuple.destination_port != service.key.port() {
@@ -153,7 +163,7 @@ impl<F: Frame> Engine<F> {
         Ok(Choice { destination, port, template: NO_TEMPLATE })
     }
 
-    fn pick<A: Flows>(
+    pub(super) fn pick<A: Flows>(
         &mut self,
         world: &Snapshot,
         service: &Service,
@@ -174,72 +184,8 @@ impl<F: Frame> Engine<F> {
         Some(candidates[index].id)
     }
 
-    /// A persistent service: the client's template, or a new one with what the scheduler picks.
-    fn persist<A: Flows>(
-        &mut self,
-        world: &Snapshot,
-        service: &Service,
-        tuple: &Tuple<A>,
-        persistence: Persistence,
-        one_packet: bool,
-    ) -> Result<Choice, NoChoice> {
-        let key = TemplateKey::new(
-            &service.key,
-            persistence.mask,
-            tuple.source.to_ip(),
-            tuple.destination.to_ip(),
-            tuple.destination_port,
-        );
-        let quiescent_ends = world.settings.sysctls.expire_quiescent_template != 0;
-        let templates = Arc::clone(&self.templates);
-        let purpose = if one_packet { Use::OnePacket } else { Use::Connection };
-        let mut ended = None;
-        let bound = templates.bind(
-            &key,
-            purpose,
-            self.now,
-            |template| {
-                world.destinations.get(template.destination as usize).is_some_and(|destination| {
-                    destination.available && !(quiescent_ends && destination.weight == 0)
-                })
-            },
-            || {
-                let destination = self.pick(world, service, tuple)?;
-                let configured = world.destinations.get(destination.index())?.port;
-                Some(NewTemplate {
-                    destination: destination.0,
-                    destination_port: key.destination_port(configured),
-                    service: service.id.0,
-                    timeout_s: persistence.timeout_s,
-                })
-            },
-            |template| ended = Some(template.destination),
-        );
-        if let Some(line) = ended.and_then(|destination| self.line(destination)) {
-            line.unbind_template();
-        }
-        let bound = match bound {
-            Ok(Some(bound)) => bound,
-            Ok(None) => return Err(NoChoice::NoDestination),
-            Err(_) => return Err(NoChoice::Drop(DropReason::TemplateTableFull)),
-        };
-        let slot = bound.template.destination;
-        if bound.created
-            && let Some(line) = self.line(slot)
-        {
-            line.bind_template();
-        }
-        let configured = world.destinations.get(slot as usize).map_or(0, |to| to.port);
-        let port = match tuple.destination_port {
-            port if port == service.key.port() && configured != 0 => configured,
-            port => port,
-        };
-        let template = if one_packet { NO_TEMPLATE } else { bound.id.0 };
-        Ok(Choice { destination: DestinationId(slot), port, template })
-    }
-
     /// Enters a connection into the table and on its destination's counts.
-    fn insert<A: Flows>(
+    pub(super) fn insert<A: Flows>(
         &mut self,
         world: &Snapshot,
         connection: Connection<A>,
@@ -284,10 +230,10 @@ impl<F: Frame> Engine<F> {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(world, id, event, Direction::Original);
+            self.advance::<A>(id, event, Direction::Original);
         }
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
-        self.forward(world, frame, packet, &connection, destination)
+        self.forward(world, frame, packet, Way::of(&connection), destination)
     }
 
     /// One-packet scheduling: counted, forwarded, forgotten.
@@ -308,7 +254,7 @@ impl<F: Frame> Engine<F> {
             line.unbind(false);
         }
         self.loads.judge(DestinationId(slot), destination);
-        self.forward(world, frame, packet, &connection, destination)
+        self.forward(world, frame, packet, Way::of(&connection), destination)
     }
 
     /// No destination can take it: bypass where that is asked for, else an ICMP answer.
@@ -328,21 +274,30 @@ impl<F: Frame> Engine<F> {
         {
             let mut connection = Connection::new(packet.tuple, Method::Bypass);
             connection.service = service.id.0;
-            let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
-            if let (Ok(id), Some(event)) = (inserted, event_of(frame, packet)) {
-                self.advance::<A>(world, id, event, Direction::Original);
+            // Only a destination's method makes the kernel expect no replies, and here is no destination.
+            connection.flags.remove(Flags::NOOUTPUT);
+            let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
+            if !one_packet {
+                let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
+                let Ok(id) = inserted else {
+                    return Verdict::Drop(DropReason::ConnectionTableFull);
+                };
+                if let Some(event) = event_of(frame, packet) {
+                    self.advance::<A>(id, event, Direction::Original);
+                }
             }
             return self.transit(world, frame, packet, packet.tuple.destination);
         }
-        if is_ftp_data(service, &packet.tuple) {
+        if is_beside_ftp(service, &packet.tuple) {
             return self.pass(world, frame, packet);
         }
         Verdict::Punt(PuntReason::NoDestination)
     }
 }
 
-/// FTP's service took the packet for one of its data connections.
-fn is_ftp_data<A: Flows>(service: &Service, tuple: &Tuple<A>) -> bool {
+/// The packet came to an FTP service in the hope that it was data of one; it is somebody else's.
+fn is_beside_ftp<A>(service: &Service, tuple: &Tuple<A>) -> bool {
+    const FTP_PORT: u16 = 21;
     service.key.port() == FTP_PORT && tuple.destination_port != FTP_PORT
 }
 
@@ -364,7 +319,7 @@ fn may_open<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
 }
 
 /// The connection that a choice makes of a flow.
-fn connect<A: Flows>(
+pub(super) fn connect<A: Flows>(
     world: &Snapshot,
     service: &Service,
     tuple: Tuple<A>,

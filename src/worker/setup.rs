@@ -11,8 +11,9 @@ use super::load::Loads;
 use super::output::{Handed, Lane, Output};
 use super::steer::Steering;
 use super::tables::Tables;
+use super::verify::QueueCheck;
 use crate::conn::template::Templates;
-use crate::conn::{StateTimeouts, Table, TableError};
+use crate::conn::{Mode, StateTimeouts, Table, TableError};
 use crate::limits::{HANDOFF_RING, INJECT_RING, PUNT_RING};
 use crate::model::{PortId, WorkerId};
 use crate::port::{Frame, Queue};
@@ -165,6 +166,12 @@ impl<F: Frame> Seat<F> {
             ipv4: Table::new(plan.connections_ipv4).map_err(failed("IPv4"))?,
             ipv6: Table::new(plan.connections_ipv6).map_err(failed("IPv6"))?,
         };
+        let checks = (0..plan.ports)
+            .map(|port| {
+                let rule = shared.steering.rule(PortId(port as u16)).cloned();
+                QueueCheck::new(worker.0, rule, Instant::START)
+            })
+            .collect();
         let counters = Arc::clone(&shared.counters[worker.index()]);
         let cursor = Cursor::starting_at(worker, plan.workers);
         let workers = usize::from(plan.workers);
@@ -179,6 +186,8 @@ impl<F: Frame> Seat<F> {
             fragments_ipv4: Fragments::new(),
             fragments_ipv6: Fragments::new(),
             timeouts: StateTimeouts::default(),
+            mode: Mode::Normal,
+            looks_up: [false; 2],
             now: Instant::START,
             now_ms: 0,
             until_drop: 0,
@@ -187,8 +196,10 @@ impl<F: Frame> Seat<F> {
             aged: [0; AGED_PACKETS + 1],
         };
         engine.adopted(snapshot.current());
-        let lanes =
-            queues.into_iter().map(|queue| Lane { queue, buffer: ArrayVec::new() }).collect();
+        let lanes = queues
+            .into_iter()
+            .map(|queue| Lane { queue, buffer: ArrayVec::new(), bytes: 0 })
+            .collect();
         Ok(Worker {
             snapshot,
             engine,
@@ -198,6 +209,7 @@ impl<F: Frame> Seat<F> {
             chores: self.chores,
             chore: None,
             done: self.done,
+            checks,
         })
     }
 }

@@ -1,18 +1,35 @@
 //! Which worker a flow lives on. Arithmetic, never a shared table: the same Toeplitz hash that the NIC computes, or, where
 //! the device has none, the software hash as the rule.
 
-use crate::model::{PortId, Protocol};
+use crate::model::PortId;
+use crate::packet::rss::{Fields, Input, Rule};
 use crate::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
 use crate::packet::{Address, Tuple};
 use crate::service::{Origin, Replies};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How one port spreads its frames over the workers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Placement {
-    /// The NIC: hash key, redirection table (entry by the low bits of the hash) and whether ports are hashed for UDP.
-    Rss { key: Vec<u8>, toeplitz: Box<Toeplitz>, reta: Vec<u16> },
+    /// The NIC, by a rule that the director can compute too.
+    Rss(Arc<Rule>),
     /// The device places frames as it likes; the software hash decides and workers hand over.
     Software,
+}
+
+impl Placement {
+    /// A device that hashes by ports wherever there are any.
+    pub fn rss(key: Vec<u8>, reta: Vec<u16>) -> Self {
+        let fields = Fields {
+            tcp: Input::AddressesAndPorts,
+            udp: Input::AddressesAndPorts,
+            sctp: Input::AddressesAndPorts,
+            other: Input::Addresses,
+            fragment: Input::Addresses,
+        };
+        Placement::Rss(Arc::new(Rule::new(key, reta, fields, fields)))
+    }
 }
 
 /// A set of workers, one bit each.
@@ -47,11 +64,13 @@ impl Workers {
 }
 
 /// The placement of all ports.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Steering {
     workers: u16,
     software: Box<Toeplitz>,
     ports: Vec<Placement>,
+    /// By port: the device was seen not to keep to its rule, and counts as one without.
+    refuted: Box<[AtomicBool]>,
     /// Ports whose placement differs from an earlier one's: those that must be asked for a home.
     distinct: Vec<PortId>,
 }
@@ -62,11 +81,12 @@ impl Steering {
         let software = Box::new(Toeplitz::new(&SYMMETRIC_KEY));
         let mut distinct: Vec<PortId> = Vec::new();
         for (index, placement) in ports.iter().enumerate() {
-            if !distinct.iter().any(|port| ports[port.index()].is_same(placement)) {
+            if !distinct.iter().any(|port| ports[port.index()] == *placement) {
                 distinct.push(PortId(index as u16));
             }
         }
-        Steering { workers, software, ports, distinct }
+        let refuted = ports.iter().map(|_| AtomicBool::new(false)).collect();
+        Steering { workers, software, ports, refuted, distinct }
     }
 
     #[inline]
@@ -74,26 +94,40 @@ impl Steering {
         self.workers
     }
 
+    /// What the port's device keeps to, as far as is known.
+    #[inline]
+    pub fn rule(&self, port: PortId) -> Option<&Arc<Rule>> {
+        match self.ports.get(port.index()) {
+            Some(Placement::Rss(rule)) if !self.refuted[port.index()].load(Relaxed) => Some(rule),
+            _ => None,
+        }
+    }
+
+    /// The device told a rule, whether it keeps to it or not.
+    pub fn has_rule(&self, port: PortId) -> bool {
+        matches!(self.ports.get(port.index()), Some(Placement::Rss(_)))
+    }
+
+    /// From now on the port counts as one whose device places frames as it likes.
+    pub fn refute(&self, port: PortId) {
+        if let Some(refuted) = self.refuted.get(port.index()) {
+            refuted.store(true, Relaxed);
+        }
+    }
+
     /// The device puts every packet of a request on its home worker by itself.
     #[inline]
     pub fn is_placed(&self, port: PortId) -> bool {
-        matches!(self.ports.get(port.index()), Some(Placement::Rss { .. }))
+        self.rule(port).is_some()
     }
 
     /// The worker that a packet with this tuple belongs to when it comes in by `port`.
     #[inline]
     pub fn home<A: Address>(&self, port: PortId, tuple: &Tuple<A>) -> u16 {
-        match self.ports.get(port.index()) {
-            Some(Placement::Rss { toeplitz, reta, .. }) if !reta.is_empty() => {
-                let hash = if has_ports(tuple.protocol) {
-                    toeplitz.hash(tuple)
-                } else {
-                    toeplitz.hash_addresses(tuple.source, tuple.destination)
-                };
-                reta[hash as usize % reta.len()]
-            }
+        match self.rule(port) {
+            Some(rule) => rule.queue(rule.hash(tuple)),
             // The upper bits choose, so that any number of workers gets an even share.
-            _ => ((u64::from(self.software.hash(tuple)) * u64::from(self.workers)) >> 32) as u16,
+            None => ((u64::from(self.software.hash(tuple)) * u64::from(self.workers)) >> 32) as u16,
         }
     }
 
@@ -130,28 +164,5 @@ impl Steering {
                 }
             },
         })
-    }
-}
-
-fn has_ports(protocol: u8) -> bool {
-    matches!(Protocol::from_number(protocol), Some(Protocol::Tcp | Protocol::Udp))
-}
-
-impl Placement {
-    /// The device hashes with `key` and looks the queue up in `reta`.
-    pub fn rss(key: Vec<u8>, reta: Vec<u16>) -> Self {
-        let toeplitz = Box::new(Toeplitz::new(&key));
-        Placement::Rss { key, toeplitz, reta }
-    }
-
-    fn is_same(&self, other: &Placement) -> bool {
-        match (self, other) {
-            (Placement::Software, Placement::Software) => true,
-            (
-                Placement::Rss { key, reta, .. },
-                Placement::Rss { key: other_key, reta: other_reta, .. },
-            ) => reta == other_reta && key == other_key,
-            _ => false,
-        }
     }
 }

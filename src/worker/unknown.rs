@@ -5,15 +5,14 @@ use super::steer::Workers;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::Hash;
-use crate::model::{Family, PortId};
-use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Fragment, Packet, Role, Tuple, icmp, tcp};
+use crate::model::{Family, PortId, Protocol};
+use crate::packet::{Fragment, Packet, Role, Tuple, icmp, sctp, tcp};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::PuntReason;
 
 impl<F: Frame> Engine<F> {
-    #[inline]
+    #[inline(never)]
     pub(super) fn unknown<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -26,6 +25,9 @@ impl<F: Frame> Engine<F> {
         let mark = world.marks.find(port, &packet.tuple);
         let is_ours = world.local.contains(packet.tuple.destination)
             || world.services.serves_mark(A::FAMILY, mark);
+        if !is_ours && let Some(verdict) = self.call_out(world, frame, packet, visit) {
+            return verdict;
+        }
         let is_whole = packet.fragment == Fragment::Whole;
         if let Some(elsewhere) =
             self.elsewhere(world, &packet.tuple, is_ours, is_whole, port, visit)
@@ -41,13 +43,14 @@ impl<F: Frame> Engine<F> {
         if world.local.is_group(packet.tuple.destination) {
             return Verdict::Punt(PuntReason::LocalOther);
         }
-        let is_server =
-            || world.settings.sysctls.nat_icmp_send != 0 && world.replies.has_server(&packet.tuple);
-        // Forwarding looks at the TTL before IPVS comes into it.
-        if packet.tcp_flags & tcp::RST == 0 && packet.ttl > 1 && is_server() {
-            return Verdict::Punt(PuntReason::NatIcmpSend);
+        // A router first, so a packet that is refused had its TTL lowered.
+        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        match verdict {
+            Verdict::Send { .. } | Verdict::Resolve { .. } if is_refused(world, packet) => {
+                Verdict::Punt(PuntReason::NatIcmpSend)
+            }
+            verdict => verdict,
         }
-        self.transit(world, frame, packet, packet.tuple.destination)
     }
 
     /// The next worker to ask for the connection of a packet with `tuple`, if there is one left to ask.
@@ -94,15 +97,18 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        _port: PortId,
+        port: PortId,
+        visit: Visit,
     ) -> Verdict {
+        if let Some(verdict) = self.carried(world, frame, packet, port, visit) {
+            return verdict;
+        }
         let destination = packet.tuple.destination;
         if world.local.contains(destination) || world.local.is_group(destination) {
             return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {
                 (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
                 | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
                 (Role::Icmp, Family::Ipv6, 133..=137) => PuntReason::NeighbourDiscovery,
-                (Role::Icmp, ..) if is_about_tunnel::<A>(frame, packet) => PuntReason::TunnelIcmp,
                 (Role::Icmp, ..) => PuntReason::LocalOther,
                 _ => PuntReason::UnservedPort,
             });
@@ -111,15 +117,12 @@ impl<F: Frame> Engine<F> {
     }
 }
 
-/// An ICMP error whose quoted packet may be one of the director's own tunnel packets.
-pub(super) fn is_about_tunnel<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
-    const IPIP: u8 = 4;
-    const IPV6: u8 = 41;
-    const UDP: u8 = 17;
-    const GRE: u8 = 47;
-    const QUOTED_PROTOCOL: usize = icmp::HEADER + 9;
-    let protocol = frame.bytes().get(ETHERNET + usize::from(packet.header) + QUOTED_PROTOCOL);
-    icmp::is_error(A::FAMILY, packet.icmp_type)
-        && A::FAMILY == Family::Ipv4
-        && matches!(protocol, Some(&(IPIP | IPV6 | UDP | GRE)))
+/// A NAT server's packet of no connection, and the server is to be told so (`nat_icmp_send`).
+fn is_refused<A: Flows>(world: &Snapshot, packet: &Packet<A>) -> bool {
+    let is_abort = packet.tcp_flags & tcp::RST != 0
+        || packet.protocol == Protocol::Sctp.number() && packet.sctp_chunk == sctp::ABORT;
+    world.settings.sysctls.nat_icmp_send != 0
+        && world.services.serves(A::FAMILY)
+        && !is_abort
+        && world.replies.has_server(&packet.tuple)
 }

@@ -30,6 +30,14 @@ fn every_shipped_file_is_valid() {
 }
 
 #[test]
+fn the_traffic_generators_director_is_valid() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/pktgen/director.toml");
+    let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    // No ARP is answered there: every next hop has its address written down.
+    assert_eq!((config.ports.len(), config.services.len(), config.neighbours.len()), (2, 2, 3));
+}
+
+#[test]
 fn the_readme_explains_every_key() {
     let readme = fs::read_to_string(folder().join("README.md")).unwrap();
     for line in fs::read_to_string(folder().join("director.toml")).unwrap().lines() {

@@ -5,6 +5,7 @@ mod devices;
 mod environment;
 mod files;
 mod frames;
+mod hash;
 
 use director::dpdk::{Device, Eal, EalOptions, Mbuf, Mempool, Port, PortQueue, PortSettings};
 use director::port::{Burst, Frame};

@@ -99,7 +99,7 @@ impl Pair {
             }
         }
         .or_else(|| {
-            let is_due = self.steps % LISTING_EVERY == 0 || matches!(step, Step::Wait(_));
+            let is_due = self.steps.is_multiple_of(LISTING_EVERY) || matches!(step, Step::Wait(_));
             if is_due { self.listings() } else { None }
         })
     }

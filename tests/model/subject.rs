@@ -5,12 +5,11 @@ use crate::site::{self, TICK_MS};
 use crate::wire;
 use director::api::{Command, RefusalCode};
 use director::conn::state;
-use director::conn::template::Cursor;
+use director::conn::template::{Cursor, Template};
 use director::control::desired::{Capacity, Desired, Site};
 use director::control::ledgers::Ledgers;
 use director::control::slow_path::{Interface, Limit, Outbox, Rate, Settings, SlowPath};
-use director::control::templates;
-use director::model::{Family, PortId, Protocol, Sysctls};
+use director::model::{DestinationId, Family, PortId, Protocol, Sysctls};
 use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::route::Routes;
 use director::service::{Link, Mark, Marks};
@@ -136,7 +135,8 @@ impl Subject {
             .map(|(address, mac)| ((site::port_towards(address), address), mac))
             .collect();
         slow.set_static_neighbours(&known, Instant::START, &mut answers);
-        slow.set_virtual_addresses(vips, Instant::START, &mut answers);
+        let added = vips.into_iter().map(|address| (address, true));
+        slow.change_virtual_addresses(added, Instant::START, &mut answers);
         let mut wires = Vec::new();
         let mut seated = Vec::new();
         for seat in seats {
@@ -252,15 +252,22 @@ impl Subject {
     pub fn tick(&mut self) {
         self.now = self.now + std::time::Duration::from_millis(TICK_MS);
         self.poll();
-        self.sweep_templates();
+        self.sweep_templates(|_| false);
         self.desired.empty_trash(self.now);
         self.desired.estimate(self.now);
         self.publish();
     }
 
-    fn sweep_templates(&mut self) {
-        let all = self.shared.templates.capacity();
-        templates::sweep(&self.shared, &mut Cursor::default(), all, self.now, |_| false);
+    fn sweep_templates(&self, unwanted: impl FnMut(&Template) -> bool) {
+        let own = self.shared.ledgers.last();
+        let gone = |template: &Template| {
+            let id = DestinationId(template.destination);
+            if let Some(line) = own.and_then(|ledger| ledger.get(id)) {
+                line.unbind_template();
+            }
+        };
+        let all = usize::MAX;
+        self.shared.templates.sweep(&mut Cursor::default(), all, self.now, unwanted, gone);
     }
 
     /// Gives the workers what is desired now.
@@ -280,8 +287,11 @@ impl Subject {
                         self.chore(worker, Chore::SweepRemoved { family, cursor: 0 });
                     }
                 }
-                let world = self.end.publisher.current();
-                templates::sweep_removed(&self.shared, world, self.now);
+                let destinations = &self.end.publisher.current().destinations;
+                self.sweep_templates(|template| {
+                    let destination = destinations.get(template.destination as usize);
+                    !destination.is_some_and(|destination| destination.available)
+                });
             }
         }
     }

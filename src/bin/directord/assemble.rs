@@ -179,6 +179,7 @@ fn poll(
         let next = clock.now();
         let passed = next.since(now).as_nanos() as u64;
         counters.time.add(passed);
+        counters.stalls.note(passed);
         now = next;
         if handled > 0 {
             counters.busy.add(passed);

@@ -74,6 +74,10 @@ mod tests {
             handed_off: 5,
             taken_over: 7,
             entries_dropped: 0,
+            longest_poll_us: 12,
+            polls_over_20us: 0,
+            polls_over_100us: 0,
+            polls_over_1000us: 0,
         };
         let report = StatusReport {
             version: "0.1.0".to_owned(),

@@ -61,7 +61,7 @@ fn push_attributes(text: &mut String, spec: &ServiceSpec) {
         text.push_str(" -o");
     }
     if !spec.scheduler_flags.is_empty() {
-        let names = scheduler_flags::names(spec.scheduler_flags, spec.scheduler);
+        let names = scheduler_flags::saved_names(spec.scheduler_flags, spec.scheduler);
         let _ = write!(text, " -b {names}");
     }
 }

@@ -65,9 +65,30 @@ pub fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     words.join(",")
 }
 
+/// The flags as `-R` reads them. A third flag of sh or mh, nameless in listings, keeps its general name: saved without
+/// any name, the line could not be restored.
+pub fn saved_names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
+    let mut names = names(flags, scheduler);
+    if flags.contains(SchedulerFlags::FLAG_3) && !own_names(scheduler.name()).is_empty() {
+        names += if names.is_empty() { "flag-3" } else { ",flag-3" };
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn saved_flags_are_read_back() {
+        for scheduler in [SchedulerKind::Sh, SchedulerKind::Mh, SchedulerKind::Rr] {
+            for flags in (1..8).map(SchedulerFlags::from_bits_truncate) {
+                let saved = saved_names(flags, scheduler);
+                assert_eq!(parse(&saved, scheduler.name()), Ok(flags), "{scheduler} {saved}");
+                assert!(!saved.is_empty());
+            }
+        }
+    }
 
     #[test]
     fn flags_belong_to_schedulers() {

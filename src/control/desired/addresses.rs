@@ -10,6 +10,8 @@ pub(super) struct Addresses {
     /// How many services have it.
     services: HashMap<IpAddr, u32>,
     configured: BTreeSet<IpAddr>,
+    /// Those that may have become virtual ones, or ceased to be, since they were last asked for.
+    changed: BTreeSet<IpAddr>,
 }
 
 fn add(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) -> bool {
@@ -53,7 +55,9 @@ impl Addresses {
         if !can_be_owned(address) {
             return false;
         }
-        add(&mut self.services, address);
+        if add(&mut self.services, address) {
+            self.changed.insert(address);
+        }
         add(&mut self.held, address)
     }
 
@@ -61,7 +65,9 @@ impl Addresses {
         if !can_be_owned(address) {
             return false;
         }
-        take(&mut self.services, address);
+        if take(&mut self.services, address) {
+            self.changed.insert(address);
+        }
         take(&mut self.held, address)
     }
 
@@ -69,6 +75,7 @@ impl Addresses {
     pub(super) fn configure(&mut self, vips: BTreeSet<IpAddr>) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let old = std::mem::take(&mut self.configured);
         let usable: BTreeSet<_> = vips.into_iter().filter(|vip| can_be_owned(*vip)).collect();
+        self.changed.extend(usable.symmetric_difference(&old));
         let added = usable.difference(&old).copied();
         let added = added.filter(|&vip| add(&mut self.held, vip)).collect();
         let lost = old.difference(&usable).copied();
@@ -77,8 +84,14 @@ impl Addresses {
         (added, lost)
     }
 
-    /// VIPs of services and configured ones: what ARP and neighbour discovery answer for besides the ports' own.
-    pub(super) fn virtual_addresses(&self) -> BTreeSet<IpAddr> {
-        self.services.keys().chain(&self.configured).copied().collect()
+    /// VIPs of services and configured ones: what ARP and neighbour discovery answer for besides the ports' own. Those
+    /// that may have become one since the last call (true), or ceased to be one.
+    pub(super) fn take_virtual_changes(&mut self) -> Vec<(IpAddr, bool)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|address| (address, self.is_virtual(address))).collect()
+    }
+
+    fn is_virtual(&self, address: IpAddr) -> bool {
+        self.services.contains_key(&address) || self.configured.contains(&address)
     }
 }

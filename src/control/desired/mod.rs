@@ -116,6 +116,8 @@ pub struct Desired {
     gateways: Vec<(PortId, IpAddr)>,
     learned: HashMap<IpAddr, Learned>,
     statistics: Estimator,
+    /// Where an estimation under way goes on.
+    estimating: Option<usize>,
 }
 
 fn refusal(code: RefusalCode, detail: String) -> Refusal {
@@ -159,6 +161,7 @@ impl Desired {
             gateways: Vec::new(),
             learned: HashMap::new(),
             statistics: Estimator::default(),
+            estimating: None,
         };
         desired.set_vips(site.vips);
         desired
@@ -217,9 +220,10 @@ impl Desired {
         self.removals
     }
 
-    /// Addresses that ARP and neighbour discovery answer for besides those of the ports.
-    pub fn virtual_addresses(&self) -> BTreeSet<IpAddr> {
-        self.addresses.virtual_addresses()
+    /// Addresses that ARP and neighbour discovery are to answer for besides those of the ports, or (false) no longer:
+    /// what has changed since the last call.
+    pub fn take_virtual_address_changes(&mut self) -> Vec<(IpAddr, bool)> {
+        self.addresses.take_virtual_changes()
     }
 
     /// Configured addresses that are not a service's.

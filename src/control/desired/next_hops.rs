@@ -3,7 +3,7 @@
 use super::slots::Slots;
 use crate::model::PortId;
 use crate::service::{NextHop, NextHopId, Snapshot};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(super) struct NextHops {
     slots: Slots,
     by_address: HashMap<(PortId, IpAddr), Entry>,
+    /// Those that may have got their first user, or lost their last, since they were last asked for.
+    changed: BTreeSet<(PortId, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -23,20 +25,31 @@ struct Entry {
 
 impl NextHops {
     pub(super) fn new() -> Self {
-        NextHops { slots: Slots::new(u32::MAX as usize), by_address: HashMap::new() }
+        NextHops {
+            slots: Slots::new(u32::MAX as usize),
+            by_address: HashMap::new(),
+            changed: BTreeSet::new(),
+        }
     }
 
     /// One user more of the next hop; `None` only if there are 2^32 of them.
     pub(super) fn take(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<NextHopId> {
         let entry = self.entry(to, at)?;
         entry.users += 1;
-        Some(entry.id)
+        let (id, is_first) = (entry.id, entry.users == 1);
+        if is_first {
+            self.changed.insert(at);
+        }
+        Some(id)
     }
 
     /// Takes back one [`Self::take`].
     pub(super) fn give_back(&mut self, at: (PortId, IpAddr)) {
         if let Some(entry) = self.by_address.get_mut(&at) {
             entry.users -= 1;
+            if entry.users == 0 {
+                self.changed.insert(at);
+            }
             self.forget_if_useless(at);
         }
     }
@@ -78,10 +91,18 @@ impl NextHops {
         true
     }
 
-    /// Next hops of destinations and gateways.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
-        let used = self.by_address.iter().filter(|(_, entry)| entry.users > 0);
-        used.map(|(&at, _)| at)
+    /// Next hops of destinations and gateways: those that may have become one since the last call (true), or ceased to
+    /// be one.
+    pub(super) fn take_wanted_changes(&mut self) -> Vec<((PortId, IpAddr), bool)> {
+        let changed = std::mem::take(&mut self.changed);
+        let is_used =
+            |at: &(PortId, IpAddr)| self.by_address.get(at).is_some_and(|entry| entry.users > 0);
+        changed.into_iter().map(|at| (at, is_used(&at))).collect()
+    }
+
+    /// Something else about the next hop has changed that whoever wants it looks at.
+    pub(super) fn reconsider(&mut self, at: (PortId, IpAddr)) {
+        self.changed.insert(at);
     }
 
     fn entry(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<&mut Entry> {

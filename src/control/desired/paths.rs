@@ -70,9 +70,10 @@ impl Desired {
         }
     }
 
-    /// Next hops of destinations, and gateways: the slow path keeps them resolved.
-    pub fn wanted_next_hops(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
-        self.next_hops.wanted()
+    /// Next hops of destinations, and gateways: the slow path keeps them resolved from now on, or (false) need not any
+    /// longer. What has changed since the last call.
+    pub fn take_wanted_changes(&mut self) -> Vec<((PortId, IpAddr), bool)> {
+        self.next_hops.take_wanted_changes()
     }
 
     /// A router says that only packets up to `mtu` reach `address`. Heeded for ten minutes, if a destination is there.
@@ -119,13 +120,22 @@ impl Desired {
     pub(super) fn address_added(&mut self, address: IpAddr) {
         Arc::make_mut(&mut self.pieces.local).insert(address);
         self.place_destinations_at(address);
+        self.reconsider_gateways(address);
         self.touch();
     }
 
     pub(super) fn address_removed(&mut self, address: IpAddr) {
         Arc::make_mut(&mut self.pieces.local).remove(address);
         self.place_destinations_at(address);
+        self.reconsider_gateways(address);
         self.touch();
+    }
+
+    /// Nobody but the director answers for its own address, so whether a gateway there is asked for depends on that.
+    fn reconsider_gateways(&mut self, address: IpAddr) {
+        for &gateway in self.gateways.iter().filter(|(_, at)| *at == address) {
+            self.next_hops.reconsider(gateway);
+        }
     }
 
     fn destinations_at(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {

@@ -4,28 +4,42 @@ use super::Desired;
 use crate::model::{DestinationId, SchedulerKind};
 use crate::time::Instant;
 
+/// Destinations estimated at once, so that no command has to wait for all of them.
+const AT_ONCE: usize = 2048;
+
 impl Desired {
-    /// Takes the snapshot of the statistics, every two seconds; to be called more often. False: it was not time.
-    /// With `run_estimation` at 0 they stay as they are.
+    /// Takes the snapshot of the statistics, every two seconds, a piece at each call; to be called often. True: it is
+    /// complete with this call. With `run_estimation` at 0 they stay as they are.
     pub fn estimate(&mut self, now: Instant) -> bool {
-        if !self.statistics.is_due(now) || self.pieces.settings.sysctls.run_estimation == 0 {
+        if self.estimating.is_none()
+            && self.statistics.is_due(now)
+            && self.pieces.settings.sysctls.run_estimation != 0
+        {
+            self.estimating = Some(0);
+        }
+        let Some(first) = self.estimating else { return false };
+        let end = self.destinations.len().min(first + AT_ONCE);
+        (first..end).for_each(|slot| self.estimate_destination(DestinationId(slot as u32)));
+        if end < self.destinations.len() {
+            self.estimating = Some(end);
             return false;
         }
-        for (slot, row) in self.destinations.iter().enumerate() {
-            let Some(row) = row else { continue };
-            let id = DestinationId(slot as u32);
-            let listed = self.services[row.service.index()].listed.as_ref();
-            let same = listed.is_some_and(|service| service.object == row.object);
-            self.statistics.collect(id, same.then_some(row.service), self.ledgers.counters(id));
-            if row.is_listed {
-                self.statistics.estimate_destination(id);
-            }
-        }
+        self.estimating = None;
         for &id in self.order.values() {
             self.statistics.estimate_service(id);
         }
         self.statistics.estimate_total();
         true
+    }
+
+    fn estimate_destination(&mut self, id: DestinationId) {
+        let Some(row) = &self.destinations[id.index()] else { return };
+        let listed = self.services[row.service.index()].listed.as_ref();
+        let same = listed.is_some_and(|service| service.object == row.object);
+        self.statistics.collect(id, same.then_some(row.service), self.ledgers.counters(id));
+        if row.is_listed {
+            self.statistics.estimate_destination(id);
+        }
     }
 
     /// Garbage collection of the address maps of lblc and lblcr; every second.

@@ -12,12 +12,16 @@ use std::sync::Arc;
 const PERIOD: Duration = Duration::from_secs(120);
 /// The trash is gone through this often while there is something in it.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// Looked at in one go, so that no command has to wait for all of it.
+const AT_ONCE: usize = 1024;
 
 /// Destinations in the trash, with the time at which each was first found unused.
 #[derive(Debug, Default)]
 pub(super) struct Trash {
     idle_since: BTreeMap<DestinationId, Option<Instant>>,
     next: Option<Instant>,
+    /// Where a round under way goes on.
+    cursor: Option<DestinationId>,
 }
 
 impl Trash {
@@ -37,7 +41,7 @@ impl Trash {
         self.idle_since.len()
     }
 
-    /// If it is time to look: takes out what was unused for long enough.
+    /// If it is time to look: takes out what was unused for long enough, of a piece of it.
     fn expire(
         &mut self,
         now: Instant,
@@ -47,23 +51,31 @@ impl Trash {
             return Vec::new();
         }
         let mut expired = Vec::new();
-        self.idle_since.retain(|&id, since| {
-            if is_in_use(id) {
-                return true;
-            }
-            let stays = now.since(*since.get_or_insert(now)) < PERIOD;
-            if !stays {
+        let mut ahead = self.idle_since.range_mut(self.cursor.unwrap_or(DestinationId(0))..);
+        for (&id, since) in ahead.by_ref().take(AT_ONCE) {
+            if !is_in_use(id) && now.since(*since.get_or_insert(now)) >= PERIOD {
                 expired.push(id);
             }
-            stays
-        });
-        self.next = (!self.idle_since.is_empty()).then(|| now + INTERVAL);
+        }
+        match ahead.next() {
+            Some((&id, _)) => self.cursor = Some(id),
+            None => {
+                self.cursor = None;
+                self.next = Some(now + INTERVAL);
+            }
+        }
+        for id in &expired {
+            self.idle_since.remove(id);
+        }
+        if self.idle_since.is_empty() {
+            self.next = None;
+        }
         expired
     }
 }
 
 impl Desired {
-    /// Empties the trash of what nobody uses any more; every second or so.
+    /// Empties the trash of what nobody uses any more, a piece at each call; every second or more often.
     pub fn empty_trash(&mut self, now: Instant) {
         let ledgers = &self.ledgers;
         for id in self.trash.expire(now, |id| ledgers.is_in_use(id)) {

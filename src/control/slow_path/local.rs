@@ -41,27 +41,30 @@ impl Local {
                 interface.addresses.push(own);
             }
         }
-        let mut local =
-            Local { interfaces, virtual_addresses: BTreeSet::new(), all: BTreeSet::new() };
-        local.set_virtual(BTreeSet::new());
-        local
+        let own = interfaces.iter().flat_map(|interface| &interface.addresses);
+        let all = own.map(|(address, _)| *address).collect();
+        Local { interfaces, virtual_addresses: BTreeSet::new(), all }
     }
 
     /// Replaces the ports' addresses.
     pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let addresses = std::mem::take(&mut self.virtual_addresses);
         *self = Local::new(interfaces);
-        self.set_virtual(addresses);
+        self.all.extend(&addresses);
+        self.virtual_addresses = addresses;
     }
 
-    /// Replaces the virtual addresses and returns the new ones among them.
-    pub(super) fn set_virtual(&mut self, addresses: BTreeSet<IpAddr>) -> Vec<IpAddr> {
-        let new = addresses.difference(&self.virtual_addresses).copied().collect();
-        self.virtual_addresses = addresses;
-        self.all = self.virtual_addresses.clone();
-        let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        self.all.extend(own.map(|(address, _)| *address));
-        new
+    /// The address is a virtual one from now on, or no longer. True if it is one now and was not.
+    pub(super) fn set_virtual(&mut self, address: IpAddr, is_virtual: bool) -> bool {
+        if is_virtual {
+            self.all.insert(address);
+            return self.virtual_addresses.insert(address);
+        }
+        let mut own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        if self.virtual_addresses.remove(&address) && !own.any(|(own, _)| *own == address) {
+            self.all.remove(&address);
+        }
+        false
     }
 
     pub(super) fn interfaces(&self) -> &[Interface] {
@@ -173,7 +176,9 @@ mod tests {
             interface(0, &[("10.0.0.1", 24), ("10.1.0.1", 16), ("fd00:a::1", 64)]),
             interface(1, &[("fd00:b::1", 64)]),
         ]);
-        local.set_virtual([ip("10.0.0.100"), ip("fd00:a::100")].into());
+        for vip in ["10.0.0.100", "fd00:a::100"] {
+            assert!(local.set_virtual(ip(vip), true));
+        }
         local
     }
 
@@ -238,9 +243,25 @@ mod tests {
     #[test]
     fn new_virtual_addresses_are_told() {
         let mut local = local();
-        let new = local.set_virtual([ip("10.0.0.100"), ip("10.0.0.101")].into());
-        assert_eq!(new, [ip("10.0.0.101")]);
-        assert!(local.is_local(ip("10.0.0.101")) && !local.is_local(ip("fd00:a::100")));
-        assert!(local.is_local(ip("10.0.0.1")));
+        // (address, virtual, news)
+        for (address, is_virtual, is_new) in [
+            ("10.0.0.100", true, false),
+            ("10.0.0.101", true, true),
+            ("fd00:a::100", false, false),
+            ("10.0.0.1", true, true),
+            ("10.0.0.1", false, false),
+            ("10.9.9.9", false, false),
+        ] {
+            assert_eq!(local.set_virtual(ip(address), is_virtual), is_new, "{address}");
+        }
+        for (address, expected) in [
+            ("10.0.0.100", true),
+            ("10.0.0.101", true),
+            ("fd00:a::100", false),
+            ("10.0.0.1", true),
+            ("10.9.9.9", false),
+        ] {
+            assert_eq!(local.is_local(ip(address)), expected, "{address}");
+        }
     }
 }

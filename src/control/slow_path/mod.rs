@@ -38,7 +38,7 @@ use local::Local;
 use neighbours::{Effect, Neighbours};
 use network::Network;
 use rate_limit::Limiter;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -67,6 +67,8 @@ pub struct SlowPath<F> {
     announcements: Announcements,
     limiters: Limiters,
     path_mtus: Vec<PathMtu>,
+    /// Tunnel ends whose path MTU was learned from errors, and when last.
+    told_paths: BTreeMap<IpAddr, Instant>,
     /// Of the last IPv4 packet made here.
     identification: u16,
     drops: [u64; DropReason::COUNT],
@@ -95,6 +97,7 @@ impl<F: Frame> SlowPath<F> {
             },
             settings,
             path_mtus: Vec::new(),
+            told_paths: BTreeMap::new(),
             identification: 0,
             drops: [0; DropReason::COUNT],
         }
@@ -125,15 +128,17 @@ impl<F: Frame> SlowPath<F> {
         self.settle(now, out);
     }
 
-    /// Replaces the virtual addresses: answered for on every port, the new ones announced.
-    pub fn set_virtual_addresses(
+    /// Addresses become virtual ones, answered for on every port and announced, or (false) are no longer.
+    pub fn change_virtual_addresses(
         &mut self,
-        addresses: BTreeSet<IpAddr>,
+        changes: impl IntoIterator<Item = (IpAddr, bool)>,
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        for address in self.local.set_virtual(addresses) {
-            self.announcements.add_virtual(&self.local, address, now);
+        for (address, is_virtual) in changes {
+            if self.local.set_virtual(address, is_virtual) {
+                self.announcements.add_virtual(&self.local, address, now);
+            }
         }
         self.send_announcements(now, out);
     }
@@ -147,7 +152,9 @@ impl<F: Frame> SlowPath<F> {
     /// Keeps a destination's or a gateway's address resolved: asked for now, confirmed for ever. Nobody but the
     /// director answers for an address of its own, so such a one is not asked for.
     pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
-        if !self.local.is_local(next_hop.1) {
+        if self.local.is_local(next_hop.1) {
+            self.neighbours.unwant(next_hop);
+        } else {
             self.neighbours.want(next_hop, now);
             self.settle(now, out);
         }
@@ -156,18 +163,6 @@ impl<F: Frame> SlowPath<F> {
     /// The opposite of [`Self::want`].
     pub fn unwant(&mut self, next_hop: NextHop) {
         self.neighbours.unwant(next_hop);
-    }
-
-    /// Wants exactly these next hops.
-    pub fn set_wanted(
-        &mut self,
-        wanted: &BTreeSet<NextHop>,
-        now: Instant,
-        out: &mut impl Outbox<F>,
-    ) {
-        let others = wanted.iter().filter(|(_, address)| !self.local.is_local(*address));
-        self.neighbours.set_wanted(&others.copied().collect(), now);
-        self.settle(now, out);
     }
 
     /// Handles one frame from a worker.
@@ -202,6 +197,11 @@ impl<F: Frame> SlowPath<F> {
     /// Changes whenever a usable MAC address appears, changes or goes, so whenever workers need a new snapshot.
     pub fn generation(&self) -> u64 {
         self.neighbours.generation()
+    }
+
+    /// Neighbours whose usable MAC address may be another than at the last call, with the one it is now.
+    pub fn take_neighbour_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
+        self.neighbours.take_changes()
     }
 
     /// Path MTUs learned from ICMP since the last call.

@@ -175,6 +175,8 @@ pub struct Neighbours<F> {
     entries: BTreeMap<NextHop, Entry<F>>,
     effects: VecDeque<Effect<F>>,
     generation: u64,
+    /// Whose usable address has appeared, changed or gone since they were last asked for.
+    changed: BTreeSet<NextHop>,
     /// Frames in all queues.
     queued: usize,
     /// Solicitations left until the next tick.
@@ -189,6 +191,7 @@ impl<F> Default for Neighbours<F> {
             entries: BTreeMap::new(),
             effects: VecDeque::new(),
             generation: 0,
+            changed: BTreeSet::new(),
             queued: 0,
             budget: SOLICITATIONS,
             swept: false,
@@ -200,6 +203,14 @@ impl<F> Neighbours<F> {
     /// Changes whenever an address that may be used appears, changes or goes.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Everyone whose usable address may be another than at the last call, with the one it is now. Costs what has
+    /// changed, not what is known.
+    pub fn take_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
+        let usable = |next_hop: NextHop| self.entries.get(&next_hop).and_then(Entry::usable);
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|next_hop| (next_hop, usable(next_hop))).collect()
     }
 
     /// Everyone known, ordered by port and address.
@@ -244,6 +255,7 @@ impl<F> Neighbours<F> {
                 let state = State::Stale { until: now + STALE };
                 self.entries.insert(next_hop, Entry::new(state, mac));
                 self.generation += 1;
+                self.changed.insert(next_hop);
             }
             return;
         }
@@ -255,6 +267,7 @@ impl<F> Neighbours<F> {
                 entry.mac = mac;
                 entry.state = if claim.solicited { confirmed } else { entry.hearsay(now) };
                 self.generation += 1;
+                self.changed.insert(next_hop);
                 self.release(next_hop);
             }
             (State::Incomplete { .. } | State::Failed { .. }, None) => {}
@@ -270,6 +283,7 @@ impl<F> Neighbours<F> {
                 if let Some(mac) = new {
                     entry.mac = mac;
                     self.generation += 1;
+                    self.changed.insert(next_hop);
                 }
                 if claim.solicited {
                     entry.state = confirmed;
@@ -277,22 +291,6 @@ impl<F> Neighbours<F> {
                     entry.state = entry.hearsay(now);
                 }
             }
-        }
-    }
-
-    /// Makes exactly these next hops wanted: kept resolved, asked for ever.
-    pub fn set_wanted(&mut self, wanted: &BTreeSet<NextHop>, now: Instant) {
-        let dropped: Vec<NextHop> = self
-            .entries
-            .iter()
-            .filter(|(next_hop, entry)| entry.wanted && !wanted.contains(next_hop))
-            .map(|(next_hop, _)| *next_hop)
-            .collect();
-        for next_hop in dropped {
-            self.unwant(next_hop);
-        }
-        for next_hop in wanted {
-            self.want(*next_hop, now);
         }
     }
 
@@ -337,6 +335,8 @@ impl<F> Neighbours<F> {
             if entry.usable() != Some(*mac) {
                 self.generation += 1;
             }
+            // A failed entry is made above with the very address that it is to have.
+            self.changed.insert(*next_hop);
             entry.mac = *mac;
             entry.state = State::Permanent;
             self.release(*next_hop);
@@ -411,6 +411,7 @@ impl<F> Neighbours<F> {
     fn lose(&mut self, next_hop: NextHop, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         self.generation += 1;
+        self.changed.insert(next_hop);
         if entry.wanted {
             entry.state = State::Incomplete { tries: 0, next: now };
             self.solicit(next_hop, now);
@@ -434,8 +435,11 @@ impl<F> Neighbours<F> {
         if self.entries.len() >= NEIGHBOURS_MAX && !self.swept {
             self.swept = true;
             let before = self.entries.len();
-            self.entries.retain(|_, entry| match entry.state {
-                State::Stale { .. } => false,
+            self.entries.retain(|next_hop, entry| match entry.state {
+                State::Stale { .. } => {
+                    self.changed.insert(*next_hop);
+                    false
+                }
                 State::Failed { .. } => entry.wanted,
                 _ => true,
             });

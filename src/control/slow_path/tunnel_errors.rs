@@ -5,10 +5,11 @@ use super::errors::{Message, Quoted};
 use super::network::Network;
 use super::{Outbox, SlowPath, local};
 use crate::model::Family;
-use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4, udp, wire};
+use crate::packet::tunnelled::{self, Tunnelled};
+use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4};
 use crate::port::Frame;
 use crate::stop::{DropReason, Punt};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Path MTUs remembered until somebody takes them.
@@ -17,8 +18,8 @@ const PATH_MTUS_MAX: usize = 256;
 const NARROWEST_V4: u16 = 552;
 /// RFC 8200 section 5.
 const NARROWEST_V6: u16 = 1280;
-/// Bytes of the inner transport header that tell which connection it is.
-const INNER_TRANSPORT: usize = 8;
+/// How long a path keeps what was learned about it (Linux's route/mtu_expires).
+const LEARNED_FOR: Duration = Duration::from_secs(600);
 
 /// What a router says about the way to a tunnel's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +53,12 @@ impl<F: Frame> SlowPath<F> {
         }
         // Like the kernel: told again only from IPv4 to IPv4.
         let inner = match A::FAMILY {
-            Family::Ipv4 => inner_packet(&bytes[usize::from(packet.quoted)..]),
+            Family::Ipv4 => tunnelled::open(&bytes[usize::from(packet.quoted)..]),
             Family::Ipv6 => None,
         };
-        let Some(inner) = inner else { return };
-        let wants_length = ipv4::fragment_word(inner) & ipv4::DONT_FRAGMENT != 0;
-        let rest = match mtu {
-            Some(_) if !wants_length => return,
+        let Some(Tunnelled { bytes: inner, dont_fragment, .. }) = inner else { return };
+        let rest = match mtu.map(|mtu| self.believed(packet.tuple.destination.to_ip(), mtu, now)) {
+            Some(_) if !dont_fragment => return,
             // 88 is the narrowest link's 68 bytes and an outer header.
             Some(mtu) if mtu > 88 => mtu - ipv4::HEADER as u16,
             Some(mtu) => mtu,
@@ -79,6 +79,22 @@ impl<F: Frame> SlowPath<F> {
     }
 }
 
+impl<F: Frame> SlowPath<F> {
+    /// The MTU that the client is told of. As in the kernel, whose cached route ends its days with the first error,
+    /// that is the path's old one the first time and the one learned from then on.
+    fn believed(&mut self, destination: IpAddr, mtu: u16, now: Instant) -> u16 {
+        self.told_paths.retain(|_, since| now.since(*since) < LEARNED_FOR);
+        let is_known = self.told_paths.contains_key(&destination);
+        if is_known || self.told_paths.len() < PATH_MTUS_MAX {
+            self.told_paths.insert(destination, now);
+        }
+        match self.way(None, destination) {
+            Some(way) if !is_known => way.mtu.max(mtu),
+            _ => mtu,
+        }
+    }
+}
+
 /// The MTU the error reports, if it is about that.
 fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
     let reported = icmp::rest(&bytes[usize::from(packet.header)..]);
@@ -92,40 +108,4 @@ fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
         }
         _ => None,
     }
-}
-
-/// The IPv4 packet, as far as it is there, inside the tunnel packet that starts with `outer`: IPIP, GRE with at most a
-/// checksum, or GUE (version 0, no private data). `None`: something else, or too little of it.
-fn inner_packet(outer: &[u8]) -> Option<&[u8]> {
-    let payload = outer.get(ipv4::header_length(outer.first_chunk::<{ ipv4::HEADER }>()?)..)?;
-    let inner = match ipv4::protocol(outer) {
-        ipv4::IPIP => payload,
-        ipv4::GRE => {
-            let header = payload.first_chunk::<4>()?;
-            match wire::get32(header, 0) {
-                0x0000_0800 => payload.get(4..)?,
-                0x8000_0800 => payload.get(8..)?,
-                _ => return None,
-            }
-        }
-        ipv4::UDP => {
-            // draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in words.
-            let gue = payload.get(udp::HEADER..)?;
-            let header = gue.first_chunk::<4>()?;
-            if header[0] & 0xe0 != 0 || header[1] != ipv4::IPIP {
-                return None;
-            }
-            gue.get(4 + usize::from(header[0] & 0x1f) * 4..)?
-        }
-        _ => return None,
-    };
-    let header = inner.first_chunk::<{ ipv4::HEADER }>()?;
-    let length = ipv4::header_length(header);
-    let first = ipv4::fragment_word(header) & ipv4::FRAGMENT_OFFSET == 0;
-    let sound = ipv4::version(header) == 4
-        && length >= ipv4::HEADER
-        && inner.len() >= length + INNER_TRANSPORT
-        && first
-        && ipv4::protocol(header) != ipv4::ICMP;
-    sound.then_some(inner)
 }

@@ -59,7 +59,7 @@ fn director(topology: &Topology, place: Place) -> Table {
 
 fn dpdk(topology: &Topology, place: Place) -> Table {
     let devices = topology.ports.keys().enumerate();
-    let devices = devices.map(|(at, name)| format!("net_af_packet{at},iface={name}"));
+    let devices = devices.map(|(at, name)| format!("net_af_xdp{at},iface={name}"));
     table([
         ("cores", vec![integer(place.core)].into()),
         ("no_huge", true.into()),
@@ -89,7 +89,7 @@ fn ports(topology: &Topology, gateways: &[&Route]) -> Result<Vec<Table>, String>
     for (at, (name, port)) in topology.ports.iter().enumerate() {
         let mut port_table = table([
             ("name", name.as_str().into()),
-            ("device", format!("net_af_packet{at}").into()),
+            ("device", format!("net_af_xdp{at}").into()),
             ("addresses", port.addrs.clone().into()),
             ("mtu", integer(1500)),
         ]);
@@ -242,6 +242,6 @@ mod tests {
         assert_eq!(file["neighbour"][0]["port"].as_str(), Some("wan0"));
         assert_eq!(file["route"][0]["via"].as_str(), Some("10.0.0.9"));
         assert_eq!(file["sysctl"]["sloppy_tcp"].as_integer(), Some(1));
-        assert_eq!(file["dpdk"]["vdevs"][0].as_str(), Some("net_af_packet0,iface=wan0"));
+        assert_eq!(file["dpdk"]["vdevs"][0].as_str(), Some("net_af_xdp0,iface=wan0"));
     }
 }

@@ -150,11 +150,11 @@ impl Scan {
     }
 
     fn read(&mut self, token: &Token<'_>, names: &dyn Names) -> Result<(), UsageError> {
-        if let Some(kind) = token.spelling.meaning.kind() {
-            if !self.given.insert(kind) {
-                let message = format!("multiple '{}' options specified", kind.name());
-                return Err(UsageError::new(message));
-            }
+        if let Some(kind) = token.spelling.meaning.kind()
+            && !self.given.insert(kind)
+        {
+            let message = format!("multiple '{}' options specified", kind.name());
+            return Err(UsageError::new(message));
         }
         let value = token.value.unwrap_or_default();
         match token.spelling.meaning {

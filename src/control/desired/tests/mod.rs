@@ -25,6 +25,9 @@ pub(super) fn ip(text: &str) -> IpAddr {
 pub(super) struct Fixture {
     pub(super) desired: Desired,
     pub(super) workers: Vec<Arc<Ledger>>,
+    /// As it follows from the changes that were told.
+    wanted: BTreeSet<(PortId, IpAddr)>,
+    vips: BTreeSet<IpAddr>,
 }
 
 impl Fixture {
@@ -47,7 +50,7 @@ impl Fixture {
             ((ip("10.1.0.0"), 24), PortId(1), None, 0),
             ((ip("10.9.0.0"), 16), PortId(1), Some(ip("10.1.0.254")), 1400),
         ])));
-        Fixture { desired, workers }
+        Fixture { desired, workers, wanted: BTreeSet::new(), vips: BTreeSet::new() }
     }
 
     /// With service 10.0.0.100:80 (wlc).
@@ -71,6 +74,28 @@ impl Fixture {
 
     pub(super) fn ok(&mut self, command: Command) {
         assert_eq!(self.apply(command.clone()), Ok(()), "{command:?}");
+    }
+
+    /// Next hops that the slow path was told to keep resolved.
+    pub(super) fn wanted(&mut self) -> &BTreeSet<(PortId, IpAddr)> {
+        for (at, is_wanted) in self.desired.take_wanted_changes() {
+            match is_wanted {
+                true => self.wanted.insert(at),
+                false => self.wanted.remove(&at),
+            };
+        }
+        &self.wanted
+    }
+
+    /// Addresses that it was told to answer for.
+    pub(super) fn vips(&mut self) -> &BTreeSet<IpAddr> {
+        for (address, is_virtual) in self.desired.take_virtual_address_changes() {
+            match is_virtual {
+                true => self.vips.insert(address),
+                false => self.vips.remove(&address),
+            };
+        }
+        &self.vips
     }
 
     pub(super) fn line(&self, worker: usize, id: DestinationId) -> &Line {

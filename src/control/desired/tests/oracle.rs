@@ -318,8 +318,16 @@ impl Run {
             assert_eq!(answers(&world, &gone.service, gone.server.spec.at), expected, "{gone:?}");
         }
         assert_eq!(desired.destinations_len() + self.model.removed.len(), taken.len());
-        let wanted: BTreeSet<_> = desired.wanted_next_hops().collect();
-        assert!(wanted.len() <= taken.len() + 1, "{wanted:?} for {taken:?}");
+        let hops = desired.destinations.iter().flatten().filter_map(|row| row.next_hop);
+        let expected: BTreeSet<_> = hops.chain(desired.gateways.iter().copied()).collect();
+        assert_eq!(*self.fixture.wanted(), expected);
+        let vip = |spec: &ServiceSpec| match spec.key {
+            ServiceKey::Address { address, .. } => Some(address),
+            ServiceKey::Fwmark { .. } => None,
+        };
+        let expected: BTreeSet<_> =
+            self.model.services.iter().filter_map(|(spec, _)| vip(spec)).collect();
+        assert_eq!(*self.fixture.vips(), expected);
     }
 }
 

@@ -27,9 +27,12 @@ fn routes_decide_next_hop_mtu_and_tunnel_source() {
         assert_eq!((hop.address, hop.port), (ip(next_hop), PortId(port)), "{address}");
         assert_eq!((row.mtu, row.tunnel_source), (mtu, ip(source)), "{address}");
         assert!(!row.is_local && !hop.resolved, "{address}");
-        let wanted: BTreeSet<_> = fixture.desired.wanted_next_hops().collect();
         let gateway = (PortId(1), ip("10.1.0.254"));
-        assert_eq!(wanted, BTreeSet::from([gateway, (PortId(port), ip(next_hop))]), "{address}");
+        assert_eq!(
+            *fixture.wanted(),
+            BTreeSet::from([gateway, (PortId(port), ip(next_hop))]),
+            "{address}"
+        );
     }
 }
 
@@ -44,8 +47,7 @@ fn new_routes_move_destinations() {
     fixture.desired.set_routes(Arc::new(Routes::build([default, nowhere])));
     assert_eq!(fixture.newest(&key(80)).mtu, 1500);
     assert_eq!(fixture.hop(&key(80)).address, ip("10.0.0.254"));
-    let wanted: Vec<_> = fixture.desired.wanted_next_hops().collect();
-    assert_eq!(wanted, [(PortId(0), ip("10.0.0.254"))]);
+    assert_eq!(*fixture.wanted(), BTreeSet::from([(PortId(0), ip("10.0.0.254"))]));
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert_eq!(fixture.newest(&key(80)).mtu, 0, "over a port that does not exist");
 }
@@ -117,15 +119,14 @@ fn path_mtus_are_heeded_for_ten_minutes() {
 fn own_addresses_come_and_go_with_services_and_configuration() {
     let mut fixture = Fixture::with_service();
     fixture.ok(Command::AddService(service(81)));
-    let vips = |fixture: &Fixture| fixture.desired.virtual_addresses();
-    assert_eq!(vips(&fixture), BTreeSet::from([ip("10.0.0.100")]));
+    assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
     // A server that is the director itself.
     fixture.ok(add(key(80), server("10.0.0.200")));
     assert!(!fixture.newest(&key(80)).is_local);
     fixture.desired.set_vips(BTreeSet::from([ip("10.0.0.200"), ip("10.0.0.100")]));
     let row = fixture.newest(&key(80));
     assert_eq!((row.is_local, row.next_hop), (true, UNROUTED));
-    assert_eq!(vips(&fixture).len(), 2);
+    assert_eq!(fixture.vips().len(), 2);
     let local = |fixture: &Fixture, last| {
         fixture.desired.snapshot().local.contains(u32::from_be_bytes([10, 0, 0, last]))
     };
@@ -135,5 +136,5 @@ fn own_addresses_come_and_go_with_services_and_configuration() {
     assert!(local(&fixture, 100), "the other service has it");
     fixture.ok(Command::DeleteService(key(81)));
     assert!(!local(&fixture, 100) && local(&fixture, 1));
-    assert!(vips(&fixture).is_empty());
+    assert!(fixture.vips().is_empty());
 }

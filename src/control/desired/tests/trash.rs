@@ -57,7 +57,7 @@ fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
     assert_eq!(fixture.desired.trash.len(), 1);
     fixture.pass(1140..=1140);
     assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (0, 0));
-    assert_eq!(fixture.desired.wanted_next_hops().count(), 1, "the gateway alone");
+    assert_eq!(fixture.wanted().len(), 1, "the gateway alone");
     fixture.ok(Command::AddService(service(90)));
     fixture.ok(add(key(90), server("10.1.0.12")));
     assert_eq!(fixture.slots(&key(90)), [id]);
@@ -76,12 +76,14 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
     };
     let known =
         |fixture: &Fixture| fixture.desired.snapshot().replies.origins(&reply).next().is_some();
+    let is_server = |fixture: &Fixture| fixture.desired.snapshot().replies.has_server(&reply);
     fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(!known(&fixture));
     fixture.ok(edit(key(80), one));
-    assert!(known(&fixture));
+    assert!(known(&fixture) && is_server(&fixture));
     fixture.ok(edit(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(known(&fixture), "connections keep the method they were made with");
+    assert!(!is_server(&fixture), "new ones are not made by NAT");
     fixture.ok(delete(key(80), &one));
     assert!(known(&fixture));
     fixture.ok(add(key(80), one));

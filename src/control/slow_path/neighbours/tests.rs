@@ -105,7 +105,7 @@ fn wanted_ones_are_asked_for_ever() {
     link.claim(ANSWER);
     let log = link.run(34);
     assert_eq!(log, ["30: ask 0b", "31: ask 0b", "32: ask 0b", "33: ask all", "34: ask all"]);
-    link.neighbours.set_wanted(&BTreeSet::new(), link.now);
+    link.neighbours.unwant(hop(11));
     link.run(20);
     assert_eq!(link.state(), None);
 }
@@ -261,6 +261,7 @@ mod any_order {
         fn nothing_is_lost(steps in prop::collection::vec(step(), 1..60)) {
             let mut link = Link::default();
             let (mut given, mut done, mut wanted) = (0u32, 0, BTreeSet::new());
+            let mut heard = BTreeMap::new();
             for step in &steps {
                 let (before, generation) = (usable(&link), link.neighbours.generation());
                 take(&mut link, step, given);
@@ -279,6 +280,13 @@ mod any_order {
                 if before != usable(&link) {
                     prop_assert_ne!(generation, link.neighbours.generation());
                 }
+                for ((_, address), mac) in link.neighbours.take_changes() {
+                    match mac {
+                        Some(mac) => drop(heard.insert(address, mac)),
+                        None => drop(heard.remove(&address)),
+                    }
+                }
+                prop_assert!(usable(&link).into_iter().eq(heard.clone()), "changes add up");
                 prop_assert!(link.neighbours.iter().all(|row| row.mac.is_none() || row.queued == 0));
                 for who in &wanted {
                     prop_assert!(link.neighbours.iter().any(|row| row.address == hop(*who).1));

@@ -241,8 +241,8 @@ fn tunnel_errors() {
         frame().ipv4("172.16.9.9", "192.168.10.1").icmp_error(3, code, mtu, cut).build()
     };
     for (built, expected, mtu) in [
-        (error(4, 1400, &tunnel(4, &[], &df)), Some((3, 4, 1380)), Some(1400)),
-        (error(4, 100, &tunnel(4, &[], &df)), Some((3, 4, 532)), Some(552)),
+        (error(4, 1400, &tunnel(4, &[], &df)), Some((3, 4, 1480)), Some(1400)),
+        (error(4, 100, &tunnel(4, &[], &df)), Some((3, 4, 1480)), Some(552)),
         (error(4, 1400, &tunnel(4, &[], &plain)), None, Some(1400)),
         (error(1, 0, &tunnel(4, &[], &plain)), Some((3, 1, 0)), None),
         (error(1, 0, &tunnel(17, &gue, &plain)), Some((3, 1, 0)), None),
@@ -260,6 +260,12 @@ fn tunnel_errors() {
         }
         let learned = mtu.map(|mtu| PathMtu { destination: ip("172.16.5.5"), mtu });
         assert_eq!(director.slow_path.take_path_mtus(), Vec::from_iter(learned));
+    }
+    // Seen on the kernel: the first error still tells the old MTU of the path, later ones the learned one.
+    let mut director = Director::new();
+    for told in [1480, 556, 556] {
+        let built = error(4, 576, &tunnel(4, &[], &df));
+        assert_eq!(read(&director.input(LAN, PuntReason::TunnelIcmp, &built)).5, told);
     }
     let foreign = frame().ipv4("192.168.10.99", "172.16.5.5").protocol(4).payload(&df).packet();
     let mut director = Director::new();

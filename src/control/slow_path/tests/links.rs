@@ -168,7 +168,7 @@ fn new_virtual_addresses_are_announced() {
     let mut director = Director::new();
     let vips = ["10.0.0.100", "10.0.0.101", "fd00:a::100", "fd00:a::101", "203.0.113.7"].map(ip);
     let Director { slow_path, sent, now } = &mut director;
-    slow_path.set_virtual_addresses(vips.into(), *now, sent);
+    slow_path.change_virtual_addresses(vips.map(|vip| (vip, true)), *now, sent);
     let first = std::mem::take(&mut sent.frames);
     let told: Vec<(PortId, String)> = first
         .iter()
@@ -208,8 +208,9 @@ fn own_addresses_are_not_asked_for() {
     let mut director = Director::new();
     let wanted = [(WAN, ip("10.0.0.100")), (LAN, ip("192.168.10.1")), (LAN, ip("192.168.10.9"))];
     let Director { slow_path, sent, now } = &mut director;
-    slow_path.want(wanted[0], *now, sent);
-    slow_path.set_wanted(&wanted.into(), *now, sent);
+    for next_hop in wanted {
+        slow_path.want(next_hop, *now, sent);
+    }
     let asked = std::mem::take(&mut sent.frames);
     assert_eq!(asked.len(), 1);
     assert_eq!(read_arp(&asked[0].1).target, bits("192.168.10.9"));
@@ -223,7 +224,8 @@ fn own_addresses_are_announced() {
     let Director { slow_path, sent, now } = &mut director;
     slow_path.announce(*now, sent);
     assert_eq!(sent.frames.len(), 6, "two each, and the link-local ones");
-    slow_path.set_virtual_addresses(BTreeSet::new(), *now, sent);
+    let vips = ["10.0.0.100", "fd00:a::100", "10.0.0.1"].map(|vip| (ip(vip), false));
+    slow_path.change_virtual_addresses(vips, *now, sent);
     assert_eq!(director.run(5).len(), 6 * 3);
 }
 

@@ -91,10 +91,10 @@ impl Director {
         };
         let routers = [(WAN, ip("10.0.0.254")), (WAN, ip("fd00:a::fe"))];
         let neighbours = routers.map(|next_hop| (next_hop, ROUTER_MAC)).into();
-        let vips = [ip("10.0.0.100"), ip("fd00:a::100")].into();
+        let vips = [ip("10.0.0.100"), ip("fd00:a::100")].map(|vip| (vip, true));
         let Director { slow_path, sent, now } = &mut director;
         slow_path.set_static_neighbours(&neighbours, *now, sent);
-        slow_path.set_virtual_addresses(vips, *now, sent);
+        slow_path.change_virtual_addresses(vips, *now, sent);
         director.run(5);
         director.sent.frames.clear();
         director

@@ -1,0 +1,279 @@
+//! What the pieces of the packet path cost, each by itself and with everything in the cache.
+//!
+//! `scripts/bench components` runs it; `bench/README.md` says how to read what it prints.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use clap::Parser;
+use director::conn::Table;
+use director::forward::{self, End, Layer3, Outer};
+use director::limits::BURST;
+use director::model::{
+    DestinationId, Family, ForwardMethod, Protocol, SchedulerFlags, SchedulerKind, ServiceKey,
+};
+use director::packet::toeplitz::SYMMETRIC_KEY;
+use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
+use director::port::{Frame, MemoryFrame};
+use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
+use director::service::{Encapsulation, NextHop, Snapshot, publication};
+use director::time::Instant;
+use std::net::{IpAddr, Ipv4Addr};
+use support::meter::{Cost, call};
+use support::report::Report;
+use support::traffic::{self, request};
+use support::world::{World, server_address, virtual_address};
+
+/// Cycles per call of each piece.
+#[derive(Parser)]
+struct Arguments {
+    /// Results as JSON.
+    #[arg(long)]
+    json: Option<String>,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Different packets, so that branches are not learned by heart.
+const PACKETS: usize = 256;
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Some(cores) = core_affinity::get_core_ids()
+        && let Some(core) = cores.last()
+    {
+        core_affinity::set_for_current(*core);
+    }
+    let mut report = Report::new("components", "cycles per call, everything in the cache");
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        parse::<u32>(&mut report, protocol);
+        parse::<u128>(&mut report, protocol);
+    }
+    checksums(&mut report);
+    hashes::<u32>(&mut report);
+    hashes::<u128>(&mut report);
+    for services in [1, 100, 10_000] {
+        look_services_up(&mut report, services);
+    }
+    for destinations in [4, 64] {
+        schedulers(&mut report, destinations);
+    }
+    rewrites::<u32>(&mut report);
+    rewrites::<u128>(&mut report);
+    snapshots(&mut report);
+    report.save(arguments.json.as_deref()).expect("the JSON file can be written");
+}
+
+fn family<A: Address>() -> &'static str {
+    if A::FAMILY == Family::Ipv4 { "IPv4" } else { "IPv6" }
+}
+
+/// Frames of many flows, of the shortest length or longer.
+fn frames<A: Address>(protocol: Protocol, length: usize) -> Vec<MemoryFrame> {
+    let length = length.max(traffic::shortest(A::FAMILY, protocol));
+    let frame = |number| {
+        let mut bytes = vec![0; length];
+        traffic::write_headers(&mut bytes, &request::<A>(number, 4, protocol), tcp::ACK);
+        MemoryFrame::new(&bytes)
+    };
+    (0..PACKETS as u32).map(frame).collect()
+}
+
+fn parse<A: Parse>(report: &mut Report, protocol: Protocol) {
+    let frames = frames::<A>(protocol, 0);
+    let cost = call(|index| {
+        let mut packet = Packet::<A>::BLANK;
+        let parsed =
+            A::parse_into(&frames[index % PACKETS].bytes()[ethernet::ETHERNET..], &mut packet);
+        (parsed, packet.tuple.source_port)
+    });
+    report.add("parse", None, &format!("{} {protocol}", family::<A>()), cost);
+}
+
+fn checksums(report: &mut Report) {
+    let bytes: Vec<u8> = (0..1480u32).map(|number| (number * 7) as u8).collect();
+    for length in [20, 60, 1480] {
+        let cost = call(|_| checksum::internet(&bytes[..length]));
+        report.add("checksum", None, &format!("{length} octets"), cost);
+    }
+    let cost = call(|index| checksum::update_address(index as u16, index as u32, !index as u32));
+    report.add("checksum", None, "address changed", cost);
+}
+
+fn hashes<A: Address>(report: &mut Report) {
+    let table = Table::<A>::new(1024).expect("memory for 1024 connections");
+    let tuples: Vec<Tuple<A>> =
+        (0..PACKETS as u32).map(|number| request(number, 4, Protocol::Udp)).collect();
+    let cost = call(|index| table.hash(&tuples[index % PACKETS]));
+    report.add("hash", None, &format!("{} keyed", family::<A>()), cost);
+    let toeplitz = Toeplitz::new(&SYMMETRIC_KEY);
+    let cost = call(|index| toeplitz.hash(&tuples[index % PACKETS]));
+    report.add("hash", None, &format!("{} Toeplitz", family::<A>()), cost);
+}
+
+fn look_services_up(report: &mut Report, services: u32) {
+    let world = World { services, destinations: 1, ..dr() };
+    let snapshot = world.snapshot::<u32>();
+    let tuples: Vec<Tuple<u32>> =
+        (0..PACKETS as u32).map(|number| request(number * 41, services, Protocol::Udp)).collect();
+    let cost = call(|index| snapshot.services.find(&tuples[index % PACKETS], 0).is_some());
+    report.add("service", None, &format!("hit among {services}"), cost);
+    let strangers: Vec<Tuple<u32>> = tuples.iter().map(|tuple| tuple.reversed()).collect();
+    let cost = call(|index| snapshot.services.find(&strangers[index % PACKETS], 0).is_some());
+    report.add("service", None, &format!("miss among {services}"), cost);
+}
+
+fn dr() -> World {
+    World::of(ForwardMethod::Route, Protocol::Udp)
+}
+
+/// Loads that differ, and nobody overloaded.
+struct Loads(Vec<u32>);
+
+impl Load for Loads {
+    fn active(&self, index: usize) -> u32 {
+        self.0[index]
+    }
+
+    fn inactive(&self, index: usize) -> u32 {
+        self.0[index] / 2
+    }
+
+    fn overloaded(&self, _: usize) -> bool {
+        false
+    }
+}
+
+fn schedulers(report: &mut Report, destinations: u32) {
+    let candidates: Vec<Candidate> = (0..destinations)
+        .map(|number| Candidate {
+            id: DestinationId(number),
+            address: server_address::<u32>(number).to_ip(),
+            port: 80,
+            weight: 1 + number % 4,
+        })
+        .collect();
+    let loads = Loads((0..destinations).map(|number| number * 7919 % 97).collect());
+    let flows: Vec<Flow> = (0..PACKETS as u32).map(flow).collect();
+    for kind in SchedulerKind::ALL {
+        let scheduler = Scheduler::new(kind, SchedulerFlags::default(), candidates.clone());
+        let mut cursor = Cursor::default();
+        let cost = call(|index| {
+            scheduler.pick(&mut cursor, &loads, &flows[index % PACKETS], Instant::from_secs(1))
+        });
+        report.add("pick", None, &format!("{} of {destinations}", kind.name()), cost);
+    }
+}
+
+fn flow(number: u32) -> Flow {
+    let tuple = request::<u32>(number * 31, 1, Protocol::Tcp);
+    Flow {
+        source: tuple.source.to_ip(),
+        destination: tuple.destination.to_ip(),
+        source_port: tuple.source_port,
+        destination_port: tuple.destination_port,
+    }
+}
+
+fn rewrites<A: Parse + Layer3>(report: &mut Report) {
+    let name = |what: &str| format!("{} {what}", family::<A>());
+    let hop = NextHop { resolved: true, ..NextHop::default() };
+    let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
+        forward::decrement_hop_limit::<A>(frame);
+        forward::address_frame(frame, &hop, A::ETHERTYPE);
+    });
+    report.add("rewrite", None, &name("DR"), cost);
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let to: A = server_address(3);
+        let cost = rewrite::<A, _>(protocol, 0, |frame, packet| {
+            forward::decrement_hop_limit::<A>(frame);
+            forward::translate(frame, packet, End::Destination, to, 8080).is_ok()
+        });
+        report.add("rewrite", None, &name(&format!("NAT {protocol}")), cost);
+    }
+    for (encapsulation, what) in [
+        (Encapsulation::Ipip, "IPIP"),
+        (Encapsulation::Gre { checksum: false }, "GRE"),
+        (Encapsulation::Gue { port: 6080, checksum: false }, "GUE"),
+        (Encapsulation::Gue { port: 6080, checksum: true }, "GUE checksum"),
+    ] {
+        let cost = tunnel::<A>(encapsulation);
+        report.add("rewrite", None, &name(what), cost);
+    }
+}
+
+/// Times `work` on parsed frames that stay as long as they are.
+fn rewrite<A: Parse, R>(
+    protocol: Protocol,
+    length: usize,
+    mut work: impl FnMut(&mut MemoryFrame, &Packet<A>) -> R,
+) -> Cost {
+    let mut frames = frames::<A>(protocol, length);
+    let packets: Vec<Packet<A>> =
+        frames.iter().map(|frame| parsed(&frame.bytes()[ethernet::ETHERNET..])).collect();
+    call(|index| {
+        let index = index % PACKETS;
+        let ip = ethernet::ETHERNET;
+        // Never falls to zero, however many rounds there are.
+        frames[index].bytes_mut()[ip + if A::FAMILY == Family::Ipv4 { 8 } else { 7 }] = 64;
+        work(&mut frames[index], &packets[index])
+    })
+}
+
+fn parsed<A: Parse>(bytes: &[u8]) -> Packet<A> {
+    A::parse(bytes).expect("made whole")
+}
+
+/// The outer headers written and taken off again.
+fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
+    let outer = Outer {
+        source: virtual_address::<A>(0).to_ip(),
+        destination: server_address::<A>(0).to_ip(),
+        encapsulation,
+        copy_dont_fragment: true,
+        identification: 7,
+        flow: 99,
+    };
+    rewrite::<A, _>(Protocol::Udp, 0, |frame, packet| {
+        let before = frame.bytes().len();
+        let done = forward::encapsulate(frame, packet, &outer).is_ok();
+        let grown = frame.bytes().len() - before;
+        frame.trim_front(grown) && done
+    })
+}
+
+/// 10,000 services of ten destinations: what an edit costs control, and adopting it a worker.
+fn snapshots(report: &mut Report) {
+    let world = World { services: 10_000, destinations: 10, ..dr() };
+    let first = world.snapshot::<u32>();
+    let cost = call(|_| first.clone().epoch);
+    report.add("snapshot", None, "copy of 100,000 rows", cost);
+    let cost = call(|index| edited(&first, index).destinations.len());
+    report.add("snapshot", None, "one destination edited", cost);
+    let key = world.key::<u32>(77);
+    let cost = call(|index| with_new_weight(&first, &key, 1 + index as u32 % 9));
+    report.add("snapshot", None, "one scheduler edited", cost);
+    let (mut publisher, mut adopters) = publication(first.clone(), 1);
+    let cost = call(|_| adopters[0].adopt());
+    report.add("snapshot", None, "nothing to adopt", cost);
+    let cost = call(|_| publisher.publish(first.clone()) && adopters[0].adopt());
+    report.add("snapshot", None, "copy, publish, adopt", cost);
+}
+
+fn edited(first: &Snapshot, index: usize) -> Snapshot {
+    let mut next = first.clone();
+    let slot = index * BURST % 100_000;
+    let mut destination = *next.destinations.get(slot).expect("one of 100,000");
+    destination.address = IpAddr::V4(Ipv4Addr::from_bits(index as u32));
+    next.destinations.set(slot, destination);
+    next
+}
+
+fn with_new_weight(first: &Snapshot, key: &ServiceKey, weight: u32) -> usize {
+    let service = first.services.get(key).expect("one of 10,000");
+    let mut candidates = service.scheduler.candidates().to_vec();
+    candidates[0].weight = weight;
+    let change = Change::Edited(candidates[0].id);
+    service.scheduler.changed(candidates, change).candidates().len()
+}

@@ -1,0 +1,71 @@
+//! A map in pieces by address: cloning copies pointers, writing copies one piece. So an edit costs the same with ten
+//! thousand services as with forty.
+
+use std::sync::Arc;
+
+/// A power of two; with 100,000 addresses a piece has some hundreds.
+const SHARDS: usize = 256;
+
+/// Pieces that snapshots share, told apart by the bits of an address.
+#[derive(Debug)]
+pub struct Shards<M> {
+    shards: Box<[Arc<M>; SHARDS]>,
+}
+
+impl<M> Shards<M> {
+    /// The piece for an address.
+    #[inline]
+    pub fn of(&self, address: u128) -> &M {
+        &self.shards[place(address)]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &M> {
+        self.shards.iter().map(|shard| &**shard)
+    }
+}
+
+impl<M: Clone> Shards<M> {
+    /// The piece for an address, to be changed: its own copy if others have it too.
+    pub fn of_mut(&mut self, address: u128) -> &mut M {
+        Arc::make_mut(&mut self.shards[place(address)])
+    }
+}
+
+impl<M: Default> Default for Shards<M> {
+    fn default() -> Self {
+        let empty = Arc::new(M::default());
+        Shards { shards: Box::new(std::array::from_fn(|_| Arc::clone(&empty))) }
+    }
+}
+
+impl<M> Clone for Shards<M> {
+    fn clone(&self) -> Self {
+        Shards { shards: self.shards.clone() }
+    }
+}
+
+/// Fibonacci hashing of the address's bits.
+#[inline]
+fn place(address: u128) -> usize {
+    let folded = address as u64 ^ (address >> 64) as u64;
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SHARDS.ilog2())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_leaves_clones_as_they_were_and_shares_the_other_pieces() {
+        let mut shards = Shards::<Vec<u128>>::default();
+        (0..1000).for_each(|address| shards.of_mut(address).push(address));
+        let before = shards.clone();
+        shards.of_mut(7).push(7000);
+        assert_eq!(before.iter().map(Vec::len).sum::<usize>(), 1000);
+        assert!(shards.of(7).contains(&7000) && !before.of(7).contains(&7000));
+        let shared = |(one, other): (&Vec<u128>, &Vec<u128>)| std::ptr::eq(one, other);
+        assert_eq!(shards.iter().zip(before.iter()).filter(|pair| shared(*pair)).count(), 255);
+        // Neighbouring addresses are spread.
+        assert!(before.iter().all(|shard| shard.len() < 16));
+    }
+}

@@ -1,0 +1,181 @@
+//! Fragments through the real worker: in any order, overlapping, repeated, flooding. Every one ends somewhere, few
+//! wait, none waits long, and datagrams of a connection come out whole.
+
+use crate::farm::Farm;
+use crate::support::director::{Director, Shape};
+use crate::support::{LAN, WAN};
+use bolero::TypeGenerator;
+use director::packet::ethernet::ETHERNET;
+use director::packet::{Fragment, Parse};
+use director::port::MemoryFrame;
+use director::stop::DropReason;
+use director::testing::{PacketBuilder, frame};
+use director::time::Duration;
+
+/// Most fragments that may wait for their first, per family.
+const WAITING: usize = 128;
+/// Ways to be handled by: ports of the farm whose datagrams are sent on one by one.
+const PORTS: [u16; 4] = [80, 81, 82, 85];
+
+/// One fragment of one of a few datagrams; nothing says that they fit together.
+#[derive(Clone, Debug, TypeGenerator)]
+struct Piece {
+    is_ipv6: bool,
+    is_tcp: bool,
+    #[generator(0..2u8)]
+    client: u8,
+    #[generator(0..5u8)]
+    identification: u8,
+    #[generator(0..8u8)]
+    offset: u8,
+    more: bool,
+    #[generator(0..4u8)]
+    port: u8,
+    #[generator(0..64u8)]
+    length: u8,
+    /// Milliseconds, times 16, that pass before it.
+    pause: Option<u8>,
+    /// So many more like it follow, each of another datagram.
+    #[generator(0..40u8)]
+    flood: u8,
+}
+
+impl Piece {
+    fn build(&self, identification: u32) -> Vec<u8> {
+        match self.is_ipv6 {
+            false => {
+                self.finish(frame().ipv4([77, 0, 0, self.client], "10.0.0.100"), identification)
+            }
+            true => {
+                let client = 0x2001_0db8 << 96 | u128::from(self.client);
+                self.finish(frame().ipv6(client, "fd00:a::100"), identification)
+            }
+        }
+    }
+
+    fn finish<A: director::packet::Address>(
+        &self,
+        packet: PacketBuilder<A>,
+        identification: u32,
+    ) -> Vec<u8> {
+        let port = PORTS[usize::from(self.port)];
+        let packet = match (self.offset, self.is_tcp) {
+            (0, true) => packet.tcp(4000, port).flags(2),
+            (0, false) => packet.udp(4000, port),
+            (_, is_tcp) => packet.protocol(if is_tcp { 6 } else { 17 }),
+        };
+        packet
+            .identification(identification)
+            .fragment(u16::from(self.offset) * 8, self.more)
+            .payload(vec![0x11; usize::from(self.length) * 8])
+            .build()
+    }
+}
+
+#[test]
+fn any_pieces() {
+    bolero::check!().with_type::<Vec<Piece>>().with_test_time(crate::SHORT).for_each(|pieces| {
+        let (mut director, _) = Farm::new().director(Shape::default());
+        for piece in pieces {
+            if let Some(pause) = piece.pause {
+                director.pass(Duration::from_millis(u64::from(pause) * 16));
+            }
+            for number in 0..=u32::from(piece.flood) {
+                let identification = u32::from(piece.identification) + number * 5;
+                let bytes = piece.build(identification);
+                director.input_at(0, WAN, MemoryFrame::new(&bytes));
+            }
+            let totals = director.totals();
+            let waiting = totals.received - totals.sent - totals.dropped - totals.punted;
+            assert!(waiting as usize <= 2 * WAITING, "{waiting} fragments wait");
+        }
+        let before = director.totals();
+        let outcome = director.pass_s(3);
+        let after = director.totals();
+        assert_eq!(after.received, after.sent + after.dropped + after.punted, "{after:?}");
+        // Those that had waited to the end were given up as such.
+        let late = before.received - before.sent - before.dropped - before.punted;
+        let timed_out = |reason: &&DropReason| **reason == DropReason::FragmentTimedOut;
+        assert_eq!(outcome.drops.iter().filter(timed_out).count() as u64, late);
+    });
+}
+
+/// A datagram that is cut up and arrives in another order.
+#[derive(Clone, Debug, TypeGenerator)]
+struct Shuffled {
+    is_ipv6: bool,
+    #[generator(0..4u8)]
+    port: u8,
+    #[generator(600..1400u16)]
+    length: u16,
+    #[generator(2..12u8)]
+    size: u8,
+    order: [u16; 90],
+}
+
+/// The datagram's payload, put together from its fragments.
+fn together<A: Parse>(frames: &[Vec<u8>], overhead: usize) -> Vec<u8> {
+    let mut pieces: Vec<(u16, Vec<u8>)> = frames
+        .iter()
+        .map(|frame| {
+            let ip = &frame[ETHERNET + overhead..];
+            let packet = A::parse(ip).unwrap();
+            assert_ne!(packet.fragment, Fragment::Whole);
+            let payload = &ip[usize::from(packet.header)..usize::from(packet.length)];
+            (packet.fragment_offset, payload.to_vec())
+        })
+        .collect();
+    pieces.sort();
+    let mut whole = Vec::new();
+    for (offset, payload) in pieces {
+        assert_eq!(usize::from(offset), whole.len(), "a piece is missing or there twice");
+        whole.extend(payload);
+    }
+    whole
+}
+
+fn comes_out<A: Parse>(director: &mut Director, frames: &[Vec<u8>], case: &Shuffled) -> Vec<u8> {
+    let mut order: Vec<usize> = (0..frames.len()).collect();
+    order.sort_by_key(|&index| case.order[index % case.order.len()]);
+    let mut sent = Vec::new();
+    for index in order {
+        let outcome = director.input_at(0, WAN, MemoryFrame::new(&frames[index]));
+        assert!(outcome.drops.is_empty() && outcome.punts.is_empty(), "{outcome:?}");
+        assert!(outcome.sent.iter().all(|(port, _)| *port == LAN));
+        sent.extend(outcome.sent.into_iter().map(|(_, bytes)| bytes));
+    }
+    assert_eq!(sent.len(), frames.len(), "all that came went on");
+    let servers: Vec<[u8; 6]> = sent.iter().map(|frame| frame[..6].try_into().unwrap()).collect();
+    assert!(servers.windows(2).all(|pair| pair[0] == pair[1]), "pieces went to several servers");
+    let overhead = match (PORTS[usize::from(case.port)], A::BYTES) {
+        (82, 4) => 20,
+        (82, _) => 40,
+        (85, 4) => 24,
+        (85, _) => 44,
+        _ => 0,
+    };
+    together::<A>(&sent, overhead)
+}
+
+#[test]
+fn datagrams_come_out_whole_whatever_the_order() {
+    bolero::check!().with_type::<Shuffled>().with_test_time(crate::SHORT).for_each(|case| {
+        let (mut director, _) = Farm::new().director(Shape::default());
+        let port = PORTS[usize::from(case.port)];
+        let payload: Vec<u8> = (0..case.length).map(|index| (index / 8) as u8).collect();
+        let size = usize::from(case.size) * 8;
+        let came = match case.is_ipv6 {
+            false => {
+                let packet = frame().ipv4("77.0.0.1", "10.0.0.100").udp(4000, port);
+                let frames = packet.payload(&payload).fragments(size);
+                comes_out::<u32>(&mut director, &frames, case)
+            }
+            true => {
+                let packet = frame().ipv6("2001:db8::1", "fd00:a::100").udp(4000, port);
+                let frames = packet.payload(&payload).fragments(size);
+                comes_out::<u128>(&mut director, &frames, case)
+            }
+        };
+        assert_eq!(came[8..], payload);
+    });
+}

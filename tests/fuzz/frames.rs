@@ -1,0 +1,106 @@
+//! The parser on any bytes, and on frames made by the builder.
+
+use crate::oracle;
+use crate::recipe::{Recipe, Upper};
+use director::packet::ethernet::{self, ETHERNET, Layer3};
+use director::packet::{Address, Fragment, Packet, Parse, Role, icmp};
+use director::stop::DropReason;
+
+/// What holds for every packet the parser lets through: whatever is read later lies inside of it.
+fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
+    let packet = A::parse(bytes)?;
+    let (header, length) = (usize::from(packet.header), usize::from(packet.length));
+    assert!(header <= length && length <= bytes.len(), "{packet:?}");
+    assert_eq!(A::parse(&bytes[..length]), Ok(packet), "padding has no say");
+    let room = match (packet.role, packet.protocol) {
+        (Role::Transport, 6) => 20,
+        (Role::Transport, 17) => 8,
+        (Role::Transport, 132) => 16,
+        (Role::Transport, other) => panic!("ports in protocol {other}"),
+        (Role::Icmp | Role::IcmpError, protocol) => {
+            assert_eq!(protocol, icmp::protocol(A::FAMILY));
+            icmp::HEADER
+        }
+        (Role::LaterFragment | Role::Other, _) => 0,
+    };
+    assert!(header + room <= length, "{packet:?}");
+    assert_eq!(packet.role == Role::LaterFragment, packet.fragment == Fragment::Later);
+    assert_eq!(packet.fragment == Fragment::Later, packet.fragment_offset != 0);
+    if packet.role == Role::IcmpError {
+        let (quoted, transport) = (packet.quoted.into(), packet.quoted_transport.into());
+        assert!(header + icmp::HEADER <= quoted && quoted < transport, "{packet:?}");
+        assert!(transport + 8 <= length, "{packet:?}");
+    }
+    // One byte less than the packet says is never enough.
+    assert!(length == 0 || A::parse(&bytes[..length - 1]).is_err(), "{packet:?}");
+    Ok(packet)
+}
+
+fn check_any(bytes: &[u8]) {
+    match ethernet::ethernet(bytes) {
+        Ok(Layer3::Ipv4) => drop(check::<u32>(&bytes[ETHERNET..])),
+        Ok(Layer3::Ipv6) => drop(check::<u128>(&bytes[ETHERNET..])),
+        Ok(Layer3::Arp | Layer3::Other(_)) => {}
+        Err(reason) => assert!(reason == DropReason::TooShort && bytes.len() < ETHERNET),
+    }
+    // Whatever the type says, the bytes may stand behind it.
+    let _ = check::<u32>(bytes);
+    let _ = check::<u128>(bytes);
+}
+
+#[test]
+fn any_bytes() {
+    bolero::check!().with_test_time(crate::SHORT).for_each(check_any);
+}
+
+#[test]
+fn damaged_frames() {
+    bolero::check!()
+        .with_type::<Recipe>()
+        .with_test_time(crate::SHORT)
+        .for_each(|recipe| check_any(&recipe.frame()));
+}
+
+fn is_as_made<A: Parse>(recipe: &Recipe, bytes: &[u8]) {
+    let ip = &bytes[ETHERNET..];
+    let packet = match check::<A>(ip) {
+        Ok(packet) => packet,
+        // What is called TCP need not begin like it, and a fragment may end before the header does.
+        Err(DropReason::BadTransport | DropReason::BadIcmpChecksum | DropReason::BadIpHeader) => {
+            assert!(matches!(recipe.upper, Upper::Raw { .. }), "{recipe:?}");
+            return;
+        }
+        Err(reason) => panic!("{reason:?} for {recipe:?}"),
+    };
+    assert_eq!((packet.ttl, packet.tos), (recipe.ttl, recipe.tos));
+    let is_made_up = matches!(recipe.upper, Upper::Raw { .. });
+    let options = recipe.options || A::BYTES == 16 && recipe.fragment.is_some();
+    assert!(packet.options == options || is_made_up);
+    let right = oracle::is_upper_right(&packet, ip);
+    assert!(is_made_up || right != Some(false), "{packet:?}");
+    let expected = match recipe.fragment {
+        Some((offset, _)) if offset % 32 != 0 => Role::LaterFragment,
+        _ => match recipe.upper {
+            Upper::Tcp { .. } | Upper::Udp { .. } | Upper::Sctp { .. } => Role::Transport,
+            Upper::Echo => Role::Icmp,
+            Upper::Error { .. } | Upper::Raw { .. } => return,
+        },
+    };
+    assert_eq!(packet.role, expected, "{packet:?}");
+}
+
+#[test]
+fn intact_frames_are_read_as_they_were_made() {
+    bolero::check!().with_type::<Recipe>().with_test_time(crate::SHORT).for_each(|recipe| {
+        if !recipe.is_intact() {
+            return;
+        }
+        let bytes = recipe.frame();
+        match recipe.is_ipv6 {
+            false => is_as_made::<u32>(recipe, &bytes),
+            true => is_as_made::<u128>(recipe, &bytes),
+        }
+    });
+}
+
+const _: () = assert!(<u32 as Address>::BYTES == 4 && <u128 as Address>::BYTES == 16);

@@ -1,0 +1,325 @@
+//! The whole pipeline on random frames: every frame is accounted for once, what is sent is right, and in the end
+//! nothing is left.
+
+use crate::farm::Farm;
+use crate::oracle;
+use crate::recipe::{Recipe, Upper};
+use crate::support::director::{Director, Outcome, Shape};
+use crate::support::{LAN, LAN_MAC, WAN, WAN_MAC};
+use bolero::TypeGenerator;
+use director::model::{DestinationId, Family};
+use director::packet::ethernet::{self, ETHERNET, Layer3};
+use director::packet::{Fragment, Parse, Role};
+use director::port::MemoryFrame;
+use director::stop::PuntReason;
+use director::time::Duration;
+use director::worker::steer::Placement;
+use director::worker::{Chore, ConnectionPiece};
+
+/// Something that happens to a director.
+#[derive(Clone, Debug, TypeGenerator)]
+enum Step {
+    Frame {
+        worker: u8,
+        recipe: Recipe,
+    },
+    /// The last frame again, with other TCP flags.
+    Again {
+        worker: u8,
+        flags: u8,
+    },
+    Raw {
+        worker: u8,
+        lan: bool,
+        bytes: Vec<u8>,
+    },
+    Pass {
+        seconds: u8,
+    },
+    Weight {
+        destination: u8,
+        #[generator(0..3u8)]
+        weight: u8,
+    },
+    Remove {
+        destination: u8,
+    },
+    Sysctl {
+        setting: u8,
+        #[generator(0..3u8)]
+        value: u8,
+    },
+    DropEntries {
+        worker: u8,
+        ipv6: bool,
+    },
+    Sweep {
+        worker: u8,
+        ipv6: bool,
+    },
+    List {
+        worker: u8,
+        ipv6: bool,
+    },
+    Inject {
+        worker: u8,
+    },
+}
+
+fn family(ipv6: bool) -> Family {
+    if ipv6 { Family::Ipv6 } else { Family::Ipv4 }
+}
+
+struct Run {
+    director: Director,
+    destinations: Vec<DestinationId>,
+    removed: Vec<DestinationId>,
+    last: Option<Recipe>,
+    injected: u64,
+    outcome: Outcome,
+}
+
+impl Run {
+    fn new(workers: u16, is_placed: bool) -> Self {
+        let placement = match is_placed {
+            true => {
+                let key = director::packet::toeplitz::SYMMETRIC_KEY.to_vec();
+                Placement::rss(key, (0..128).map(|entry| entry % workers).collect())
+            }
+            false => Placement::Software,
+        };
+        // Few connections and templates, so that full tables are seen too.
+        let shape = Shape { workers, connections: 48, templates: 16, placement };
+        let (director, destinations) = Farm::new().director(shape);
+        let outcome = Outcome::default();
+        Run { director, destinations, removed: Vec::new(), last: None, injected: 0, outcome }
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        outcome.sent.iter().for_each(|(port, bytes)| is_well_formed(*port == LAN, bytes));
+        self.outcome.sent.extend(outcome.sent);
+        self.outcome.punts.extend(outcome.punts);
+        self.outcome.drops.extend(outcome.drops);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let worker = |number: u8| usize::from(number) % self.director.workers.len();
+        match step {
+            Step::Frame { worker: number, recipe } => {
+                let worker = worker(*number);
+                self.frame(worker, recipe.clone());
+            }
+            Step::Again { worker: number, flags } => {
+                let worker = worker(*number);
+                if let Some(mut recipe) = self.last.clone() {
+                    if let Upper::Tcp { flags: place } = &mut recipe.upper {
+                        *place = *flags;
+                    }
+                    self.frame(worker, recipe);
+                }
+            }
+            Step::Raw { worker: number, lan, bytes } => {
+                let (worker, port) = (worker(*number), if *lan { LAN } else { WAN });
+                let outcome = self.director.input_at(worker, port, MemoryFrame::new(bytes));
+                self.take(outcome);
+            }
+            Step::Pass { seconds } => {
+                let outcome = self.director.pass(Duration::from_secs(u64::from(*seconds)));
+                self.take(outcome);
+            }
+            Step::Weight { destination, weight } => {
+                let id = self.destinations[usize::from(*destination) % self.destinations.len()];
+                let weight = u32::from(*weight);
+                self.director.change(|world| {
+                    world.edit_destination(id, |spec| spec.weight = weight);
+                });
+            }
+            Step::Remove { destination } => {
+                let id = self.destinations[usize::from(*destination) % self.destinations.len()];
+                if !self.removed.contains(&id) {
+                    self.removed.push(id);
+                    self.director.change(|world| world.remove_destination(id));
+                }
+            }
+            Step::Sysctl { setting, value } => self.set(*setting, i32::from(*value)),
+            Step::DropEntries { worker: number, ipv6 } => {
+                let chore = Chore::DropEntries { family: family(*ipv6), entries: 48 };
+                let worker = worker(*number);
+                self.director.chore(worker, chore);
+            }
+            Step::Sweep { worker: number, ipv6 } => {
+                let chore = Chore::SweepRemoved { family: family(*ipv6), cursor: 0 };
+                let worker = worker(*number);
+                self.director.chore(worker, chore);
+            }
+            Step::List { worker: number, ipv6 } => {
+                let rows = Vec::with_capacity(7);
+                let piece =
+                    ConnectionPiece { family: family(*ipv6), cursor: 0, rows, is_last: false };
+                let worker = worker(*number);
+                let Chore::List(piece) = self.director.chore(worker, Chore::List(piece)) else {
+                    panic!("a listing came back as something else")
+                };
+                assert!(piece.rows.len() <= 7);
+            }
+            Step::Inject { worker: number } => {
+                let worker = worker(*number);
+                self.director.inject(worker, WAN, &Recipe::arp());
+                self.injected += 1;
+                let outcome = self.director.settle();
+                self.take(outcome);
+            }
+        }
+    }
+
+    fn frame(&mut self, worker: usize, recipe: Recipe) {
+        let port = if recipe.is_from_lan() { LAN } else { WAN };
+        let bytes = recipe.frame();
+        let outcome = self.director.input_at(worker, port, MemoryFrame::new(&bytes));
+        is_followed(&recipe, &bytes, &outcome);
+        self.take(outcome);
+        self.last = Some(recipe);
+    }
+
+    fn set(&mut self, setting: u8, value: i32) {
+        self.director.change(|world| {
+            let settings = &mut world.settings;
+            let sysctls = &mut settings.sysctls;
+            match setting % 11 {
+                0 => sysctls.conn_reuse_mode = value,
+                1 => sysctls.expire_nodest_conn = value,
+                2 => sysctls.expire_quiescent_template = value,
+                3 => sysctls.nat_icmp_send = value,
+                4 => sysctls.schedule_icmp = value,
+                5 => sysctls.sloppy_tcp = value,
+                6 => sysctls.sloppy_sctp = value,
+                7 => sysctls.cache_bypass = value,
+                8 => settings.secure_tcp = value != 0,
+                9 => settings.drop_packet_rate = value.unsigned_abs() * 2,
+                _ => settings.inbound_off = value == 2,
+            }
+        });
+    }
+
+    /// Every frame that came in went out, was punted or was dropped, once.
+    fn settle_accounts(&mut self) {
+        // Fragments that wait for a first one give up meanwhile.
+        let outcome = self.director.pass_s(3);
+        self.take(outcome);
+        let totals = self.director.totals();
+        let ended = totals.sent - self.injected + totals.dropped + totals.punted;
+        assert_eq!(totals.received, ended, "{totals:?}");
+        assert_eq!(totals.handed_off, totals.taken_over);
+        let seen = &self.outcome;
+        let seen = (seen.sent.len() as u64, seen.punts.len() as u64, seen.drops.len() as u64);
+        assert_eq!(seen, (totals.sent, totals.punted, totals.dropped));
+    }
+
+    /// When every timer has run out there is no connection, and no destination has one on its count.
+    fn outlive_connections(&mut self) {
+        self.director.now = self.director.now + Duration::from_secs(2000);
+        for _ in 0..64 {
+            self.director.poll();
+            self.director.now = self.director.now + Duration::from_millis(100);
+        }
+        assert_eq!(self.director.totals().connections, 0);
+        for &id in &self.destinations {
+            let (active, inactive, _) = self.director.load(id);
+            assert_eq!((active, inactive), (0, 0), "{id:?}");
+        }
+    }
+}
+
+/// What every sent frame must be: for somebody else, from this port, with a right header.
+fn is_well_formed(is_lan: bool, bytes: &[u8]) {
+    let own = if is_lan { LAN_MAC } else { WAN_MAC };
+    assert_eq!(ethernet::source(bytes), own);
+    assert_ne!(ethernet::destination(bytes), own);
+    let ip = &bytes[ETHERNET..];
+    match ethernet::ethernet(bytes).unwrap() {
+        Layer3::Ipv4 => assert_eq!(u32::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
+        Layer3::Ipv6 => assert_eq!(u128::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
+        Layer3::Arp => {}
+        Layer3::Other(other) => panic!("a frame of type {other:#x} was sent"),
+    }
+}
+
+/// What must come out for one frame, as far as the frame alone tells.
+fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
+    let ends = outcome.sent.len() + outcome.punts.len() + outcome.drops.len();
+    // Damage and a made-up extension header make fragments too.
+    let is_piece = match bytes.get(ETHERNET..) {
+        Some(ip) if recipe.is_ipv6 => {
+            u128::parse(ip).is_ok_and(|packet| packet.fragment != Fragment::Whole)
+        }
+        Some(ip) => u32::parse(ip).is_ok_and(|packet| packet.fragment != Fragment::Whole),
+        None => false,
+    };
+    if !is_piece {
+        assert_eq!(ends, 1, "{outcome:?}");
+    }
+    for punt in outcome.punts.iter().filter(|_| !is_piece) {
+        if punt.reason == PuntReason::NeighbourUnresolved {
+            continue;
+        }
+        let cut = &bytes[..punt.frame.len().min(bytes.len())];
+        assert!(punt.frame == cut || recipe.padded, "punted other than it came: {:?}", punt.reason);
+    }
+    if !recipe.is_intact() || is_piece || matches!(recipe.upper, Upper::Raw { .. }) {
+        return;
+    }
+    for (_, sent) in &outcome.sent {
+        let ip = &sent[ETHERNET..];
+        match ethernet::ethernet(sent) {
+            Ok(Layer3::Ipv4) => is_right::<u32>(ip),
+            Ok(Layer3::Ipv6) => is_right::<u128>(ip),
+            _ => {}
+        }
+    }
+}
+
+/// Checksums of a sent packet, whose own had been right, and of the packet in the tunnel.
+fn is_right<A: Parse>(ip: &[u8]) {
+    let packet = A::parse(ip).unwrap();
+    assert_ne!(oracle::is_upper_right(&packet, ip), Some(false), "{packet:?}");
+    if packet.role == Role::IcmpError {
+        assert!(A::BYTES == 16 || oracle::is_header_right(&ip[usize::from(packet.quoted)..]));
+    }
+    let inner = &ip[usize::from(packet.header)..usize::from(packet.length)];
+    match packet.protocol {
+        4 => is_right::<u32>(inner),
+        41 => is_right::<u128>(inner),
+        47 => {
+            let header = if inner[0] & 0x80 != 0 { 8 } else { 4 };
+            match inner[2..4] {
+                [0x08, 0x00] => is_right::<u32>(&inner[header..]),
+                [0x86, 0xdd] => is_right::<u128>(&inner[header..]),
+                _ => panic!("GRE with another type"),
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn any_life_of_one_worker() {
+    bolero::check!().with_type::<Vec<Step>>().with_test_time(crate::SHORT * 2).for_each(|steps| {
+        let mut run = Run::new(1, false);
+        steps.iter().for_each(|step| run.step(step));
+        run.settle_accounts();
+        run.outlive_connections();
+    });
+}
+
+#[test]
+fn any_life_of_three_workers() {
+    type Life = (bool, Vec<Step>);
+    bolero::check!().with_type::<Life>().with_test_time(crate::SHORT * 2).for_each(
+        |(is_placed, steps)| {
+            let mut run = Run::new(3, *is_placed);
+            steps.iter().for_each(|step| run.step(step));
+            run.settle_accounts();
+            run.outlive_connections();
+        },
+    );
+}

@@ -1,0 +1,118 @@
+//! The frames both sides know: every kind of packet that NICs treat apart, many flows of each.
+
+use director::packet::{ethernet, ipv4, ipv6, tcp};
+use director::testing::{FrameBuilder, frame};
+
+/// RFC 3692: a protocol number for experiments.
+const EXPERIMENT: u8 = 253;
+
+/// What a frame is to a NIC that hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    TcpIpv4,
+    UdpIpv4,
+    SctpIpv4,
+    OtherIpv4,
+    FragmentIpv4,
+    TcpIpv6,
+    UdpIpv6,
+    OtherIpv6,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 8] = [
+        Kind::TcpIpv4,
+        Kind::UdpIpv4,
+        Kind::SctpIpv4,
+        Kind::OtherIpv4,
+        Kind::FragmentIpv4,
+        Kind::TcpIpv6,
+        Kind::UdpIpv6,
+        Kind::OtherIpv6,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::TcpIpv4 => "tcp4",
+            Kind::UdpIpv4 => "udp4",
+            Kind::SctpIpv4 => "sctp4",
+            Kind::OtherIpv4 => "other4",
+            Kind::FragmentIpv4 => "fragment4",
+            Kind::TcpIpv6 => "tcp6",
+            Kind::UdpIpv6 => "udp6",
+            Kind::OtherIpv6 => "other6",
+        }
+    }
+
+    /// Flow `number` of this kind. Clients and ports differ from flow to flow.
+    fn build(self, start: FrameBuilder, number: u16) -> Vec<u8> {
+        // Spread over the address space, so that every bit of it takes part in the hash.
+        let mixed = u32::from(number).wrapping_mul(0x9e37_79b9) | 1;
+        let port = 1024 | number;
+        let ipv4 = start.ipv4(mixed, "192.0.2.80");
+        let ipv6 = start.ipv6(u128::from(mixed) << 64 | u128::from(number), "2001:db8::80");
+        match self {
+            Kind::TcpIpv4 => ipv4.tcp(port, 80).flags(tcp::SYN).padded().build(),
+            Kind::UdpIpv4 => ipv4.udp(port, 53).payload("flow").padded().build(),
+            Kind::SctpIpv4 => ipv4.sctp(port, 36412, 1).padded().build(),
+            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload([0; 24]).padded().build(),
+            Kind::FragmentIpv4 => ipv4.udp(port, 53).payload([7; 24]).fragment(0, true).build(),
+            Kind::TcpIpv6 => ipv6.tcp(port, 80).flags(tcp::SYN).build(),
+            Kind::UdpIpv6 => ipv6.udp(port, 53).payload("flow").build(),
+            Kind::OtherIpv6 => ipv6.icmp(128, 0, u32::from(number)).build(),
+        }
+    }
+
+    /// What a received frame is; `None` for what the other side does not send.
+    pub fn of(frame: &[u8]) -> Option<Kind> {
+        let packet = frame.get(ethernet::ETHERNET..)?;
+        match ethernet::ethernet(frame).ok()? {
+            ethernet::Layer3::Ipv4 => {
+                let header = packet.get(..ipv4::HEADER)?;
+                if ipv4::fragment_word(header) & ipv4::MORE_FRAGMENTS != 0 {
+                    return Some(Kind::FragmentIpv4);
+                }
+                Some(match ipv4::protocol(header) {
+                    ipv4::TCP => Kind::TcpIpv4,
+                    ipv4::UDP => Kind::UdpIpv4,
+                    ipv4::SCTP => Kind::SctpIpv4,
+                    _ => Kind::OtherIpv4,
+                })
+            }
+            ethernet::Layer3::Ipv6 => {
+                let header = packet.get(..ipv6::HEADER)?;
+                match ipv6::next_header(header) {
+                    ipv4::TCP => Some(Kind::TcpIpv6),
+                    ipv4::UDP => Some(Kind::UdpIpv6),
+                    // The kernel of the sending side speaks for itself: listener reports.
+                    ipv6::HOP_BY_HOP => None,
+                    _ => Some(Kind::OtherIpv6),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `flows` frames of each kind to a MAC address, the kinds in turn.
+pub fn frames(to: [u8; 6], flows: u16) -> Vec<Vec<u8>> {
+    let start = frame().macs(to, [2, 0, 0, 0, 0xfe, 0xfe]);
+    (0..flows).flat_map(|number| Kind::ALL.map(|kind| kind.build(start, number))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_frame_is_of_the_kind_it_was_made_as() {
+        let all = frames([2; 6], 100);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "no flow twice");
+        for (frame, kind) in all.iter().zip(Kind::ALL.iter().cycle()) {
+            assert_eq!(Kind::of(frame), Some(*kind));
+            assert!(frame.len() >= 54, "{kind:?}");
+        }
+        assert_eq!(Kind::of(&[0; 60]), None);
+    }
+}

@@ -1,0 +1,304 @@
+//! A director with one worker and one port, driven by hand.
+
+use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
+use director::api::{Client, PortRow, Reply, Request};
+use director::config::{Config, PortConfig};
+use director::control::server::Server;
+use director::control::{Director, Facts, Ports};
+use director::limits::BURST;
+use director::model::PortId;
+use director::packet::tcp;
+use director::service::{Link, Snapshot};
+use director::stop::DropReason;
+use director::testing::frame;
+use director::time::{Duration, Instant};
+use director::worker::steer::{Placement, Steering};
+use director::worker::{Plan, Shared, Worker, mesh};
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Connections of the worker's table.
+pub const CONNECTIONS: usize = 4096;
+/// Clients that were there before the trouble begins.
+pub const ESTABLISHED: u32 = 1000;
+/// Their addresses, and those of the trouble.
+const FRIENDS: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 0);
+const STRANGERS: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 0);
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
+pub const VIP: &str = "10.0.0.100";
+/// Time of one poll.
+const POLL: Duration = Duration::from_micros(100);
+
+const CONFIGURATION: &str = r#"
+[dpdk]
+workers = 1
+vdevs = ["net_null0"]
+
+[tables]
+connections = 4096
+connections_ipv6 = 64
+services = 16
+destinations = 64
+templates = 64
+
+[[port]]
+name = "wan"
+device = "net_null0"
+addresses = ["10.0.0.1/24", "10.128.0.1/9"]
+gateway = "10.0.0.254"
+
+[[route]]
+destination = "10.3.0.0/16"
+via = "10.0.0.254"
+mtu = 600
+
+[[neighbour]]
+port = "wan"
+address = "10.0.0.254"
+mac = "02:00:00:00:fe:fe"
+
+[[neighbour]]
+port = "wan"
+address = "10.0.0.11"
+mac = "02:00:00:00:01:11"
+
+[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+scheduler = "rr"
+
+[[service.destination]]
+address = "10.0.0.11:80"
+"#;
+
+struct OnePort(Pool);
+
+impl Ports<PoolFrame> for OnePort {
+    fn allocate(&mut self, _: PortId) -> Option<PoolFrame> {
+        self.0.allocate()
+    }
+
+    fn rows(&self) -> Vec<PortRow> {
+        Vec::new()
+    }
+
+    fn set_addresses(&mut self, _: &[PortConfig]) {}
+}
+
+/// See the module.
+pub struct Rig {
+    director: Director<PoolFrame>,
+    worker: Worker<PoolQueue>,
+    ports: OnePort,
+    pub shared: Shared,
+    pub wire: Rc<RefCell<Wire>>,
+    pub pool: Pool,
+    pub now: Instant,
+    /// Polls for each turn of control: how slow it is.
+    pub polls_per_turn: u32,
+    polls: u32,
+    stranger: u32,
+    socket: PathBuf,
+}
+
+impl Rig {
+    /// With [`ESTABLISHED`] flows; `sysctls` are lines of the section.
+    pub fn new(sysctls: &str) -> Self {
+        let text = format!("{CONFIGURATION}\n[sysctl]\n{sysctls}\n");
+        let config = Config::parse(&text, "overload").unwrap();
+        let plan = Plan {
+            workers: 1,
+            ports: 1,
+            connections_ipv4: CONNECTIONS,
+            connections_ipv6: 64,
+            services: 16,
+            destinations: 64,
+            templates: 64,
+        };
+        let steering = Steering::new(1, vec![Placement::Software]);
+        let (control, seats, shared) = mesh(plan, Snapshot::default(), steering);
+        let links = vec![Link { mac: MAC, mtu: 1500 }];
+        let facts = Facts::default();
+        let mut director =
+            Director::new(config, links, plan, control, shared.clone(), facts).unwrap();
+        let pool = Pool::default();
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let queue = PoolQueue { wire: Rc::clone(&wire), pool: pool.clone() };
+        let seat = seats.into_iter().next().unwrap();
+        let worker = seat.sit(vec![queue]).unwrap();
+        static RIGS: AtomicUsize = AtomicUsize::new(0);
+        let number = RIGS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("director-overload-{}-{number}", std::process::id());
+        let socket = std::env::temp_dir().join(name).join("control.sock");
+        let now = Instant::from_secs(1);
+        let mut ports = OnePort(pool.clone());
+        director.start(&mut ports, now);
+        director.open(Server::bind(&socket).unwrap().start().unwrap());
+        let (polls_per_turn, polls, stranger) = (1, 0, 0);
+        let mut rig = Rig {
+            director,
+            worker,
+            ports,
+            shared,
+            wire,
+            pool,
+            now,
+            polls_per_turn,
+            polls,
+            stranger,
+            socket,
+        };
+        rig.run(8);
+        rig.establish();
+        rig
+    }
+
+    fn establish(&mut self) {
+        for client in 0..ESTABLISHED {
+            self.arrive(&friend(client, tcp::SYN));
+            self.arrive(&friend(client, tcp::ACK));
+        }
+        self.drain();
+        assert_eq!(self.connections(), u64::from(ESTABLISHED));
+        self.wire.borrow_mut().sent.clear();
+    }
+
+    pub fn arrive(&self, bytes: &[u8]) {
+        self.wire.borrow_mut().to_receive.push_back(self.pool.frame(bytes));
+    }
+
+    /// One burst, and control's turn when it is due.
+    pub fn poll(&mut self) {
+        self.now = self.now + POLL;
+        self.worker.poll(self.now);
+        self.polls += 1;
+        if self.polls.is_multiple_of(self.polls_per_turn) {
+            self.director.turn(&mut self.ports, self.now);
+        }
+    }
+
+    pub fn run(&mut self, polls: usize) {
+        (0..polls).for_each(|_| self.poll());
+    }
+
+    /// Until nothing waits on the wire.
+    pub fn drain(&mut self) {
+        while !self.wire.borrow().to_receive.is_empty() {
+            self.poll();
+        }
+        self.run(8);
+    }
+
+    /// A burst with one packet of an established flow for seven of the trouble; true if the flow's was sent on.
+    pub fn mixed_burst(&mut self, client: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) {
+        for place in 0..BURST as u32 {
+            if place % 8 == 0 {
+                self.arrive(&friend((client + place / 8) % ESTABLISHED, tcp::ACK));
+            } else {
+                self.stranger += 1;
+                self.arrive(&trouble(self.stranger));
+            }
+        }
+        self.poll();
+    }
+
+    /// So many mixed bursts; the share of the established flows' packets that was sent on.
+    pub fn trouble(&mut self, bursts: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) -> f64 {
+        let mut kept = 0;
+        for burst in 0..bursts {
+            self.mixed_burst(burst * 4, trouble);
+            kept += self.take_sent(FRIENDS);
+        }
+        f64::from(kept) / f64::from(bursts * BURST as u32 / 8)
+    }
+
+    /// Frames sent on for clients of a network of 16 bits; forgets what was sent.
+    fn take_sent(&mut self, network: Ipv4Addr) -> u32 {
+        let sent = std::mem::take(&mut self.wire.borrow_mut().sent);
+        let from =
+            |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[26..28] == network.octets()[..2];
+        sent.iter().filter(from).count() as u32
+    }
+
+    pub fn take_sent_of_friends(&mut self) -> u32 {
+        self.take_sent(FRIENDS)
+    }
+
+    pub fn take_sent_of_strangers(&mut self) -> u32 {
+        self.take_sent(STRANGERS)
+    }
+
+    pub fn connections(&self) -> u64 {
+        self.shared.counters[0].connections_ipv4.get()
+    }
+
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.shared.counters[0].queues[0].drop_of(reason).get()
+    }
+
+    /// Asks over the control socket while bursts of trouble go on, each followed by a turn of control when that is due. The
+    /// pieces of the answer, and the time the client waited.
+    pub fn ask(
+        &mut self,
+        request: Request,
+        trouble: &mut dyn FnMut(u32) -> Vec<u8>,
+    ) -> (Vec<Reply>, std::time::Duration) {
+        let socket = self.socket.clone();
+        let client = thread::spawn(move || {
+            let mut client = Client::connect(&socket).unwrap();
+            let started = std::time::Instant::now();
+            let mut pieces = Vec::new();
+            client.call(request, |piece| pieces.push(piece)).unwrap();
+            (pieces, started.elapsed())
+        });
+        while !client.is_finished() {
+            self.mixed_burst(0, trouble);
+            self.wire.borrow_mut().sent.clear();
+        }
+        client.join().unwrap()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(folder) = self.socket.parent() {
+            // The socket itself goes with the director; what is left is in the temporary directory.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// A segment of an established client.
+pub fn friend(client: u32, flags: u8) -> Vec<u8> {
+    segment(FRIENDS.to_bits() + 1 + client, 4000, flags)
+}
+
+/// A stranger's SYN, each from another address and port.
+pub fn syn(number: u32) -> Vec<u8> {
+    segment(STRANGERS.to_bits() + number % 65_000, 1024 + (number / 65_000) as u16, tcp::SYN)
+}
+
+fn segment(client: u32, port: u16, flags: u8) -> Vec<u8> {
+    frame()
+        .macs(MAC, ROUTER_MAC)
+        .ipv4(Ipv4Addr::from_bits(client), VIP)
+        .tcp(port, 80)
+        .flags(flags)
+        .build()
+}
+
+/// A datagram of a stranger.
+pub fn datagram(number: u32, to: Ipv4Addr, port: u16, length: usize) -> Vec<u8> {
+    frame()
+        .macs(MAC, ROUTER_MAC)
+        .ipv4(Ipv4Addr::from_bits(STRANGERS.to_bits() + number % 65_000), to)
+        .udp(1024, port)
+        .payload(vec![0; length])
+        .build()
+}

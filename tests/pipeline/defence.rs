@@ -1,0 +1,118 @@
+//! Defence: what is refused when there is too much, and that those who are served stay so.
+
+use crate::scene::*;
+use crate::support::Director;
+use crate::support::director::Shape;
+use director::model::{Family, ForwardMethod, Protocol};
+use director::packet::tcp::{ACK, SYN};
+use director::stop::DropReason;
+use director::worker::Chore;
+
+fn small(connections: usize, templates: usize) -> Director {
+    let mut world = world(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
+    if templates != 0 {
+        world.persist(director::model::ServiceId(0), 300);
+    }
+    Director::shaped(world, Shape { connections, templates: templates.max(1), ..Shape::default() })
+}
+
+fn send(director: &mut Director, client: u32, flags: u8) -> crate::support::Outcome {
+    let packet = director::testing::frame().ipv4(0x4d00_0000 + client, crate::support::VIP);
+    director.client(&packet.tcp(3000, 80).flags(flags).build())
+}
+
+/// Of the packets that would be scheduled the first is dropped, and then every so many-th; others never.
+#[test]
+fn drop_packet() {
+    let mut director = small(64, 0);
+    director.change(|world| world.settings.drop_packet_rate = 3);
+    let is_dropped: Vec<bool> =
+        (0..7).map(|client| !send(&mut director, client, SYN).drops.is_empty()).collect();
+    assert_eq!(is_dropped, [true, false, false, true, false, false, true]);
+    assert_eq!(director.dropped(DropReason::DropPacket), 3);
+    for _ in 0..9 {
+        send(&mut director, 1, ACK).frame();
+    }
+    let mut director = small(64, 0);
+    director.change(|world| world.settings.drop_packet_rate = 1);
+    for client in 10..15 {
+        assert_eq!(send(&mut director, client, SYN).drop(), DropReason::DropPacket);
+    }
+}
+
+#[test]
+fn a_full_table_refuses_the_new_and_keeps_the_old() {
+    let mut director = small(32, 0);
+    let mut made = 0;
+    while send(&mut director, made, SYN).drops.is_empty() {
+        made += 1;
+        assert!(made <= 64, "the table has no end");
+    }
+    assert!(made >= 32, "it holds what it was made for, not {made}");
+    assert_eq!(director.totals().connections, u64::from(made));
+    for client in 0..made {
+        send(&mut director, client, ACK).frame();
+    }
+    assert_eq!(send(&mut director, made, SYN).drop(), DropReason::ConnectionTableFull);
+    // Time makes room.
+    director.pass_s(902);
+    send(&mut director, made, SYN).frame();
+    assert_eq!(director.totals().connections, 1);
+}
+
+#[test]
+fn a_full_table_of_templates() {
+    // Keys spread at random, so that a small table has room for many more than it was made for.
+    const CLIENTS: u32 = 2000;
+    let mut director = small(4096, 4);
+    let outcomes: Vec<bool> =
+        (0..CLIENTS).map(|client| send(&mut director, client, SYN).drops.is_empty()).collect();
+    let made = outcomes.iter().filter(|made| **made).count();
+    assert!((4..1000).contains(&made), "{made} templates");
+    assert_eq!(director.dropped(DropReason::TemplateTableFull) as usize, CLIENTS as usize - made);
+    assert_eq!(director.load(ONLY).2 as usize, made);
+    send(&mut director, 0, ACK).frame();
+}
+
+/// drop_entry takes half-open connections, and leaves those in use.
+#[test]
+fn drop_entry() {
+    let mut director = small(64, 0);
+    for client in 0..20 {
+        send(&mut director, client, SYN).frame();
+    }
+    for client in 0..5 {
+        send(&mut director, client, ACK).frame();
+    }
+    for _ in 0..50 {
+        director.chore(0, Chore::DropEntries { family: Family::Ipv4, entries: 64 });
+    }
+    let left = director.connections(Family::Ipv4);
+    assert_eq!(left.len(), 5);
+    assert_eq!(director.load(ONLY), (5, 0, 0));
+    assert_eq!(director.shared.counters[0].entries_dropped.get(), 15);
+    for client in 0..5 {
+        send(&mut director, client, ACK).frame();
+    }
+}
+
+/// Ports that take nothing, and a control thread that does not listen, cost packets, each of them counted.
+#[test]
+fn outlets_that_are_full() {
+    let mut director = small(64, 0);
+    send(&mut director, 0, SYN).frame();
+    director.wires[0][1].borrow_mut().transmit_room = Some(2);
+    for _ in 0..5 {
+        send(&mut director, 0, ACK);
+    }
+    assert_eq!(director.dropped(DropReason::TransmitRingFull), 3);
+    let unserved = request().udp(1, 9).build();
+    for _ in 0..director::limits::PUNT_RING + 7 {
+        let frame = director::port::MemoryFrame::new(&unserved);
+        director.wires[0][0].borrow_mut().to_receive.push_back(frame);
+        director.poll();
+    }
+    assert_eq!(director.dropped(DropReason::PuntRingFull), 7);
+    let totals = director.totals();
+    assert_eq!(totals.received, totals.sent + totals.dropped + totals.punted);
+}

@@ -1,0 +1,189 @@
+//! What becomes of connections when their server is quiesced, removed, brought back or limited, and when their client
+//! begins anew.
+
+use crate::scene::*;
+use crate::support::Director;
+use director::model::{DestinationId, Family, ForwardMethod, Protocol};
+use director::packet::tcp::{ACK, FIN, RST, SYN};
+use director::stop::{DropReason, PuntReason};
+use director::worker::Chore;
+
+const SERVERS: [&str; 2] = ["10.1.0.11:80", "10.1.0.12:80"];
+const FIRST: DestinationId = DestinationId(0);
+const SECOND: DestinationId = DestinationId(1);
+
+fn two(method: ForwardMethod) -> Director {
+    Director::new(world(Protocol::Tcp, &SERVERS, method))
+}
+
+fn send(director: &mut Director, port: u16, flags: u8) -> crate::support::Outcome {
+    director.client(&request().tcp(port, 80).flags(flags).build())
+}
+
+/// The server that a packet goes to.
+fn server(director: &mut Director, port: u16, flags: u8) -> u8 {
+    server_of(&send(director, port, flags).frame().1)
+}
+
+fn set_weight(director: &mut Director, id: DestinationId, weight: u32) {
+    director.change(|world| world.edit_destination(id, |spec| spec.weight = weight));
+}
+
+#[test]
+fn round_robin_begins_with_the_newest() {
+    let mut director = two(ForwardMethod::Route);
+    let to: Vec<u8> = (1..=5).map(|port| server(&mut director, port, SYN)).collect();
+    assert_eq!(to, [12, 11, 12, 11, 12]);
+}
+
+#[test]
+fn a_quiesced_server_keeps_its_connections() {
+    let mut director = two(ForwardMethod::Route);
+    assert_eq!(server(&mut director, 1, SYN), 12);
+    set_weight(&mut director, SECOND, 0);
+    assert_eq!(server(&mut director, 1, ACK), 12);
+    assert_eq!(
+        server(&mut director, 1, SYN),
+        12,
+        "a SYN in SYN_RECV or ESTABLISHED begins nothing"
+    );
+    assert_eq!([2, 3].map(|port| server(&mut director, port, SYN)), [11, 11]);
+    // expire_nodest_conn: a new SYN finds a server that takes new ones; other packets stay.
+    director.change(|world| world.settings.sysctls.expire_nodest_conn = 1);
+    assert_eq!(server(&mut director, 1, ACK), 12);
+    assert_eq!(server(&mut director, 1, SYN), 11);
+    assert_eq!(director.load(SECOND), (0, 0, 0));
+}
+
+#[test]
+fn a_removed_servers_packets_are_dropped_without_a_word() {
+    let mut director = two(ForwardMethod::Route);
+    assert_eq!(server(&mut director, 1, SYN), 12);
+    director.pass_s(10);
+    director.change(|world| world.remove_destination(SECOND));
+    for flags in [ACK, SYN] {
+        assert_eq!(send(&mut director, 1, flags).drop(), DropReason::DestinationUnavailable);
+    }
+    assert_eq!(director.state(), ("SYN_RECV", 50), "no packet restarts its timer");
+    // Taken back, with its connections.
+    director.change(|world| {
+        world.destination(director::model::ServiceId(0), SERVERS[1], ForwardMethod::Route)
+    });
+    assert_eq!(server(&mut director, 1, ACK), 12);
+    assert_eq!(director.load(SECOND), (1, 0, 0));
+}
+
+#[test]
+fn expire_nodest_conn_ends_them() {
+    let removed = || {
+        let mut director = two(ForwardMethod::Route);
+        assert_eq!(server(&mut director, 1, SYN), 12);
+        director.change(|world| {
+            world.settings.sysctls.expire_nodest_conn = 1;
+            world.remove_destination(SECOND);
+        });
+        director
+    };
+    // What begins a connection finds another server; what does not is the stack's to reset.
+    assert_eq!(server(&mut removed(), 1, SYN), 11);
+    let mut director = removed();
+    assert_eq!(send(&mut director, 1, ACK).punt().reason, PuntReason::UnservedPort);
+    assert!(director.connections(Family::Ipv4).is_empty());
+    // The sweep ends those of whom nothing is heard.
+    let mut director = removed();
+    director.chore(0, Chore::SweepRemoved { family: Family::Ipv4, cursor: 0 });
+    assert!(director.connections(Family::Ipv4).is_empty());
+    assert_eq!(director.load(SECOND), (0, 0, 0));
+}
+
+/// Which states a new SYN may replace, by conn_reuse_mode: true if the client gets the other server.
+#[test]
+fn conn_reuse_mode() {
+    let masq: [(&str, &[(bool, u8)]); 3] = [
+        ("TIME_WAIT", &[(true, SYN), (true, ACK), (true, FIN), (false, FIN)]),
+        ("CLOSE", &[(true, SYN), (true, ACK), (true, RST)]),
+        ("CLOSE_WAIT", &[(true, SYN), (true, ACK), (true, FIN)]),
+    ];
+    let direct: [(&str, &[(bool, u8)]); 2] = [
+        ("FIN_WAIT", &[(true, SYN), (true, ACK), (true, FIN)]),
+        ("ESTABLISHED", &[(true, SYN), (true, ACK)]),
+    ];
+    let cases = masq
+        .map(|case| (ForwardMethod::Masq, case))
+        .into_iter()
+        .chain(direct.map(|case| (ForwardMethod::Route, case)));
+    for (method, (state, said)) in cases {
+        for mode in 0..4 {
+            let mut director = two(method);
+            director.change(|world| world.settings.sysctls.conn_reuse_mode = mode);
+            for &(is_client, flags) in said {
+                match is_client {
+                    true => send(&mut director, 1, flags).frame(),
+                    false => {
+                        let from = answer("10.1.0.12").tcp(80, 1).flags(flags);
+                        director.server(&from.build()).frame()
+                    }
+                };
+            }
+            assert_eq!(director.state().0, state);
+            let is_replaced = server(&mut director, 1, SYN) == 11;
+            let expected = match state {
+                "TIME_WAIT" | "CLOSE" => mode != 0,
+                "FIN_WAIT" => mode & 2 != 0,
+                _ => false,
+            };
+            assert_eq!(is_replaced, expected, "{state} in mode {mode}");
+            // Gone from the old server's counts, if it is.
+            let (active, inactive, _) = director.load(SECOND);
+            assert_eq!(active + inactive, u32::from(!expected));
+        }
+    }
+}
+
+/// From the upper threshold on a server gets nothing new, until it has fewer than the lower, or than three quarters of
+/// the upper.
+#[test]
+fn thresholds() {
+    for (upper, lower, freed) in [(2, 0, 1), (4, 2, 3), (4, 0, 2)] {
+        let mut director = two(ForwardMethod::Masq);
+        set_weight(&mut director, SECOND, 0);
+        director.change(|world| {
+            world.edit_destination(FIRST, |spec| {
+                (spec.upper_threshold, spec.lower_threshold) = (upper, lower);
+            });
+        });
+        for port in 1..=upper as u16 {
+            assert_eq!(server(&mut director, port, SYN), 11);
+        }
+        assert_eq!(send(&mut director, 99, SYN).punt().reason, PuntReason::NoDestination);
+        assert_eq!(server(&mut director, 1, ACK), 11, "its connections go on");
+        // They end one by one: a reset of the server's closes them in ten seconds.
+        for ended in 1..=freed as u16 {
+            assert_eq!(send(&mut director, 99, SYN).punt().reason, PuntReason::NoDestination);
+            director.server(&answer(SERVER).tcp(80, ended).flags(RST).build()).frame();
+            assert_eq!(
+                send(&mut director, 99, SYN).punt().reason,
+                PuntReason::NoDestination,
+                "one that is closing still counts"
+            );
+            director.pass_s(12);
+        }
+        assert_eq!(server(&mut director, 99, SYN), 11, "u={upper} l={lower}");
+    }
+}
+
+#[test]
+fn counters_add_up() {
+    let mut director = two(ForwardMethod::Masq);
+    for port in 1..=4 {
+        send(&mut director, port, SYN).frame();
+    }
+    director.server(&answer(SERVER).tcp(80, 2).flags(SYN | ACK).payload([0; 10]).build()).frame();
+    let (first, second) = (director.counters(FIRST), director.counters(SECOND));
+    assert_eq!((first.connections, first.in_packets, first.in_bytes), (2, 2, 80));
+    assert_eq!((first.out_packets, first.out_bytes), (1, 50));
+    assert_eq!((second.connections, second.in_packets, second.out_packets), (2, 2, 0));
+    assert_eq!((director.load(FIRST), director.load(SECOND)), ((2, 0, 0), (2, 0, 0)));
+    let totals = director.totals();
+    assert_eq!((totals.received, totals.sent, totals.connections), (5, 5, 4));
+}

@@ -1,0 +1,139 @@
+//! Fragments go where the first of their datagram goes, in whatever order they come.
+
+use crate::scene::*;
+use crate::support::{Director, LAN, VIP, VIP6, WAN, server_mac};
+use director::model::{ForwardMethod, Protocol};
+use director::stop::DropReason;
+use director::time::Duration;
+
+const PAYLOAD: [u8; 200] = [0x77; 200];
+
+fn masq() -> Director {
+    one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Masq)
+}
+
+/// Fragments of a request, and what they are to become.
+fn request_pieces() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let came = request().identification(99).udp(3000, 80).payload(PAYLOAD).fragments(96);
+    let went = to_server(SERVER).ttl(63).identification(99).udp(3000, 53).payload(PAYLOAD);
+    (came, went.fragments(96))
+}
+
+fn sorted(mut frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    frames.sort();
+    frames
+}
+
+#[test]
+fn any_order_by_nat() {
+    let (came, went) = request_pieces();
+    assert_eq!(came.len(), 3);
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut director = masq();
+        let mut sent = Vec::new();
+        for index in order {
+            let outcome = director.client(&came[index]);
+            assert!(outcome.drops.is_empty() && outcome.punts.is_empty());
+            // Nothing goes before the first fragment.
+            assert!(!sent.is_empty() || outcome.sent.is_empty() || index == 0);
+            sent.extend(outcome.sent.into_iter().map(|(_, frame)| frame));
+        }
+        assert_eq!(sorted(sent), sorted(went.clone()), "{order:?}");
+        let counters = director.counters(ONLY);
+        assert_eq!((counters.in_packets, counters.in_bytes), (1, 228), "counted as one packet");
+    }
+}
+
+#[test]
+fn replies_too() {
+    let mut director = masq();
+    director.client(&request().udp(3000, 80).build()).frame();
+    let came = answer(SERVER).udp(53, 3000).payload(PAYLOAD).fragments(96);
+    let went = to_client(VIP).ttl(63).udp(80, 3000).payload(PAYLOAD).fragments(96);
+    let mut sent = Vec::new();
+    for index in [0, 2, 1] {
+        sent.extend(director.server(&came[index]).sent);
+    }
+    assert!(sent.iter().all(|(port, _)| *port == WAN));
+    assert_eq!(sorted(sent.into_iter().map(|(_, frame)| frame).collect()), sorted(went));
+}
+
+#[test]
+fn ipv6_by_dr_and_in_a_tunnel() {
+    let came = request6().udp(3000, 80).payload(PAYLOAD).fragments(96);
+    let went = to_server6(VIP6).ttl(63).udp(3000, 80).payload(PAYLOAD).fragments(96);
+    for method in [ForwardMethod::Route, ForwardMethod::Tunnel] {
+        let mut director = one(Protocol::Udp, "[fd00:b::11]:80", method);
+        let mut sent = Vec::new();
+        for index in [2, 1, 0] {
+            sent.extend(director.client(&came[index]).sent);
+        }
+        let outer = if method == ForwardMethod::Tunnel { 40 } else { 0 };
+        let packets = |frames: Vec<Vec<u8>>, outer: usize| {
+            sorted(frames.into_iter().map(|frame| frame[14 + outer..].to_vec()).collect())
+        };
+        let sent: Vec<_> = sent.into_iter().map(|(_, frame)| frame).collect();
+        assert!(sent.iter().all(|frame| frame[..6] == server_mac(11)));
+        assert_eq!(packets(sent, outer), packets(went.clone(), 0));
+    }
+}
+
+#[test]
+fn a_first_that_does_not_come_is_given_up() {
+    let (came, _) = request_pieces();
+    let mut director = masq();
+    assert!(director.client(&came[1]).is_nothing());
+    assert!(director.pass(Duration::from_millis(1900)).is_nothing());
+    assert_eq!(director.pass(Duration::from_millis(200)).drop(), DropReason::FragmentTimedOut);
+    // The rest is of no use either, but waits in turn: nobody can know.
+    let outcome = director.client(&came[0]);
+    assert_eq!(outcome.frame().0, LAN);
+    director.client(&came[2]).frame();
+}
+
+/// The first was answered or dropped; so are the others.
+#[test]
+fn what_befalls_the_first_befalls_all() {
+    let (came, _) = request_pieces();
+    let mut director = masq();
+    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    assert!(director.client(&came[1]).is_nothing());
+    let outcome = director.client(&came[0]);
+    assert_eq!((outcome.punts.len(), outcome.drops.len(), outcome.sent.len()), (1, 1, 0));
+    director.client(&came[2]).drop();
+}
+
+/// Waiting room is bounded; who comes too late to it is dropped and counted.
+#[test]
+fn a_flood_of_later_fragments() {
+    let mut director = masq();
+    for identification in 1000..2000 {
+        let piece = request().identification(identification).fragment(800, true).protocol(17);
+        director.client(&piece.payload([0; 8]).build());
+    }
+    let totals = director.totals();
+    assert_eq!(totals.received - totals.dropped, 128, "so many wait");
+    assert_eq!(director.dropped(DropReason::FragmentTableFull), 872);
+    // Those of a datagram whose first is here need no room.
+    let (came, went) = request_pieces();
+    assert_eq!(director.client(&came[0]).frame().1, went[0]);
+    assert_eq!(director.client(&came[1]).frame().1, went[1]);
+    assert_eq!(director.pass_s(3).drops.len(), 128);
+}
+
+/// Fragments that are on their way through are routed at once where no server needs NAT. Where one does they wait for
+/// their first, which alone tells whether they are a reply's.
+#[test]
+fn in_transit_they_are_packets_like_others() {
+    let came = answer("10.1.0.12").udp(2, 1).payload(PAYLOAD).fragments(96);
+    let went = to_client("10.1.0.12").ttl(63).udp(2, 1).payload(PAYLOAD).fragments(96);
+    let mut director = one(Protocol::Udp, "10.1.0.11:80", ForwardMethod::Route);
+    for index in [2, 0, 1] {
+        assert_eq!(director.server(&came[index]).frame(), (WAN, went[index].clone()));
+    }
+    let mut director = masq();
+    assert!(director.server(&came[2]).is_nothing());
+    let sent = director.server(&came[0]).sent;
+    assert_eq!(sent, [(WAN, went[0].clone()), (WAN, went[2].clone())]);
+    assert_eq!(director.server(&came[1]).frame(), (WAN, went[1].clone()));
+}

@@ -1,0 +1,181 @@
+//! Several workers: a packet finds its connection wherever the device puts it, every hop is counted, none is made twice.
+
+use crate::scene::*;
+use crate::support::director::Shape;
+use crate::support::{Director, LAN, ROUTER_MAC, VIP, WAN, WAN_MAC, World};
+use director::model::{DestinationId, ForwardMethod, PortId, Protocol, SchedulerKind};
+use director::packet::tcp::{ACK, SYN};
+use director::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
+use director::packet::{Parse, Tuple};
+use director::port::MemoryFrame;
+use director::testing::frame;
+use director::worker::steer::Placement;
+
+const WORKERS: u16 = 3;
+const RETA: usize = 128;
+
+fn placement(is_rss: bool) -> Placement {
+    match is_rss {
+        true => {
+            let reta = (0..RETA as u16).map(|entry| entry % WORKERS).collect();
+            Placement::rss(SYMMETRIC_KEY.to_vec(), reta)
+        }
+        false => Placement::Software,
+    }
+}
+
+fn several(world: World, is_rss: bool) -> Director {
+    let shape = Shape { workers: WORKERS, placement: placement(is_rss), ..Shape::default() };
+    Director::shaped(world, shape)
+}
+
+/// The queue that a device with RSS puts the frame into.
+fn queue(bytes: &[u8]) -> usize {
+    let tuple: Tuple<u32> = u32::parse(&bytes[14..]).unwrap().tuple;
+    Toeplitz::new(&SYMMETRIC_KEY).hash(&tuple) as usize % RETA % usize::from(WORKERS)
+}
+
+fn arrive(director: &mut Director, worker: usize, port: PortId, bytes: &[u8]) -> (PortId, Vec<u8>) {
+    director.input_at(worker, port, MemoryFrame::new(bytes)).frame()
+}
+
+/// Where a device places frames anyhow, any worker may get any of them.
+#[test]
+fn any_worker_may_get_any_packet() {
+    for client in 1001..1040u16 {
+        for (first, second, third) in [(0, 1, 2), (2, 0, 1), (1, 1, 0)] {
+            let masq = world(Protocol::Tcp, &["10.1.0.11:8080"], ForwardMethod::Masq);
+            let mut director = several(masq, false);
+            let syn = request().tcp(client, 80).flags(SYN).build();
+            let (port, sent) = arrive(&mut director, first, WAN, &syn);
+            assert_eq!(port, LAN);
+            assert_eq!(sent, to_server(SERVER).ttl(63).tcp(client, 8080).flags(SYN).build());
+            let back = answer(SERVER).tcp(8080, client).flags(SYN | ACK).build();
+            let home = to_client(VIP).ttl(63).tcp(80, client).flags(SYN | ACK).build();
+            assert_eq!(arrive(&mut director, second, LAN, &back), (WAN, home));
+            let ack = request().tcp(client, 80).build();
+            arrive(&mut director, third, WAN, &ack);
+            assert_eq!(director.state(), ("ESTABLISHED", 900), "one connection, on one worker");
+            let totals = director.totals();
+            assert_eq!((totals.received, totals.sent), (3, 3));
+            assert_eq!(totals.handed_off, totals.taken_over);
+        }
+    }
+}
+
+/// With RSS a request is at home; the reply comes in by another hash and goes over exactly once, or not at all.
+#[test]
+fn replies_land_on_the_wrong_worker() {
+    let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+    let mut director = several(masq, true);
+    let mut expected = 0;
+    for client in 1001..1200 {
+        let query = request().udp(client, 80).payload("q").build();
+        let back = answer(SERVER).udp(53, client).payload("a").build();
+        let home = queue(&query);
+        arrive(&mut director, home, WAN, &query);
+        assert_eq!(director.totals().handed_off, expected, "a request goes nowhere else");
+        let landed = queue(&back);
+        let sent = arrive(&mut director, landed, LAN, &back);
+        assert_eq!(sent.1, to_client(VIP).ttl(63).udp(80, client).payload("a").build());
+        expected += u64::from(landed != home);
+        assert_eq!(director.totals().handed_off, expected);
+    }
+    assert!(expected > 50, "the test is about replies that land elsewhere");
+    assert_eq!(director.totals().taken_over, expected);
+    assert_eq!(director.counters(ONLY).out_packets, 199);
+}
+
+/// A server of several services: the reply asks the home of each, one after the other, until one knows it.
+#[test]
+fn a_reply_may_answer_several_services() {
+    let mut world = World::new();
+    for port in 80..86 {
+        let at = format!("10.0.0.100:{port}");
+        let service = world.service(Protocol::Udp, &at, SchedulerKind::Rr);
+        world.destination(service, "10.1.0.11:53", ForwardMethod::Masq);
+    }
+    let mut director = several(world, true);
+    for client in 1001..1060 {
+        let service = 80 + client % 6;
+        let query = request().udp(client, service).build();
+        arrive(&mut director, queue(&query), WAN, &query);
+        let before = director.totals().handed_off;
+        let back = answer(SERVER).udp(53, client).build();
+        let sent = arrive(&mut director, queue(&back), LAN, &back);
+        assert_eq!(sent.1, to_client(VIP).ttl(63).udp(service, client).build());
+        assert!(
+            director.totals().handed_off - before < u64::from(WORKERS),
+            "nobody is asked twice"
+        );
+    }
+    // One that answers nobody makes the round and leaves as it is.
+    let stray = answer(SERVER).udp(53, 999).build();
+    let sent = arrive(&mut director, queue(&stray), LAN, &stray);
+    assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).udp(53, 999).build()));
+}
+
+#[test]
+fn errors_and_fragments_find_their_worker_too() {
+    for is_rss in [true, false] {
+        for arrives_at in 0..usize::from(WORKERS) {
+            let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+            let mut director = several(masq, is_rss);
+            let query = request().udp(3000, 80).build();
+            arrive(&mut director, queue(&query), WAN, &query);
+            let seen = to_server(SERVER).udp(3000, 53).packet();
+            let error = answer("10.1.0.12").icmp_error(3, 3, 0, &seen).build();
+            let (port, sent) = arrive(&mut director, arrives_at, LAN, &error);
+            assert_eq!((port, &sent[26..30]), (WAN, &[10, 0, 0, 100][..]), "from the VIP");
+
+            let back = answer(SERVER).udp(53, 3000).payload([1; 100]).fragments(64);
+            let home = to_client(VIP).ttl(63).udp(80, 3000).payload([1; 100]).fragments(64);
+            let mut sent = Vec::new();
+            for piece in [1, 0] {
+                let frame = MemoryFrame::new(&back[piece]);
+                let outcome = director.input_at(arrives_at, LAN, frame);
+                assert!(outcome.drops.is_empty() && outcome.punts.is_empty(), "{outcome:?}");
+                sent.extend(outcome.sent.into_iter().map(|(_, frame)| frame));
+            }
+            sent.sort();
+            let mut home = home;
+            home.sort();
+            assert_eq!(sent, home, "rss {is_rss}, at worker {arrives_at}");
+        }
+    }
+}
+
+/// The shares of three workers together are even.
+#[test]
+fn three_workers_share_fairly() {
+    let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80", "10.1.0.14:80"];
+    let mut director = several(world(Protocol::Tcp, &servers, ForwardMethod::Route), true);
+    for client in 0..400u32 {
+        let from = 0x4d00_0000 + client * 7;
+        let syn =
+            frame().macs(WAN_MAC, ROUTER_MAC).ipv4(from, VIP).tcp(3000, 80).flags(SYN).build();
+        arrive(&mut director, queue(&syn), WAN, &syn);
+    }
+    for id in 0..4 {
+        let connections = director.counters(DestinationId(id)).connections;
+        assert!(connections.abs_diff(100) <= u64::from(WORKERS) + 1, "{id}: {connections}");
+    }
+}
+
+/// Templates are shared: a client keeps its server whichever worker it comes to.
+#[test]
+fn persistence_over_all_workers() {
+    let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];
+    let mut world = world(Protocol::Tcp, &servers, ForwardMethod::Route);
+    world.persist(director::model::ServiceId(0), 300);
+    let mut director = several(world, true);
+    let mut workers = std::collections::BTreeSet::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for port in 1001..1050 {
+        let syn = request().tcp(port, 80).flags(SYN).build();
+        workers.insert(queue(&syn));
+        seen.insert(server_of(&arrive(&mut director, queue(&syn), WAN, &syn).1));
+    }
+    assert_eq!((workers.len(), seen.len()), (usize::from(WORKERS), 1));
+    assert_eq!(director.shared.templates.len(), 1);
+}

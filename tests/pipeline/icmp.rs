@@ -1,0 +1,144 @@
+//! ICMP errors follow the connection whose packet they quote, in both directions, rewritten outside and inside.
+
+use crate::scene::*;
+use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, VIP6, WAN, WAN_MAC, server_mac};
+use director::model::{Family, ForwardMethod, Protocol};
+use director::packet::tcp::SYN;
+use director::stop::{DropReason, PuntReason};
+use director::testing::frame;
+
+/// A NAT director with one connection.
+fn masq() -> Director {
+    let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
+    director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
+    director
+}
+
+/// From a server's side about a request: the client hears it from the virtual address, about what it sent itself.
+#[test]
+fn about_a_request() {
+    for (kind, code, rest) in [(3, 3, 0), (3, 4, 1400), (4, 0, 0), (11, 0, 0)] {
+        for sender in [SERVER, "10.1.0.12"] {
+            let seen = to_server(SERVER).ttl(61).tcp(3000, 8080).flags(SYN).packet();
+            let came = frame().macs(LAN_MAC, server_mac(11)).ipv4(sender, CLIENT).tos(0xc0);
+            let sent = to_client(VIP).tos(0xc0).ttl(63);
+            // The quoted IP header's checksum is made anew; the TCP header keeps its own, for it is cut off anyway.
+            let mut quoted = to_server(VIP).ttl(61).tcp(3000, 80).flags(SYN).packet();
+            quoted[36..38].copy_from_slice(&seen[36..38]);
+            let mut director = masq();
+            let outcome = director.server(&came.icmp_error(kind, code, rest, &seen).build());
+            assert_eq!(outcome.frame(), (WAN, sent.icmp_error(kind, code, rest, &quoted).build()));
+            assert_eq!(director.counters(ONLY).out_packets, 1);
+            assert_eq!(director.state(), ("SYN_RECV", 60), "errors change no state");
+        }
+    }
+}
+
+/// From a client's side about a reply: the server hears of what it sent itself.
+#[test]
+fn about_a_reply() {
+    let seen = to_client(VIP).ttl(50).tcp(80, 3000).flags(SYN).packet();
+    let came = frame().macs(WAN_MAC, ROUTER_MAC).ipv4("77.9.9.9", VIP);
+    let sent = frame().macs(server_mac(11), LAN_MAC).ipv4("77.9.9.9", SERVER).ttl(63);
+    let mut quoted = to_client(SERVER).ttl(50).tcp(8080, 3000).flags(SYN).packet();
+    quoted[36..38].copy_from_slice(&seen[36..38]);
+    let mut director = masq();
+    let outcome = director.client(&came.icmp_error(3, 4, 1300, &seen).build());
+    assert_eq!(outcome.frame(), (LAN, sent.icmp_error(3, 4, 1300, &quoted).build()));
+    assert_eq!(director.counters(ONLY).in_packets, 2);
+}
+
+#[test]
+fn both_ways_in_ipv6() {
+    let make = || {
+        let mut director = one(Protocol::Udp, "[fd00:b::11]:53", ForwardMethod::Masq);
+        director.client(&request6().udp(3000, 80).payload("q").build()).frame();
+        director
+    };
+    for kind in 1..=4 {
+        let seen = to_server6(SERVER6).udp(3000, 53).payload("q").packet();
+        let mut quoted = to_server6(VIP6).udp(3000, 80).payload("q").packet();
+        quoted[46..48].copy_from_slice(&seen[46..48]);
+        let came = frame().macs(LAN_MAC, server_mac(12)).ipv6("fd00:b::12", CLIENT6);
+        let sent = to_client6(VIP6).ttl(63).icmp_error(kind, 0, 1280, &quoted);
+        let outcome = make().server(&came.icmp_error(kind, 0, 1280, &seen).build());
+        assert_eq!(outcome.frame(), (WAN, sent.build()), "type {kind}");
+
+        let seen = to_client6(VIP6).udp(80, 3000).payload("a").packet();
+        let mut quoted = to_client6(SERVER6).udp(53, 3000).payload("a").packet();
+        quoted[46..48].copy_from_slice(&seen[46..48]);
+        let sent = to_server6(SERVER6).ttl(63).icmp_error(kind, 0, 1280, &quoted);
+        let outcome = make().client(&request6().icmp_error(kind, 0, 1280, &seen).build());
+        assert_eq!(outcome.frame(), (LAN, sent.build()), "type {kind}");
+    }
+}
+
+/// By DR and through tunnels the error goes to the server as it is.
+#[test]
+fn other_methods_send_it_as_it_is() {
+    let seen = to_client(VIP).ttl(50).tcp(80, 3000).flags(SYN).packet();
+    let came = request().icmp_error(11, 0, 0, &seen);
+    let syn = request().tcp(3000, 80).flags(SYN).build();
+
+    let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);
+    director.client(&syn).frame();
+    let expected = to_server(VIP).ttl(63).icmp_error(11, 0, 0, &seen);
+    assert_eq!(director.client(&came.build()).frame(), (LAN, expected.build()));
+
+    let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Tunnel);
+    director.client(&syn).frame();
+    let (_, sent) = director.client(&came.build()).frame();
+    assert_eq!(sent[34..], expected.packet());
+}
+
+#[test]
+fn errors_of_nobody() {
+    let stray = |port| to_client(VIP).tcp(80, port).packet();
+    // For the director itself, and through it.
+    let punt = masq().client(&request().icmp_error(3, 3, 0, &stray(3001)).build()).punt();
+    assert_eq!(punt.reason, PuntReason::LocalOther);
+    let seen = to_server(SERVER).tcp(3001, 8080).packet();
+    let sent = masq().server(&answer(SERVER).icmp_error(3, 3, 0, &seen).build()).frame();
+    assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).icmp_error(3, 3, 0, &seen).build()));
+    // Redirects and parameter problems are not translated, though they quote a connection.
+    for kind in [5, 12] {
+        let punt = masq().client(&request().icmp_error(kind, 0, 0, &stray(3000)).build()).punt();
+        assert_eq!(punt.reason, PuntReason::LocalOther);
+    }
+    let mut broken = request().icmp_error(3, 3, 0, &stray(3000)).build();
+    broken[36] ^= 1;
+    assert_eq!(masq().client(&broken).drop(), DropReason::BadIcmpChecksum);
+}
+
+/// `schedule_icmp`: an error about an unknown connection makes one that lives three seconds.
+#[test]
+fn schedule_icmp() {
+    let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
+    director.change(|world| world.settings.sysctls.schedule_icmp = 1);
+    let seen = to_client(VIP).tcp(80, 3000).flags(SYN).packet();
+    let (port, sent) = director.client(&request().icmp_error(3, 4, 900, &seen).build()).frame();
+    assert_eq!((port, server_of(&sent)), (LAN, 11));
+    assert_eq!(director.state(), ("NONE", 3));
+    director.pass_s(5);
+    assert!(director.connections(Family::Ipv4).is_empty());
+    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    let drop = director.client(&request().icmp_error(3, 4, 900, &seen).build()).drop();
+    assert_eq!(drop, DropReason::NoDestination);
+}
+
+/// An error in pieces cannot be translated: its checksum covers what is not here yet. On its way through it is a
+/// datagram like others.
+#[test]
+fn errors_in_fragments() {
+    let seen = |port| to_server(SERVER).tcp(port, 8080).flags(SYN).payload([7; 200]).packet();
+    let mut director = masq();
+    for piece in answer(SERVER).icmp_error(3, 3, 0, &seen(3000)).fragments(128) {
+        assert_eq!(director.server(&piece).drop(), DropReason::BadTransport);
+    }
+    let came = answer("10.1.0.12").identification(8).icmp_error(3, 3, 0, &seen(3001));
+    let sent = to_client("10.1.0.12").identification(8).ttl(63).icmp_error(3, 3, 0, &seen(3001));
+    let sent = sent.fragments(128);
+    for (index, piece) in came.fragments(128).iter().enumerate() {
+        assert_eq!(director.server(piece).frame(), (WAN, sent[index].clone()));
+    }
+}

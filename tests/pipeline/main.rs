@@ -1,0 +1,23 @@
+//! Packet tables through the real worker: frames in by memory ports, frames out to the byte, the clock moved by hand.
+//!
+//! * `direct`, `nat`, `tunnel`, `mtu`: what a packet becomes, by forwarding method
+//! * `icmp`, `fragments`, `unbalanced`: what is not a whole packet of a service
+//! * `states`, `persistence`, `edits`, `defence`: which server, for how long, and what is counted
+//! * `hand_off`: several workers; `scene`: what all of them start from
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod defence;
+mod direct;
+mod edits;
+mod fragments;
+mod hand_off;
+mod icmp;
+mod mtu;
+mod nat;
+mod persistence;
+mod scene;
+mod states;
+mod tunnel;
+mod unbalanced;

@@ -1,0 +1,120 @@
+//! MTU rules: what is too large is answered with the MTU, cut into pieces, or fragmented outside the tunnel.
+
+use crate::scene::*;
+use crate::support::{Director, VIP};
+use director::model::{ForwardMethod, Protocol, Tunnel, TunnelChecksum};
+use director::packet::{Fragment, Parse};
+use director::stop::PuntReason;
+
+/// The same director behind a link of this MTU.
+fn narrow(mut director: Director, mtu: u16) -> Director {
+    director.change(|world| world.mtu[1] = mtu);
+    director
+}
+
+/// A UDP or TCP request whose IP packet is so long.
+fn of_length(length: usize, df: bool) -> Vec<u8> {
+    let packet = request().tcp(4000, 80).flags(2).payload(vec![7; length - 40]);
+    if df { packet.df().build() } else { packet.build() }
+}
+
+fn gue() -> Tunnel {
+    Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None }
+}
+
+#[test]
+fn df_and_too_large_is_answered_with_the_mtu_inside() {
+    let gre = Tunnel::Gre { checksum: TunnelChecksum::Full };
+    let cases: [(fn() -> Director, u16); 5] = [
+        (|| one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route), 1000),
+        (|| one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq), 1000),
+        (|| tunnelled(false, "10.1.0.11:80", Tunnel::Ipip), 980),
+        (|| tunnelled(false, "10.1.0.11:80", gue()), 968),
+        (|| tunnelled(false, "[fd00:b::11]:80", Tunnel::Ipip), 1360),
+    ];
+    for (make, inside) in cases {
+        let mtu = if inside == 1360 { 1400 } else { 1000 };
+        let mut director = narrow(make(), mtu);
+        director.client(&of_length(usize::from(inside), true)).frame();
+        let came = of_length(usize::from(inside) + 1, true);
+        let punt = director.client(&came).punt();
+        assert_eq!((punt.reason, punt.mtu), (PuntReason::FragmentationNeeded, inside));
+        assert_eq!(punt.frame, came, "as it was received");
+    }
+    let mut director = narrow(tunnelled(false, "10.1.0.11:80", gre), 1000);
+    assert_eq!(director.client(&of_length(973, true)).punt().mtu, 972);
+}
+
+#[test]
+fn ipv6_is_never_cut() {
+    for (mut director, inside) in [
+        (narrow(one(Protocol::Tcp, "[fd00:b::11]:80", ForwardMethod::Route), 1400), 1400),
+        (narrow(one(Protocol::Tcp, "[fd00:b::11]:80", ForwardMethod::Masq), 1400), 1400),
+        (narrow(tunnelled(true, "[fd00:b::11]:80", Tunnel::Ipip), 1400), 1360),
+    ] {
+        let came =
+            |length: usize| request6().tcp(4000, 80).flags(2).payload(vec![7; length - 60]).build();
+        director.client(&came(inside)).frame();
+        let punt = director.client(&came(inside + 1)).punt();
+        assert_eq!(punt.reason, PuntReason::FragmentationNeeded);
+        assert_eq!(usize::from(punt.mtu), inside);
+    }
+}
+
+/// Puts the payloads of a packet's pieces together.
+fn together(frames: &[(director::model::PortId, Vec<u8>)], mtu: usize) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for (index, (_, frame)) in frames.iter().enumerate() {
+        let ip = &frame[14..];
+        let packet = u32::parse(ip).unwrap();
+        assert!(usize::from(packet.length) <= mtu);
+        assert_eq!(usize::from(packet.fragment_offset), whole.len());
+        assert_eq!(packet.more_fragments, index + 1 < frames.len());
+        assert_ne!(packet.fragment, Fragment::Whole);
+        whole.extend(&ip[usize::from(packet.header)..usize::from(packet.length)]);
+    }
+    whole
+}
+
+#[test]
+fn without_df_it_is_cut() {
+    let mut director = narrow(one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq), 576);
+    let payload: Vec<u8> = (0..1400).map(|index| (index / 4) as u8).collect();
+    let sent = director.client(&request().tcp(4000, 80).flags(2).payload(&payload).build());
+    assert!(sent.punts.is_empty() && sent.drops.is_empty());
+    assert_eq!(sent.sent.len(), 3);
+    let whole = to_server(SERVER).ttl(63).tcp(4000, 8080).flags(2).payload(&payload).packet();
+    assert_eq!(together(&sent.sent, 576), whole[20..]);
+}
+
+#[test]
+fn a_tunnel_without_pmtu_disc_is_fragmented_outside() {
+    let mut director = narrow(tunnelled(false, "10.1.0.11:80", Tunnel::Ipip), 1000);
+    director.change(|world| world.settings.sysctls.pmtu_disc = 0);
+    let sent = director.client(&of_length(1400, true));
+    let inner = to_server(VIP).ttl(63).df().tcp(4000, 80).flags(2).payload(vec![7; 1360]).packet();
+    assert_eq!(together(&sent.sent, 1000), inner);
+}
+
+/// A tunnel that leaves no room for the least MTU sends nothing and says nothing.
+#[test]
+fn too_small_for_a_tunnel() {
+    for (server, mtu) in [("10.1.0.11:80", 87), ("[fd00:b::11]:80", 1319)] {
+        let mut director = narrow(tunnelled(false, server, Tunnel::Ipip), mtu);
+        assert_eq!(
+            director.client(&of_length(60, false)).drop(),
+            director::stop::DropReason::TooBig
+        );
+    }
+}
+
+/// A reply that does not fit the client's link is answered towards the server.
+#[test]
+fn replies_obey_the_other_links_mtu() {
+    let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
+    director.change(|world| world.mtu[0] = 1000);
+    director.client(&request().tcp(4000, 80).flags(2).build()).frame();
+    let back = answer(SERVER).df().tcp(8080, 4000).payload(vec![0; 1000]).build();
+    let punt = director.server(&back).punt();
+    assert_eq!((punt.reason, punt.mtu, punt.frame), (PuntReason::FragmentationNeeded, 1000, back));
+}

@@ -1,0 +1,83 @@
+//! One service, one server, one client; and packets between them.
+
+use crate::support::{Director, LAN_MAC, ROUTER_MAC, VIP, VIP6, WAN_MAC, World, server_mac};
+use director::model::{DestinationId, ForwardMethod, Protocol, SchedulerKind, Tunnel};
+use director::testing::{PacketBuilder, frame};
+
+pub const CLIENT: &str = "77.1.2.3";
+pub const CLIENT6: &str = "2001:db8::3";
+pub const SERVER: &str = "10.1.0.11";
+pub const SERVER6: &str = "fd00:b::11";
+/// The only server of [`one`].
+pub const ONLY: DestinationId = DestinationId(0);
+
+/// A world with one service of this protocol at port 80 of both virtual addresses; the destinations of the first are
+/// added with `method` at the addresses given.
+pub fn world(protocol: Protocol, servers: &[&str], method: ForwardMethod) -> World {
+    let mut world = World::new();
+    let is_ipv6_service =
+        servers.iter().all(|server| server.starts_with('[')) && !servers.is_empty();
+    let at = if is_ipv6_service { "[fd00:a::100]:80" } else { "10.0.0.100:80" };
+    let service = world.service(protocol, at, SchedulerKind::Rr);
+    for server in servers {
+        world.destination(service, server, method);
+    }
+    world
+}
+
+/// A director with one server.
+pub fn one(protocol: Protocol, server: &str, method: ForwardMethod) -> Director {
+    Director::new(world(protocol, &[server], method))
+}
+
+/// A director with one tunnelled server behind an IPv4 or IPv6 service.
+pub fn tunnelled(is_ipv6_service: bool, server: &str, tunnel: Tunnel) -> Director {
+    let mut world = World::new();
+    let at = if is_ipv6_service { "[fd00:a::100]:80" } else { "10.0.0.100:80" };
+    let service = world.service(Protocol::Tcp, at, SchedulerKind::Rr);
+    let id = world.destination(service, server, ForwardMethod::Tunnel);
+    world.edit_destination(id, |spec| spec.tunnel = tunnel);
+    Director::new(world)
+}
+
+/// From the client to the virtual address, as the router sends it.
+pub fn request() -> PacketBuilder<u32> {
+    frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, VIP)
+}
+
+pub fn request6() -> PacketBuilder<u128> {
+    frame().macs(WAN_MAC, ROUTER_MAC).ipv6(CLIENT6, VIP6)
+}
+
+/// From the server to the client, as the server sends it.
+pub fn answer(from: &str) -> PacketBuilder<u32> {
+    frame().macs(LAN_MAC, server_mac(11)).ipv4(from, CLIENT)
+}
+
+pub fn answer6(from: &str) -> PacketBuilder<u128> {
+    frame().macs(LAN_MAC, server_mac(11)).ipv6(from, CLIENT6)
+}
+
+/// From the client to this address, as the director sends it to the first server.
+pub fn to_server(address: &str) -> PacketBuilder<u32> {
+    frame().macs(server_mac(11), LAN_MAC).ipv4(CLIENT, address)
+}
+
+pub fn to_server6(address: &str) -> PacketBuilder<u128> {
+    frame().macs(server_mac(11), LAN_MAC).ipv6(CLIENT6, address)
+}
+
+/// From this address to the client, as the director sends it to the router.
+pub fn to_client(address: &str) -> PacketBuilder<u32> {
+    frame().macs(ROUTER_MAC, WAN_MAC).ipv4(address, CLIENT)
+}
+
+pub fn to_client6(address: &str) -> PacketBuilder<u128> {
+    frame().macs(ROUTER_MAC, WAN_MAC).ipv6(address, CLIENT6)
+}
+
+/// Which server a frame went to: the last octet of its address.
+pub fn server_of(frame: &[u8]) -> u8 {
+    assert_eq!(frame[..5], server_mac(0)[..5], "not to a server");
+    frame[5]
+}

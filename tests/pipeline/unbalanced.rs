@@ -1,0 +1,131 @@
+//! What is not IPVS's: left to the director's own stack, routed on, or dropped for what it is.
+
+use crate::scene::*;
+use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, WAN, WAN_MAC};
+use director::model::{ForwardMethod, Protocol};
+use director::packet::sctp;
+use director::packet::tcp::{ACK, FIN, RST, SYN};
+use director::stop::{DropReason, PuntReason};
+use director::testing::frame;
+
+fn director() -> Director {
+    one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route)
+}
+
+#[test]
+fn packets_of_no_connection_and_no_service() {
+    let unserved = PuntReason::UnservedPort;
+    let cases = [
+        ("no service", request().tcp(3000, 81).flags(SYN).build(), unserved),
+        ("no UDP service", request().udp(3000, 80).build(), unserved),
+        ("ACK", request().tcp(3000, 80).flags(ACK).build(), unserved),
+        ("FIN", request().tcp(3000, 80).flags(FIN).build(), unserved),
+        ("RST", request().tcp(3000, 80).flags(RST).build(), unserved),
+        ("SYN and RST", request().tcp(3000, 80).flags(SYN | RST).build(), unserved),
+        ("FTP's data port", request().tcp(20, 80).flags(SYN).build(), unserved),
+        ("echo", request().icmp(8, 0, 1).payload("ping").build(), PuntReason::IcmpEcho),
+        ("another protocol", request().protocol(50).payload([0; 20]).build(), unserved),
+    ];
+    for (what, came, reason) in cases {
+        let punt = director().client(&came).punt();
+        assert_eq!((punt.reason, punt.frame), (reason, came), "{what}");
+    }
+    // SYN with ACK is a new connection for IPVS.
+    director().client(&request().tcp(3000, 80).flags(SYN | ACK).build()).frame();
+}
+
+#[test]
+fn sctp_opens_by_init_alone() {
+    let director = || one(Protocol::Sctp, "10.1.0.11:80", ForwardMethod::Route);
+    let packet = |chunk| request().sctp(3000, 80, chunk).build();
+    director().client(&packet(sctp::INIT)).frame();
+    for chunk in [sctp::DATA, sctp::ABORT, sctp::COOKIE_ECHO] {
+        assert_eq!(director().client(&packet(chunk)).punt().reason, PuntReason::UnservedPort);
+    }
+    let sloppy = |chunk| {
+        let mut director = director();
+        director.change(|world| world.settings.sysctls.sloppy_sctp = 1);
+        director.client(&packet(chunk))
+    };
+    sloppy(sctp::DATA).frame();
+    assert_eq!(sloppy(sctp::ABORT).punt().reason, PuntReason::UnservedPort);
+}
+
+#[test]
+fn nobody_to_pick_is_answered_even_for_tcp() {
+    let mut director = director();
+    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    let came = request().tcp(3000, 80).flags(SYN).build();
+    let punt = director.client(&came).punt();
+    assert_eq!((punt.reason, punt.frame), (PuntReason::NoDestination, came));
+}
+
+#[test]
+fn the_director_routes_what_is_not_its_own() {
+    let through = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "10.1.0.12").df();
+    let sent = director().client(&through.clone().udp(1, 2).build());
+    let expected = frame().macs(crate::support::server_mac(12), LAN_MAC).ipv4(CLIENT, "10.1.0.12");
+    assert_eq!(sent.frame(), (LAN, expected.df().ttl(63).udp(1, 2).build()));
+
+    let back = answer("10.1.0.12").udp(2, 1).build();
+    assert_eq!(
+        director().server(&back).frame(),
+        (WAN, to_client("10.1.0.12").ttl(63).udp(2, 1).build())
+    );
+
+    let unknown = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "10.1.0.99").udp(1, 2).build();
+    let punt = director().client(&unknown).punt();
+    assert_eq!(punt.next_hop, Some((LAN, "10.1.0.99".parse().unwrap())));
+    let last = through.ttl(1).udp(1, 2).build();
+    assert_eq!(director().client(&last).punt().reason, PuntReason::TtlExpired);
+}
+
+/// `nat_icmp_send`: a NAT server's packet of no connection is answered; a reset never.
+#[test]
+fn nat_icmp_send() {
+    let director = |setting| {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
+        director.change(|world| world.settings.sysctls.nat_icmp_send = setting);
+        director
+    };
+    let stray = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
+    assert_eq!(director(1).server(&stray).punt().reason, PuntReason::NatIcmpSend);
+    director(0).server(&stray).frame();
+    director(1).server(&answer(SERVER).tcp(8080, 3000).flags(RST).build()).frame();
+    director(1).server(&answer(SERVER).tcp(8081, 3000).flags(ACK).build()).frame();
+}
+
+#[test]
+fn frames_that_concern_nobody_here() {
+    let elsewhere = frame().macs([2, 0, 0, 0, 0, 9], ROUTER_MAC).ipv4(CLIENT, VIP);
+    let cases = [
+        ("another host's", elsewhere.tcp(1, 80).flags(SYN).build(), DropReason::NotForUs),
+        ("too short", vec![2, 0, 0, 0, 0, 1, 9], DropReason::TooShort),
+        (
+            "no IP",
+            [&WAN_MAC[..], &ROUTER_MAC, &[0x88, 0xcc, 0, 0]].concat(),
+            DropReason::BadEthernet,
+        ),
+        ("cut off", request().tcp(1, 80).build()[..40].to_vec(), DropReason::BadIpLength),
+        (
+            "to all, but of IPVS",
+            frame().macs([0xff; 6], ROUTER_MAC).ipv4(CLIENT, VIP).tcp(1, 80).flags(SYN).build(),
+            DropReason::SlowPathInput,
+        ),
+    ];
+    for (what, came, reason) in cases {
+        assert_eq!(director().client(&came).drop(), reason, "{what}");
+    }
+    let mut broken = request().tcp(1, 80).flags(SYN).build();
+    broken[24] ^= 1;
+    assert_eq!(director().client(&broken).drop(), DropReason::BadIpChecksum);
+}
+
+/// A backup whose `backup_only` is set balances nothing; what its own stack gets is not IPVS's business.
+#[test]
+fn inbound_off() {
+    let mut director = director();
+    director.change(|world| world.settings.inbound_off = true);
+    let came = request().tcp(3000, 80).flags(SYN).build();
+    assert_eq!(director.client(&came).punt().reason, PuntReason::UnservedPort);
+}

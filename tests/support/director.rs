@@ -1,0 +1,331 @@
+//! The workers of one director over memory ports, and a clock that moves by hand.
+
+use super::world::{LAN, WAN, World};
+use director::conn::state;
+use director::model::{DestinationId, Family, PortId, Protocol};
+use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
+use director::stop::{DropReason, Punt, PuntReason};
+use director::time::{Duration, Instant};
+use director::worker::steer::{Placement, Steering};
+use director::worker::{Chore, ConnectionPiece, ControlEnd, Plan, Shared, Worker, mesh};
+use director::worker::{Injection, RawConnection};
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Polls after which everything that one frame causes has happened.
+const SETTLE: usize = 8;
+const DESTINATIONS: usize = 512;
+
+/// What came out of the director for what went in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub sent: Vec<(PortId, Vec<u8>)>,
+    pub punts: Vec<Punted>,
+    pub drops: Vec<DropReason>,
+}
+
+/// A frame that went to the control thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Punted {
+    pub reason: PuntReason,
+    pub mtu: u16,
+    pub next_hop: Option<(PortId, IpAddr)>,
+    pub frame: Vec<u8>,
+}
+
+impl Outcome {
+    /// The only thing that happened: one frame sent.
+    #[track_caller]
+    pub fn frame(self) -> (PortId, Vec<u8>) {
+        assert!(self.punts.is_empty() && self.drops.is_empty(), "not just sent: {self:?}");
+        let [frame] = <[_; 1]>::try_from(self.sent).expect("one frame");
+        frame
+    }
+
+    /// The only thing that happened: a punt.
+    #[track_caller]
+    pub fn punt(self) -> Punted {
+        assert!(self.sent.is_empty() && self.drops.is_empty(), "not just punted: {self:?}");
+        let [punt] = <[_; 1]>::try_from(self.punts).expect("one punt");
+        punt
+    }
+
+    /// The only thing that happened: a drop.
+    #[track_caller]
+    pub fn drop(self) -> DropReason {
+        assert!(self.sent.is_empty() && self.punts.is_empty(), "not just dropped: {self:?}");
+        let [reason] = <[_; 1]>::try_from(self.drops).expect("one drop");
+        reason
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.sent.is_empty() && self.punts.is_empty() && self.drops.is_empty()
+    }
+}
+
+/// Frames over all workers and ports since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub received: u64,
+    pub sent: u64,
+    pub dropped: u64,
+    pub punted: u64,
+    pub handed_off: u64,
+    pub taken_over: u64,
+    pub connections: u64,
+}
+
+/// See the module.
+pub struct Director {
+    pub world: World,
+    pub now: Instant,
+    pub control: ControlEnd<MemoryFrame>,
+    pub shared: Shared,
+    pub workers: Vec<Worker<MemoryQueue>>,
+    /// By worker, then by port.
+    pub wires: Vec<[Rc<RefCell<MemoryWire>>; 2]>,
+    drops: Vec<u64>,
+}
+
+/// How many of everything, and how frames reach the workers.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub workers: u16,
+    pub connections: usize,
+    pub templates: usize,
+    pub placement: Placement,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape { workers: 1, connections: 4096, templates: 1024, placement: Placement::Software }
+    }
+}
+
+impl Director {
+    /// One worker with room enough.
+    pub fn new(world: World) -> Self {
+        Self::shaped(world, Shape::default())
+    }
+
+    pub fn shaped(world: World, shape: Shape) -> Self {
+        let plan = Plan {
+            workers: shape.workers,
+            ports: 2,
+            connections_ipv4: shape.connections,
+            connections_ipv6: shape.connections,
+            services: 256,
+            destinations: DESTINATIONS,
+            templates: shape.templates,
+        };
+        let placements = vec![shape.placement; 2];
+        let steering = Steering::new(shape.workers, placements);
+        let (control, seats, shared) = mesh(plan, world.snapshot(), steering);
+        let mut wires = Vec::new();
+        let workers = seats
+            .into_iter()
+            .map(|seat| {
+                let queues = [MemoryQueue::default(), MemoryQueue::default()];
+                wires.push([0, 1].map(|port: usize| Rc::clone(&queues[port].wire)));
+                seat.sit(queues.into()).unwrap()
+            })
+            .collect();
+        let drops = vec![0; DropReason::COUNT];
+        let now = Instant::from_secs(100);
+        Director { world, now, control, shared, workers, wires, drops }
+    }
+
+    /// Changes the desired state and waits until every worker has it.
+    pub fn change<T>(&mut self, edit: impl FnOnce(&mut World) -> T) -> T {
+        let outcome = edit(&mut self.world);
+        assert!(self.control.publisher.publish(self.world.snapshot()), "an older one is unsettled");
+        self.poll();
+        assert!(self.control.publisher.is_settled());
+        outcome
+    }
+
+    /// A frame arrives at the only worker's queue.
+    pub fn input(&mut self, port: PortId, bytes: &[u8]) -> Outcome {
+        self.input_at(0, port, MemoryFrame::new(bytes))
+    }
+
+    /// A frame arrives at one worker's queue.
+    pub fn input_at(&mut self, worker: usize, port: PortId, frame: MemoryFrame) -> Outcome {
+        self.wires[worker][port.index()].borrow_mut().to_receive.push_back(frame);
+        self.settle()
+    }
+
+    /// A client's frame, in by the WAN.
+    pub fn client(&mut self, bytes: &[u8]) -> Outcome {
+        self.input(WAN, bytes)
+    }
+
+    /// A server's frame, in by the LAN.
+    pub fn server(&mut self, bytes: &[u8]) -> Outcome {
+        self.input(LAN, bytes)
+    }
+
+    /// One turn of every worker.
+    pub fn poll(&mut self) {
+        for worker in &mut self.workers {
+            worker.poll(self.now);
+        }
+    }
+
+    /// Polls every worker a few times and gathers what came out.
+    pub fn settle(&mut self) -> Outcome {
+        for _ in 0..SETTLE {
+            self.poll();
+        }
+        self.gather()
+    }
+
+    /// Lets time pass, in steps, polling.
+    pub fn pass(&mut self, time: Duration) -> Outcome {
+        const STEP: Duration = Duration::from_millis(500);
+        let end = self.now + time;
+        while self.now < end {
+            let left = end.since(self.now);
+            self.now = self.now + left.min(STEP);
+            self.poll();
+        }
+        self.settle()
+    }
+
+    pub fn pass_s(&mut self, seconds: u64) -> Outcome {
+        self.pass(Duration::from_secs(seconds))
+    }
+
+    /// What came out since it was last asked for.
+    pub fn gather(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        for wires in &self.wires {
+            for (port, wire) in wires.iter().enumerate() {
+                let sent = std::mem::take(&mut wire.borrow_mut().sent);
+                let bytes = |frame: MemoryFrame| director::port::Frame::bytes(&frame).to_vec();
+                let port = PortId(port as u16);
+                outcome.sent.extend(sent.into_iter().map(|frame| (port, bytes(frame))));
+            }
+        }
+        for punts in &mut self.control.punts {
+            while let Ok(Punt { reason, mtu, next_hop, frame, .. }) = punts.pop() {
+                let frame = director::port::Frame::bytes(&frame).to_vec();
+                outcome.punts.push(Punted { reason, mtu, next_hop, frame });
+            }
+        }
+        for (index, &reason) in DropReason::ALL.iter().enumerate() {
+            let total = self.dropped(reason);
+            let new = total - self.drops[index];
+            outcome.drops.extend((0..new).map(|_| reason));
+            self.drops[index] = total;
+        }
+        outcome
+    }
+
+    /// Drops for one reason over all workers and ports.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        let counters = self.shared.counters.iter();
+        let queues = counters.flat_map(|counters| counters.queues.iter());
+        queues.map(|queue| queue.drop_of(reason).get()).sum()
+    }
+
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for worker in &self.shared.counters {
+            totals.handed_off += worker.handed_off.get();
+            totals.taken_over += worker.taken_over.get();
+            totals.connections += worker.connections_ipv4.get() + worker.connections_ipv6.get();
+            for queue in &worker.queues {
+                totals.received += queue.rx_packets.get();
+                totals.sent += queue.tx_packets.get();
+                totals.dropped +=
+                    DropReason::ALL.iter().map(|&reason| queue.drop_of(reason).get()).sum::<u64>();
+                totals.punted +=
+                    PuntReason::ALL.iter().map(|&reason| queue.punt_of(reason).get()).sum::<u64>();
+            }
+        }
+        totals
+    }
+
+    /// ActiveConn, InActConn and PersistConn of a destination over all workers.
+    pub fn load(&self, destination: DestinationId) -> (u32, u32, u32) {
+        self.shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)).fold(
+            (0, 0, 0),
+            |(active, inactive, persistent): (u32, u32, u32), line| {
+                (
+                    active.wrapping_add(line.active()),
+                    inactive.wrapping_add(line.inactive()),
+                    persistent.wrapping_add(line.persistent()),
+                )
+            },
+        )
+    }
+
+    /// Counters of a destination over all workers.
+    pub fn counters(&self, destination: DestinationId) -> director::model::Counters {
+        let mut sum = director::model::Counters::default();
+        for line in self.shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)) {
+            let counters = line.counters();
+            sum.connections += counters.connections;
+            sum.in_packets += counters.in_packets;
+            sum.out_packets += counters.out_packets;
+            sum.in_bytes += counters.in_bytes;
+            sum.out_bytes += counters.out_bytes;
+        }
+        sum
+    }
+
+    /// Every connection of a family, worker by worker.
+    pub fn connections(&mut self, family: Family) -> Vec<RawConnection> {
+        let mut rows = Vec::new();
+        for worker in 0..self.workers.len() {
+            let mut cursor = 0;
+            loop {
+                let piece = ConnectionPiece {
+                    family,
+                    cursor,
+                    rows: Vec::with_capacity(64),
+                    is_last: false,
+                };
+                let Chore::List(piece) = self.chore(worker, Chore::List(piece)) else {
+                    unreachable!("a chore comes back as it went")
+                };
+                rows.extend(piece.rows);
+                if piece.is_last {
+                    break;
+                }
+                cursor = piece.cursor;
+            }
+        }
+        rows
+    }
+
+    /// The only connection: its state and what is left of its time, in whole seconds as ipvsadm shows it.
+    #[track_caller]
+    pub fn state(&mut self) -> (&'static str, u64) {
+        let mut rows = self.connections(Family::Ipv4);
+        rows.extend(self.connections(Family::Ipv6));
+        let [row] = <[_; 1]>::try_from(rows).expect("one connection");
+        let protocol = Protocol::from_number(row.protocol).unwrap();
+        (state::name(protocol, row.state), row.remaining_ms.div_ceil(1000))
+    }
+
+    /// Has a worker do a chore to its end.
+    pub fn chore(&mut self, worker: usize, chore: Chore) -> Chore {
+        self.control.chores[worker].push(chore).unwrap();
+        for _ in 0..100_000 {
+            self.workers[worker].poll(self.now);
+            if let Ok(done) = self.control.done[worker].pop() {
+                return done;
+            }
+        }
+        panic!("the chore does not end");
+    }
+
+    /// Sends a frame of the control thread through a worker.
+    pub fn inject(&mut self, worker: usize, port: PortId, bytes: &[u8]) {
+        let frame = MemoryFrame::new(bytes);
+        self.control.injections[worker].push(Injection { port, frame }).unwrap();
+    }
+}

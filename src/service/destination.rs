@@ -13,6 +13,8 @@ pub struct Destination {
     /// New connections stop at this many; 0: no limit.
     pub upper_threshold: u32,
     pub lower_threshold: u32,
+    /// The last edit of the thresholds that took the overload mark off (even) or put it on (odd).
+    pub overload_edit: u16,
     pub method: ForwardMethod,
     /// False once it was removed: its connections are dropped or expired.
     pub available: bool,
@@ -36,6 +38,7 @@ impl Default for Destination {
             weight: 0,
             upper_threshold: 0,
             lower_threshold: 0,
+            overload_edit: 0,
             method: ForwardMethod::Route,
             available: false,
             is_local: false,

@@ -22,6 +22,9 @@ pub enum Origin {
 pub struct Replies {
     shards: Shards<HashMap<(u8, IpAddr, u16), Vec<Origin>>>,
     len: usize,
+    /// Those that new connections may be translated to, with how many services each has.
+    servers: Shards<HashMap<(u8, IpAddr, u16), u32>>,
+    servers_len: usize,
 }
 
 /// Stands for every protocol: the key of firewall-mark services.
@@ -77,17 +80,36 @@ impl Replies {
         keys.into_iter().filter_map(|key| shard.get(&key)).flatten().copied()
     }
 
-    /// The packet's source is a NAT destination's address and port to the letter: a destination of any port (0) is
-    /// not meant. Those of firewall-mark services speak every protocol.
+    /// A listed destination that is reached by NAT now: what `nat_icmp_send` goes by.
+    pub fn add_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
+        let shard = self.servers.of_mut(bits(address));
+        *shard.entry(Self::key(service, address, port)).or_default() += 1;
+        self.servers_len += 1;
+    }
+
+    /// Takes back one [`Self::add_server`].
+    pub fn remove_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
+        let key = Self::key(service, address, port);
+        let shard = self.servers.of_mut(bits(address));
+        let Some(count) = shard.get_mut(&key) else { return };
+        *count -= 1;
+        if *count == 0 {
+            shard.remove(&key);
+        }
+        self.servers_len -= 1;
+    }
+
+    /// The packet's source is the address and port, to the letter, of a listed destination that is reached by NAT
+    /// now: a destination of any port (0) is not meant. Those of firewall-mark services speak every protocol.
     pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
-        if self.is_empty() {
+        if self.servers_len == 0 {
             return false;
         }
         let source = reply.source.to_ip();
-        let origins = self.shards.of(reply.source.bits());
+        let servers = self.servers.of(reply.source.bits());
         [reply.protocol, ANY_PROTOCOL]
             .iter()
-            .any(|protocol| origins.contains_key(&(*protocol, source, reply.source_port)))
+            .any(|protocol| servers.contains_key(&(*protocol, source, reply.source_port)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -129,9 +151,22 @@ mod tests {
         replies.remove(&service(80), server, 8080);
         let left: Vec<_> = replies.origins(&reply(8080)).collect();
         assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
+        assert_eq!(replies.origins(&reply(8081)).count(), 0);
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn listed_servers_are_known_by_their_very_port() {
+        let server: IpAddr = "10.1.0.11".parse().unwrap();
+        let mut replies = Replies::default();
+        replies.add_server(&service(80), server, 8080);
+        replies.add_server(&service(81), server, 8080);
+        replies.add_server(&service(0), server, 0);
+        replies.remove_server(&service(80), server, 8080);
+        assert!(replies.has_server(&reply(8080)) && !replies.has_server(&reply(8081)));
+        replies.remove_server(&service(81), server, 8080);
+        assert!(!replies.has_server(&reply(8080)));
     }
 
     #[test]
@@ -139,6 +174,7 @@ mod tests {
         let mark = ServiceKey::Fwmark { mark: 7, family: crate::model::Family::Ipv4 };
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
+        replies.add_server(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
         assert!(!replies.has_server(&reply(1234)), "its port is not known");
     }

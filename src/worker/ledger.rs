@@ -17,7 +17,8 @@ pub struct Line {
     inactive: AtomicU32,
     /// Templates made less templates gone, as seen by this owner; wraps, as another may remove what this one made.
     persistent: AtomicU32,
-    /// 1: the upper threshold was reached and the lower one not yet again.
+    /// Bit 0: the upper threshold was reached and the lower one not yet again. Above it: the edit of the
+    /// thresholds that was followed last.
     overloaded: AtomicU32,
 }
 
@@ -101,14 +102,17 @@ impl Line {
 
     #[inline]
     pub fn is_overloaded(&self) -> bool {
-        self.overloaded.load(Relaxed) != 0
+        self.overloaded.load(Relaxed) & 1 != 0
     }
 
     /// Applies the threshold rule to `total` connections over all workers: overloaded from the upper threshold on, until
-    /// below the lower one, or below three quarters of the upper where there is no lower.
+    /// below the lower one, or below three quarters of the upper where there is no lower. An `edit` not seen before
+    /// says how it was when the thresholds were edited: odd, overloaded.
     #[inline]
-    pub fn judge(&self, total: u32, upper: u32, lower: u32) -> bool {
-        let was = self.is_overloaded();
+    pub fn judge(&self, total: u32, upper: u32, lower: u32, edit: u16) -> bool {
+        let before = self.overloaded.load(Relaxed);
+        let edit = u32::from(edit);
+        let was = if before >> 1 == edit { before & 1 != 0 } else { edit & 1 != 0 };
         let is = if upper == 0 {
             false
         } else if total >= upper {
@@ -118,8 +122,9 @@ impl Line {
         } else {
             was && 4 * u64::from(total) >= 3 * u64::from(upper)
         };
-        if is != was {
-            self.overloaded.store(u32::from(is), Relaxed);
+        let after = edit << 1 | u32::from(is);
+        if after != before {
+            self.overloaded.store(after, Relaxed);
         }
         is
     }
@@ -176,12 +181,21 @@ mod tests {
             let line = Line::default();
             for &(total, expected) in totals {
                 assert_eq!(
-                    line.judge(total, upper, lower),
+                    line.judge(total, upper, lower, 0),
                     expected,
                     "u={upper} l={lower} at {total}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn edits_of_thresholds_put_the_mark_on_or_take_it_off_once() {
+        let line = Line::default();
+        assert!(line.judge(4, 4, 0, 0));
+        assert!(!line.judge(3, 4, 0, 2), "cleared between two looks");
+        assert!(line.judge(3, 4, 0, 5), "set between two looks");
+        assert!(line.judge(3, 4, 0, 5) && !line.judge(2, 4, 0, 5) && !line.judge(3, 4, 0, 5));
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl Loads {
             return false;
         }
         let total = self.active(id).wrapping_add(self.inactive(id));
-        line.judge(total, destination.upper_threshold, destination.lower_threshold)
+        let (upper, lower) = (destination.upper_threshold, destination.lower_threshold);
+        line.judge(total, upper, lower, destination.overload_edit)
     }
 }
 

@@ -56,8 +56,8 @@ impl<F: Frame> Engine<F> {
         let may_schedule = is_ours && is_whole && !world.settings.inbound_off;
         if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
-            if world.services.find(&flow, mark).is_some() {
-                return self.schedule_error(world, frame, packet, &flow, mark);
+            if let Some(verdict) = self.schedule_error(world, frame, packet, &flow, mark) {
+                return verdict;
             }
         }
         self.unrelated(world, frame, packet, to, port, visit)

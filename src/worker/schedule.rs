@@ -79,7 +79,8 @@ impl<F: Frame> Engine<F> {
         }
     }
 
-    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple.
+    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple. `None`: the
+    /// error is nobody's.
     pub(super) fn schedule_error<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -87,32 +88,32 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         flow: &Tuple<A>,
         mark: u32,
-    ) -> Verdict {
-        let Some(service) = world.services.find(flow, mark) else { return LOCAL };
+    ) -> Option<Verdict> {
+        let service = world.services.find(flow, mark)?;
         if self.is_dropped_by_rate(world) {
-            return Verdict::Drop(DropReason::DropPacket);
+            return Some(Verdict::Drop(DropReason::DropPacket));
         }
         if flow.source_port == FTP_DATA_PORT {
-            return LOCAL;
+            return None;
         }
         let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
         let opening = Opening { one_packet, call_id: None };
         let choice = match self.choose(world, service, flow, opening) {
             Ok(choice) => choice,
-            Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
-            Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return LOCAL,
-            Err(NoChoice::NoDestination) => return Verdict::Drop(DropReason::NoDestination),
+            Err(NoChoice::Drop(reason)) => return Some(Verdict::Drop(reason)),
+            Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return None,
+            Err(NoChoice::NoDestination) => return Some(Verdict::Drop(DropReason::NoDestination)),
         };
         let connection = connect(world, service, *flow, &choice);
         let id = match self.insert(world, connection) {
             Ok(id) => id,
-            Err(reason) => return Verdict::Drop(reason),
+            Err(reason) => return Some(Verdict::Drop(reason)),
         };
         let verdict = self.error_to_server(world, frame, packet, id);
         if one_packet {
             self.end::<A>(world, id);
         }
-        verdict
+        Some(verdict)
     }
 
     /// Not IPVS's: the host's own stack answers, or a router forwards.

@@ -198,6 +198,7 @@ impl World {
             if member.spec.method == ForwardMethod::Masq {
                 let key = &self.services[member.service.index()].0.key;
                 replies.insert(key, member.spec.at.address, member.spec.at.port);
+                replies.add_server(key, member.spec.at.address, member.spec.at.port);
             }
         }
         let links: [Link; 2] =

@@ -32,6 +32,7 @@ impl Desired {
         if let Some(listed) = &mut self.services[service.index()].listed {
             listed.destinations.push(id);
         }
+        self.judge_thresholds(id);
         self.place_destination(id);
         self.relist(service, Change::Added(id));
         Ok(())
@@ -90,6 +91,8 @@ impl Desired {
             is_listed: true,
             next_hop: None,
             answers: false,
+            overload_edit: 0,
+            is_nat_server: false,
         });
         self.places.insert((service, spec.at), id);
         self.by_address.insert((address, id));
@@ -109,6 +112,7 @@ impl Desired {
         if let Some(row) = &mut self.destinations[id.index()] {
             row.spec = *spec;
         }
+        self.judge_thresholds(id);
         self.place_destination(id);
         self.relist(service, Change::Edited(id));
         Ok(())
@@ -128,6 +132,21 @@ impl Desired {
         }
         self.relist(service, Change::Removed(id));
         Ok(())
+    }
+
+    /// What thresholds mean for the connections there are when they are written: at the upper one the destination
+    /// is overloaded at once, below the lower one no longer, between them it stays as it is.
+    fn judge_thresholds(&mut self, id: DestinationId) {
+        let connections = self.ledgers.connections(id);
+        let total = u64::from(connections.active.wrapping_add(connections.inactive));
+        let Some(row) = &mut self.destinations[id.index()] else { return };
+        let (upper, lower) = (row.spec.upper_threshold.into(), row.spec.lower_threshold.into());
+        let is_overloaded = upper != 0 && total >= upper;
+        let is_below = if lower != 0 { total < lower } else { 4 * total < 3 * upper };
+        if upper == 0 || is_overloaded || is_below {
+            let next = (row.overload_edit & !1).wrapping_add(2);
+            row.overload_edit = next | u16::from(is_overloaded);
+        }
     }
 
     fn find_destination(
@@ -171,13 +190,23 @@ impl Desired {
     }
 
     /// A destination that was once reached by NAT answers until it is forgotten: connections keep the method
-    /// they were made with.
+    /// they were made with. It is a NAT server for as long as new connections are made that way.
     pub(super) fn register_answers(&mut self, id: DestinationId) {
         let Some(row) = &mut self.destinations[id.index()] else { return };
         if row.spec.method == ForwardMethod::Masq && !row.answers {
             row.answers = true;
             let replies = Arc::make_mut(&mut self.pieces.replies);
             replies.insert(&row.key, row.spec.at.address, row.spec.at.port);
+        }
+        let is_nat_server = row.is_listed && row.spec.method == ForwardMethod::Masq;
+        if is_nat_server != row.is_nat_server {
+            row.is_nat_server = is_nat_server;
+            let replies = Arc::make_mut(&mut self.pieces.replies);
+            let (address, port) = (row.spec.at.address, row.spec.at.port);
+            match is_nat_server {
+                true => replies.add_server(&row.key, address, port),
+                false => replies.remove_server(&row.key, address, port),
+            }
         }
     }
 

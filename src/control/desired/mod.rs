@@ -80,6 +80,10 @@ struct Row {
     next_hop: Option<(PortId, IpAddr)>,
     /// It is among the replies.
     answers: bool,
+    /// See [`Destination::overload_edit`](crate::service::Destination::overload_edit).
+    overload_edit: u16,
+    /// It is among the listed NAT servers.
+    is_nat_server: bool,
 }
 
 /// See the module.

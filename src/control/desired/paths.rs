@@ -154,6 +154,7 @@ impl Desired {
     pub(super) fn place_destination(&mut self, id: DestinationId) {
         let Some(row) = self.row(id) else { return };
         let (spec, service, available, old) = (row.spec, row.service, row.is_listed, row.next_hop);
+        let overload_edit = row.overload_edit;
         let address = spec.at.address;
         let is_local = self.is_local(address);
         let path = if is_local { None } else { self.path_to(address) };
@@ -174,6 +175,7 @@ impl Desired {
             weight: spec.weight,
             upper_threshold: spec.upper_threshold,
             lower_threshold: spec.lower_threshold,
+            overload_edit,
             method: spec.method,
             available,
             is_local,

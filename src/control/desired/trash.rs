@@ -26,8 +26,11 @@ pub(super) struct Trash {
 
 impl Trash {
     pub(super) fn put(&mut self, id: DestinationId, now: Instant) {
+        // An empty trash is not gone through: what comes into it starts the time anew.
+        if self.idle_since.is_empty() {
+            self.next = Some(now + INTERVAL);
+        }
         self.idle_since.insert(id, None);
-        self.next.get_or_insert(now + INTERVAL);
     }
 
     pub(super) fn take(&mut self, id: DestinationId) {
@@ -124,5 +127,10 @@ mod tests {
         assert_eq!(expired(&mut trash, 245, &[one]), []);
         assert_eq!(expired(&mut trash, 305, &[]), [one]);
         assert_eq!((trash.len(), trash.next), (0, None));
+        // Taken back and removed again: 60 s from then.
+        trash.put(one, at(400));
+        trash.take(one);
+        trash.put(one, at(450));
+        assert_eq!(trash.next, Some(at(510)));
     }
 }

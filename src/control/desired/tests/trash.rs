@@ -74,13 +74,16 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
         destination_port: 4000,
         protocol: 6,
     };
-    let known = |fixture: &Fixture| fixture.desired.snapshot().replies.has_server(&reply);
+    let known =
+        |fixture: &Fixture| fixture.desired.snapshot().replies.origins(&reply).next().is_some();
+    let is_server = |fixture: &Fixture| fixture.desired.snapshot().replies.has_server(&reply);
     fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(!known(&fixture));
     fixture.ok(edit(key(80), one));
-    assert!(known(&fixture));
+    assert!(known(&fixture) && is_server(&fixture));
     fixture.ok(edit(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(known(&fixture), "connections keep the method they were made with");
+    assert!(!is_server(&fixture), "new ones are not made by NAT");
     fixture.ok(delete(key(80), &one));
     assert!(known(&fixture));
     fixture.ok(add(key(80), one));

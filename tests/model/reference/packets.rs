@@ -1,0 +1,213 @@
+//! A packet's way through the director.
+
+use super::Reference;
+use super::scheduling::local_stack;
+use super::tcp::{Side, TcpState};
+use crate::observation::{Answer, AnswerKind, Outcome, Sent, Why};
+use crate::site;
+use crate::step::Packet;
+use director::model::{Counters, Family, ForwardMethod, Protocol, ServiceKey};
+use director::packet::tcp;
+use director::stop::PuntReason;
+use std::net::{IpAddr, SocketAddr};
+
+impl Reference {
+    pub fn receive(&mut self, packet: &Packet) -> Outcome {
+        match site::is_own(packet.destination.ip()) {
+            true if !self.serves(packet.family()) => local_stack(packet),
+            true => self.inbound(packet),
+            false => self.through(packet),
+        }
+    }
+
+    /// For an address of the director.
+    fn inbound(&mut self, packet: &Packet) -> Outcome {
+        let found = self.find_connection(packet.protocol, packet.source, packet.destination);
+        let Some(index) = found else { return self.schedule(packet) };
+        if packet.protocol == Protocol::Tcp && packet.has(tcp::SYN) && self.is_replaceable(index) {
+            return self.replace(index, packet);
+        }
+        if self.is_available(self.connections[index].destination) {
+            return self.request(packet, index);
+        }
+        match self.sysctls.expire_nodest_conn {
+            0 => Outcome::Dropped(Why::DestinationUnavailable),
+            _ => self.replace(index, packet),
+        }
+    }
+
+    /// The old connection's timer is set to now, but it fires only after the packet was scheduled anew.
+    fn replace(&mut self, index: usize, packet: &Packet) -> Outcome {
+        let behind = self.connections.len() - index;
+        let outcome = self.schedule(packet);
+        self.remove_connection(self.connections.len() - behind);
+        outcome
+    }
+
+    fn is_replaceable(&self, index: usize) -> bool {
+        let connection = &self.connections[index];
+        let is_quiesced = self.destinations[connection.destination].spec.weight == 0;
+        if self.sysctls.expire_nodest_conn != 0 && is_quiesced {
+            return true;
+        }
+        let mode = self.sysctls.conn_reuse_mode;
+        mode != 0
+            && connection.template.is_none()
+            && match connection.state {
+                TcpState::TimeWait | TcpState::Close => true,
+                TcpState::FinWait => mode & 2 != 0 && connection.no_output,
+                _ => false,
+            }
+    }
+
+    /// A client's packet of a connection that may be used.
+    pub(super) fn request(&mut self, packet: &Packet, index: usize) -> Outcome {
+        let destination = self.connections[index].destination;
+        let counted =
+            Counters { in_packets: 1, in_bytes: packet.length().into(), ..Counters::default() };
+        self.count(destination, counted);
+        let side = match self.connections[index].no_output {
+            true => Side::InputOnly,
+            false => Side::Input,
+        };
+        self.advance(index, side, packet);
+        self.transmit(packet, index)
+    }
+
+    /// The state after a packet; its timer starts anew.
+    fn advance(&mut self, index: usize, side: Side, packet: &Packet) {
+        let is_secure = self.sysctls.secure_tcp == 3;
+        let (now, timeouts) = (self.now, self.timeouts);
+        let connection = &mut self.connections[index];
+        connection.started = now;
+        let mut assures = false;
+        let seconds = match connection.protocol {
+            Protocol::Tcp => {
+                let old = connection.state;
+                connection.state = old.after(side, packet.flags, is_secure);
+                assures = old != TcpState::Established && connection.state == TcpState::Established;
+                match connection.state {
+                    TcpState::Established => timeouts.tcp.into(),
+                    TcpState::FinWait => timeouts.tcp_fin.into(),
+                    state => state.timeout_s(),
+                }
+            }
+            _ => {
+                assures |= side == Side::Output;
+                timeouts.udp.into()
+            }
+        };
+        connection.timeout_ms = seconds * 1000;
+        let template = connection.template;
+        if assures {
+            self.assure(template);
+        }
+    }
+
+    fn transmit(&self, packet: &Packet, index: usize) -> Outcome {
+        let connection = &self.connections[index];
+        let server = self.destinations[connection.destination].spec.at.address;
+        let virtual_ip = packet.destination.ip();
+        let answer = |because, kind| {
+            host(because, Answer { kind, from: virtual_ip, to: packet.source.ip() })
+        };
+        if packet.ttl <= 1 {
+            return answer(PuntReason::TtlExpired, AnswerKind::TimeExceeded);
+        }
+        let overhead = match (connection.method, Family::of(server)) {
+            (ForwardMethod::Tunnel, Family::Ipv4) => 20,
+            (ForwardMethod::Tunnel, Family::Ipv6) => 40,
+            _ => 0,
+        };
+        let mtu = site::MTU - overhead;
+        if packet.length() > mtu {
+            return answer(PuntReason::FragmentationNeeded, AnswerKind::TooBig(mtu));
+        }
+        let ttl = packet.ttl - 1;
+        let by = site::port_towards(server);
+        let mut sent = Sent {
+            by,
+            next_hop: server,
+            outer: None,
+            source: packet.source,
+            destination: packet.destination,
+            ttl,
+        };
+        match connection.method {
+            ForwardMethod::Masq => sent.destination = connection.server,
+            ForwardMethod::Route => {}
+            ForwardMethod::Tunnel => {
+                sent.outer = Some((site::own(by, Family::of(server)), server, ttl));
+            }
+        }
+        Outcome::Sent(sent)
+    }
+
+    /// On its way to somebody else: routed, and a reply perhaps.
+    fn through(&mut self, packet: &Packet) -> Outcome {
+        let from = site::own(packet.by, packet.family());
+        let to = packet.source.ip();
+        if packet.ttl <= 1 {
+            // A reply by direct routing seems to come from the director, who does not write to itself.
+            let answer = Answer { kind: AnswerKind::TimeExceeded, from, to };
+            let answer = (!site::is_own(to)).then_some(answer);
+            return Outcome::Host { because: PuntReason::TtlExpired, answer };
+        }
+        let mut sent = forwarded(packet.source, packet.destination, packet.ttl);
+        if !self.serves(packet.family()) {
+            return Outcome::Sent(sent);
+        }
+        let answered = self.find_answered(packet.protocol, packet.destination, packet.source);
+        if let Some(index) = answered {
+            if self.connections[index].method == ForwardMethod::Masq {
+                sent.source = self.connections[index].virtual_address;
+            }
+            let counted = Counters {
+                out_packets: 1,
+                out_bytes: packet.length().into(),
+                ..Counters::default()
+            };
+            self.count(self.connections[index].destination, counted);
+            self.connections[index].no_output = false;
+            self.advance(index, Side::Output, packet);
+        } else if self.sysctls.nat_icmp_send != 0
+            && !packet.has(tcp::RST)
+            && self.is_nat_server(packet)
+        {
+            return port_unreachable(packet, PuntReason::NatIcmpSend, from);
+        }
+        Outcome::Sent(sent)
+    }
+
+    /// The packet's sender is a NAT destination.
+    fn is_nat_server(&self, packet: &Packet) -> bool {
+        let at = packet.source;
+        self.services.iter().any(|service| {
+            let serves = match service.spec.key {
+                ServiceKey::Address { protocol, .. } => protocol == packet.protocol,
+                ServiceKey::Fwmark { .. } => true,
+            };
+            serves
+                && service.destinations.iter().any(|&number| {
+                    let spec = &self.destinations[number].spec;
+                    spec.method == ForwardMethod::Masq
+                        && (spec.at.address, spec.at.port) == (at.ip(), at.port())
+                })
+        })
+    }
+}
+
+/// A packet with this TTL, routed.
+pub fn forwarded(source: SocketAddr, destination: SocketAddr, ttl: u8) -> Sent {
+    let next_hop = destination.ip();
+    let by = site::port_towards(next_hop);
+    Sent { by, next_hop, outer: None, source, destination, ttl: ttl - 1 }
+}
+
+pub fn host(because: PuntReason, answer: Answer) -> Outcome {
+    Outcome::Host { because, answer: Some(answer) }
+}
+
+pub fn port_unreachable(packet: &Packet, because: PuntReason, from: IpAddr) -> Outcome {
+    host(because, Answer { kind: AnswerKind::PortUnreachable, from, to: packet.source.ip() })
+}

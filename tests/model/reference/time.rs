@@ -1,0 +1,105 @@
+//! Timers and statistics.
+
+use super::{Place, Reference, Statistics};
+use crate::site::TICK_MS;
+use director::model::Counters;
+
+/// The timeout of a template that was due while it controlled connections, from then on.
+const CONTROLLING_MS: u64 = 60_000;
+
+impl Reference {
+    pub fn tick(&mut self) {
+        self.now += TICK_MS;
+        self.end_templates();
+        while let Some(index) = self
+            .connections
+            .iter()
+            .position(|connection| connection.started + connection.timeout_ms <= self.now)
+        {
+            self.remove_connection(index);
+        }
+        self.go_through_trash();
+        self.take_statistics();
+    }
+
+    fn end_templates(&mut self) {
+        for index in (0..self.templates.len()).rev() {
+            let is_controlling = self.controlled(self.templates[index].number) > 0;
+            let template = &mut self.templates[index];
+            if template.started + template.timeout_ms > self.now {
+                continue;
+            }
+            if is_controlling {
+                template.started += template.timeout_ms;
+                template.timeout_ms = CONTROLLING_MS;
+            } else {
+                self.templates.remove(index);
+            }
+        }
+    }
+
+    /// Connections that live by the template.
+    pub(super) fn controlled(&self, template: u64) -> usize {
+        self.connections.iter().filter(|other| other.template == Some(template)).count()
+    }
+
+    fn go_through_trash(&mut self) {
+        if self.trash_due.is_none_or(|due| self.now < due) {
+            return;
+        }
+        for number in 0..self.destinations.len() {
+            let Place::Trash(idle_since) = self.destinations[number].place else { continue };
+            let is_used = self.total_of(number) > 0
+                || self.templates.iter().any(|template| template.destination == number);
+            if is_used {
+                continue;
+            }
+            self.destinations[number].place = match idle_since {
+                None => Place::Trash(Some(self.now)),
+                Some(since) if self.now - since >= 120_000 => Place::Gone,
+                waiting => Place::Trash(waiting),
+            };
+        }
+        let is_empty =
+            !self.destinations.iter().any(|other| matches!(other.place, Place::Trash(_)));
+        self.trash_due = if is_empty { None } else { Some(self.now + 60_000) };
+    }
+
+    fn take_statistics(&mut self) {
+        let Some(due) = self.statistics_due.filter(|due| *due <= self.now) else { return };
+        self.statistics_due = Some(due + 2000);
+        let destinations =
+            self.destinations.iter_mut().filter(|destination| destination.place == Place::Listed);
+        destinations.for_each(|destination| destination.statistics.take());
+        self.services.iter_mut().for_each(|service| service.statistics.take());
+        self.total.take();
+    }
+
+    /// Counts for a destination, its service and the total, as long as the destination is there.
+    pub(super) fn count(&mut self, number: usize, counted: Counters) {
+        if !self.is_available(number) {
+            return;
+        }
+        let destination = &mut self.destinations[number];
+        destination.statistics.add(counted);
+        let object = destination.object;
+        if let Some(service) = self.services.iter_mut().find(|service| service.object == object) {
+            service.statistics.add(counted);
+        }
+        self.total.add(counted);
+    }
+}
+
+impl Statistics {
+    fn take(&mut self) {
+        self.snapshot = self.live;
+    }
+
+    fn add(&mut self, counted: Counters) {
+        self.live = self.live.zip_with(counted, |sum, more| sum + more);
+    }
+
+    pub(super) fn shown(&self) -> Counters {
+        self.snapshot.zip_with(self.base, |snapshot, base| snapshot - base)
+    }
+}

@@ -1,0 +1,385 @@
+//! The director that is tested: the real desired state, slow path and workers, on memory ports and a hand-moved clock.
+
+use crate::observation::{ConnectionView, DestinationView, Listing, Outcome, ServiceView, Why};
+use crate::site::{self, TICK_MS};
+use crate::wire;
+use director::api::{Command, RefusalCode};
+use director::conn::state;
+use director::conn::template::{Cursor, Template};
+use director::control::desired::{Capacity, Desired, Site};
+use director::control::ledgers::Ledgers;
+use director::control::slow_path::{Interface, Limit, Outbox, Rate, Settings, SlowPath};
+use director::model::{DestinationId, Family, PortId, Protocol, Sysctls};
+use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
+use director::route::Routes;
+use director::service::{Link, Mark, Marks};
+use director::stop::{DropReason, PuntReason};
+use director::time::Instant;
+use director::worker::steer::{Placement, Steering};
+use director::worker::{Chore, ConnectionPiece, ControlEnd, Plan, Shared, Worker, mesh};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+const PORTS: usize = 2;
+
+/// A frame that left, by the port it left by.
+type Left = (PortId, Vec<u8>);
+
+/// See the module.
+pub struct Subject {
+    desired: Desired,
+    slow: SlowPath<MemoryFrame>,
+    end: ControlEnd<MemoryFrame>,
+    shared: Shared,
+    workers: Vec<Worker<MemoryQueue>>,
+    /// By worker and port.
+    wires: Vec<Vec<Rc<RefCell<MemoryWire>>>>,
+    now: Instant,
+    published: u64,
+    removals: u64,
+}
+
+/// Frames of the slow path.
+#[derive(Default)]
+struct Answers(Vec<Left>);
+
+impl Outbox<MemoryFrame> for Answers {
+    fn allocate(&mut self, _port: PortId) -> Option<MemoryFrame> {
+        Some(MemoryFrame::new(&[]))
+    }
+
+    fn send(&mut self, port: PortId, frame: MemoryFrame) {
+        self.0.push((port, director::port::Frame::bytes(&frame).to_vec()));
+    }
+}
+
+fn interfaces() -> Vec<Interface> {
+    let interface = |port: PortId| Interface {
+        id: port,
+        name: format!("port{}", port.0),
+        mac: site::mac(port),
+        mtu: site::MTU,
+        addresses: site::OWN[port.index()]
+            .map(|(address, length)| (site::ip(address), length))
+            .to_vec(),
+    };
+    [site::CLIENT_SIDE, site::SERVER_SIDE].map(interface).to_vec()
+}
+
+fn marks() -> Marks {
+    let mark = |protocol: Protocol| Mark {
+        port: None,
+        protocol: Some(protocol.number()),
+        source: None,
+        destination: None,
+        source_ports: 0..=u16::MAX,
+        destination_ports: site::MARKED_PORT..=site::MARKED_PORT,
+        mark: site::MARK,
+    };
+    Marks::build(vec![mark(Protocol::Tcp), mark(Protocol::Udp)])
+}
+
+fn settings() -> Settings {
+    let generous = Limit { overall: Rate::new(u32::MAX, 1_000_000), per_host: None };
+    Settings {
+        errors_v4: generous,
+        errors_v6: generous,
+        echo: generous,
+        others: generous,
+        announcements: 0,
+        ..Settings::default()
+    }
+}
+
+impl Subject {
+    pub fn new(workers: u16) -> Self {
+        let interfaces = interfaces();
+        let links: Vec<_> = interfaces
+            .iter()
+            .map(|interface| Link { mac: interface.mac, mtu: interface.mtu })
+            .collect();
+        let routes = Arc::new(Routes::build(interfaces.iter().flat_map(|interface| {
+            let networks = interface.addresses.clone().into_iter();
+            networks.map(|network| (network, interface.id, None, 0))
+        })));
+        let vips: BTreeSet<_> = site::VIPS.map(site::ip).into();
+        let plan = Plan {
+            workers,
+            ports: PORTS,
+            connections_ipv4: 4096,
+            connections_ipv6: 4096,
+            services: 64,
+            destinations: 2048,
+            templates: 4096,
+        };
+        let steering = Steering::new(workers, vec![Placement::Software; PORTS]);
+        let (end, seats, shared) = mesh(plan, Default::default(), steering);
+        let site = Site {
+            links,
+            interfaces: interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect(),
+            vips: vips.clone(),
+        };
+        let capacity = Capacity { services: plan.services, destinations: plan.destinations };
+        let mut desired = Desired::new(capacity, site, Ledgers::new(shared.ledgers.clone()));
+        desired.set_routes(Arc::clone(&routes));
+        desired.set_marks(marks());
+        for (address, mac) in site::neighbours() {
+            desired.neighbour_changed(site::port_towards(address), address, Some(mac));
+        }
+        let mut slow = SlowPath::new(interfaces, routes, settings());
+        let mut answers = Answers::default();
+        let known = site::neighbours()
+            .map(|(address, mac)| ((site::port_towards(address), address), mac))
+            .collect();
+        slow.set_static_neighbours(&known, Instant::START, &mut answers);
+        let added = vips.into_iter().map(|address| (address, true));
+        slow.change_virtual_addresses(added, Instant::START, &mut answers);
+        let mut wires = Vec::new();
+        let mut seated = Vec::new();
+        for seat in seats {
+            let queues: Vec<_> = (0..PORTS).map(|_| MemoryQueue::default()).collect();
+            wires.push(queues.iter().map(|queue| Rc::clone(&queue.wire)).collect());
+            seated.push(seat.sit(queues).expect("memory for small tables"));
+        }
+        let mut subject = Subject {
+            desired,
+            slow,
+            end,
+            shared,
+            workers: seated,
+            wires,
+            now: Instant::START,
+            published: 0,
+            removals: 0,
+        };
+        subject.publish();
+        subject
+    }
+
+    pub fn apply(&mut self, command: &Command) -> Result<(), RefusalCode> {
+        let done = self.desired.apply(command, self.now).map_err(|refusal| refusal.code);
+        self.publish();
+        done
+    }
+
+    pub fn set_sysctl(&mut self, name: &str, value: i32) {
+        let mut sysctls: Sysctls = *self.desired.sysctls();
+        sysctls.set(name, &value.to_string()).expect("a setting and a value it takes");
+        self.desired.set_sysctls(sysctls);
+        self.desired.defend(u64::MAX);
+        self.publish();
+    }
+
+    /// Delivers one frame to a worker's queue and watches what becomes of it.
+    pub fn receive(&mut self, by: PortId, frame: &[u8], worker: usize) -> Outcome {
+        let wire = &self.wires[worker][by.index()];
+        wire.borrow_mut().to_receive.push_back(MemoryFrame::new(frame));
+        let before = self.drops();
+        self.poll();
+        let mut punted = None;
+        let mut answers = Answers::default();
+        for ring in &mut self.end.punts {
+            while let Ok(punt) = ring.pop() {
+                assert!(punted.is_none(), "one packet, one punt");
+                // Only the slow path sees that nothing was tunnelled here with which an error has to do.
+                punted = Some(match punt.reason {
+                    PuntReason::TunnelIcmp => PuntReason::LocalOther,
+                    reason => reason,
+                });
+                self.slow.input(punt, self.now, &mut answers);
+            }
+        }
+        let sent = self.take_sent();
+        match (punted, &sent[..]) {
+            (None, []) => Outcome::Dropped(self.why(&before)),
+            (None, [(by, frame)]) => wire::sent(*by, frame),
+            (Some(because), []) => {
+                let answer = answers.0.first().map(|(_, frame)| wire::answer(frame));
+                assert!(answers.0.len() <= 1, "one packet, one answer");
+                Outcome::Host { because, answer }
+            }
+            _ => panic!("more than one thing became of a packet"),
+        }
+    }
+
+    /// Frames dropped for the two reasons that are told apart.
+    fn drops(&self) -> [u64; 2] {
+        [DropReason::DestinationUnavailable, DropReason::DropPacket].map(|reason| {
+            let queues = self.shared.counters.iter().flat_map(|worker| &worker.queues[..]);
+            queues.map(|queue| queue.drop_of(reason).get()).sum()
+        })
+    }
+
+    fn why(&self, before: &[u64; 2]) -> Why {
+        let after = self.drops();
+        if after[0] > before[0] {
+            Why::DestinationUnavailable
+        } else if after[1] > before[1] {
+            Why::DropPacket
+        } else {
+            Why::Other
+        }
+    }
+
+    fn take_sent(&mut self) -> Vec<Left> {
+        let mut sent = Vec::new();
+        for wires in &self.wires {
+            for (port, wire) in wires.iter().enumerate() {
+                let frames = wire.borrow_mut().sent.split_off(0);
+                sent.extend(frames.iter().map(|frame| {
+                    (PortId(port as u16), director::port::Frame::bytes(frame).to_vec())
+                }));
+            }
+        }
+        sent
+    }
+
+    /// Lets every worker turn until nothing is handed about any more.
+    fn poll(&mut self) {
+        loop {
+            let now = self.now;
+            let handled: usize = self.workers.iter_mut().map(|worker| worker.poll(now)).sum();
+            if handled == 0 {
+                return;
+            }
+        }
+    }
+
+    /// One tick of the clock, with what the control thread does in it.
+    pub fn tick(&mut self) {
+        self.now = self.now + std::time::Duration::from_millis(TICK_MS);
+        self.poll();
+        self.sweep_templates(|_| false);
+        self.desired.empty_trash(self.now);
+        self.desired.estimate(self.now);
+        self.publish();
+    }
+
+    fn sweep_templates(&self, unwanted: impl FnMut(&Template) -> bool) {
+        let own = self.shared.ledgers.last();
+        let gone = |template: &Template| {
+            let id = DestinationId(template.destination);
+            if let Some(line) = own.and_then(|ledger| ledger.get(id)) {
+                line.unbind_template();
+            }
+        };
+        let all = usize::MAX;
+        self.shared.templates.sweep(&mut Cursor::default(), all, self.now, unwanted, gone);
+    }
+
+    /// Gives the workers what is desired now.
+    fn publish(&mut self) {
+        if self.published == self.desired.generation() {
+            return;
+        }
+        self.published = self.desired.generation();
+        assert!(self.end.publisher.publish(self.desired.snapshot()), "the workers are settled");
+        self.poll();
+        assert!(self.end.publisher.is_settled());
+        if self.removals != self.desired.removals() {
+            self.removals = self.desired.removals();
+            if self.desired.sysctls().expire_nodest_conn != 0 {
+                for worker in 0..self.workers.len() {
+                    for family in [Family::Ipv4, Family::Ipv6] {
+                        self.chore(worker, Chore::SweepRemoved { family, cursor: 0 });
+                    }
+                }
+                let destinations = &self.end.publisher.current().destinations;
+                self.sweep_templates(|template| {
+                    let destination = destinations.get(template.destination as usize);
+                    !destination.is_some_and(|destination| destination.available)
+                });
+            }
+        }
+    }
+
+    /// Has a worker do a chore.
+    fn chore(&mut self, worker: usize, chore: Chore) -> Chore {
+        self.end.chores[worker].push(chore).expect("one chore at a time");
+        for _ in 0..1000 {
+            self.workers[worker].poll(self.now);
+            if let Ok(done) = self.end.done[worker].pop() {
+                return done;
+            }
+        }
+        panic!("a chore was not done");
+    }
+
+    pub fn listing(&mut self) -> Listing {
+        let services = self.desired.services_before(None).map(|(_, id, spec)| ServiceView {
+            key: spec.key,
+            counters: self.desired.statistics().service(id).counters,
+            destinations: self
+                .desired
+                .destinations(id)
+                .map(|(id, spec)| {
+                    let connections = self.desired.ledgers().connections(id);
+                    DestinationView {
+                        at: spec.at,
+                        weight: spec.weight,
+                        active: connections.active,
+                        inactive: connections.inactive,
+                        persistent: connections.persistent,
+                        counters: self.desired.statistics().destination(id).counters,
+                    }
+                })
+                .collect(),
+        });
+        let services = services.collect();
+        let total = self.desired.statistics().total().counters;
+        let mut connections = self.connections();
+        connections.extend(self.templates());
+        connections.sort_by(|left, right| left.partial_cmp(right).expect("nothing is NaN"));
+        Listing { services, connections, total }
+    }
+
+    fn connections(&mut self) -> Vec<ConnectionView> {
+        let mut views = Vec::new();
+        for worker in 0..self.workers.len() {
+            for family in [Family::Ipv4, Family::Ipv6] {
+                let rows = Vec::with_capacity(8192);
+                let piece = ConnectionPiece { family, cursor: 0, rows, is_last: false };
+                let Chore::List(piece) = self.chore(worker, Chore::List(piece)) else {
+                    panic!("another chore came back");
+                };
+                let destinations = &self.end.publisher.current().destinations;
+                views.extend(piece.rows.iter().map(|row| {
+                    let protocol = Protocol::from_number(row.protocol).expect("a balanced one");
+                    let server = destinations.get(row.destination as usize);
+                    let address = server.map_or(row.destination_address.0, |known| known.address);
+                    ConnectionView {
+                        protocol: protocol.name().to_owned(),
+                        client: row.client.into(),
+                        virtual_address: row.virtual_address.into(),
+                        destination: SocketAddr::new(address, row.destination_address.1),
+                        state: state::name(protocol, row.state).to_owned(),
+                        remaining_ms: row.remaining_ms,
+                    }
+                }));
+            }
+        }
+        views
+    }
+
+    fn templates(&self) -> Vec<ConnectionView> {
+        let (rows, rest) = self.shared.templates.rows_from(Cursor::default(), usize::MAX, self.now);
+        assert!(rest.is_none());
+        let destinations = &self.end.publisher.current().destinations;
+        let view = |template: &director::conn::template::Template| {
+            let key = template.key;
+            let server = destinations.get(template.destination as usize).expect("its slot is kept");
+            ConnectionView {
+                protocol: key.protocol_name().to_owned(),
+                client: SocketAddr::new(key.client, 0),
+                virtual_address: SocketAddr::new(key.virtual_address, key.virtual_port),
+                destination: SocketAddr::new(server.address, template.destination_port),
+                state: template.state_name().to_owned(),
+                remaining_ms: template.remaining(self.now).as_millis() as u64,
+            }
+        };
+        rows.iter().map(|(_, template)| view(template)).collect()
+    }
+}

@@ -111,8 +111,6 @@ settings! {
     expire_nodest_conn: i32 = 0, Number(ANY);
     /// A persistence template of a destination with weight 0 ends, so its client gets another one.
     expire_quiescent_template: i32 = 0, Number(ANY);
-    /// A packet of a protocol that is not balanced stays unbalanced after it is unpacked from its tunnel.
-    ignore_tunneled: i32 = 0, Number(ANY);
     /// Seconds an unused entry of an lblc map lives.
     lblc_expiration: i32 = 86_400, Number(NOT_NEGATIVE);
     /// Seconds an unused entry of an lblcr map lives.
@@ -156,6 +154,7 @@ static REFUSED: &[(&str, &str)] = &[
         "est_nice",
         "rates are estimated by the control thread; there is no estimation thread to nice",
     ),
+    ("ignore_tunneled", "the director unpacks no tunnels, so no packet comes by a second time"),
     ("snat_reroute", "every reply is routed by the director's own table after its translation"),
 ];
 
@@ -318,7 +317,7 @@ mod tests {
     #[test]
     fn names_are_sorted_and_none_is_refused_too() {
         let names: Vec<_> = Sysctls::names().collect();
-        assert!(names.is_sorted() && names.len() == 27, "{names:?}");
+        assert!(names.is_sorted() && names.len() == 26, "{names:?}");
         for (name, _) in Sysctls::refused() {
             assert!(!names.contains(&name), "{name}");
         }

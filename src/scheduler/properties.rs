@@ -191,6 +191,8 @@ impl Oracle {
             return None;
         }
         let mut at = self.start();
+        // A search that begins in the last pass ends where it began, were it at the end of the list.
+        let whole_round = at == self.list.len() && self.weight <= self.step;
         // How many were asked in vain whether they have any weight at all.
         let mut in_vain = 0;
         loop {
@@ -200,7 +202,7 @@ impl Oracle {
                     return Some(id);
                 }
                 in_vain += usize::from(self.weight <= self.step);
-                if in_vain == self.list.len() && at + 1 < self.list.len() {
+                if in_vain == self.list.len() && (whole_round || at + 1 < self.list.len()) {
                     self.place = Some(id);
                     return None;
                 }

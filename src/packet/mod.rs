@@ -2,7 +2,8 @@
 //!
 //! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it; `tunnelled`: what a
 //!   quoted tunnel packet holds
-//! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place
+//! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place; `ports`: what
+//!   three of them begin with
 //! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
 //! * `sip`: a call's name; `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
 
@@ -17,6 +18,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
 pub mod parse;
+mod ports;
 mod quoted;
 pub mod rss;
 pub mod sctp;

@@ -4,6 +4,8 @@
 
 use super::wire;
 
+pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
+
 /// Length of the common header.
 pub const HEADER: usize = 12;
 /// Length of the header of a chunk.
@@ -25,28 +27,8 @@ pub const COOKIE_ACK: u8 = 11;
 pub const SHUTDOWN_COMPLETE: u8 = 14;
 
 #[inline]
-pub fn source_port(header: &[u8]) -> u16 {
-    wire::get16(header, 0)
-}
-
-#[inline]
-pub fn destination_port(header: &[u8]) -> u16 {
-    wire::get16(header, 2)
-}
-
-#[inline]
 pub fn verification_tag(header: &[u8]) -> u32 {
     wire::get32(header, 4)
-}
-
-#[inline]
-pub fn set_source_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 0, port);
-}
-
-#[inline]
-pub fn set_destination_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 2, port);
 }
 
 /// The checksum of `packet` (common header and all chunks), whatever stands in its checksum field.

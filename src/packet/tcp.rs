@@ -4,6 +4,8 @@
 
 use super::{Address, checksum, ipv4, wire};
 
+pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
+
 /// Length of a header without options.
 pub const HEADER: usize = 20;
 
@@ -18,16 +20,6 @@ pub const URG: u8 = 0x20;
 /// Kind of the maximum segment size option (RFC 9293 section 3.7.1) and its length.
 pub const OPTION_MSS: u8 = 2;
 pub const OPTION_MSS_LENGTH: usize = 4;
-
-#[inline]
-pub fn source_port(header: &[u8]) -> u16 {
-    wire::get16(header, 0)
-}
-
-#[inline]
-pub fn destination_port(header: &[u8]) -> u16 {
-    wire::get16(header, 2)
-}
 
 #[inline]
 pub fn sequence(header: &[u8]) -> u32 {
@@ -58,16 +50,6 @@ pub fn window(header: &[u8]) -> u16 {
 #[inline]
 pub fn checksum(header: &[u8]) -> u16 {
     wire::get16(header, 16)
-}
-
-#[inline]
-pub fn set_source_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 0, port);
-}
-
-#[inline]
-pub fn set_destination_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 2, port);
 }
 
 #[inline]

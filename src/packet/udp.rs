@@ -4,18 +4,10 @@
 
 use super::{Address, checksum, ipv4, wire};
 
+pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
+
 /// Length of the header.
 pub const HEADER: usize = 8;
-
-#[inline]
-pub fn source_port(header: &[u8]) -> u16 {
-    wire::get16(header, 0)
-}
-
-#[inline]
-pub fn destination_port(header: &[u8]) -> u16 {
-    wire::get16(header, 2)
-}
 
 /// Length of header and payload in bytes, as announced.
 #[inline]
@@ -27,16 +19,6 @@ pub fn length(header: &[u8]) -> u16 {
 #[inline]
 pub fn checksum(header: &[u8]) -> u16 {
     wire::get16(header, 6)
-}
-
-#[inline]
-pub fn set_source_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 0, port);
-}
-
-#[inline]
-pub fn set_destination_port(header: &mut [u8], port: u16) {
-    wire::set16(header, 2, port);
 }
 
 #[inline]

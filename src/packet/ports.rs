@@ -1,0 +1,24 @@
+//! The ports, which TCP, UDP and SCTP headers all begin with.
+//! Every function takes bytes that start at the header; the caller has checked that four of them are there.
+
+use super::wire;
+
+#[inline]
+pub fn source_port(header: &[u8]) -> u16 {
+    wire::get16(header, 0)
+}
+
+#[inline]
+pub fn destination_port(header: &[u8]) -> u16 {
+    wire::get16(header, 2)
+}
+
+#[inline]
+pub fn set_source_port(header: &mut [u8], port: u16) {
+    wire::set16(header, 0, port);
+}
+
+#[inline]
+pub fn set_destination_port(header: &mut [u8], port: u16) {
+    wire::set16(header, 2, port);
+}

@@ -46,7 +46,7 @@ pub const SESSIONS: usize = 32;
 pub const REQUEST_BYTES: usize = 16 << 20;
 
 /// Pieces of an answer that wait for a client to read them.
-pub const REPLY_PIECES: usize = 4;
+pub const REPLY_PIECES: usize = 8;
 
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;

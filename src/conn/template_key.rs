@@ -1,6 +1,7 @@
 //! What a persistence template is known by.
 
 use crate::model::{PersistenceMask, Protocol, ServiceKey};
+use crate::packet::Address;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The port of FTP's control connection: its template covers every port of the address, so that data connections
@@ -77,8 +78,7 @@ fn masked(client: IpAddr, mask: PersistenceMask) -> IpAddr {
     match (client, mask) {
         (IpAddr::V4(client), PersistenceMask::Ipv4(mask)) => (client & mask).into(),
         (IpAddr::V6(client), PersistenceMask::Ipv6(length)) => {
-            let host = u128::MAX.checked_shr(length.into()).unwrap_or(0);
-            Ipv6Addr::from_bits(client.to_bits() & !host).into()
+            Ipv6Addr::from_bits(client.to_bits().masked(length)).into()
         }
         (client, _) => client,
     }

@@ -13,10 +13,10 @@ use super::listing::Listing;
 use super::outbox::WorkerOutbox;
 use super::reports::{self, BusyMeter, Facts};
 use super::server::{Answer, Call, Calls};
-use super::slow_path::{Outbox, Settings, SlowPath, Unserved};
+use super::slow_path::{Outbox, Settings, SlowPath};
 use super::world;
 use crate::api::{Command, PortRow, Refusal, Reply};
-use crate::config::{self, Config, Faults, PortConfig};
+use crate::config::{Config, Faults, PortConfig};
 use crate::conn::template::{Cursor, Template};
 use crate::limits::BURST;
 use crate::model::{DestinationId, Family, PortId};
@@ -25,6 +25,7 @@ use crate::service::Link;
 use crate::time::{Duration, Instant};
 use crate::worker::{Chore, ControlEnd, Plan, Shared};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.
@@ -85,24 +86,24 @@ impl<F: Frame> Director<F> {
         shared: Shared,
         facts: Facts,
     ) -> Result<Self, Refusal> {
+        let routes = Arc::new(world::routes(&config.ports, &config.routes));
+        let settings = Settings { unserved: config.unserved, ..Settings::default() };
         let interfaces = world::interfaces(&config.ports, &links);
+        let slow = SlowPath::new(interfaces, Arc::clone(&routes), settings);
         let site = Site {
             links: links.clone(),
-            interfaces: interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect(),
+            interfaces: addresses(&slow),
             vips: world::virtual_addresses(&config.vips),
         };
         let capacity = Capacity { services: plan.services, destinations: plan.destinations };
         let mut desired = Desired::new(capacity, site, Ledgers::new(shared.ledgers.clone()));
-        let routes = Arc::new(world::routes(&config.ports, &config.routes));
-        desired.set_routes(Arc::clone(&routes));
+        desired.set_routes(routes);
         desired.set_marks(world::marks(&config.marks));
         desired.set_sysctls(config.sysctls);
         desired.apply(&Command::SetTimeouts(config.timeouts), Instant::START)?;
         for command in config.commands() {
             desired.apply(&command, Instant::START)?;
         }
-        let settings = Settings { unserved: unserved(config.unserved), ..Settings::default() };
-        let slow = SlowPath::new(interfaces, routes, settings);
         Ok(Director {
             config,
             links,
@@ -366,11 +367,9 @@ impl<F: Frame> Director<F> {
     }
 }
 
-fn unserved(configured: config::Unserved) -> Unserved {
-    match configured {
-        config::Unserved::Reject => Unserved::Reject,
-        config::Unserved::Drop => Unserved::Drop,
-    }
+/// The ports' own addresses, as the slow path answers for them.
+fn addresses<F: Frame>(slow: &SlowPath<F>) -> Vec<(PortId, Vec<(IpAddr, u8)>)> {
+    slow.interfaces().iter().map(|own| (own.id, own.addresses.clone())).collect()
 }
 
 /// A template is no longer: its destination has one persistent connection less.

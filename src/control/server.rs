@@ -2,7 +2,7 @@
 //! control thread over a channel; an answer comes back in pieces, as fast as the client takes them and no faster.
 
 use crate::api::{Envelope, PROTOCOL_VERSION, Refusal, RefusalCode, Reply, Request};
-use crate::limits::{REQUEST_BYTES, SESSIONS};
+use crate::limits::{REPLY_PIECES, REQUEST_BYTES, SESSIONS};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -15,8 +15,6 @@ use std::thread;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Pieces of an answer that may wait for the client.
-const PIECES: usize = 8;
 /// Longest wait for a client to take an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Wait after a client could not be let in.
@@ -248,7 +246,7 @@ fn answer(
     calls: &Sender<Call>,
     writer: &mut BufWriter<UnixStream>,
 ) -> io::Result<()> {
-    let (sender, pieces) = bounded(PIECES);
+    let (sender, pieces) = bounded(REPLY_PIECES);
     let alive = Arc::new(());
     let ended = || Reply::Failed(Refusal::new(RefusalCode::ENODEV, "the director is ending"));
     if calls.send(Call { request, answer: Answer(sender, Arc::downgrade(&alive)) }).is_err() {

@@ -1,6 +1,6 @@
 //! From the configuration to what workers and the slow path are made of: routes, marks, neighbours, interfaces.
 
-use super::slow_path::{Interface, NextHop, link_local};
+use super::slow_path::{Interface, NextHop};
 use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::model::{Family, MarkRule, PortId, Prefix};
 use crate::route::{Network, Routes};
@@ -85,7 +85,6 @@ pub fn interfaces(ports: &[PortConfig], links: &[Link]) -> Vec<Interface> {
                 .addresses
                 .iter()
                 .map(|address| (address.address(), address.length()))
-                .chain([(link_local(link.mac).into(), 64)])
                 .collect(),
         })
         .collect()

@@ -3,7 +3,7 @@
 use super::{End, Layer3};
 use crate::model::Protocol;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Fragment, Packet, Role, checksum, sctp};
+use crate::packet::{Fragment, Packet, Role, checksum, sctp, udp};
 use crate::port::Frame;
 use crate::stop::DropReason;
 
@@ -43,11 +43,7 @@ pub fn translate<A: Layer3>(
             if before == [0, 0] {
                 fill_udp_checksum::<A>(ip, packet);
             } else {
-                // RFC 768: a computed zero is sent as all ones.
-                rewrite(transport, UDP_CHECKSUM, |sum| match change(sum) {
-                    0 => 0xffff,
-                    sum => sum,
-                });
+                rewrite(transport, UDP_CHECKSUM, |sum| udp::sendable(change(sum)));
             }
         }
         Some(Protocol::Sctp) if port != old_port => {
@@ -74,9 +70,6 @@ fn fill_udp_checksum<A: Layer3>(ip: &mut [u8], packet: &Packet<A>) {
     }
     let (source, destination) = (A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]));
     let datagram = &mut ip[usize::from(packet.header)..];
-    let sum = match checksum::transport(source, destination, Protocol::Udp.number(), datagram) {
-        0 => 0xffff,
-        sum => sum,
-    };
-    datagram[UDP_CHECKSUM..UDP_CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
+    let sum = checksum::transport(source, destination, Protocol::Udp.number(), datagram);
+    udp::set_checksum(datagram, udp::sendable(sum));
 }

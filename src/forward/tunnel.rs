@@ -3,7 +3,7 @@
 
 use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Address, Packet, checksum, ipv4, wire};
+use crate::packet::{Address, Packet, checksum, ipv4, udp, wire};
 use crate::port::Frame;
 use crate::service::Encapsulation;
 use crate::stop::DropReason;
@@ -136,11 +136,8 @@ fn write_shim<O: Layer3, A: Layer3>(
             // Version 0, no control, no options: the next octet tells the inner protocol.
             body[UDP_HEADER..UDP_HEADER + 4].copy_from_slice(&[0, A::ENCAPSULATED, 0, 0]);
             if with_checksum {
-                let sum = match checksum::transport(source, destination, IPPROTO_UDP, body) {
-                    0 => 0xffff,
-                    sum => sum,
-                };
-                body[6..8].copy_from_slice(&sum.to_be_bytes());
+                let sum = checksum::transport(source, destination, IPPROTO_UDP, body);
+                udp::set_checksum(body, udp::sendable(sum));
             }
             IPPROTO_UDP
         }

@@ -94,7 +94,7 @@ impl<F: Frame> Engine<F> {
                 None => {}
             }
         }
-        self.unknown(world, frame, packet, *hash, *port, *visit)
+        self.unknown(world, frame, packet, *port, *visit)
     }
 
     /// Decides about a packet that has no ports.
@@ -108,7 +108,7 @@ impl<F: Frame> Engine<F> {
         let Parsed { packet, hash, port, visit, .. } = parsed;
         match packet.role {
             Role::IcmpError => self.related(world, frame, packet, *hash, *port, *visit),
-            Role::LaterFragment => self.later_fragment(world, frame, packet, *port, *visit),
+            Role::LaterFragment => self.later_fragment(world, frame, packet, *visit),
             Role::Transport | Role::Icmp | Role::Other => {
                 self.uncontrolled(world, frame, packet, *port, *visit)
             }
@@ -125,9 +125,9 @@ impl<F: Frame> Engine<F> {
         parsed: &Parsed<A>,
         id: ConnectionId,
     ) -> Verdict {
-        let Parsed { packet, hash, port, visit, .. } = parsed;
+        let Parsed { packet, port, visit, .. } = parsed;
         let old = A::table_mut(&mut self.tables).remove(id);
-        let verdict = self.unknown(world, frame, packet, *hash, *port, *visit);
+        let verdict = self.unknown(world, frame, packet, *port, *visit);
         forget(&self.loads, &self.templates, world, &old, self.now);
         verdict
     }

@@ -164,7 +164,6 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        _port: PortId,
         visit: Visit,
     ) -> Verdict {
         let datagram = Datagram::of(packet);
@@ -228,7 +227,7 @@ impl<F: Frame> Engine<F> {
             }
             Direction::Reply => {
                 let verdict = self.transit(world, frame, packet, packet.tuple.destination);
-                if !matches!(verdict, Verdict::Send { .. } | Verdict::Resolve { .. }) {
+                if !verdict.is_sent() {
                     return verdict;
                 }
                 if connection.flags.is_masq() {

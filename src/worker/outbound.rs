@@ -22,7 +22,7 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
     ) -> Verdict {
         let verdict = self.transit(world, frame, packet, packet.tuple.destination);
-        if !matches!(verdict, Verdict::Send { .. } | Verdict::Resolve { .. }) {
+        if !verdict.is_sent() {
             return verdict;
         }
         let connection = A::table(&self.tables).get(id);

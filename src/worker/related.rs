@@ -119,7 +119,7 @@ impl<F: Frame> Engine<F> {
         to: A,
     ) -> Verdict {
         let verdict = self.transit(world, frame, packet, to);
-        if !matches!(verdict, Verdict::Send { .. } | Verdict::Resolve { .. }) {
+        if !verdict.is_sent() {
             return verdict;
         }
         let connection = A::table(&self.tables).get(id);

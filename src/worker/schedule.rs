@@ -7,7 +7,7 @@ use super::persist::call_id;
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::template::TemplateId;
-use crate::conn::{Connection, Direction, Flags, Hash, Method, NO_TEMPLATE};
+use crate::conn::{Connection, Direction, Flags, Method, NO_TEMPLATE};
 use crate::model::{DestinationId, ForwardMethod, Protocol};
 use crate::packet::{Packet, Tuple, sctp, tcp};
 use crate::port::Frame;
@@ -47,7 +47,6 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        _hash: Hash,
         mark: u32,
     ) -> Verdict {
         if !may_open(world, packet) {
@@ -332,7 +331,6 @@ pub(super) fn connect<A: Flows>(
         Some(ForwardMethod::Route) | None => Method::Route,
     };
     let mut connection = Connection::new(tuple, method);
-    connection.flags = Flags::born(method);
     connection.service = service.id.0;
     connection.destination = choice.destination.0;
     connection.destination_port = choice.port;

@@ -4,7 +4,6 @@ use super::engine::{Engine, LOCAL};
 use super::steer::Workers;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
-use crate::conn::Hash;
 use crate::model::{Family, PortId, Protocol};
 use crate::packet::{Fragment, Packet, Role, Tuple, icmp, sctp, tcp};
 use crate::port::Frame;
@@ -18,7 +17,6 @@ impl<F: Frame> Engine<F> {
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
-        hash: Hash,
         port: PortId,
         visit: Visit,
     ) -> Verdict {
@@ -37,7 +35,7 @@ impl<F: Frame> Engine<F> {
         if is_ours {
             return match world.settings.inbound_off {
                 true => LOCAL,
-                false => self.schedule(world, frame, packet, hash, mark),
+                false => self.schedule(world, frame, packet, mark),
             };
         }
         if world.local.is_group(packet.tuple.destination) {
@@ -45,11 +43,9 @@ impl<F: Frame> Engine<F> {
         }
         // A router first, so a packet that is refused had its TTL lowered.
         let verdict = self.transit(world, frame, packet, packet.tuple.destination);
-        match verdict {
-            Verdict::Send { .. } | Verdict::Resolve { .. } if is_refused(world, packet) => {
-                Verdict::Punt(PuntReason::NatIcmpSend)
-            }
-            verdict => verdict,
+        match verdict.is_sent() && is_refused(world, packet) {
+            true => Verdict::Punt(PuntReason::NatIcmpSend),
+            false => verdict,
         }
     }
 

@@ -45,6 +45,14 @@ pub(super) enum Visit {
     Last,
 }
 
+impl Verdict {
+    /// The packet goes out.
+    #[inline]
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self, Verdict::Send { .. } | Verdict::Resolve { .. })
+    }
+}
+
 impl From<DropReason> for Verdict {
     fn from(reason: DropReason) -> Self {
         Verdict::Drop(reason)

@@ -1,6 +1,6 @@
 //! The configuration file read again: the difference is applied, a faulty file changes nothing.
 
-use super::{Director, Ports, unserved};
+use super::{Director, Ports, addresses};
 use crate::api::Command;
 use crate::config::{Config, Faults};
 use crate::control::world;
@@ -49,7 +49,7 @@ impl<F: Frame> Director<F> {
         }
         self.desired.set_sysctls(sysctls);
         if let Some(answer) = changes.unserved {
-            self.slow.set_unserved(unserved(answer));
+            self.slow.set_unserved(answer);
         }
         if let Some(level) = changes.log {
             log::set_max_level(level);
@@ -67,13 +67,12 @@ impl<F: Frame> Director<F> {
     fn change_networks(&mut self, new: &Config, ports: &mut impl Ports<F>, now: Instant) {
         let routes: Arc<Routes> = Arc::new(world::routes(&new.ports, &new.routes));
         let interfaces = world::interfaces(&new.ports, &self.links);
-        self.desired
-            .set_interfaces(interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect());
+        self.slow.set_interfaces(interfaces);
+        self.desired.set_interfaces(addresses(&self.slow));
         self.desired.set_routes(Arc::clone(&routes));
         self.desired.set_vips(world::virtual_addresses(&new.vips));
         ports.set_addresses(&new.ports);
         let (slow, mut out) = self.slow_path(ports);
-        slow.set_interfaces(interfaces);
         slow.set_routes(routes);
         slow.announce(now, &mut out);
     }

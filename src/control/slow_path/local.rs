@@ -1,7 +1,6 @@
 //! The director's own addresses: those of its ports and the virtual ones.
 
-use crate::model::PortId;
-use crate::packet::Address;
+use crate::model::{PortId, Prefix};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -20,7 +19,7 @@ pub struct Interface {
 impl Interface {
     /// The address is in one of the port's networks.
     pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|(own, length)| same_network(*own, address, *length))
+        self.addresses.iter().any(|(own, length)| is_network_of(*own, *length, address))
     }
 }
 
@@ -36,10 +35,7 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn new(mut interfaces: Vec<Interface>) -> Self {
         for interface in &mut interfaces {
-            let own = (link_local(interface.mac).into(), 64);
-            if !interface.addresses.contains(&own) {
-                interface.addresses.push(own);
-            }
+            interface.addresses.push((link_local(interface.mac).into(), 64));
         }
         let own = interfaces.iter().flat_map(|interface| &interface.addresses);
         let all = own.map(|(address, _)| *address).collect();
@@ -102,7 +98,7 @@ impl Local {
                 interface.addresses.iter().filter(|(own, _)| own.is_ipv4() == peer.is_ipv4());
             family
                 .clone()
-                .find(|(own, length)| same_network(*own, peer, *length))
+                .find(|(own, length)| is_network_of(*own, *length, peer))
                 .or_else(|| family.clone().next())
                 .map(|(own, _)| *own)
         };
@@ -128,22 +124,15 @@ impl Local {
     }
 }
 
-/// The link-local address made of the MAC address (RFC 4291 appendix A).
-pub(in crate::control) fn link_local(mac: [u8; 6]) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = mac;
-    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+/// `peer` is in the network of `length` bits around `own`.
+fn is_network_of(own: IpAddr, length: u8, peer: IpAddr) -> bool {
+    Prefix::new(own, length).is_some_and(|network| network.contains(peer))
 }
 
-fn same_network(left: IpAddr, right: IpAddr, length: u8) -> bool {
-    match (left, right) {
-        (IpAddr::V4(left), IpAddr::V4(right)) => {
-            left.to_bits().masked(length) == right.to_bits().masked(length)
-        }
-        (IpAddr::V6(left), IpAddr::V6(right)) => {
-            left.to_bits().masked(length) == right.to_bits().masked(length)
-        }
-        _ => false,
-    }
+/// The link-local address made of the MAC address (RFC 4291 appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
 /// No single host can have this address: nothing is ever sent there (RFC 1122 section 3.2.2).

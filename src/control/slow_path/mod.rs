@@ -26,6 +26,7 @@ mod tunnel_errors;
 #[cfg(test)]
 mod tests;
 
+use crate::config::Unserved;
 use crate::model::PortId;
 use crate::packet::ethernet::{self, Layer3};
 use crate::port::Frame;
@@ -43,10 +44,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use local::Interface;
-pub(super) use local::link_local;
 pub use neighbours::{Neighbour, NeighbourState, NextHop};
 pub use rate_limit::{Limit, Rate};
-pub use settings::{Settings, Unserved};
+pub use settings::Settings;
 pub use tunnel_errors::PathMtu;
 
 /// Where the slow path gets empty frames and leaves those to be sent.
@@ -111,6 +111,11 @@ impl<F: Frame> SlowPath<F> {
     /// Replaces the ports' own addresses; [`Self::announce`] tells their networks.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         self.local.set_interfaces(interfaces);
+    }
+
+    /// The ports with all their addresses, the link-local ones included.
+    pub fn interfaces(&self) -> &[Interface] {
+        self.local.interfaces()
     }
 
     pub fn set_routes(&mut self, routes: Arc<Routes>) {

@@ -2,7 +2,8 @@
 
 use super::errors::Trouble;
 use super::network::Network;
-use super::{Outbox, SlowPath, Unserved};
+use super::{Outbox, SlowPath};
+use crate::config::Unserved;
 use crate::model::Family;
 use crate::packet::ethernet::{self, ETHERNET};
 use crate::packet::{Fragment, Packet, checksum, icmp, ipv4, ipv6, tcp_reset, udp};

@@ -1,16 +1,7 @@
 //! What can be chosen about the director's own answers.
 
 use super::rate_limit::{Limit, Rate};
-
-/// What happens to packets for a local address and a port that no service has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unserved {
-    /// Answered as the kernel does: TCP by a reset, others by an ICMP error.
-    #[default]
-    Reject,
-    /// Dropped without a word.
-    Drop,
-}
+use crate::config::Unserved;
 
 /// How the slow path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Echo, ICMP errors and resets: who gets one, from whom, and what it says.
 
 use super::*;
+use crate::config::Unserved;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Role, icmp, ipv4, parse, tcp};
 

@@ -1,6 +1,6 @@
 //! One entry of the table: a cache line for IPv4, two for IPv6.
 
-use super::state::Side;
+use super::state::{Side, Step};
 use crate::packet::{Address, Tuple};
 use bitflags::bitflags;
 
@@ -93,6 +93,11 @@ impl Flags {
             3 => Method::Route,
             _ => Method::Bypass,
         }
+    }
+
+    #[inline]
+    pub const fn is_tunnel(self) -> bool {
+        self.bits() & Flags::METHOD.bits() == Method::Tunnel as u16
     }
 
     /// Whether replies come from the destination's own address and are translated back.
@@ -214,14 +219,19 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// A packet with `tuple` comes from the client. Field by field in the order of memory, which the compiler joins
-    /// into a few wide comparisons.
-    #[inline]
+    /// A packet with `tuple` comes from the client. What are neighbours in memory is compared together.
+    #[inline(always)]
     pub(super) fn is_original(&self, tuple: &Tuple<A>) -> bool {
-        self.client == tuple.source
-            && self.virtual_address == tuple.destination
-            && self.client_port == tuple.source_port
-            && self.virtual_port == tuple.destination_port
+        let addresses = match A::BYTES {
+            4 => {
+                joined(self.client, self.virtual_address) == joined(tuple.source, tuple.destination)
+            }
+            _ => (self.client == tuple.source) & (self.virtual_address == tuple.destination),
+        };
+        let ports = |source, destination| u32::from(source) | u32::from(destination) << 16;
+        addresses
+            && ports(self.client_port, self.virtual_port)
+                == ports(tuple.source_port, tuple.destination_port)
             && self.protocol == tuple.protocol
     }
 
@@ -260,6 +270,16 @@ impl<A: Address> Connection<A> {
         }
     }
 
+    /// Takes a step to another state, by a packet at `now_ms`. False if that is not all: the timeout, the count that it
+    /// is in, or its template is to change too.
+    #[inline(always)]
+    pub fn take(&mut self, step: &Step, now_ms: u32) -> bool {
+        self.state = step.state;
+        self.stamp = now_ms;
+        let assures = step.assures_template && self.template != NO_TEMPLATE;
+        self.timeout_s == step.timeout_s && self.is_active() == step.active && !assures
+    }
+
     #[inline]
     pub fn is_active(&self) -> bool {
         !self.flags.contains(Flags::INACTIVE)
@@ -270,4 +290,9 @@ impl<A: Address> Connection<A> {
     pub(super) fn is_filed(&self) -> bool {
         self.links.filed != 0
     }
+}
+/// Two IPv4 addresses as one number.
+#[inline(always)]
+fn joined<A: Address>(low: A, high: A) -> u64 {
+    low.bits() as u64 | (high.bits() as u64) << 32
 }

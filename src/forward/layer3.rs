@@ -65,10 +65,12 @@ impl Layer3 for u32 {
     fn decrement(ip: &mut [u8]) {
         let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
         ip[IPV4_TTL] -= 1;
-        // The word of TTL and protocol has become smaller by 0x100, whatever it was. Reading it back would wait for the
-        // octet just written.
-        let sum = checksum::update16(wire::get16(ip, IPV4_CHECKSUM), 0x0100, 0);
-        wire::set16(ip, IPV4_CHECKSUM, sum);
+        // The word of TTL and protocol has become smaller by 0x100, whatever it was, so the checksum grows by as much
+        // (RFC 1624). In the order of the wire: turning it round twice would cost more than the addition.
+        let sum = u32::from(u16::from_ne_bytes([ip[IPV4_CHECKSUM], ip[IPV4_CHECKSUM + 1]]));
+        let sum = sum + u32::from(0x0100_u16.to_be());
+        let sum = (sum + u32::from(sum >= 0xffff)) as u16;
+        ip[IPV4_CHECKSUM..IPV4_CHECKSUM + 2].copy_from_slice(&sum.to_ne_bytes());
     }
 
     #[inline]
@@ -100,4 +102,24 @@ impl Layer3 for u128 {
     fn adjust_header(_: &mut [u8], _: u32) {}
 
     fn seal_header(_: &mut [u8]) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smaller_ttl_leaves_the_checksum_right_whatever_it_was() {
+        for identification in 0..=u16::MAX {
+            let mut header = [0; ipv4::HEADER];
+            header[0] = 0x45;
+            header[IPV4_TTL] = identification as u8 | 2;
+            wire::set16(&mut header, 4, identification);
+            ipv4::write_checksum(&mut header);
+            let mut expected = header;
+            ipv4::set_ttl(&mut expected, header[IPV4_TTL] - 1);
+            u32::decrement(&mut header);
+            assert_eq!(header, expected);
+        }
+    }
 }

@@ -78,6 +78,19 @@ pub fn destination(header: &[u8]) -> u32 {
     wire::get32(header, 16)
 }
 
+/// The checksum of a header without options is right (RFC 791). The sum of its words is a multiple of `0xffff`, which
+/// the sum of any longer words shows as well: `0xffff` divides `2^32 - 1` and `2^64 - 1`.
+#[inline]
+pub fn is_sound(header: &[u8; HEADER]) -> bool {
+    let (eights, rest) = header.as_chunks::<8>();
+    let [first, second] = [0, 1].map(|index| u64::from_ne_bytes(eights[index]));
+    let last = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]);
+    let (sum, carry) = first.overflowing_add(second);
+    let (sum, again) = sum.overflowing_add(u64::from(last) + u64::from(carry));
+    let (sum, _) = sum.overflowing_add(u64::from(again));
+    sum.is_multiple_of(0xffff)
+}
+
 /// Sets the source address and updates the header checksum.
 #[inline]
 pub fn set_source(header: &mut [u8], address: u32) {
@@ -210,6 +223,21 @@ mod tests {
             header(to.0, to.1, to.2, to.3, to.4).write(&mut expected);
             prop_assert_eq!(bytes, expected);
             prop_assert_eq!(checksum::internet(&bytes), 0);
+        }
+    }
+
+    proptest! {
+        /// Right headers and such as are wrong by one word.
+        #[test]
+        fn a_sound_header_is_one_whose_sum_is_right(mut bytes: [u8; HEADER], wrong: u16) {
+            bytes[0] = 0x45;
+            write_checksum(&mut bytes);
+            prop_assert!(is_sound(&bytes));
+            let sum = wire::get16(&bytes, 10);
+            wire::set16(&mut bytes, 10, wrong);
+            prop_assert_eq!(is_sound(&bytes), checksum::internet(&bytes) == 0);
+            wire::set16(&mut bytes, 10, sum ^ 0xffff);
+            prop_assert_eq!(is_sound(&bytes), checksum::internet(&bytes) == 0);
         }
     }
 

@@ -56,9 +56,6 @@ pub struct Packet<A> {
     pub dont_fragment: bool,
     /// Names the datagram its fragments belong to; 0 for IPv6 without a fragment header.
     pub identification: u32,
-    /// Where in its datagram this fragment starts.
-    pub fragment_offset: u16,
-    pub more_fragments: bool,
     /// Type and code of an ICMP message; 0 for anything else.
     pub icmp_type: u8,
     pub icmp_code: u8,
@@ -66,8 +63,6 @@ pub struct Packet<A> {
     pub quoted: u16,
     /// Where the quoted transport header starts; 0 if there is none.
     pub quoted_transport: u16,
-    /// IPv4 options or IPv6 extension headers are present.
-    pub options: bool,
     /// Type of the first SCTP chunk; 0 for anything else.
     pub sctp_chunk: u8,
 }
@@ -92,13 +87,10 @@ impl<A: Address> Packet<A> {
         tos: 0,
         dont_fragment: false,
         identification: 0,
-        fragment_offset: 0,
-        more_fragments: false,
         icmp_type: 0,
         icmp_code: 0,
         quoted: 0,
         quoted_transport: 0,
-        options: false,
         sctp_chunk: 0,
     };
 }
@@ -123,11 +115,45 @@ pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReaso
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
         return Err(DropReason::TooShort);
     };
-    let options = fixed[0] != COMMON;
-    let header = if options { header_with_options(bytes, fixed)? } else { v4::HEADER };
-    if !options && checksum::internet(fixed) != 0 {
+    if fixed[0] != COMMON {
+        return ipv4_with_options(bytes, fixed, packet);
+    }
+    if !v4::is_sound(fixed) {
         return Err(DropReason::BadIpChecksum);
     }
+    behind_header(bytes, fixed, v4::HEADER, packet)
+}
+
+/// First octet of an IPv4 header without options.
+const COMMON: u8 = 0x45;
+
+/// Reads a packet whose header is not the common one. Apart, so that the common one's way stays a straight line.
+#[cold]
+#[inline(never)]
+fn ipv4_with_options(
+    bytes: &[u8],
+    fixed: &[u8; v4::HEADER],
+    packet: &mut Packet<u32>,
+) -> Result<(), DropReason> {
+    let header = v4::header_length(fixed);
+    if v4::version(fixed) != 4 || header < v4::HEADER {
+        return Err(DropReason::BadIpHeader);
+    }
+    match bytes.get(..header) {
+        None => Err(DropReason::TooShort),
+        Some(whole) if checksum::internet(whole) != 0 => Err(DropReason::BadIpChecksum),
+        Some(_) => behind_header(bytes, fixed, header, packet),
+    }
+}
+
+/// Reads what an IPv4 header of `header` octets says, which was found sound, and what follows it.
+#[inline(always)]
+fn behind_header(
+    bytes: &[u8],
+    fixed: &[u8; v4::HEADER],
+    header: usize,
+    packet: &mut Packet<u32>,
+) -> Result<(), DropReason> {
     let length = v4::total_length(fixed);
     let Some(datagram) = bytes.get(..usize::from(length)) else {
         return Err(DropReason::BadIpLength);
@@ -136,46 +162,30 @@ pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReaso
         return Err(DropReason::BadIpLength);
     }
     let word = v4::fragment_word(fixed);
-    let offset = (word & v4::FRAGMENT_OFFSET) * 8;
-    let more = word & v4::MORE_FRAGMENTS != 0;
-    *packet = Packet {
-        tuple: without_ports(v4::source(fixed), v4::destination(fixed), v4::protocol(fixed)),
-        protocol: v4::protocol(fixed),
-        fragment: piece(offset, more),
+    let fragment = match word & (v4::MORE_FRAGMENTS | v4::FRAGMENT_OFFSET) {
+        0 => Fragment::Whole,
+        word => piece(word),
+    };
+    let protocol = v4::protocol(fixed);
+    let base = Packet {
+        tuple: without_ports(v4::source(fixed), v4::destination(fixed), protocol),
+        protocol,
+        fragment,
         header: header as u16,
         length,
         ttl: v4::ttl(fixed),
         tos: v4::tos(fixed),
         dont_fragment: word & v4::DONT_FRAGMENT != 0,
         identification: u32::from(v4::identification(fixed)),
-        fragment_offset: offset,
-        more_fragments: more,
-        options,
         ..Packet::BLANK
     };
-    if offset != 0 {
-        packet.role = Role::LaterFragment;
-        return Ok(());
-    }
-    upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..], true)
+    upper_layer(packet, base, datagram, &datagram[header..], true)
 }
 
-/// First octet of an IPv4 header without options.
-const COMMON: u8 = 0x45;
-
-/// Checks a header that is not the common one and returns its length. Apart, so that the common one's sum stays a
-/// straight line.
+/// Which fragment the words of flags and offset tell of.
 #[cold]
-fn header_with_options(bytes: &[u8], fixed: &[u8; v4::HEADER]) -> Result<usize, DropReason> {
-    let header = v4::header_length(fixed);
-    if v4::version(fixed) != 4 || header < v4::HEADER {
-        return Err(DropReason::BadIpHeader);
-    }
-    match bytes.get(..header) {
-        None => Err(DropReason::TooShort),
-        Some(whole) if checksum::internet(whole) != 0 => Err(DropReason::BadIpChecksum),
-        Some(_) => Ok(header),
-    }
+fn piece(word: u16) -> Fragment {
+    if word & v4::FRAGMENT_OFFSET == 0 { Fragment::First } else { Fragment::Later }
 }
 
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
@@ -206,31 +216,25 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
         return Err(DropReason::BadIpLength);
     };
     let Some(chain) = extension::follow(datagram) else { return Err(DropReason::BadIpHeader) };
-    let (identification, offset, more) = match chain.fragment {
-        Some(fragment) => (fragment.identification, fragment.offset, fragment.more),
-        None => (0, 0, false),
+    let (identification, fragment) = match chain.fragment {
+        Some(fragment) if fragment.offset != 0 => (fragment.identification, Fragment::Later),
+        Some(fragment) if fragment.more => (fragment.identification, Fragment::First),
+        Some(fragment) => (fragment.identification, Fragment::Whole),
+        None => (0, Fragment::Whole),
     };
-    *packet = Packet {
+    let base = Packet {
         tuple: without_ports(v6::source(fixed), v6::destination(fixed), chain.protocol),
         protocol: chain.protocol,
-        fragment: piece(offset, more),
+        fragment,
         header: chain.end as u16,
         length,
         ttl: v6::hop_limit(fixed),
         tos: v6::traffic_class(fixed),
         dont_fragment: true,
         identification,
-        fragment_offset: offset,
-        more_fragments: more,
-        options: chain.end > v6::HEADER,
         ..Packet::BLANK
     };
-    if offset != 0 {
-        packet.role = Role::LaterFragment;
-        return Ok(());
-    }
-    let transport = &datagram[chain.end..];
-    upper_layer(packet, chain.protocol, datagram, transport, !chain.in_transit)
+    upper_layer(packet, base, datagram, &datagram[chain.end..], !chain.in_transit)
 }
 
 #[inline]
@@ -238,63 +242,59 @@ fn without_ports<A: Address>(source: A, destination: A, protocol: u8) -> Tuple<A
     Tuple { source, destination, source_port: 0, destination_port: 0, protocol }
 }
 
-#[inline]
-const fn piece(offset: u16, more: bool) -> Fragment {
-    match (offset, more) {
-        (0, false) => Fragment::Whole,
-        (0, true) => Fragment::First,
-        _ => Fragment::Later,
-    }
-}
-
-/// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet;
-/// `final_destination`: no routing header has segments left, so checksums cover the destination address.
+/// Writes `base` to `packet` together with what its upper-layer header says. `datagram` starts with the IP header,
+/// `bytes` with the one above it, and both end with the packet; `final_destination`: no routing header has segments
+/// left, so checksums cover the destination address.
+///
+/// Every protocol writes the whole packet, so that what it leaves zero costs no more than a wide store.
 #[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
-    protocol: u8,
+    base: Packet<A>,
     datagram: &[u8],
     bytes: &[u8],
     final_destination: bool,
 ) -> Result<(), DropReason> {
-    match protocol {
-        v4::TCP => {
-            let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
-                return Err(DropReason::BadTransport);
-            };
-            packet.tcp_flags = tcp::flags(header);
-            ports(packet, tcp::source_port(header), tcp::destination_port(header));
-        }
+    if base.fragment == Fragment::Later {
+        *packet = Packet { role: Role::LaterFragment, ..base };
+        return Ok(());
+    }
+    let transport = |source_port, destination_port| Packet {
+        role: Role::Transport,
+        tuple: Tuple { source_port, destination_port, ..base.tuple },
+        ..base
+    };
+    match base.protocol {
         v4::UDP => {
             let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            ports(packet, udp::source_port(header), udp::destination_port(header));
+            *packet = transport(udp::source_port(header), udp::destination_port(header));
+        }
+        v4::TCP => {
+            let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
+                return Err(DropReason::BadTransport);
+            };
+            let ports = transport(tcp::source_port(header), tcp::destination_port(header));
+            *packet = Packet { tcp_flags: tcp::flags(header), ..ports };
         }
         v4::SCTP => {
             let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            packet.sctp_chunk = header[sctp::HEADER];
-            ports(packet, sctp::source_port(header), sctp::destination_port(header));
+            let ports = transport(sctp::source_port(header), sctp::destination_port(header));
+            *packet = Packet { sctp_chunk: header[sctp::HEADER], ..ports };
         }
         protocol if protocol == icmp::protocol(A::FAMILY) => {
+            *packet = Packet { role: Role::Icmp, ..base };
             return icmp_message(packet, datagram, final_destination);
         }
-        _ => {}
+        _ => *packet = base,
     }
     Ok(())
 }
 
-#[inline]
-fn ports<A>(packet: &mut Packet<A>, source: u16, destination: u16) {
-    packet.role = Role::Transport;
-    packet.tuple.source_port = source;
-    packet.tuple.destination_port = destination;
-}
-
 /// Completes an ICMP packet.
-#[cold]
 fn icmp_message<A: Quotes>(
     packet: &mut Packet<A>,
     datagram: &[u8],
@@ -304,7 +304,6 @@ fn icmp_message<A: Quotes>(
     if message.len() < icmp::HEADER {
         return Err(DropReason::BadTransport);
     }
-    packet.role = Role::Icmp;
     packet.icmp_type = icmp::message_type(message);
     packet.icmp_code = icmp::code(message);
     if !icmp::is_error(A::FAMILY, packet.icmp_type) {

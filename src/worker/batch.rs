@@ -13,7 +13,6 @@ use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
 use crate::port::{Burst, Frame};
 use crate::stop::DropReason;
-use arrayvec::ArrayVec;
 
 /// What is known of a frame beside its bytes.
 pub(super) struct Parsed<A> {
@@ -39,14 +38,27 @@ impl<A: Flows> Parsed<A> {
 /// See the module.
 pub(super) struct Batch<F, A> {
     pub(super) frames: Burst<F>,
-    /// As many as there are frames, in their order.
-    pub(super) parsed: ArrayVec<Parsed<A>, BURST>,
+    /// What is known of each frame, in their order. Those beyond the frames are of earlier bursts: making them blank
+    /// would cost as much as parsing.
+    pub(super) parsed: Box<[Parsed<A>; BURST]>,
+}
+
+/// The batches of both families.
+pub(super) struct Batches<F> {
+    pub(super) ipv4: Batch<F, u32>,
+    pub(super) ipv6: Batch<F, u128>,
+}
+
+impl<F: Frame> Batches<F> {
+    pub(super) fn new() -> Self {
+        Batches { ipv4: Batch::new(), ipv6: Batch::new() }
+    }
 }
 
 impl<F: Frame, A: Flows> Batch<F, A> {
-    #[inline]
-    pub(super) fn new() -> Self {
-        Batch { frames: Burst::new(), parsed: ArrayVec::new() }
+    fn new() -> Self {
+        let blank = |_| Parsed::new(PortId(0), Visit::First);
+        Batch { frames: Burst::new(), parsed: Box::new(std::array::from_fn(blank)) }
     }
 
     /// Parses a frame, cuts its padding off, and asks the cache for its connection's bucket. `to_group`: it was sent
@@ -60,20 +72,17 @@ impl<F: Frame, A: Flows> Batch<F, A> {
         port: PortId,
         visit: Visit,
     ) -> Result<(), DropReason> {
-        self.parsed.push(Parsed::new(port, visit));
-        let Some(parsed) = self.parsed.last_mut() else { return Ok(()) };
+        // There are never more frames than this: a batch takes one burst.
+        let Some(parsed) = self.parsed.get_mut(self.frames.len()) else { return Ok(()) };
         let packet = &mut parsed.packet;
-        let mut outcome = A::parse_into(&frame.bytes()[ETHERNET..], packet);
+        A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
         // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
-        if to_group && outcome.is_ok() && packet.role != Role::Icmp {
-            outcome = Err(DropReason::SlowPathInput);
-        }
-        if outcome.is_err() {
-            self.parsed.pop();
-            return outcome;
+        if to_group && packet.role != Role::Icmp {
+            return Err(DropReason::SlowPathInput);
         }
         parsed.hash = table.hash(&packet.tuple);
         table.prefetch_bucket(parsed.hash);
+        (parsed.port, parsed.visit) = (port, visit);
         frame.truncate(ETHERNET + usize::from(packet.length));
         self.frames.push(frame);
         Ok(())

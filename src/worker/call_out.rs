@@ -47,7 +47,7 @@ impl<F: Frame> Engine<F> {
         // The answer arrives where the client's requests do.
         match self.steering.homes(&request).first() {
             Some(to) if to != self.worker.0 && visit != Visit::Last => {
-                return Some(Verdict::HandOff { to, visit: Visit::Last });
+                return Some(Verdict::HandOff { to });
             }
             _ => {}
         }

@@ -41,15 +41,12 @@ impl<F: Frame> Engine<F> {
         };
         let verdict = match direction {
             Direction::Reply => self.reply(world, frame, packet, id),
-            Direction::Original => match self.request(world, frame, packet, id) {
-                Some(verdict) => verdict,
-                None => {
-                    self.end::<A>(world, id);
-                    return None;
-                }
-            },
+            Direction::Original => self.request(world, frame, packet, id, |engine, frame| {
+                engine.end::<A>(world, id);
+                engine.stray(world, frame, packet)
+            }),
         };
-        if !matches!(verdict, Verdict::Drop(_)) {
+        if !matches!(verdict, Verdict::Drop(_)) && A::table(&self.tables).contains(id) {
             A::table_mut(&mut self.tables).touch(id, self.now_ms);
         }
         Some(verdict)

@@ -12,8 +12,8 @@ use super::tables::{Flows, Tables};
 use super::verdict::Verdict;
 use crate::conn::template::{TemplateId, Templates};
 use crate::conn::{
-    self, Connection, ConnectionId, Direction, Event, Mode, NO_DESTINATION, NO_TEMPLATE,
-    StateTimeouts, sctp, tcp,
+    self, Connection, ConnectionId, Direction, Event, Mode, NO_TEMPLATE, StateTimeouts, Step, sctp,
+    tcp,
 };
 use crate::model::{DestinationId, Family, Protocol, WorkerId};
 use crate::packet::ethernet::ETHERNET;
@@ -85,10 +85,9 @@ impl<F: Frame> Engine<F> {
         if self.looks_up[A::FAMILY as usize] {
             match A::table(&self.tables).find_guessed(*guess, *hash, &packet.tuple) {
                 Some((id, Direction::Original)) => {
-                    return match self.request(world, frame, packet, id) {
-                        Some(verdict) => verdict,
-                        None => self.succeed(world, frame, parsed, id),
-                    };
+                    return self.request(world, frame, packet, id, |engine, frame| {
+                        engine.succeed(world, frame, parsed, id)
+                    });
                 }
                 Some((id, Direction::Reply)) => return self.reply(world, frame, packet, id),
                 None => {}
@@ -138,9 +137,7 @@ impl<F: Frame> Engine<F> {
         world: &'w Snapshot,
         connection: &Connection<A>,
     ) -> Option<&'w Destination> {
-        if connection.destination == NO_DESTINATION {
-            return None;
-        }
+        // Nothing is ever kept at NO_DESTINATION.
         world.destinations.get(connection.destination as usize)
     }
 
@@ -154,14 +151,24 @@ impl<F: Frame> Engine<F> {
     pub(super) fn advance<A: Flows>(
         &mut self,
         id: ConnectionId,
-        event: Event,
+        frame: &F,
+        packet: &Packet<A>,
         direction: Direction,
     ) {
-        let table = A::table_mut(&mut self.tables);
-        let connection = table.get_mut(id);
+        let Some(event) = event_of(frame, packet) else { return };
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
         let side = connection.side(direction);
         let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
-        connection.state = step.state;
+        if !connection.take(&step, self.now_ms) {
+            self.turn::<A>(id, step);
+        }
+    }
+
+    /// What a step does beyond the connection's state: another timeout, another count, a template that is assured.
+    #[inline(never)]
+    pub(super) fn turn<A: Flows>(&mut self, id: ConnectionId, step: Step) {
+        let table = A::table_mut(&mut self.tables);
+        let connection = table.get_mut(id);
         let turns = connection.is_active() != step.active;
         let (destination, template) = (connection.destination, connection.template);
         if turns {
@@ -230,14 +237,11 @@ fn second_chunk(packet: &[u8]) -> Option<u8> {
     second.first_chunk::<{ crate::packet::sctp::CHUNK_HEADER }>().map(|header| header[0])
 }
 
-/// The packet opens a connection: a SYN, or an INIT chunk.
-#[inline]
+/// The packet opens a connection: a SYN, or an INIT chunk. What is of another protocol has neither.
+#[inline(always)]
 pub(super) fn opens<A: Flows>(packet: &Packet<A>) -> bool {
-    match Protocol::from_number(packet.protocol) {
-        Some(Protocol::Tcp) => packet.tcp_flags & crate::packet::tcp::SYN != 0,
-        Some(Protocol::Sctp) => packet.sctp_chunk == crate::packet::sctp::INIT,
-        Some(Protocol::Udp) | None => false,
-    }
+    let is_syn = packet.tcp_flags & crate::packet::tcp::SYN != 0;
+    is_syn || packet.sctp_chunk == crate::packet::sctp::INIT
 }
 
 /// Nothing balances the packet: it is the director's own to answer.

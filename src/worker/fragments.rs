@@ -172,9 +172,7 @@ impl<F: Frame> Engine<F> {
             Some(Fate::Connection(id, direction)) => {
                 self.follow(world, frame, packet, id, direction)
             }
-            Some(Fate::Worker(to)) if visit == Visit::First => {
-                Verdict::HandOff { to, visit: Visit::Last }
-            }
+            Some(Fate::Worker(to)) if visit == Visit::First => Verdict::HandOff { to },
             Some(Fate::Worker(_)) => Verdict::Drop(DropReason::FragmentTimedOut),
             Some(Fate::Dropped(reason)) => Verdict::Drop(reason),
             // The first was answered; an answer to each piece would be one too many (RFC 1122 section 3.2.2).

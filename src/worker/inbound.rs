@@ -3,9 +3,10 @@
 use super::engine::{Engine, LOCAL, event_of, opens};
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, sctp, tcp};
+use crate::conn::{self, Connection, ConnectionId, Direction, Flags, NO_TEMPLATE, sctp, tcp};
 use crate::forward::{self, End, Outer};
-use crate::model::{Family, Protocol};
+use crate::model::{DestinationId, Family, Protocol};
+use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Address, Packet};
 use crate::port::Frame;
 use crate::service::{Destination, Encapsulation, Snapshot};
@@ -20,7 +21,7 @@ const LEAST_MTU_IPV6: u16 = 1280;
 /// would wait for that.
 #[derive(Clone, Copy)]
 pub(super) struct Way<A> {
-    method: Method,
+    flags: Flags,
     address: A,
     port: u16,
 }
@@ -29,7 +30,7 @@ impl<A: Address> Way<A> {
     #[inline]
     pub(super) fn of(connection: &Connection<A>) -> Self {
         Way {
-            method: connection.flags.method(),
+            flags: connection.flags,
             address: connection.destination_address,
             port: connection.destination_port,
         }
@@ -37,8 +38,8 @@ impl<A: Address> Way<A> {
 }
 
 impl<F: Frame> Engine<F> {
-    /// `None`: the connection is over, and the packet is to be handled as if it had never been.
-    /// Backups take part in replies only (`backup_only`).
+    /// `over`: the connection has ended, and the packet is handled as if it had never been. Backups take part in
+    /// replies only (`backup_only`).
     #[inline(always)]
     pub(super) fn request<A: Flows>(
         &mut self,
@@ -46,32 +47,37 @@ impl<F: Frame> Engine<F> {
         frame: &mut F,
         packet: &Packet<A>,
         id: ConnectionId,
-    ) -> Option<Verdict> {
+        over: impl FnOnce(&mut Self, &mut F) -> Verdict,
+    ) -> Verdict {
         if world.settings.inbound_off {
-            return Some(LOCAL);
+            return LOCAL;
         }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let Some(destination) = Self::destination_of(world, connection) else {
-            return Some(self.bypassed(world, frame, packet, id));
+            return self.bypassed(world, frame, packet, id);
         };
         if opens(packet) && is_replaceable(world, connection, destination) {
-            return None;
+            return over(self, frame);
         }
         if !destination.available {
-            if world.settings.sysctls.expire_nodest_conn == 0 {
-                return Some(Verdict::Drop(DropReason::DestinationUnavailable));
-            }
-            return None;
+            return match world.settings.sysctls.expire_nodest_conn {
+                0 => Verdict::Drop(DropReason::DestinationUnavailable),
+                _ => over(self, frame),
+            };
         }
         connection.in_packets = connection.in_packets.saturating_add(1);
-        let (slot, way) = (connection.destination, Way::of(connection));
-        if let Some(line) = self.line(slot) {
+        let way = Way::of(connection);
+        if let Some(line) = self.loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
         if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(id, event, Direction::Original);
+            let side = connection.side(Direction::Original);
+            let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
+            if !connection.take(&step, self.now_ms) {
+                self.turn::<A>(id, step);
+            }
         }
-        Some(self.forward(world, frame, packet, way, destination))
+        self.forward(world, frame, packet, way, destination)
     }
 
     /// Sends a client's packet to the connection's destination by the connection's method.
@@ -94,28 +100,43 @@ impl<F: Frame> Engine<F> {
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
-        let Way { method, address, port } = way;
-        if (method == Method::Tunnel || packet.length > destination.mtu)
-            && let Err(verdict) = fits(world, packet, method, destination)
+        if way.flags.is_tunnel() {
+            return self.forward_through_tunnel(world, frame, packet, destination);
+        }
+        let (next_hop, mtu, ethertype) = (destination.next_hop, destination.mtu, A::ETHERTYPE);
+        let is_large = packet.length > mtu;
+        if is_large && packet.dont_fragment {
+            return Verdict::TooBig(mtu);
+        }
+        forward::decrement_hop_limit::<A>(frame);
+        if way.flags.is_masq()
+            && let Err(reason) =
+                forward::translate(frame, packet, End::Destination, way.address, way.port)
         {
+            return Verdict::Drop(reason);
+        }
+        if is_large {
+            return Verdict::Fragment { next_hop, ethertype, mtu };
+        }
+        Verdict::Send { next_hop, ethertype }
+    }
+
+    #[inline]
+    fn forward_through_tunnel<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        destination: &Destination,
+    ) -> Verdict {
+        if let Err(verdict) = fits_tunnel(world, packet, destination) {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let mut ethertype = A::ETHERTYPE;
-        if method == Method::Masq {
-            let rewritten = forward::translate(frame, packet, End::Destination, address, port);
-            if let Err(reason) = rewritten {
-                return Verdict::Drop(reason);
-            }
-        } else if method == Method::Tunnel {
-            match self.tunnel(world, frame, packet, destination) {
-                Ok(outer) => ethertype = outer,
-                Err(reason) => return Verdict::Drop(reason),
-            }
-        }
-        Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
+        self.tunnel(world, frame, packet, destination)
     }
 
+    /// Puts the outer headers in front and sends the packet to the destination.
     #[inline(always)]
     pub(super) fn tunnel<A: Flows>(
         &mut self,
@@ -123,7 +144,7 @@ impl<F: Frame> Engine<F> {
         frame: &mut F,
         packet: &Packet<A>,
         destination: &Destination,
-    ) -> Result<u16, DropReason> {
+    ) -> Verdict {
         self.identification = self.identification.wrapping_add(1);
         let outer = Outer {
             source: destination.tunnel_source,
@@ -136,7 +157,13 @@ impl<F: Frame> Engine<F> {
                 Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
             },
         };
-        forward::encapsulate(frame, packet, &outer)
+        match forward::encapsulate(frame, packet, &outer) {
+            Ok(ethertype) => {
+                let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
+                Verdict::send(destination.next_hop, ethertype, length, destination.mtu)
+            }
+            Err(reason) => Verdict::Drop(reason),
+        }
     }
 
     /// A connection without destination: its packets go where they were addressed to.
@@ -148,39 +175,31 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Verdict {
-        if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(id, event, Direction::Original);
-        }
+        self.advance(id, frame, packet, Direction::Original);
         self.transit(world, frame, packet, packet.tuple.destination)
     }
 }
 
-/// The MTU rules of IPVS: what is too large and may not be fragmented is answered, not sent.
+/// The MTU rules of IPVS for tunnels: what is too large and may not be fragmented is answered, not sent.
 #[inline]
-fn fits<A: Flows>(
+fn fits_tunnel<A: Flows>(
     world: &Snapshot,
     packet: &Packet<A>,
-    method: Method,
     destination: &Destination,
 ) -> Result<(), Verdict> {
-    let mut mtu = destination.mtu;
-    if method == Method::Tunnel {
-        let (header, least) = match destination.address {
-            IpAddr::V4(_) => (20, LEAST_MTU_IPV4),
-            IpAddr::V6(_) => (40, LEAST_MTU_IPV6),
-        };
-        mtu = mtu.saturating_sub(header + destination.encapsulation.overhead());
-        if mtu < least {
-            return Err(Verdict::Drop(DropReason::TooBig));
-        }
+    let (header, least) = match destination.address {
+        IpAddr::V4(_) => (20, LEAST_MTU_IPV4),
+        IpAddr::V6(_) => (40, LEAST_MTU_IPV6),
+    };
+    let mtu = destination.mtu.saturating_sub(header + destination.encapsulation.overhead());
+    if mtu < least {
+        return Err(Verdict::Drop(DropReason::TooBig));
     }
-    if packet.length <= mtu {
-        return Ok(());
-    }
-    match A::FAMILY {
-        Family::Ipv4 if method == Method::Tunnel && world.settings.sysctls.pmtu_disc == 0 => Ok(()),
-        Family::Ipv4 if !packet.dont_fragment => Ok(()),
-        Family::Ipv4 | Family::Ipv6 => Err(Verdict::TooBig(mtu)),
+    let is_cut = A::FAMILY == Family::Ipv4
+        && (world.settings.sysctls.pmtu_disc == 0 || !packet.dont_fragment);
+    match packet.length > mtu && !is_cut {
+        true => Err(Verdict::TooBig(mtu)),
+        false => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The way of a burst, in order:
 //!
 //! 1. `poll`: take a new snapshot if there is one, receive from every port
-//! 2. `classify`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
+//! 2. `Passage::admit`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
 //! 3. hash, and ask the cache for the table's buckets; then for the entries
 //! 4. `Engine::judge` finds the connection:
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
@@ -29,6 +29,7 @@ pub mod ledger;
 mod load;
 mod outbound;
 mod output;
+mod passage;
 mod persist;
 mod related;
 mod schedule;
@@ -46,20 +47,16 @@ pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
 
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET};
-use crate::packet::{Fragment, Role};
 use crate::port::{Burst, Frame, Queue};
-use crate::service::{Adopter, Snapshot};
-use crate::stop::{DropReason, PuntReason};
+use crate::service::Adopter;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
-use batch::{Batch, Parsed};
+use batch::Batches;
 use engine::Engine;
-use fragments::{Datagram, Fate};
 use output::Output;
+use passage::Passage;
 use rtrb::{Consumer, Producer};
-use tables::{Flows, Tables};
-use verdict::{Verdict, Visit};
+use verdict::Visit;
 use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
@@ -72,6 +69,7 @@ pub struct Worker<Q: Queue> {
     snapshot: Adopter,
     engine: Engine<Q::Frame>,
     output: Output<Q>,
+    batches: Batches<Q::Frame>,
     handed: Vec<Consumer<Handed<Q::Frame>>>,
     injections: Consumer<Injection<Q::Frame>>,
     chores: Consumer<Chore>,
@@ -112,21 +110,21 @@ impl<Q: Queue> Worker<Q> {
             check.look(&burst, &self.output.counters.evidence[port.index()]);
         }
         let count = burst.len();
-        let mut bytes = 0;
         for frame in &burst {
             frame.prefetch();
         }
-        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
+        let mut passage = self.passage();
+        let station = passage.station(port);
+        let mut bytes = 0;
         for frame in burst.drain(..) {
             bytes += frame.bytes().len() as u64;
-            self.classify(frame, port, Visit::First, &mut ipv4, &mut ipv6);
+            passage.admit(frame, station, Visit::First);
         }
+        passage.settle();
         let queue = &self.output.counters.queues[port.index()];
         queue.rx_packets.add(count as u64);
         queue.rx_bytes.add(bytes);
         queue.rx_bursts.add(1);
-        self.settle::<u32>(&mut ipv4);
-        self.settle::<u128>(&mut ipv6);
         count
     }
 
@@ -136,15 +134,20 @@ impl<Q: Queue> Worker<Q> {
         if waiting == 0 {
             return 0;
         }
-        let (mut ipv4, mut ipv6) = (Batch::new(), Batch::new());
+        let Worker { snapshot, engine, output, batches, handed, .. } = self;
+        let mut passage = Passage { world: snapshot.current(), engine, output, batches };
         for _ in 0..waiting {
-            let Ok(Handed { frame, port, visit }) = self.handed[ring].pop() else { break };
-            self.classify(frame, port, visit, &mut ipv4, &mut ipv6);
+            let Ok(Handed { frame, port, visit }) = handed[ring].pop() else { break };
+            passage.admit(frame, passage.station(port), visit);
         }
+        passage.settle();
         self.output.counters.taken_over.add(waiting as u64);
-        self.settle::<u32>(&mut ipv4);
-        self.settle::<u128>(&mut ipv6);
         waiting
+    }
+
+    fn passage(&mut self) -> Passage<'_, Q> {
+        let Worker { snapshot, engine, output, batches, .. } = self;
+        Passage { world: snapshot.current(), engine, output, batches }
     }
 
     /// Frames of the control thread, ready to be sent.
@@ -156,129 +159,4 @@ impl<Q: Queue> Worker<Q> {
         }
         waiting
     }
-
-    /// Parses a frame and puts it with its family's; what is not IP leaves here.
-    #[inline(always)]
-    fn classify(
-        &mut self,
-        frame: Q::Frame,
-        port: PortId,
-        visit: Visit,
-        ipv4: &mut Batch<Q::Frame, u32>,
-        ipv6: &mut Batch<Q::Frame, u128>,
-    ) {
-        let world: &Snapshot = self.snapshot.current();
-        let Tables { ipv4: table4, ipv6: table6 } = &self.engine.tables;
-        let to_group = match admit(world, &frame, port) {
-            Ok(to_group) => to_group,
-            Err(reason) => return self.output.drop_frame(port, reason),
-        };
-        let outcome = match ethernet::ethernet_type(frame.bytes()) {
-            ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
-            ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
-            ethernet::TYPE_ARP => {
-                let verdict = Verdict::Punt(PuntReason::Arp);
-                return self.output.dispatch(world, frame, port, verdict);
-            }
-            _ => Err(DropReason::BadEthernet),
-        };
-        if let Err(reason) = outcome {
-            self.output.drop_frame(port, reason);
-        }
-    }
-}
-
-impl<Q: Queue> Worker<Q> {
-    /// Looks a batch of parsed packets up and sends each on its way.
-    #[inline(never)]
-    fn settle<A: Flows>(&mut self, batch: &mut Batch<Q::Frame, A>) {
-        let table = A::table(&self.engine.tables);
-        for parsed in &mut batch.parsed {
-            parsed.guess = table.prefetch_entry(parsed.hash);
-        }
-        for (frame, parsed) in batch.frames.drain(..).zip(&batch.parsed) {
-            self.handle(frame, parsed);
-        }
-    }
-
-    #[inline(always)]
-    fn handle<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
-        if parsed.packet.fragment != Fragment::Whole {
-            return self.handle_fragment(frame, parsed);
-        }
-        let world: &Snapshot = self.snapshot.current();
-        let verdict = self.engine.judge(world, &mut frame, parsed);
-        self.output.dispatch(world, frame, parsed.port, verdict);
-    }
-
-    /// The first fragment of a datagram shows the way; one that comes before it may have to wait.
-    #[cold]
-    fn handle_fragment<A: Flows>(&mut self, mut frame: Q::Frame, parsed: &Parsed<A>) {
-        let world: &Snapshot = self.snapshot.current();
-        let verdict = self.engine.judge(world, &mut frame, parsed);
-        match (verdict, parsed.packet.fragment) {
-            (Verdict::Wait, _) => self.wait(frame, parsed),
-            (_, Fragment::First) => self.handle_first_fragment(frame, parsed, verdict),
-            _ => self.output.dispatch(world, frame, parsed.port, verdict),
-        }
-    }
-
-    fn wait<A: Flows>(&mut self, frame: Q::Frame, parsed: &Parsed<A>) {
-        let now_ms = self.engine.now_ms;
-        let fragments = A::fragments_mut(&mut self.engine);
-        if fragments.wait(Datagram::of(&parsed.packet), frame, parsed.port, now_ms).is_err() {
-            self.output.drop_frame(parsed.port, DropReason::FragmentTableFull);
-        }
-    }
-
-    /// Remembers where the first fragment of a datagram goes and sends after it those that came before.
-    fn handle_first_fragment<A: Flows>(
-        &mut self,
-        frame: Q::Frame,
-        parsed: &Parsed<A>,
-        verdict: Verdict,
-    ) {
-        let datagram = Datagram::of_first(&frame, &parsed.packet);
-        let fate = match verdict {
-            Verdict::HandOff { to, .. } => Fate::Worker(to),
-            Verdict::Drop(reason) => Fate::Dropped(reason),
-            Verdict::Punt(reason) => Fate::Punted(reason),
-            // Its tuple is the quoted packet's, and no connection takes it in pieces.
-            _ if parsed.packet.role == Role::IcmpError => Fate::Transit,
-            _ => match A::table(&self.engine.tables).find(parsed.hash, &parsed.packet.tuple) {
-                Some((id, direction)) => Fate::Connection(id, direction),
-                None => Fate::Transit,
-            },
-        };
-        let now_ms = self.engine.now_ms;
-        A::fragments_mut(&mut self.engine).remember(datagram, fate, now_ms);
-        self.output.dispatch(self.snapshot.current(), frame, parsed.port, verdict);
-        while let Some((mut frame, port)) = A::fragments_mut(&mut self.engine).release(&datagram) {
-            let world: &Snapshot = self.snapshot.current();
-            let mut waited = Parsed::new(port, Visit::First);
-            match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
-                Ok(()) => {
-                    let verdict = self.engine.judge(world, &mut frame, &waited);
-                    self.output.dispatch(world, frame, port, verdict);
-                }
-                Err(reason) => self.output.drop_frame(port, reason),
-            }
-        }
-    }
-}
-
-/// Whether a frame concerns the director at all, and then whether it was sent to a group on the link.
-#[inline]
-fn admit(world: &Snapshot, frame: &impl Frame, port: PortId) -> Result<bool, DropReason> {
-    if !frame.is_contiguous() {
-        return Err(DropReason::NotContiguous);
-    }
-    let bytes = frame.bytes();
-    if bytes.len() < ETHERNET {
-        return Err(DropReason::TooShort);
-    }
-    // Compared where it lies.
-    let is_own = world.links.get(port.index()).is_some_and(|link| bytes.starts_with(&link.mac));
-    let to_group = bytes[0] & ethernet::GROUP != 0;
-    if is_own || to_group { Ok(to_group) } else { Err(DropReason::NotForUs) }
 }

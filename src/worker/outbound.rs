@@ -1,6 +1,6 @@
 //! A packet back to the client, of a known connection: translate (NAT), count, state, route.
 
-use super::engine::{Engine, event_of};
+use super::engine::Engine;
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{ConnectionId, Direction};
@@ -37,9 +37,7 @@ impl<F: Frame> Engine<F> {
         if available && let Some(line) = self.line(slot) {
             line.count_out(packet.length);
         }
-        if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(id, event, Direction::Reply);
-        }
+        self.advance(id, frame, packet, Direction::Reply);
         verdict
     }
 
@@ -69,12 +67,8 @@ impl<F: Frame> Engine<F> {
         forward::decrement_hop_limit::<A>(frame);
         let next = route.next_hop.unwrap_or(to);
         match world.neighbours.find(route.port, next) {
-            Some(next_hop) => Verdict::Send { next_hop, ethertype: A::ETHERTYPE, mtu },
-            None => Verdict::Resolve {
-                port: route.port,
-                address: next.to_ip(),
-                ethertype: A::ETHERTYPE,
-            },
+            Some(next_hop) => Verdict::send(next_hop, A::ETHERTYPE, packet.length, mtu),
+            None => Verdict::Resolve,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
 
 use super::counters::WorkerCounters;
+use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
-use crate::forward;
+use crate::forward::{self, Layer3};
 use crate::limits::PORTS_MAX;
 use crate::model::PortId;
 use crate::packet::ethernet::ETHERNET;
 use crate::port::{Burst, Frame, Queue};
-use crate::service::{NextHop, Snapshot};
+use crate::service::{NextHop, NextHopId, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
 use arrayvec::ArrayVec;
 use rtrb::Producer;
@@ -55,35 +56,59 @@ impl<Q: Queue> Output<Q> {
     pub(super) fn dispatch(
         &mut self,
         world: &Snapshot,
-        mut frame: Q::Frame,
+        frame: Q::Frame,
         port: PortId,
         verdict: Verdict,
     ) {
         match verdict {
-            Verdict::Send { next_hop, ethertype, mtu } => {
-                let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-                    return self.drop_frame(port, DropReason::NoRoute);
-                };
-                forward::address_frame(&mut frame, hop, ethertype);
-                if !hop.resolved {
-                    return self.unresolved(frame, port, hop.port, hop.address);
-                }
-                if frame.bytes().len() > ETHERNET + usize::from(mtu) {
-                    return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
-                }
-                self.send(hop.port, frame);
+            Verdict::Send { next_hop, ethertype } => {
+                self.send_to(world, frame, port, next_hop, ethertype);
             }
-            Verdict::Resolve { port: egress, address, ethertype } => {
-                let hop = NextHop { port: egress, ..NextHop::default() };
-                forward::address_frame(&mut frame, &hop, ethertype);
-                self.unresolved(frame, port, egress, address);
+            verdict => self.divert(world, frame, port, verdict),
+        }
+    }
+
+    /// Carries out any verdict. Apart from the most frequent one, so that its way stays straight.
+    #[inline(never)]
+    fn divert(&mut self, world: &Snapshot, frame: Q::Frame, port: PortId, verdict: Verdict) {
+        match verdict {
+            Verdict::Send { next_hop, ethertype } => {
+                self.send_to(world, frame, port, next_hop, ethertype);
             }
-            Verdict::HandOff { to, visit } => self.hand_off(frame, port, to, visit),
+            Verdict::Fragment { next_hop, ethertype, mtu } => {
+                self.send_in_pieces(world, frame, port, next_hop, ethertype, mtu);
+            }
+            Verdict::Resolve => self.resolve(world, frame, port),
+            Verdict::Ask(workers) => {
+                let to = workers.first().unwrap_or_default();
+                self.hand_off(frame, port, to, Visit::Passed(workers.without(to)));
+            }
+            Verdict::HandOff { to } => self.hand_off(frame, port, to, Visit::Last),
             Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
             Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
             // Waiting frames are kept before they come here; one that finds no room is this.
             Verdict::Wait => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
+        }
+    }
+
+    /// Gives the frame its next hop's Ethernet header and sends it.
+    #[inline(always)]
+    fn send_to(
+        &mut self,
+        world: &Snapshot,
+        mut frame: Q::Frame,
+        port: PortId,
+        next_hop: NextHopId,
+        ethertype: u16,
+    ) {
+        let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
+            return self.drop_frame(port, DropReason::NoRoute);
+        };
+        forward::address_frame(&mut frame, hop, ethertype);
+        match hop.resolved {
+            true => self.send(hop.port, frame),
+            false => self.unresolved(frame, port, (hop.port, hop.address)),
         }
     }
 
@@ -139,10 +164,23 @@ impl<Q: Queue> Output<Q> {
         self.push_punt(Punt { port, reason, mtu, next_hop: None, frame });
     }
 
+    /// Finds out which neighbour it is that has to be resolved.
     #[cold]
-    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
+    fn resolve(&mut self, world: &Snapshot, mut frame: Q::Frame, port: PortId) {
+        let packet = &frame.bytes()[ETHERNET..];
+        let (ethertype, next_hop) = match packet.first().map(|octet| octet >> 4) {
+            Some(4) => (u32::ETHERTYPE, next_on_route::<u32>(world, packet)),
+            _ => (u128::ETHERTYPE, next_on_route::<u128>(world, packet)),
+        };
+        let Some(next_hop) = next_hop else { return self.drop_frame(port, DropReason::NoRoute) };
+        forward::address_frame(&mut frame, &NextHop::default(), ethertype);
+        self.unresolved(frame, port, next_hop);
+    }
+
+    #[cold]
+    fn unresolved(&mut self, frame: Q::Frame, port: PortId, next_hop: (PortId, IpAddr)) {
         let reason = PuntReason::NeighbourUnresolved;
-        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
+        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some(next_hop), frame });
     }
 
     fn push_punt(&mut self, punt: Punt<Q::Frame>) {
@@ -168,15 +206,24 @@ impl<Q: Queue> Output<Q> {
     #[cold]
     fn send_in_pieces(
         &mut self,
-        frame: Q::Frame,
+        world: &Snapshot,
+        mut frame: Q::Frame,
         port: PortId,
-        egress: PortId,
+        next_hop: NextHopId,
         ethertype: u16,
         mtu: u16,
     ) {
+        let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
+            return self.drop_frame(port, DropReason::NoRoute);
+        };
+        forward::address_frame(&mut frame, hop, ethertype);
+        if !hop.resolved {
+            return self.unresolved(frame, port, (hop.port, hop.address));
+        }
         if ethertype != crate::packet::ethernet::TYPE_IPV4 {
             return self.drop_frame(port, DropReason::TooBig);
         }
+        let egress = hop.port;
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
         let Some(lane) = self.lanes.get_mut(egress.index()) else { return };
         let mut overflow = false;
@@ -192,4 +239,11 @@ impl<Q: Queue> Output<Q> {
             Err(reason) => self.drop_frame(port, reason),
         }
     }
+}
+
+/// The port and the neighbour on the way to the destination of `packet`.
+fn next_on_route<A: Flows>(world: &Snapshot, packet: &[u8]) -> Option<(PortId, IpAddr)> {
+    let to = A::read(packet.get(A::DESTINATION..A::DESTINATION + A::BYTES)?);
+    let route = world.routes.find(to)?;
+    Some((route.port, route.next_hop.unwrap_or(to).to_ip()))
 }

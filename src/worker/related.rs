@@ -94,19 +94,17 @@ impl<F: Frame> Engine<F> {
             return Verdict::Drop(DropReason::NoRoute);
         }
         forward::decrement_hop_limit::<A>(frame);
+        let (next_hop, mtu) = (destination.next_hop, destination.mtu);
         let ethertype = match method {
             Method::Masq => {
                 let (address, port) = (connection.destination_address, connection.destination_port);
                 forward::translate_error(frame, packet, End::Destination, address, port);
                 A::ETHERTYPE
             }
-            Method::Tunnel => match self.tunnel(world, frame, packet, destination) {
-                Ok(ethertype) => ethertype,
-                Err(reason) => return Verdict::Drop(reason),
-            },
+            Method::Tunnel => return self.tunnel(world, frame, packet, destination),
             Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
         };
-        Verdict::Send { next_hop: destination.next_hop, ethertype, mtu: destination.mtu }
+        Verdict::send(next_hop, ethertype, packet.length, mtu)
     }
 
     /// From a server's side, about a request: the client is to learn of it, from the VIP.

@@ -1,6 +1,6 @@
 //! A packet that opens a connection: find the service, keep to the client's template, else ask the scheduler.
 
-use super::engine::{Engine, LOCAL, event_of};
+use super::engine::{Engine, LOCAL};
 use super::inbound::Way;
 use super::load::ServiceLoad;
 use super::persist::call_id;
@@ -228,9 +228,7 @@ impl<F: Frame> Engine<F> {
         if let Some(line) = self.line(connection.destination) {
             line.count_in(packet.length);
         }
-        if let Some(event) = event_of(frame, packet) {
-            self.advance::<A>(id, event, Direction::Original);
-        }
+        self.advance(id, frame, packet, Direction::Original);
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
         self.forward(world, frame, packet, Way::of(&connection), destination)
     }
@@ -281,9 +279,7 @@ impl<F: Frame> Engine<F> {
                 let Ok(id) = inserted else {
                     return Verdict::Drop(DropReason::ConnectionTableFull);
                 };
-                if let Some(event) = event_of(frame, packet) {
-                    self.advance::<A>(id, event, Direction::Original);
-                }
+                self.advance(id, frame, packet, Direction::Original);
             }
             return self.transit(world, frame, packet, packet.tuple.destination);
         }

@@ -1,6 +1,7 @@
 //! Making the workers and the rings between them and the control thread.
 
 use super::Worker;
+use super::batch::Batches;
 use super::chores::Chore;
 use super::counters::WorkerCounters;
 use super::engine::Engine;
@@ -204,6 +205,7 @@ impl<F: Frame> Seat<F> {
             snapshot,
             engine,
             output: Output { lanes, punts: self.punts, workers: self.to_workers, counters },
+            batches: Batches::new(),
             handed: self.from_workers,
             injections: self.injections,
             chores: self.chores,

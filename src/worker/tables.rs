@@ -1,5 +1,6 @@
 //! The two connection tables of a worker, so that everything else is written once for both families.
 
+use super::batch::{Batch, Batches};
 use super::engine::Engine;
 use super::fragments::Fragments;
 use crate::conn::Table;
@@ -16,6 +17,7 @@ pub(super) struct Tables {
 pub(super) trait Flows: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
+    fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self>;
     fn fragments<F>(engine: &Engine<F>) -> &Fragments<Self, F>;
     fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<Self, F>;
 }
@@ -29,6 +31,11 @@ impl Flows for u32 {
     #[inline]
     fn table_mut(tables: &mut Tables) -> &mut Table<u32> {
         &mut tables.ipv4
+    }
+
+    #[inline]
+    fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, u32> {
+        &mut batches.ipv4
     }
 
     #[inline]
@@ -51,6 +58,11 @@ impl Flows for u128 {
     #[inline]
     fn table_mut(tables: &mut Tables) -> &mut Table<u128> {
         &mut tables.ipv6
+    }
+
+    #[inline]
+    fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, u128> {
+        &mut batches.ipv6
     }
 
     #[inline]

@@ -78,11 +78,11 @@ impl<F: Frame> Engine<F> {
         let left = left.without(me);
         // The home decides, so it is asked last.
         let before = home.map_or(left, |home| left.without(home));
-        if let Some(to) = before.first() {
-            return Some(Verdict::HandOff { to, visit: Visit::Passed(left.without(to)) });
+        if before.first().is_some() {
+            return Some(Verdict::Ask(before));
         }
         match home {
-            Some(home) if home != me => Some(Verdict::HandOff { to: home, visit: Visit::Last }),
+            Some(home) if home != me => Some(Verdict::HandOff { to: home }),
             _ => None,
         }
     }
@@ -99,6 +99,16 @@ impl<F: Frame> Engine<F> {
         if let Some(verdict) = self.carried(world, frame, packet, port, visit) {
             return verdict;
         }
+        self.stray(world, frame, packet)
+    }
+
+    /// No connection's, and never to be one: the director's own, or on its way through.
+    pub(super) fn stray<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+    ) -> Verdict {
         let destination = packet.tuple.destination;
         if world.local.contains(destination) || world.local.is_group(destination) {
             return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {

@@ -1,30 +1,30 @@
 //! What the pipeline decides about one packet.
 
 use super::steer::Workers;
-use crate::model::PortId;
 use crate::service::NextHopId;
 use crate::stop::{DropReason, PuntReason};
-use std::net::IpAddr;
 
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
-    /// Rewritten; the next hop's Ethernet header is all that is missing. A packet larger than `mtu` is fragmented.
+    /// Rewritten; the next hop's Ethernet header is all that is missing.
     Send {
+        next_hop: NextHopId,
+        ethertype: u16,
+    },
+    /// As `Send`, but larger than the link takes, and it may be fragmented.
+    Fragment {
         next_hop: NextHopId,
         ethertype: u16,
         mtu: u16,
     },
-    /// As `Send`, to a neighbour nobody knows the address of yet.
-    Resolve {
-        port: PortId,
-        address: IpAddr,
-        ethertype: u16,
-    },
-    /// Another worker has, or is to have, its connection.
+    /// Rewritten, and routed by its destination to a neighbour nobody knows the address of yet.
+    Resolve,
+    /// Another worker may have its connection: the first of these is asked, then the next. Never empty.
+    Ask(Workers),
+    /// Another worker is the home of its flow and decides.
     HandOff {
         to: u16,
-        visit: Visit,
     },
     Punt(PuntReason),
     /// Larger than the next link takes: the MTU to report.
@@ -33,6 +33,9 @@ pub(super) enum Verdict {
     Wait,
     Drop(DropReason),
 }
+
+// Two registers: a verdict is returned without a detour through memory.
+const _: () = assert!(size_of::<Verdict>() == 16);
 
 /// Whether a packet has been on other workers, and which may still have its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +49,19 @@ pub(super) enum Visit {
 }
 
 impl Verdict {
+    /// Sends a packet of `length` octets over a link that takes `mtu`.
+    #[inline(always)]
+    pub(super) fn send(next_hop: NextHopId, ethertype: u16, length: u16, mtu: u16) -> Self {
+        match length > mtu {
+            true => Verdict::Fragment { next_hop, ethertype, mtu },
+            false => Verdict::Send { next_hop, ethertype },
+        }
+    }
+
     /// The packet goes out.
     #[inline]
     pub(super) fn is_sent(&self) -> bool {
-        matches!(self, Verdict::Send { .. } | Verdict::Resolve { .. })
+        matches!(self, Verdict::Send { .. } | Verdict::Fragment { .. } | Verdict::Resolve)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::support::director::{Director, Shape};
 use crate::support::{LAN, WAN};
 use bolero::TypeGenerator;
 use director::packet::ethernet::ETHERNET;
-use director::packet::{Fragment, Parse};
+use director::packet::{Fragment, Packet, Parse, ipv4};
 use director::port::MemoryFrame;
 use director::stop::DropReason;
 use director::testing::{PacketBuilder, frame};
@@ -122,7 +122,7 @@ fn together<A: Parse>(frames: &[Vec<u8>], overhead: usize) -> Vec<u8> {
             let packet = A::parse(ip).unwrap();
             assert_ne!(packet.fragment, Fragment::Whole);
             let payload = &ip[usize::from(packet.header)..usize::from(packet.length)];
-            (packet.fragment_offset, payload.to_vec())
+            (offset(&packet, ip), payload.to_vec())
         })
         .collect();
     pieces.sort();
@@ -132,6 +132,15 @@ fn together<A: Parse>(frames: &[Vec<u8>], overhead: usize) -> Vec<u8> {
         whole.extend(payload);
     }
     whole
+}
+
+/// Where in its datagram a fragment starts. A fragment header is the last one here.
+fn offset<A: Parse>(packet: &Packet<A>, ip: &[u8]) -> u16 {
+    let at = usize::from(packet.header);
+    match A::BYTES {
+        4 => (ipv4::fragment_word(ip) & ipv4::FRAGMENT_OFFSET) * 8,
+        _ => u16::from_be_bytes([ip[at - 6], ip[at - 5]]) & 0xfff8,
+    }
 }
 
 fn comes_out<A: Parse>(director: &mut Director, frames: &[Vec<u8>], case: &Shuffled) -> Vec<u8> {

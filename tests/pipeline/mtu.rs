@@ -3,7 +3,7 @@
 use crate::scene::*;
 use crate::support::{Director, VIP};
 use director::model::{ForwardMethod, Protocol, Tunnel, TunnelChecksum};
-use director::packet::{Fragment, Parse};
+use director::packet::{Fragment, Parse, ipv4};
 use director::stop::PuntReason;
 
 /// The same director behind a link of this MTU.
@@ -68,8 +68,9 @@ fn together(frames: &[(director::model::PortId, Vec<u8>)], mtu: usize) -> Vec<u8
         let ip = &frame[14..];
         let packet = u32::parse(ip).unwrap();
         assert!(usize::from(packet.length) <= mtu);
-        assert_eq!(usize::from(packet.fragment_offset), whole.len());
-        assert_eq!(packet.more_fragments, index + 1 < frames.len());
+        let word = ipv4::fragment_word(ip);
+        assert_eq!(usize::from(word & ipv4::FRAGMENT_OFFSET) * 8, whole.len());
+        assert_eq!(word & ipv4::MORE_FRAGMENTS != 0, index + 1 < frames.len());
         assert_ne!(packet.fragment, Fragment::Whole);
         whole.extend(&ip[usize::from(packet.header)..usize::from(packet.length)]);
     }

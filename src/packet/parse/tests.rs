@@ -32,13 +32,10 @@ const PLAIN: Packet<u32> = Packet {
     tos: 0,
     dont_fragment: false,
     identification: 7,
-    fragment_offset: 0,
-    more_fragments: false,
     icmp_type: 0,
     icmp_code: 0,
     quoted: 0,
     quoted_transport: 0,
-    options: false,
     sctp_chunk: 0,
 };
 
@@ -57,7 +54,7 @@ fn what_a_whole_ipv4_packet_says() {
         (v4().tcp(4000, 80).identification(0xfffe), Packet { identification: 0xfffe, ..PLAIN }),
         (
             v4().options(&[1; 12]).tcp(4000, 80).payload("GET"),
-            Packet { header: 32, length: 55, options: true, ..PLAIN },
+            Packet { header: 32, length: 55, ..PLAIN },
         ),
         (v4().udp(4000, 53), Packet { length: 28, ..udp }),
         (
@@ -99,17 +96,15 @@ fn fragments() {
     let whole = v4().udp(4000, 53).payload([1; 40]);
     let first = ipv4(&whole.clone().fragment(0, true).packet()).unwrap();
     assert_eq!((first.fragment, first.role), (Fragment::First, Role::Transport));
-    assert_eq!((first.fragment_offset, first.more_fragments), (0, true));
     for more in [false, true] {
         let later = ipv4(&v4().protocol(17).fragment(1480, more).payload([1; 8]).packet()).unwrap();
         assert_eq!((later.fragment, later.role), (Fragment::Later, Role::LaterFragment));
-        assert_eq!((later.fragment_offset, later.more_fragments), (1480, more));
         assert_eq!(later.tuple, tuple(17, 0, 0));
     }
     let later = v6().destination_options().identification(9).fragment(8, false).payload([1; 3]);
     let later = ipv6(&later.packet()).unwrap();
     assert_eq!((later.fragment, later.role), (Fragment::Later, Role::LaterFragment));
-    assert_eq!((later.identification, later.fragment_offset, later.header), (9, 8, 56));
+    assert_eq!((later.identification, later.header), (9, 56));
     // RFC 6946: an atomic fragment is a whole packet that happens to have the header.
     let atomic = ipv6(&v6().tcp(1, 2).identification(9).fragment(0, false).packet()).unwrap();
     assert_eq!(
@@ -121,7 +116,7 @@ fn fragments() {
 #[test]
 fn what_an_ipv6_packet_says() {
     let plain = ipv6(&v6().tos(0x2e).ttl(9).tcp(4000, 80).packet()).unwrap();
-    assert_eq!((plain.header, plain.length, plain.options), (40, 60, false));
+    assert_eq!((plain.header, plain.length), (40, 60));
     assert_eq!((plain.tos, plain.ttl, plain.tcp_flags), (0x2e, 9, tcp::ACK));
     assert_eq!((plain.dont_fragment, plain.identification), (true, 0));
     let expected = Tuple {
@@ -134,7 +129,7 @@ fn what_an_ipv6_packet_says() {
     assert_eq!(plain.tuple, expected);
     let extended = v6().hop_by_hop().destination_options().routing(0).tcp(4000, 80);
     let extended = ipv6(&extended.packet()).unwrap();
-    assert_eq!((extended.tuple, extended.header, extended.options), (expected, 64, true));
+    assert_eq!((extended.tuple, extended.header), (expected, 64));
     for (number, role) in
         [(50, Role::Other), (51, Role::Other), (59, Role::Other), (1, Role::Other)]
     {
@@ -417,7 +412,6 @@ proptest! {
             tos,
             dont_fragment: df,
             identification: identification.into(),
-            options: words != 0,
             ..PLAIN
         };
         prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(expected));
@@ -443,6 +437,5 @@ proptest! {
         prop_assert_eq!((packet.ttl, packet.tos), (ttl, tos));
         prop_assert_eq!(packet.header, 40 + extensions * 8);
         prop_assert_eq!(packet.length, 48 + extensions * 8 + payload.len() as u16);
-        prop_assert_eq!(packet.options, extensions != 0);
     }
 }

@@ -1,10 +1,11 @@
 //! A client's packet of a known connection: may it still use it, then count, state, forward.
 
 use super::engine::{Engine, LOCAL, event_of, opens};
+use super::mss;
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, sctp, tcp};
-use crate::forward::{self, End, Outer};
+use crate::forward::{self, End, Layer3, Outer};
 use crate::model::{Family, Protocol};
 use crate::packet::{Address, Packet};
 use crate::port::Frame;
@@ -54,8 +55,13 @@ impl<F: Frame> Engine<F> {
         let Some(destination) = Self::destination_of(world, connection) else {
             return Some(self.bypassed(world, frame, packet, id));
         };
-        if opens(packet) && is_replaceable(world, connection, destination) {
-            return None;
+        if opens(packet) {
+            if is_replaceable(world, connection, destination) {
+                return None;
+            }
+            if world.settings.mss_clamp.is_on() {
+                mss::clamp_request(&self.counters, world, frame, packet, connection);
+            }
         }
         if !destination.available {
             if world.settings.sysctls.expire_nodest_conn == 0 {
@@ -151,25 +157,37 @@ impl<F: Frame> Engine<F> {
         if let Some(event) = event_of(frame, packet) {
             self.advance::<A>(id, event, Direction::Original);
         }
-        self.transit(world, frame, packet, packet.tuple.destination)
+        self.pass_through(world, frame, packet)
     }
+}
+
+/// Longest packet that reaches the destination whole by this method.
+#[inline]
+pub(super) fn mtu_inside(method: Method, destination: &Destination) -> u16 {
+    if method != Method::Tunnel {
+        return destination.mtu;
+    }
+    let header = match destination.address {
+        IpAddr::V4(_) => u32::HEADER,
+        IpAddr::V6(_) => u128::HEADER,
+    };
+    destination.mtu.saturating_sub(header as u16 + destination.encapsulation.overhead())
 }
 
 /// The MTU rules of IPVS: what is too large and may not be fragmented is answered, not sent.
 #[inline]
-fn fits<A: Flows>(
+pub(super) fn fits<A: Flows>(
     world: &Snapshot,
     packet: &Packet<A>,
     method: Method,
     destination: &Destination,
 ) -> Result<(), Verdict> {
-    let mut mtu = destination.mtu;
+    let mtu = mtu_inside(method, destination);
     if method == Method::Tunnel {
-        let (header, least) = match destination.address {
-            IpAddr::V4(_) => (20, LEAST_MTU_IPV4),
-            IpAddr::V6(_) => (40, LEAST_MTU_IPV6),
+        let least = match destination.address {
+            IpAddr::V4(_) => LEAST_MTU_IPV4,
+            IpAddr::V6(_) => LEAST_MTU_IPV6,
         };
-        mtu = mtu.saturating_sub(header + destination.encapsulation.overhead());
         if mtu < least {
             return Err(Verdict::Drop(DropReason::TooBig));
         }

@@ -1,9 +1,11 @@
 //! A packet back to the client, of a known connection: translate (NAT), count, state, route.
 
-use super::engine::{Engine, event_of};
+use super::engine::{Engine, event_of, opens};
+use super::mss;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::{ConnectionId, Direction};
+use crate::conn::tcp::TcpEvent;
+use crate::conn::{ConnectionId, Direction, Event};
 use crate::forward::{self, End};
 use crate::packet::Packet;
 use crate::port::Frame;
@@ -39,6 +41,10 @@ impl<F: Frame> Engine<F> {
         }
         if let Some(event) = event_of(frame, packet) {
             self.advance::<A>(id, event, Direction::Reply);
+            if event == Event::Tcp(TcpEvent::Syn) && world.settings.mss_clamp.is_on() {
+                let connection = A::table(&self.tables).get(id);
+                mss::clamp_reply(&self.counters, world, frame, packet, connection);
+            }
         }
         verdict
     }
@@ -58,10 +64,8 @@ impl<F: Frame> Engine<F> {
         let Some(route) = world.routes.find(to) else {
             return Verdict::Punt(PuntReason::NoRoute);
         };
-        let mtu = match (route.mtu, world.links.get(route.port.index())) {
-            (0, Some(link)) => link.mtu,
-            (0, None) => return Verdict::Punt(PuntReason::NoRoute),
-            (mtu, _) => mtu,
+        let Some(mtu) = world.mtu_of(route) else {
+            return Verdict::Punt(PuntReason::NoRoute);
         };
         if packet.length > mtu && packet.dont_fragment {
             return Verdict::TooBig(mtu);
@@ -76,5 +80,19 @@ impl<F: Frame> Engine<F> {
                 ethertype: A::ETHERTYPE,
             },
         }
+    }
+
+    /// [`Self::transit`] of a whole packet to its own destination, not as a reply: a router's work, with its clamp.
+    pub(super) fn pass_through<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+    ) -> Verdict {
+        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        if opens(packet) && world.settings.mss_clamp.is_on() && verdict.is_sent() {
+            mss::clamp_passing(&self.counters, world, frame, packet);
+        }
+        verdict
     }
 }

@@ -52,6 +52,7 @@ pub struct Config {
     pub neighbours: Vec<NeighbourConfig>,
     pub routes: Vec<RouteConfig>,
     pub timeouts: Timeouts,
+    /// How large a maximum segment size SYNs may announce.
     pub mss_clamp: MssClamp,
     pub sysctls: Sysctls,
     pub marks: Vec<MarkRule>,

@@ -15,5 +15,6 @@ pub struct Settings {
     pub drop_entry: bool,
     /// A backup sync daemon runs and `backup_only` is set: inbound processing is off.
     pub inbound_off: bool,
+    /// How large a maximum segment size SYNs may announce.
     pub mss_clamp: MssClamp,
 }

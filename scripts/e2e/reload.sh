@@ -27,6 +27,14 @@ wait_for "the new service" lists "-A -t $VIP_DR:80 -s rr"
 check "a changed weight is applied" lists "-a -t $VIP_NAT:80 -r 192.168.10.11:8080 -m -w 7"
 check "the new service works" says "server" inside client curl -s --max-time 5 "http://$VIP_DR/"
 
+# These links let SYNs announce 1460 bytes.
+printf '[tcp]\nmss_clamp = 1000\n' >>"$WORLD/director.toml"
+check "no SYN was clamped so far" test "$(counter mss_clamped)" = 0
+hangup
+clamps() { inside client curl -s --max-time 5 "http://$VIP_NAT/" && [ "$(counter mss_clamped)" -gt 0 ]; }
+wait_for "the first clamped SYN" clamps
+check "megabytes in smaller segments are whole" megabytes 2 "http://$VIP_NAT"
+
 listing >"$WORLD/before"
 said=$(wc -l <"$WORLD/director.log")
 cp "$WORLD/director.toml" "$WORLD/good.toml"

@@ -69,6 +69,8 @@ pub struct WorkerStatus {
     pub taken_over: u64,
     /// Connections that the drop_entry defence ended.
     pub entries_dropped: u64,
+    /// SYNs whose maximum segment size was lowered (`tcp.mss_clamp`).
+    pub mss_clamped: u64,
     /// The longest poll since the start, in microseconds, and how many took longer than so many microseconds.
     pub longest_poll_us: u64,
     pub polls_over_20us: u64,

@@ -4,7 +4,7 @@ use super::fault::{Fault, Faults};
 use super::settings::{NeighbourConfig, PortConfig, RouteConfig, ServiceConfig, Unserved};
 use super::{Config, DpdkConfig, Tables};
 use crate::api::Command;
-use crate::model::{MarkRule, Prefix, ServiceKey, Sysctls, Timeouts};
+use crate::model::{MarkRule, MssClamp, Prefix, ServiceKey, Sysctls, Timeouts};
 use log::LevelFilter;
 use std::collections::{HashMap, HashSet};
 
@@ -23,6 +23,7 @@ pub struct Reload {
     pub routes: Option<Vec<RouteConfig>>,
     pub marks: Option<Vec<MarkRule>>,
     pub timeouts: Option<Timeouts>,
+    pub mss_clamp: Option<MssClamp>,
     /// Settings for [`Sysctls::set`] whose value in the file changed. One that the new file leaves
     /// out gets its default.
     pub sysctls: Vec<(&'static str, String)>,
@@ -63,6 +64,7 @@ impl Config {
             routes: changed(&self.routes, &new.routes),
             marks: changed(&self.marks, &new.marks),
             timeouts: changed(&self.timeouts, &new.timeouts),
+            mss_clamp: changed(&self.mss_clamp, &new.mss_clamp),
             sysctls: changed_sysctls(&self.sysctls, &new.sysctls),
             unserved: changed(&self.unserved, &new.unserved),
             log: changed(&self.log, &new.log),

@@ -20,7 +20,7 @@ mod services;
 mod settings;
 
 use crate::api::Command;
-use crate::model::{MarkRule, Prefix, Sysctls, Timeouts};
+use crate::model::{MarkRule, MssClamp, Prefix, Sysctls, Timeouts};
 use log::LevelFilter;
 use network::KnownPorts;
 use report::Report;
@@ -52,6 +52,8 @@ pub struct Config {
     pub neighbours: Vec<NeighbourConfig>,
     pub routes: Vec<RouteConfig>,
     pub timeouts: Timeouts,
+    /// How large a maximum segment size SYNs may announce.
+    pub mss_clamp: MssClamp,
     pub sysctls: Sysctls,
     pub marks: Vec<MarkRule>,
     pub services: Vec<ServiceConfig>,
@@ -91,6 +93,7 @@ impl Config {
         let dpdk = process::dpdk(sections.dpdk, report);
         let tables = process::tables(sections.tables, report);
         let timeouts = process::timeouts(sections.timeouts, report);
+        let mss_clamp = process::tcp(sections.tcp, report);
         let sysctls = process::sysctl(sections.sysctl, report);
         let process_sound = report.count() == 0;
         let ports = network::ports(sections.ports, process_sound.then_some(&dpdk), report);
@@ -117,6 +120,7 @@ impl Config {
             neighbours,
             routes,
             timeouts,
+            mss_clamp,
             sysctls,
             marks,
             services,

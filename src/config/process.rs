@@ -1,15 +1,16 @@
-//! Checks what concerns the process: `[director]`, `[dpdk]`, `[tables]`, `[timeouts]`, `[sysctl]`.
+//! Checks what concerns the process: `[director]`, `[dpdk]`, `[tables]`, `[timeouts]`, `[tcp]`, `[sysctl]`.
 
 use super::raw;
 use super::report::Report;
 use super::settings::{DpdkConfig, Tables, Unserved};
 use crate::api::DEFAULT_SOCKET;
 use crate::limits::WORKERS_MAX;
-use crate::model::{Prefix, SysctlError, Sysctls, Timeouts};
+use crate::model::{MssClamp, Prefix, SysctlError, Sysctls, Timeouts};
 use log::LevelFilter;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 /// Longest path of a Unix socket: `sun_path` less its terminator.
 const SOCKET_PATH_MAX: usize = 107;
@@ -148,7 +149,7 @@ pub(super) fn is_word(text: &str, more: &str) -> bool {
 
 pub(super) fn tables(raw: raw::Tables, report: &mut Report) -> Tables {
     /// Entries are numbered with 32 bits, two of which mark the table and the end of a chain.
-    const ENTRIES: std::ops::RangeInclusive<usize> = 16..=1 << 30;
+    const ENTRIES: RangeInclusive<usize> = 16..=1 << 30;
     let default = Tables::default();
     let mut size =
         |field, key: &str, range, default| report.number(field, key, range).unwrap_or(default);
@@ -181,6 +182,26 @@ pub(super) fn timeouts(raw: raw::Timeouts, report: &mut Report) -> Timeouts {
         tcp_fin: seconds(&raw.tcp_fin, "timeouts.tcp_fin", default.tcp_fin),
         udp: seconds(&raw.udp, "timeouts.udp", default.udp),
     }
+}
+
+/// `[tcp]`: its `mss_clamp`.
+pub(super) fn tcp(raw: raw::Tcp, report: &mut Report) -> MssClamp {
+    const BYTES: RangeInclusive<u16> = MssClamp::LEAST..=MssClamp::MOST;
+    let Some(value) = raw.mss_clamp else { return MssClamp::Off };
+    let clamp = match value.get_ref() {
+        Value::String(word) if word == "off" => Some(MssClamp::Off),
+        Value::String(word) if word == "pmtu" => Some(MssClamp::PathMtu),
+        Value::Integer(bytes) => {
+            u16::try_from(*bytes).ok().filter(|bytes| BYTES.contains(bytes)).map(MssClamp::Bytes)
+        }
+        _ => None,
+    };
+    clamp.unwrap_or_else(|| {
+        let problem = format!("{} is no value for it", value.get_ref());
+        let allowed = format!(r#""off", "pmtu", {} to {}"#, BYTES.start(), BYTES.end());
+        report.fault_allowed(value.span().start, "tcp.mss_clamp", problem, allowed);
+        MssClamp::Off
+    })
 }
 
 pub(super) fn sysctl(raw: raw::Sysctl, report: &mut Report) -> Sysctls {

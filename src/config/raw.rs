@@ -86,6 +86,13 @@ pub(super) struct Timeouts {
     pub udp: Field<i64>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tcp {
+    /// Of any type, so that one fault says all that is allowed.
+    pub mss_clamp: Field<toml::Value>,
+}
+
 /// Any name: which exist is the business of [`Sysctls`](crate::model::Sysctls).
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]

@@ -22,6 +22,7 @@ pub(super) struct Sections {
     pub neighbours: Vec<Section<raw::Neighbour>>,
     pub routes: Vec<Section<raw::Route>>,
     pub timeouts: raw::Timeouts,
+    pub tcp: raw::Tcp,
     pub sysctl: raw::Sysctl,
     pub marks: Vec<Section<raw::Mark>>,
     pub services: Vec<(Section<raw::Service>, Vec<Section<raw::Destination>>)>,
@@ -31,7 +32,7 @@ type Table<'t> = DeTable<'t>;
 type Value<'t> = Spanned<DeValue<'t>>;
 
 const NAMES: &str =
-    "director, dpdk, tables, port, neighbour, route, timeouts, sysctl, mark, service";
+    "director, dpdk, tables, port, neighbour, route, timeouts, tcp, sysctl, mark, service";
 
 impl Sections {
     /// A text that is no TOML reads like an empty one, and is reported.
@@ -58,6 +59,7 @@ impl Sections {
             neighbours: several(&mut root, "neighbour", "neighbour", report),
             routes: several(&mut root, "route", "route", report),
             timeouts: single(&mut root, "timeouts", report),
+            tcp: single(&mut root, "tcp", report),
             sysctl: single(&mut root, "sysctl", report),
             marks: several(&mut root, "mark", "mark", report),
             services: services(&mut root, report),

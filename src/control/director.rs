@@ -100,6 +100,7 @@ impl<F: Frame> Director<F> {
         desired.set_routes(routes);
         desired.set_marks(world::marks(&config.marks));
         desired.set_sysctls(config.sysctls);
+        desired.set_mss_clamp(config.mss_clamp);
         desired.apply(&Command::SetTimeouts(config.timeouts), Instant::START)?;
         for command in config.commands() {
             desired.apply(&command, Instant::START)?;

@@ -79,6 +79,7 @@ pub(super) fn status(
             handed_off: counters.handed_off.get(),
             taken_over: counters.taken_over.get(),
             entries_dropped: counters.entries_dropped.get(),
+            mss_clamped: counters.mss_clamped.get(),
             longest_poll_us: counters.stalls.longest.get() / 1000,
             polls_over_20us,
             polls_over_100us,

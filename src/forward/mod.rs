@@ -7,6 +7,7 @@ mod ethernet;
 mod fragment;
 mod icmp;
 mod layer3;
+mod mss;
 mod nat;
 mod tunnel;
 
@@ -15,5 +16,6 @@ pub use ethernet::address_frame;
 pub use fragment::fragment_ipv4;
 pub use icmp::translate_error;
 pub use layer3::{End, Layer3};
+pub use mss::clamp_mss;
 pub use nat::translate;
 pub use tunnel::{Outer, encapsulate};

@@ -28,7 +28,7 @@ pub use publish::{Adopter, Publisher, publication};
 pub use replies::{Origin, Replies};
 pub use settings::Settings;
 
-use crate::route::Routes;
+use crate::route::{Route, Routes};
 use std::sync::Arc;
 
 /// Everything a worker knows of the world while it handles one burst.
@@ -49,4 +49,15 @@ pub struct Snapshot {
     /// By [`PortId`](crate::model::PortId).
     pub links: Arc<[Link]>,
     pub settings: Settings,
+}
+
+impl Snapshot {
+    /// Longest packet on a route; `None` if its port does not exist.
+    #[inline]
+    pub fn mtu_of<A>(&self, route: &Route<A>) -> Option<u16> {
+        match route.mtu {
+            0 => Some(self.links.get(route.port.index())?.mtu),
+            mtu => Some(mtu),
+        }
+    }
 }

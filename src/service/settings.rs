@@ -1,8 +1,8 @@
 //! The settings that decide about packets.
 
-use crate::model::{Sysctls, Timeouts};
+use crate::model::{MssClamp, Sysctls, Timeouts};
 
-/// `net.ipv4.vs` settings, timeouts, and what the defence currently does.
+/// `net.ipv4.vs` settings, timeouts, what the defence currently does, and the MSS clamp.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     pub sysctls: Sysctls,
@@ -15,4 +15,6 @@ pub struct Settings {
     pub drop_entry: bool,
     /// A backup sync daemon runs and `backup_only` is set: inbound processing is off.
     pub inbound_off: bool,
+    /// How large a maximum segment size SYNs may announce.
+    pub mss_clamp: MssClamp,
 }

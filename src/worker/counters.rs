@@ -126,6 +126,8 @@ pub struct WorkerCounters {
     pub handed_further: Count,
     /// Connections that the drop_entry defence took.
     pub entries_dropped: Count,
+    /// SYNs whose MSS was lowered.
+    pub mss_clamped: Count,
 }
 
 impl WorkerCounters {

@@ -1,10 +1,11 @@
 //! A client's packet of a known connection: may it still use it, then count, state, forward.
 
 use super::engine::{Engine, LOCAL, event_of, opens};
+use super::mss;
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{self, Connection, ConnectionId, Direction, Flags, NO_TEMPLATE, sctp, tcp};
-use crate::forward::{self, End, Outer};
+use crate::forward::{self, End, Layer3, Outer};
 use crate::model::{DestinationId, Family, Protocol};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Address, Packet};
@@ -56,8 +57,13 @@ impl<F: Frame> Engine<F> {
         let Some(destination) = Self::destination_of(world, connection) else {
             return self.bypassed(world, frame, packet, id);
         };
-        if opens(packet) && is_replaceable(world, connection, destination) {
-            return over(self, frame);
+        if opens(packet) {
+            if is_replaceable(world, connection, destination) {
+                return over(self, frame);
+            }
+            if world.settings.mss_clamp.is_on() {
+                mss::clamp_request(&self.counters, world, frame, packet, connection);
+            }
         }
         if !destination.available {
             return match world.settings.sysctls.expire_nodest_conn {
@@ -105,8 +111,8 @@ impl<F: Frame> Engine<F> {
         }
         let (next_hop, mtu, ethertype) = (destination.next_hop, destination.mtu, A::ETHERTYPE);
         let is_large = packet.length > mtu;
-        if is_large && packet.dont_fragment {
-            return Verdict::TooBig(mtu);
+        if is_large && let Err(verdict) = fits_link(packet, mtu) {
+            return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
         if way.flags.is_masq()
@@ -176,7 +182,47 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
     ) -> Verdict {
         self.advance(id, frame, packet, Direction::Original);
-        self.transit(world, frame, packet, packet.tuple.destination)
+        self.pass_through(world, frame, packet)
+    }
+}
+
+/// Longest packet that reaches the destination whole by this method.
+#[inline]
+pub(super) fn mtu_inside(flags: Flags, destination: &Destination) -> u16 {
+    if !flags.is_tunnel() {
+        return destination.mtu;
+    }
+    mtu_inside_tunnel(destination)
+}
+
+#[inline]
+fn mtu_inside_tunnel(destination: &Destination) -> u16 {
+    let header = match destination.address {
+        IpAddr::V4(_) => u32::HEADER,
+        IpAddr::V6(_) => u128::HEADER,
+    };
+    destination.mtu.saturating_sub(header as u16 + destination.encapsulation.overhead())
+}
+
+/// The packet, of a connection with these flags, fits on its way to the destination; else what becomes of it.
+pub(super) fn fits<A: Flows>(
+    world: &Snapshot,
+    packet: &Packet<A>,
+    flags: Flags,
+    destination: &Destination,
+) -> Result<(), Verdict> {
+    match flags.is_tunnel() {
+        true => fits_tunnel(world, packet, destination),
+        false => fits_link(packet, destination.mtu),
+    }
+}
+
+/// What is too large for the link and may not be fragmented is answered.
+#[inline]
+fn fits_link<A: Flows>(packet: &Packet<A>, mtu: u16) -> Result<(), Verdict> {
+    match packet.length > mtu && packet.dont_fragment {
+        true => Err(Verdict::TooBig(mtu)),
+        false => Ok(()),
     }
 }
 
@@ -187,11 +233,11 @@ fn fits_tunnel<A: Flows>(
     packet: &Packet<A>,
     destination: &Destination,
 ) -> Result<(), Verdict> {
-    let (header, least) = match destination.address {
-        IpAddr::V4(_) => (20, LEAST_MTU_IPV4),
-        IpAddr::V6(_) => (40, LEAST_MTU_IPV6),
+    let mtu = mtu_inside_tunnel(destination);
+    let least = match destination.address {
+        IpAddr::V4(_) => LEAST_MTU_IPV4,
+        IpAddr::V6(_) => LEAST_MTU_IPV6,
     };
-    let mtu = destination.mtu.saturating_sub(header + destination.encapsulation.overhead());
     if mtu < least {
         return Err(Verdict::Drop(DropReason::TooBig));
     }

@@ -10,6 +10,7 @@
 //!    * `outbound`: a reply: translate, count, state, route
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
 //!    * `unknown`: another worker's (`steer`), or new: `schedule`
+//!    * `mss`: what a SYN of any of them announces
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
 //! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
@@ -27,6 +28,7 @@ mod fragments;
 mod inbound;
 pub mod ledger;
 mod load;
+mod mss;
 mod outbound;
 mod output;
 mod passage;

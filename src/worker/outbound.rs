@@ -1,6 +1,7 @@
 //! A packet back to the client, of a known connection: translate (NAT), count, state, route.
 
-use super::engine::Engine;
+use super::engine::{Engine, opens};
+use super::mss;
 use super::tables::Flows;
 use super::verdict::Verdict;
 use crate::conn::{ConnectionId, Direction};
@@ -38,6 +39,10 @@ impl<F: Frame> Engine<F> {
             line.count_out(packet.length);
         }
         self.advance(id, frame, packet, Direction::Reply);
+        if opens(packet) && world.settings.mss_clamp.is_on() {
+            let connection = A::table(&self.tables).get(id);
+            mss::clamp_reply(&self.counters, world, frame, packet, connection);
+        }
         verdict
     }
 
@@ -56,10 +61,8 @@ impl<F: Frame> Engine<F> {
         let Some(route) = world.routes.find(to) else {
             return Verdict::Punt(PuntReason::NoRoute);
         };
-        let mtu = match (route.mtu, world.links.get(route.port.index())) {
-            (0, Some(link)) => link.mtu,
-            (0, None) => return Verdict::Punt(PuntReason::NoRoute),
-            (mtu, _) => mtu,
+        let Some(mtu) = world.mtu_of(route) else {
+            return Verdict::Punt(PuntReason::NoRoute);
         };
         if packet.length > mtu && packet.dont_fragment {
             return Verdict::TooBig(mtu);
@@ -70,5 +73,19 @@ impl<F: Frame> Engine<F> {
             Some(next_hop) => Verdict::send(next_hop, A::ETHERTYPE, packet.length, mtu),
             None => Verdict::Resolve,
         }
+    }
+
+    /// [`Self::transit`] of a whole packet to its own destination, not as a reply: a router's work, with its clamp.
+    pub(super) fn pass_through<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+    ) -> Verdict {
+        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        if opens(packet) && world.settings.mss_clamp.is_on() && verdict.is_sent() {
+            mss::clamp_passing(&self.counters, world, frame, packet);
+        }
+        verdict
     }
 }

@@ -3,6 +3,7 @@
 use super::engine::{Engine, LOCAL};
 use super::inbound::Way;
 use super::load::ServiceLoad;
+use super::mss;
 use super::persist::call_id;
 use super::tables::Flows;
 use super::verdict::Verdict;
@@ -119,7 +120,7 @@ impl<F: Frame> Engine<F> {
     fn pass<A: Flows>(&mut self, world: &Snapshot, frame: &mut F, packet: &Packet<A>) -> Verdict {
         match world.local.contains(packet.tuple.destination) {
             true => LOCAL,
-            false => self.transit(world, frame, packet, packet.tuple.destination),
+            false => self.pass_through(world, frame, packet),
         }
     }
 
@@ -223,13 +224,16 @@ impl<F: Frame> Engine<F> {
             Err(reason) => return Verdict::Drop(reason),
         };
         let Some(destination) = Self::destination_of(world, &connection) else {
-            return self.transit(world, frame, packet, packet.tuple.destination);
+            return self.pass_through(world, frame, packet);
         };
         if let Some(line) = self.line(connection.destination) {
             line.count_in(packet.length);
         }
         self.advance(id, frame, packet, Direction::Original);
         A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
+        if world.settings.mss_clamp.is_on() {
+            mss::clamp_request(&self.counters, world, frame, packet, &connection);
+        }
         self.forward(world, frame, packet, Way::of(&connection), destination)
     }
 
@@ -281,7 +285,7 @@ impl<F: Frame> Engine<F> {
                 };
                 self.advance(id, frame, packet, Direction::Original);
             }
-            return self.transit(world, frame, packet, packet.tuple.destination);
+            return self.pass_through(world, frame, packet);
         }
         if is_beside_ftp(service, &packet.tuple) {
             return self.pass(world, frame, packet);

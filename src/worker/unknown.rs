@@ -42,7 +42,7 @@ impl<F: Frame> Engine<F> {
             return Verdict::Punt(PuntReason::LocalOther);
         }
         // A router first, so a packet that is refused had its TTL lowered.
-        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        let verdict = self.pass_through(world, frame, packet);
         match verdict.is_sent() && is_refused(world, packet) {
             true => Verdict::Punt(PuntReason::NatIcmpSend),
             false => verdict,

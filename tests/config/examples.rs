@@ -2,8 +2,8 @@
 
 use director::config::{Config, RouteHop, Unserved};
 use director::model::{
-    Family, ForwardMethod, PersistenceMask, PortId, Protocol, SchedulerFlags, SchedulerKind,
-    ServiceKey, Tunnel, TunnelChecksum,
+    Family, ForwardMethod, MssClamp, PersistenceMask, PortId, Protocol, SchedulerFlags,
+    SchedulerKind, ServiceKey, Tunnel, TunnelChecksum,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,24 @@ fn the_least_file_has_the_defaults() {
         (config.timeouts.tcp, config.timeouts.tcp_fin, config.timeouts.udp),
         (900, 120, 300)
     );
+    assert_eq!(config.mss_clamp, MssClamp::Off);
     assert!(config.commands().is_empty());
+}
+
+#[test]
+fn the_mss_clamp_is_a_word_or_a_number() {
+    for (value, clamp) in [
+        (r#""off""#, MssClamp::Off),
+        (r#""pmtu""#, MssClamp::PathMtu),
+        ("536", MssClamp::Bytes(536)),
+        ("1_400", MssClamp::Bytes(1400)),
+        ("65495", MssClamp::Bytes(65_495)),
+    ] {
+        let text = format!(
+            "[tcp]\nmss_clamp = {value}\n[[port]]\nname = \"a\"\ndevice = \"0000:01:00.0\"\n"
+        );
+        assert_eq!(Config::parse(&text, "f").unwrap().mss_clamp, clamp);
+    }
 }
 
 #[test]
@@ -85,6 +102,7 @@ fn the_full_file_is_read_key_by_key() {
     let router = "192.168.10.254".parse().unwrap();
     assert_eq!(config.routes[0].hop, RouteHop::Via { port: PortId(1), router });
     assert_eq!(config.routes[0].mtu, Some(1400));
+    assert_eq!(config.mss_clamp, MssClamp::Off);
     assert_eq!((config.sysctls.sync_threshold, config.sysctls.sync_period), (3, 50));
     assert_eq!(config.marks[1].destination_ports.to_string(), "443");
     assert_eq!((config.marks[0].protocol, config.marks[0].mark), (Some(Protocol::Tcp), 7));

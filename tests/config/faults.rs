@@ -42,7 +42,7 @@ log = "warn""#,
             r#"[directr]
 log = "info""#,
             &[
-                "1: directr: unknown table; allowed: director, dpdk, tables, port, neighbour, route, timeouts, sysctl, mark, service",
+                "1: directr: unknown table; allowed: director, dpdk, tables, port, neighbour, route, timeouts, tcp, sysctl, mark, service",
             ],
         ),
         (r#"director = 5"#, &["1: director: not a table; allowed: [director]"]),
@@ -236,4 +236,27 @@ backup_only = true"#,
             ],
         ),
     ]);
+}
+
+/// Whatever stands there instead, what may stand there is said once and whole.
+#[test]
+fn the_mss_clamp() {
+    for (value, shown) in [
+        ("true", "true"),
+        ("false", "false"),
+        ("535", "535"),
+        ("65496", "65496"),
+        ("-1460", "-1460"),
+        ("1460.0", "1460.0"),
+        (r#""1460""#, r#""1460""#),
+        (r#""PMTU""#, r#""PMTU""#),
+        ("[1460]", "[1460]"),
+        ("{ pmtu = true }", "{ pmtu = true }"),
+    ] {
+        let fault = format!(
+            r#"2: tcp.mss_clamp: {shown} is no value for it; allowed: "off", "pmtu", 536 to 65495"#
+        );
+        check(&[(&format!("[tcp]\nmss_clamp = {value}"), &[&fault])]);
+    }
+    check(&[("[tcp]\nmss = 1460", &["2: tcp.mss: unknown key; allowed: mss_clamp"])]);
 }

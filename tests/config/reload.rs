@@ -2,6 +2,7 @@
 
 use director::api::Command;
 use director::config::{Config, Reload};
+use director::model::MssClamp;
 use std::fs;
 use std::path::Path;
 
@@ -167,6 +168,20 @@ fn only_what_changed_is_replaced() {
     assert_eq!(reload("tcp = 900", "tcp = 901").timeouts.unwrap().tcp, 901);
     let ports = reload("gateway = \"10.0.0.254\"", "gateway = \"10.0.0.253\"").ports.unwrap();
     assert_eq!(ports[0].gateway.unwrap().to_string(), "10.0.0.253");
+}
+
+#[test]
+fn the_mss_clamp_changes_while_the_director_runs() {
+    let with = |clamp: &str| parse(&format!("{BASE}[tcp]\nmss_clamp = {clamp}\n"));
+    let files = [parse(BASE), with("\"off\""), with("\"pmtu\""), with("1400")];
+    let clamps = [MssClamp::Off, MssClamp::Off, MssClamp::PathMtu, MssClamp::Bytes(1400)];
+    for (old, from) in files.iter().zip(clamps) {
+        for (new, to) in files.iter().zip(clamps) {
+            let reload = old.changes(new).unwrap();
+            assert_eq!(reload.mss_clamp, (from != to).then_some(to), "{from:?} to {to:?}");
+            assert_eq!(Reload { mss_clamp: None, ..reload }, Reload::default());
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! NAT of any packet the parser lets through: checksums stay as right as they were, and nothing else changes.
+//! NAT of any packet the parser lets through, and the MSS of SYNs with any options: checksums stay as right as they were,
+//! and nothing else changes.
 
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
 use bolero::TypeGenerator;
 use director::forward::{self, End, Layer3};
 use director::packet::ethernet::ETHERNET;
-use director::packet::{Fragment, Packet, Parse, Role, ipv4};
+use director::packet::{Fragment, Packet, Parse, Role, ipv4, tcp};
 use director::port::{Frame, MemoryFrame};
 
 /// A packet and what one of its ends becomes.
@@ -204,4 +205,89 @@ fn quoted_protocols_without_ports() {
     assert_eq!(packet.role, Role::IcmpError);
     forward::translate_error(&mut frame, &packet, End::Source, 0x0a00_0064, 443);
     assert!(frame.bytes().ends_with(&[0x5a; 16]));
+}
+
+/// A SYN with these octets where options are, whatever its header says of their length.
+#[derive(Clone, Debug, TypeGenerator)]
+struct Syn {
+    is_ipv6: bool,
+    /// Data offset in words.
+    words: u8,
+    /// Three of four are taken modulo 8: kinds and lengths.
+    options: [u8; 44],
+    length: u8,
+    limit: u16,
+}
+
+impl Syn {
+    fn bytes(&self) -> Vec<u8> {
+        let length = usize::from(self.length) % (self.options.len() + 1);
+        let options = self.options[..length].iter().enumerate();
+        let options: Vec<u8> =
+            options.map(|(at, &octet)| if at % 4 == 3 { octet } else { octet & 7 }).collect();
+        let frame = director::testing::frame();
+        let mut bytes = match self.is_ipv6 {
+            false => frame.ipv4("77.0.0.1", "10.0.0.100").tcp(4000, 80).payload(&options).build(),
+            true => {
+                frame.ipv6("2001:db8::3", "fd00:a::100").tcp(4000, 80).payload(&options).build()
+            }
+        };
+        let header = bytes.len() - length - tcp::HEADER;
+        bytes[header + 12] = self.words << 4;
+        bytes[header + 13] = tcp::SYN;
+        bytes
+    }
+}
+
+/// Where the octets of the first MSS stand: options one after the other, until there is no whole one left.
+fn mss_place(mut options: &[u8]) -> Option<usize> {
+    let all = options.len();
+    loop {
+        options = match *options {
+            [0, ..] | [] => return None,
+            [1, ref rest @ ..] => rest,
+            [2, 4, _, _, ..] => return Some(all - options.len() + 2),
+            [_, length, ..] if length >= 2 => options.get(usize::from(length)..)?,
+            _ => return None,
+        };
+    }
+}
+
+fn clamp_mss<A: Shortened>(syn: &Syn) {
+    let mut frame = MemoryFrame::new(&syn.bytes());
+    let before = frame.bytes()[ETHERNET..].to_vec();
+    let packet = A::parse(&before).unwrap();
+    let is_lowered = forward::clamp_mss(&mut frame, &packet, syn.limit);
+    let after = &frame.bytes()[ETHERNET..];
+    let options = usize::from(packet.header) + tcp::HEADER;
+    let end = (usize::from(packet.header) + tcp::header_length(&before[options - tcp::HEADER..]))
+        .clamp(options, before.len());
+    let place = mss_place(&before[options..end]).map(|at| options + at);
+    let Some(at) = place.filter(|&at| before[at..at + 2] > syn.limit.to_be_bytes()[..]) else {
+        assert_eq!((is_lowered, after), (false, &before[..]));
+        return;
+    };
+    assert!(is_lowered);
+    assert_eq!(after[at..at + 2], syn.limit.to_be_bytes());
+    let checksum = options - tcp::HEADER + 16;
+    differ_only_in(&before, after, &[at..at + 2, checksum..checksum + 2]);
+    assert_eq!(oracle::is_upper_right(&packet, after), oracle::is_upper_right(&packet, &before));
+    // Of data offset and flags the checksum knew nothing; made right, it stays right.
+    let mut mended = before.clone();
+    let (from, to) = (A::read(&before[A::SOURCE..]), A::read(&before[A::DESTINATION..]));
+    tcp::write_checksum(&mut mended[options - tcp::HEADER..], from, to);
+    assert_eq!(oracle::is_upper_right(&packet, &mended), Some(true));
+    let mut frame = MemoryFrame::new(&[&[0; ETHERNET][..], &mended].concat());
+    assert!(forward::clamp_mss(&mut frame, &packet, syn.limit));
+    assert_eq!(oracle::is_upper_right(&packet, &frame.bytes()[ETHERNET..]), Some(true));
+}
+
+#[test]
+fn segment_sizes() {
+    bolero::check!().with_type::<Syn>().with_test_time(crate::SHORT).for_each(|syn| {
+        match syn.is_ipv6 {
+            false => clamp_mss::<u32>(syn),
+            true => clamp_mss::<u128>(syn),
+        }
+    });
 }

@@ -7,7 +7,7 @@ use crate::recipe::{Recipe, Upper};
 use crate::support::director::{Director, Outcome, Shape};
 use crate::support::{LAN, LAN_MAC, WAN, WAN_MAC};
 use bolero::TypeGenerator;
-use director::model::{DestinationId, Family};
+use director::model::{DestinationId, Family, MssClamp};
 use director::packet::ethernet::{self, ETHERNET, Layer3};
 use director::packet::{Fragment, Parse, Role};
 use director::port::MemoryFrame;
@@ -185,7 +185,7 @@ impl Run {
         self.director.change(|world| {
             let settings = &mut world.settings;
             let sysctls = &mut settings.sysctls;
-            match setting % 11 {
+            match setting % 12 {
                 0 => sysctls.conn_reuse_mode = value,
                 1 => sysctls.expire_nodest_conn = value,
                 2 => sysctls.expire_quiescent_template = value,
@@ -196,7 +196,14 @@ impl Run {
                 7 => sysctls.cache_bypass = value,
                 8 => settings.secure_tcp = value != 0,
                 9 => settings.drop_packet_rate = value.unsigned_abs() * 2,
-                _ => settings.inbound_off = value == 2,
+                10 => settings.inbound_off = value == 2,
+                _ => {
+                    settings.mss_clamp = match value {
+                        0 => MssClamp::Off,
+                        1 => MssClamp::PathMtu,
+                        _ => MssClamp::Bytes(value as u16),
+                    }
+                }
             }
         });
     }

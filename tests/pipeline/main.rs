@@ -1,6 +1,6 @@
 //! Packet tables through the real worker: frames in by memory ports, frames out to the byte, the clock moved by hand.
 //!
-//! * `direct`, `nat`, `tunnel`, `mtu`: what a packet becomes, by forwarding method
+//! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: what a packet becomes, by forwarding method
 //! * `icmp`, `fragments`, `unbalanced`: what is not a whole packet of a service
 //! * `states`, `persistence`, `edits`, `defence`: which server, for how long, and what is counted
 //! * `hand_off`: several workers; `scene`: what all of them start from
@@ -14,6 +14,7 @@ mod edits;
 mod fragments;
 mod hand_off;
 mod icmp;
+mod mss;
 mod mtu;
 mod nat;
 mod persistence;

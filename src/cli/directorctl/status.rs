@@ -74,6 +74,7 @@ mod tests {
             handed_off: 5,
             taken_over: 7,
             entries_dropped: 0,
+            mss_clamped: 0,
             longest_poll_us: 12,
             polls_over_20us: 0,
             polls_over_100us: 0,

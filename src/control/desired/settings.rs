@@ -1,9 +1,9 @@
-//! Settings, timeouts, firewall-mark rules and the state of the defence.
+//! Settings, timeouts, the MSS clamp, firewall-mark rules and the state of the defence.
 
 use super::{Desired, checks};
 use crate::api::Refusal;
 use crate::control::defence::{self, Measures};
-use crate::model::{Sysctls, Timeouts};
+use crate::model::{MssClamp, Sysctls, Timeouts};
 use crate::service::{Marks, Settings};
 use std::sync::Arc;
 
@@ -26,6 +26,13 @@ impl Desired {
     pub fn set_sysctls(&mut self, sysctls: Sysctls) {
         if self.pieces.settings.sysctls != sysctls {
             self.pieces.settings.sysctls = sysctls;
+            self.touch();
+        }
+    }
+
+    pub fn set_mss_clamp(&mut self, clamp: MssClamp) {
+        if self.pieces.settings.mss_clamp != clamp {
+            self.pieces.settings.mss_clamp = clamp;
             self.touch();
         }
     }

@@ -48,6 +48,9 @@ impl<F: Frame> Director<F> {
             }
         }
         self.desired.set_sysctls(sysctls);
+        if let Some(clamp) = changes.mss_clamp {
+            self.desired.set_mss_clamp(clamp);
+        }
         if let Some(answer) = changes.unserved {
             self.slow.set_unserved(answer);
         }

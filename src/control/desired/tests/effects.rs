@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::Reply;
 use crate::control::listing::Listing;
-use crate::model::ServiceRow;
+use crate::model::{MssClamp, ServiceRow};
 
 impl Fixture {
     fn listing(&self) -> Vec<ServiceRow> {
@@ -109,4 +109,19 @@ fn the_defence_reaches_the_settings() {
     fixture.desired.defend(5000);
     assert_eq!(fixture.desired.snapshot().settings.drop_packet_rate, 0);
     assert_eq!(fixture.desired.sysctls().get("drop_packet").unwrap(), "1");
+}
+
+#[test]
+fn the_mss_clamp_reaches_the_workers() {
+    let mut fixture = Fixture::with_service();
+    assert_eq!(fixture.desired.snapshot().settings.mss_clamp, MssClamp::Off);
+    for clamp in [MssClamp::PathMtu, MssClamp::Bytes(1400), MssClamp::Off] {
+        let before = fixture.desired.generation();
+        fixture.desired.set_mss_clamp(clamp);
+        assert_eq!(fixture.desired.snapshot().settings.mss_clamp, clamp);
+        let after = fixture.desired.generation();
+        assert_ne!(after, before, "to be published");
+        fixture.desired.set_mss_clamp(clamp);
+        assert_eq!(fixture.desired.generation(), after, "nothing new");
+    }
 }

@@ -16,7 +16,7 @@ use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
 use director::port::{Frame, MemoryFrame};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
-use director::service::{Encapsulation, NextHop, Snapshot, publication};
+use director::service::{Destination, Encapsulation, NextHop, Snapshot, publication};
 use director::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
 use support::meter::{Cost, call};
@@ -227,14 +227,14 @@ fn parsed<A: Parse>(bytes: &[u8]) -> Packet<A> {
 
 /// The outer headers written and taken off again.
 fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
-    let outer = Outer {
-        source: virtual_address::<A>(0).to_ip(),
-        destination: server_address::<A>(0).to_ip(),
+    let destination = Destination {
+        tunnel_source: virtual_address::<A>(0).to_ip(),
+        address: server_address::<A>(0).to_ip(),
         encapsulation,
-        copy_dont_fragment: true,
-        identification: 7,
-        flow: 99,
+        ..Destination::default()
     };
+    let outer =
+        Outer { destination: &destination, copy_dont_fragment: true, identification: 7, flow: 99 };
     rewrite::<A, _>(Protocol::Udp, 0, |frame, packet| {
         let before = frame.bytes().len();
         let done = forward::encapsulate(frame, packet, &outer).is_ok();

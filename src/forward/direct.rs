@@ -5,7 +5,7 @@ use crate::packet::ethernet::ETHERNET;
 use crate::port::Frame;
 
 /// Takes one off the hop limit of a frame's packet, which the caller has checked to be above 1.
-#[inline]
+#[inline(always)]
 pub fn decrement_hop_limit<A: Layer3>(frame: &mut impl Frame) {
     A::decrement(&mut frame.bytes_mut()[ETHERNET..]);
 }

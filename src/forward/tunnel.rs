@@ -5,16 +5,15 @@ use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Address, Packet, checksum, ipv4, udp, wire};
 use crate::port::Frame;
-use crate::service::Encapsulation;
+use crate::service::{Destination, Encapsulation};
 use crate::stop::DropReason;
 use std::net::IpAddr;
 
 /// What the outer header says beyond the inner packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Outer {
-    pub source: IpAddr,
-    pub destination: IpAddr,
-    pub encapsulation: Encapsulation,
+pub struct Outer<'w> {
+    /// The tunnel's end: its address, the one it is spoken to from, and the encapsulation.
+    pub destination: &'w Destination,
     /// Outer DF follows the inner one (`pmtu_disc`); otherwise it is clear.
     pub copy_dont_fragment: bool,
     /// Identification of an outer IPv4 header that may be fragmented.
@@ -29,8 +28,8 @@ const IPPROTO_GRE: u8 = 47;
 const LOCAL_PORTS: (u32, u32) = (32_768, 60_999);
 const UDP_HEADER: usize = 8;
 
-/// Puts the outer headers in front of the frame's packet, whose TTL has been decremented, and returns the Ethernet type of
-/// the result. The Ethernet header is undefined afterwards but for its room.
+/// Puts the outer headers in front of the frame's packet, whose TTL has been decremented and which ends where the frame
+/// does, and returns the Ethernet type of the result. The Ethernet header is undefined afterwards but for its room.
 ///
 /// # Errors
 /// [`DropReason::NoHeadroom`] if the buffer has no room in front.
@@ -40,35 +39,57 @@ pub fn encapsulate<A: Layer3>(
     packet: &Packet<A>,
     outer: &Outer,
 ) -> Result<u16, DropReason> {
-    // Padding of short Ethernet frames does not travel inside.
-    frame.truncate(ETHERNET + usize::from(packet.length));
-    let shim = usize::from(outer.encapsulation.overhead());
-    match (outer.source, outer.destination) {
+    let Destination { tunnel_source, address, encapsulation, .. } = outer.destination;
+    match (tunnel_source, address) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let room = u32::HEADER + shim;
-            if !frame.prepend(room) {
+            let addresses = (source.to_bits(), destination.to_bits());
+            if *encapsulation != Encapsulation::Ipip {
+                return encapsulate_behind_shim(frame, packet, outer, addresses);
+            }
+            if !frame.prepend(u32::HEADER) {
                 return Err(DropReason::NoHeadroom);
             }
             let ip = &mut frame.bytes_mut()[ETHERNET..];
-            let addresses = (source.to_bits(), destination.to_bits());
-            let protocol = write_shim::<u32, A>(&mut ip[u32::HEADER..], addresses, outer);
-            write_ipv4(ip, packet, addresses, protocol, outer);
+            u32::write_outer(ip, packet, addresses, A::ENCAPSULATED, outer);
             Ok(u32::ETHERTYPE)
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let room = u128::HEADER + shim;
-            if !frame.prepend(room) {
-                return Err(DropReason::NoHeadroom);
-            }
-            let ip = &mut frame.bytes_mut()[ETHERNET..];
             let addresses = (source.to_bits(), destination.to_bits());
-            let protocol = write_shim::<u128, A>(&mut ip[u128::HEADER..], addresses, outer);
-            write_ipv6(ip, packet, addresses, protocol);
-            Ok(u128::ETHERTYPE)
+            encapsulate_behind_shim(frame, packet, outer, addresses)
         }
         // Control gives a tunnel source of the destination's family or no route at all.
         _ => Err(DropReason::NoRoute),
     }
+}
+
+/// Any encapsulation; apart, so that plain IP in IP stays a straight line.
+#[inline(never)]
+fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    outer: &Outer,
+    addresses: (O, O),
+) -> Result<u16, DropReason> {
+    let shim = usize::from(outer.destination.encapsulation.overhead());
+    if !frame.prepend(O::HEADER + shim) {
+        return Err(DropReason::NoHeadroom);
+    }
+    let ip = &mut frame.bytes_mut()[ETHERNET..];
+    let protocol = write_shim::<O, A>(&mut ip[O::HEADER..], addresses, outer);
+    O::write_outer(ip, packet, addresses, protocol, outer);
+    Ok(O::ETHERTYPE)
+}
+
+/// A family whose header goes in front of a tunnelled packet.
+trait OuterHeader: Layer3 {
+    /// Writes the header at the start of `ip`, which ends with the packet.
+    fn write_outer<A>(
+        ip: &mut [u8],
+        packet: &Packet<A>,
+        addresses: (Self, Self),
+        protocol: u8,
+        outer: &Outer,
+    );
 }
 
 /// RFC 3168 section 9.1.1 limited functionality as Linux's IPVS has it: a congestion mark does not go outside.
@@ -76,42 +97,56 @@ fn outer_tos(inner: u8) -> u8 {
     if inner & 0x03 == 0x03 { inner & 0xfc | 0x02 } else { inner }
 }
 
-#[inline]
-fn write_ipv4<A>(
-    ip: &mut [u8],
-    packet: &Packet<A>,
-    (source, destination): (u32, u32),
-    protocol: u8,
-    outer: &Outer,
-) {
-    let dont_fragment = outer.copy_dont_fragment && packet.dont_fragment;
-    // RFC 6864: an atomic datagram needs no identification.
-    let identification = if dont_fragment { 0 } else { outer.identification };
-    let fragment_word = if dont_fragment { ipv4::DONT_FRAGMENT } else { 0 };
-    let first = u16::from_be_bytes([0x45, outer_tos(packet.tos)]);
-    let length = ip.len() as u16;
-    let life = u16::from_be_bytes([packet.ttl - 1, protocol]);
-    // Summed up from the fields: reading the header back would wait for the octets just written.
-    let words = [first, length, identification, fragment_word, life];
-    let sum = words.into_iter().map(u32::from).sum::<u32>() + source.words() + destination.words();
-    let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
-    for (at, word) in words.into_iter().chain([checksum::finish(sum)]).enumerate() {
-        wire::set16(ip, 2 * at, word);
+impl OuterHeader for u32 {
+    #[inline(always)]
+    fn write_outer<A>(
+        ip: &mut [u8],
+        packet: &Packet<A>,
+        (source, destination): (u32, u32),
+        protocol: u8,
+        outer: &Outer,
+    ) {
+        let dont_fragment = outer.copy_dont_fragment && packet.dont_fragment;
+        // RFC 6864: an atomic datagram needs no identification.
+        let identification = if dont_fragment { 0 } else { outer.identification };
+        let fragment_word = if dont_fragment { ipv4::DONT_FRAGMENT } else { 0 };
+        let first = u16::from_be_bytes([0x45, outer_tos(packet.tos)]);
+        let length = ip.len() as u16;
+        let life = u16::from_be_bytes([packet.ttl - 1, protocol]);
+        // Summed up from the fields: reading the header back would wait for the octets just written. Addresses whole:
+        // what a 32-bit word adds is what its halves add.
+        let words = [first, length, identification, fragment_word, life];
+        let words = words.into_iter().map(u64::from).sum::<u64>();
+        let sum = words + u64::from(source) + u64::from(destination);
+        let sum = checksum::finish((sum & 0xffff) as u32 + (sum >> 16) as u32);
+        let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
+        let wide = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+        wire::set32(ip, 0, wide(first, length));
+        wire::set32(ip, 4, wide(identification, fragment_word));
+        wire::set32(ip, 8, wide(life, sum));
+        wire::set32(ip, u32::SOURCE, source);
+        wire::set32(ip, u32::DESTINATION, destination);
     }
-    source.write(&mut ip[u32::SOURCE..]);
-    destination.write(&mut ip[u32::DESTINATION..]);
 }
 
-#[inline]
-fn write_ipv6<A>(ip: &mut [u8], packet: &Packet<A>, (source, destination): (u128, u128), next: u8) {
-    let tos = outer_tos(packet.tos);
-    let length = (ip.len() - u128::HEADER) as u16;
-    ip[..4].copy_from_slice(&[0x60 | tos >> 4, tos << 4, 0, 0]);
-    ip[4..6].copy_from_slice(&length.to_be_bytes());
-    ip[6] = next;
-    ip[7] = packet.ttl - 1;
-    source.write(&mut ip[u128::SOURCE..]);
-    destination.write(&mut ip[u128::DESTINATION..]);
+impl OuterHeader for u128 {
+    #[inline]
+    fn write_outer<A>(
+        ip: &mut [u8],
+        packet: &Packet<A>,
+        (source, destination): (u128, u128),
+        protocol: u8,
+        _: &Outer,
+    ) {
+        let tos = outer_tos(packet.tos);
+        let length = (ip.len() - u128::HEADER) as u16;
+        ip[..4].copy_from_slice(&[0x60 | tos >> 4, tos << 4, 0, 0]);
+        ip[4..6].copy_from_slice(&length.to_be_bytes());
+        ip[6] = protocol;
+        ip[7] = packet.ttl - 1;
+        source.write(&mut ip[u128::SOURCE..]);
+        destination.write(&mut ip[u128::DESTINATION..]);
+    }
 }
 
 /// Writes what stands between the outer header of family `O` and the inner packet of family `A`; returns the protocol
@@ -122,7 +157,7 @@ fn write_shim<O: Layer3, A: Layer3>(
     (source, destination): (O, O),
     outer: &Outer,
 ) -> u8 {
-    match outer.encapsulation {
+    match outer.destination.encapsulation {
         Encapsulation::Ipip => A::ENCAPSULATED,
         Encapsulation::Gue { port, checksum: with_checksum } => {
             let (low, high) = LOCAL_PORTS;

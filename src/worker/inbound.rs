@@ -153,9 +153,7 @@ impl<F: Frame> Engine<F> {
     ) -> Verdict {
         self.identification = self.identification.wrapping_add(1);
         let outer = Outer {
-            source: destination.tunnel_source,
-            destination: destination.address,
-            encapsulation: destination.encapsulation,
+            destination,
             copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
             identification: self.identification,
             flow: match destination.encapsulation {

@@ -186,7 +186,9 @@ fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
             ),
         ),
         (format!("{add}-Sn\n{add}-C\n"), 0, "-A -t 10.0.0.1:80 -s rr\n", exists.to_owned()),
-        (format!("{add}-L -t 10.0.0.2:80\n"), 1, "", "No such service\n".to_owned()),
+        // A listing that fails ends the run, a change does not.
+        (format!("{add}-L -t 10.0.0.2:80\n-C\n{add}-Sn\n"), 1, "", "No such service\n".to_owned()),
+        (format!("-Z -t 10.0.0.2:80\n{add}"), 0, "", "No such service\n".to_owned()),
         (format!("{add}-A -t 10.0.0.1:80 -s nosuch\n"), 255, "", exists.to_owned()),
         (String::new(), 0, "", String::new()),
     ] {

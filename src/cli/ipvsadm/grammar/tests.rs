@@ -89,6 +89,8 @@ const WRONG: &[(&str, &str)] = &[
     ("-AnD", "invalid option `-AnD'"),
     ("-L -h", "invalid option `-h'"),
     ("-L --clear", "invalid option `--clear'"),
+    ("-L --start-daemon master", "invalid option `master'"),
+    ("-L --start-daemon=master", "invalid option `--start-daemon=master'"),
     (
         "-L -t 10.0.0.1:80 --timeout",
         "The option 'timeout' conflicts with the 'service-address' option in the 'list' command",

@@ -48,11 +48,18 @@ impl Client {
     ) -> Result<(), ClientError> {
         let mut line = serde_json::to_string(&Envelope { version: PROTOCOL_VERSION, request })?;
         line.push('\n');
-        self.writer.write_all(line.as_bytes())?;
+        // A director that has no room for the session, or for a request so long, says so and closes without reading
+        // on: its sentence counts for more than the broken pipe.
+        let mut written = self.writer.write_all(line.as_bytes());
         loop {
             line.clear();
-            if self.reader.read_line(&mut line)? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            match self.reader.read_line(&mut line) {
+                Ok(1..) => {}
+                outcome => {
+                    std::mem::replace(&mut written, Ok(()))?;
+                    outcome?;
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
             }
             match serde_json::from_str(&line)? {
                 Reply::End => return Ok(()),

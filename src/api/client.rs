@@ -8,7 +8,7 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum ClientError {
-    #[error("cannot reach the director at {path}: {source}; is directord running?")]
+    #[error("cannot reach the director at {path}: {source}; {}", advice(source))]
     Connect { path: PathBuf, source: io::Error },
     #[error("the director closed the connection: {0}")]
     Broken(#[from] io::Error),
@@ -16,6 +16,14 @@ pub enum ClientError {
     Garbled(#[from] serde_json::Error),
     #[error("{0}")]
     Failed(Refusal),
+}
+
+/// What to do about a socket that cannot be connected to.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "the socket is for root alone",
+        _ => "is directord running?",
+    }
 }
 
 /// A connection to a running director.

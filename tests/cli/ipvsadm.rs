@@ -60,8 +60,6 @@ fn compare(name: &str, step: &Step, (status, output, errors): (i64, String, Stri
             assert_eq!(shape(&output), shape(&step.output), "{at}");
         }
         "-Lnc" => assert_eq!(unordered(&output), unordered(&step.output), "{at}"),
-        // Services come as they lie in the kernel's hash table.
-        "-Ln --nosort" => assert_eq!(unordered(&output), unordered(&step.output), "{at}"),
         // Rates are an average over time.
         "-Ln --rate" => assert_eq!(output.lines().count(), step.output.lines().count(), "{at}"),
         _ => assert_eq!(output, step.output, "{at}"),

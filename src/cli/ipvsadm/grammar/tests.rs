@@ -207,7 +207,10 @@ fn services_and_their_defaults() {
         assert_eq!(service_of(text).persistence, Some(Persistence { timeout_s, mask }), "{text}");
     }
     assert_eq!(service_of("-A -t 10.0.0.1:80 -M 255.0.0.0").persistence, None);
-    let nameless = parse(&["-A", "-f7", "--pe", "", "-s", "", "-b", ""].map(str::to_owned), &FixedNames::default());
+    let nameless = parse(
+        &["-A", "-f7", "--pe", "", "-s", "", "-b", ""].map(str::to_owned),
+        &FixedNames::default(),
+    );
     assert_eq!(nameless, line("-A -f 7"), "empty names are none");
     let sip = service_of("-E -u 10.0.0.1:5060 -s sh -b sh-port,flag-1 --pe sip -o -p");
     assert_eq!(sip.scheduler_flags, SchedulerFlags::FLAG_1 | SchedulerFlags::FLAG_2);

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum ClientError {
-    #[error("cannot reach the director at {path}: {source}; is directord running?")]
+    #[error("cannot reach the director at {path}: {source}; {}", advice(source))]
     Connect { path: PathBuf, source: io::Error },
     #[error("the director closed the connection: {0}")]
     Broken(#[from] io::Error),
@@ -16,6 +16,14 @@ pub enum ClientError {
     Garbled(#[from] serde_json::Error),
     #[error("{0}")]
     Failed(Refusal),
+}
+
+/// What to do about a socket that cannot be connected to.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "the socket is for root alone",
+        _ => "is directord running?",
+    }
 }
 
 /// A connection to a running director.
@@ -48,11 +56,18 @@ impl Client {
     ) -> Result<(), ClientError> {
         let mut line = serde_json::to_string(&Envelope { version: PROTOCOL_VERSION, request })?;
         line.push('\n');
-        self.writer.write_all(line.as_bytes())?;
+        // A director that has no room for the session, or for a request so long, says so and closes without reading
+        // on: its sentence counts for more than the broken pipe.
+        let mut written = self.writer.write_all(line.as_bytes());
         loop {
             line.clear();
-            if self.reader.read_line(&mut line)? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            match self.reader.read_line(&mut line) {
+                Ok(1..) => {}
+                outcome => {
+                    std::mem::replace(&mut written, Ok(()))?;
+                    outcome?;
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
             }
             match serde_json::from_str(&line)? {
                 Reply::End => return Ok(()),

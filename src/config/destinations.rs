@@ -112,7 +112,7 @@ fn misfit(
 /// An address that a server can have: not zero, multicast, broadcast, and in IPv6 not link-local.
 fn is_unicast(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.octets()[0] != 0 && !v4.is_multicast() && v4 != Ipv4Addr::BROADCAST,
+        IpAddr::V4(v4) => !v4.is_unspecified() && !v4.is_multicast() && v4 != Ipv4Addr::BROADCAST,
         IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
     }
 }

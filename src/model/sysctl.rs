@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SysctlError {
     /// ENOENT in the kernel.
-    #[error("unknown setting `{0}`")]
+    #[error("unknown setting `{0}`; `directorctl sysctl` lists those there are")]
     Unknown(String),
     /// EINVAL in the kernel.
     #[error("`{value}` is no value for {name}; allowed: {allowed}")]
@@ -384,7 +384,11 @@ mod tests {
     fn errors_say_what_is_wrong() {
         let mut all = Sysctls::default();
         for (name, value, message) in [
-            ("no_such", "1", "unknown setting `no_such`"),
+            (
+                "no_such",
+                "1",
+                "unknown setting `no_such`; `directorctl sysctl` lists those there are",
+            ),
             ("drop_entry", "4", "`4` is no value for drop_entry; allowed: 0 to 3"),
             (
                 "net.ipv4.vs.conntrack",

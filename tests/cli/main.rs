@@ -1,8 +1,10 @@
 //! The command line tools as users run them: the real binaries against a control socket, and every
-//! ipvsadm command of the recorded transcripts against what the real one printed.
+//! ipvsadm command of the recorded transcripts against what the real one printed; what it said about
+//! wrong command lines.
 
 mod control_socket;
 mod golden;
 mod ipvsadm;
 mod model;
 mod questions;
+mod usage;

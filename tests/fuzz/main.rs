@@ -4,7 +4,8 @@
 //! * `recipe`: frames that get past the first check, whole or damaged; `oracle`: checksums the slow way
 //! * `frames`, `rewriting`, `neighbours`: bytes to packets, and packets changed in place
 //! * `fragments`, `workers`: the real workers over memory ports; `slow_path`: the control thread's answers
-//! * `schedulers`: edits and picks; `ipvsadm`, `config`, `protocol`: text from outside
+//! * `schedulers`: edits and picks; `ipvsadm`, `config`, `protocol`: text from outside; `server`: the
+//!   control socket's sessions
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,6 +22,7 @@ mod neighbours;
 mod protocol;
 mod rewriting;
 mod schedulers;
+mod server;
 mod slow_path;
 mod workers;
 

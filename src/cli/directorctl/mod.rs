@@ -17,7 +17,11 @@ use thiserror::Error;
 
 /// Shows what a running director is doing.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "directorctl", version)]
+#[command(
+    name = "directorctl",
+    version,
+    after_help = "Exit status: 0 with an answer, 1 if the director refuses or cannot be asked, 2 for a wrong command line."
+)]
 pub struct Arguments {
     /// Print JSON instead of tables.
     #[arg(long, global = true)]

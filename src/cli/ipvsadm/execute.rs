@@ -1,7 +1,7 @@
 //! Carries out a parsed command: asks the director and prints what it says.
 
 use super::director::Director;
-use super::grammar::{CommandLine, Listed, Listing, UsageError, View};
+use super::grammar::{CommandLine, Listed, Listing, UsageError};
 use super::listing::{self, AddressText, connections, services, settings};
 use super::messages::{Subject, refusal};
 use super::names::Names;
@@ -54,18 +54,15 @@ pub fn execute(
                 (false, false) => RefusalCode::ESRCH,
                 _ => RefusalCode::ENOENT,
             };
-            writeln!(streams.errors, "{}", refusal(Subject::Service, code))?;
+            let refused = Refusal::new(code, "no such scheduler");
+            writeln!(streams.errors, "{}", refusal(Subject::Service, &refused))?;
             Ok(REFUSED)
         }
         CommandLine::List(listing) => list(listing, names, director, streams),
         CommandLine::Save { numeric } => {
             let addresses = AddressText::new(numeric, names);
-            let mut text = String::new();
-            for row in sorted_services(None, director)? {
-                text.clear();
-                save::service(&mut text, &row, addresses);
-                streams.output.write_all(text.as_bytes())?;
-            }
+            let rows = ordered_services(None, true, director)?;
+            print(&rows, streams, |text, row| save::service(text, row, addresses))?;
             Ok(0)
         }
         // A restored line may not restore in turn.
@@ -100,8 +97,8 @@ pub fn apply(
     for (subject, outcome) in subjects.into_iter().zip(outcomes) {
         status = match outcome {
             Ok(()) => 0,
-            Err(Refusal { code, .. }) => {
-                writeln!(streams.errors, "{}", refusal(subject, code))?;
+            Err(refused) => {
+                writeln!(streams.errors, "{}", refusal(subject, &refused))?;
                 REFUSED
             }
         };
@@ -122,8 +119,10 @@ fn service_exists(key: ServiceKey, director: &mut dyn Director) -> Result<bool, 
     }
 }
 
-fn sorted_services(
+/// All services or one, in the order of listings.
+fn ordered_services(
     only: Option<ServiceKey>,
+    sorted: bool,
     director: &mut dyn Director,
 ) -> Result<Vec<ServiceRow>, ClientError> {
     let mut rows = Vec::new();
@@ -132,8 +131,11 @@ fn sorted_services(
             rows.extend(piece);
         }
     })?;
-    listing::sort_services(&mut rows);
-    rows.iter_mut().for_each(|row| listing::sort_destinations(&mut row.destinations));
+    listing::order_as_kept(&mut rows);
+    if sorted {
+        listing::sort_services(&mut rows);
+        rows.iter_mut().for_each(|row| listing::sort_destinations(&mut row.destinations));
+    }
     Ok(rows)
 }
 
@@ -145,11 +147,15 @@ fn list(
 ) -> Result<u8, Failure> {
     let addresses = AddressText::new(listing.numeric, names);
     let listed = match listing.what {
-        Listed::Services { only: Some(key), view, exact, .. } => {
-            list_one(key, view, exact, addresses, director, streams)
-        }
-        Listed::Services { only: None, view, exact, sorted } => {
-            list_all(view, exact, sorted, addresses, director, streams)
+        Listed::Services { only, view, exact, sorted } => {
+            let rows = listed_services(only, sorted, director);
+            rows.and_then(|(banner, rows)| {
+                let titles = banner + &services::titles(view);
+                streams.output.write_all(titles.as_bytes())?;
+                print(&rows, streams, |text, row| {
+                    services::service(text, row, view, exact, addresses);
+                })
+            })
         }
         Listed::Connections { with_engine } => {
             streams.output.write_all(connections::titles(with_engine).as_bytes())?;
@@ -174,8 +180,8 @@ fn list(
     };
     match listed {
         Ok(()) => Ok(0),
-        Err(Failure::Director(ClientError::Failed(Refusal { code, .. }))) => {
-            writeln!(streams.errors, "{}", refusal(Subject::Service, code))?;
+        Err(Failure::Director(ClientError::Failed(refused))) => {
+            writeln!(streams.errors, "{}", refusal(Subject::Service, &refused))?;
             Ok(NOT_LISTED)
         }
         Err(failure) => Err(failure),
@@ -201,55 +207,40 @@ fn stream(
     Ok(written?)
 }
 
-/// One service, without the banner. The director refuses a key it does not know.
-fn list_one(
-    key: ServiceKey,
-    view: View,
-    exact: bool,
-    addresses: AddressText<'_>,
-    director: &mut dyn Director,
+/// Prints rows one by one.
+fn print(
+    rows: &[ServiceRow],
     streams: &mut Streams<'_>,
+    mut write: impl FnMut(&mut String, &ServiceRow),
 ) -> Result<(), Failure> {
-    let rows = sorted_services(Some(key), director)?;
-    if rows.is_empty() {
-        let refusal = Refusal::new(RefusalCode::ESRCH, "no such service");
-        return Err(Failure::Director(ClientError::Failed(refusal)));
+    let mut text = String::new();
+    for row in rows {
+        text.clear();
+        write(&mut text, row);
+        streams.output.write_all(text.as_bytes())?;
     }
-    let mut text = services::titles(view);
-    rows.iter().for_each(|row| services::service(&mut text, row, view, exact, addresses));
-    Ok(streams.output.write_all(text.as_bytes())?)
+    Ok(())
 }
 
-fn list_all(
-    view: View,
-    exact: bool,
+/// The banner, which a single service goes without, and the services. The director refuses a key it does not know.
+fn listed_services(
+    only: Option<ServiceKey>,
     sorted: bool,
-    addresses: AddressText<'_>,
     director: &mut dyn Director,
-    streams: &mut Streams<'_>,
-) -> Result<(), Failure> {
+) -> Result<(String, Vec<ServiceRow>), Failure> {
+    if only.is_some() {
+        let rows = ordered_services(only, sorted, director)?;
+        if rows.is_empty() {
+            let refusal = Refusal::new(RefusalCode::ESRCH, "no such service");
+            return Err(Failure::Director(ClientError::Failed(refusal)));
+        }
+        return Ok((String::new(), rows));
+    }
     let mut size = 0;
     director.call(Request::Info, &mut |reply| {
         if let Reply::Info(info) = reply {
             size = info.connection_table_size;
         }
     })?;
-    let titles = services::banner(size) + &services::titles(view);
-    if !sorted {
-        streams.output.write_all(titles.as_bytes())?;
-        return stream(Request::Services { only: None }, director, streams, |reply, text| {
-            if let Reply::Services(rows) = reply {
-                rows.iter().for_each(|row| services::service(text, row, view, exact, addresses));
-            }
-        });
-    }
-    let rows = sorted_services(None, director)?;
-    streams.output.write_all(titles.as_bytes())?;
-    let mut text = String::new();
-    for row in &rows {
-        text.clear();
-        services::service(&mut text, row, view, exact, addresses);
-        streams.output.write_all(text.as_bytes())?;
-    }
-    Ok(())
+    Ok((services::banner(size), ordered_services(None, sorted, director)?))
 }

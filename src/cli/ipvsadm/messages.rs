@@ -1,6 +1,6 @@
 //! ipvsadm's words for what the director refuses.
 
-use crate::api::{Command, RefusalCode};
+use crate::api::{Command, Refusal, RefusalCode};
 
 /// What a command is about; the same code means different things for different subjects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,12 @@ impl Subject {
     }
 }
 
-pub fn refusal(subject: Subject, code: RefusalCode) -> &'static str {
+/// The text for a code, as ipvsadm has it. Only what IPVS never refuses is told in the director's own words.
+pub fn refusal(subject: Subject, refusal: &Refusal) -> &str {
     use RefusalCode::{
         EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, ERANGE, ESRCH,
     };
-    match (subject, code) {
+    match (subject, refusal.code) {
         (Subject::Service, EEXIST) => "Service already exists",
         (Subject::Service, ENOENT) => "Scheduler or persistence engine not found",
         (Subject::Service, ESRCH) => "No such service",
@@ -40,6 +41,7 @@ pub fn refusal(subject: Subject, code: RefusalCode) -> &'static str {
         (Subject::Destination, ESRCH) => "Service not defined",
         (Subject::SyncDaemon, EEXIST) => "Daemon has already run",
         (Subject::SyncDaemon, ESRCH) => "No daemon is running",
+        (Subject::SyncDaemon, EOPNOTSUPP) => &refusal.detail,
         (_, EINVAL) => {
             "Invalid operation.  Possibly wrong module version, address not unicast, ..."
         }

@@ -1,15 +1,15 @@
 //! `-R`: command lines from standard input. Changes are collected and sent many at a time.
 
-use super::Streams;
 use super::director::Director;
 use super::execute::{Failure, apply, execute};
 use super::grammar::{CommandLine, UsageError, parse};
 use super::names::Names;
+use super::{NOT_LISTED, Streams};
 use crate::api::Command;
 use crate::limits::APPLY_COMMANDS;
 
-/// Carries out line by line; the status is that of the last one. What the director refuses is
-/// reported and passed over.
+/// Carries out line by line; the status is that of the last one. A change that the director refuses
+/// is reported and passed over; a listing it refuses ends the run.
 ///
 /// # Errors
 /// A line that is wrong ends the run; the changes before it are made.
@@ -48,6 +48,9 @@ pub fn run(
             Ok(question) => {
                 flush(&mut pending, status, director, streams)?;
                 status = execute(question, names, director, streams)?;
+                if status == NOT_LISTED {
+                    return Ok(status);
+                }
             }
             Err(error) => {
                 flush(&mut pending, status, director, streams)?;

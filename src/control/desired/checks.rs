@@ -102,8 +102,8 @@ pub(super) fn destination(spec: &DestinationSpec) -> Checked {
 /// director's networks.
 pub(super) fn address(address: IpAddr, is_local: bool, is_group: bool) -> Checked {
     let is_station = match address {
-        // The whole of 0.0.0.0/8 counts as broadcast in Linux.
-        IpAddr::V4(address) => address.octets()[0] != 0 && !is_group,
+        // Linux has had the rest of 0.0.0.0/8 as unicast since 5.3.
+        IpAddr::V4(address) => !address.is_unspecified() && !is_group,
         // Link-local ones would need an interface; mapped ones are IPv4 in disguise.
         IpAddr::V6(address) => {
             !is_group

@@ -62,8 +62,27 @@ impl<F: Frame> Director<F> {
     }
 
     fn apply(&mut self, commands: &[Command], answer: Answer, now: Instant) {
-        let outcomes = commands.iter().map(|command| self.desired.apply(command, now)).collect();
+        let outcomes = commands
+            .iter()
+            .map(|command| {
+                self.check_interface(command)?;
+                self.desired.apply(command, now)
+            })
+            .collect();
         self.acknowledge(answer, Reply::Applied(outcomes));
+    }
+
+    /// Synchronisation goes through a port.
+    fn check_interface(&self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::StartSyncDaemon(daemon)
+                if self.config.ports.iter().all(|port| port.name != daemon.interface) =>
+            {
+                let detail = format!("there is no port `{}`", daemon.interface);
+                Err(Refusal::new(RefusalCode::ENODEV, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Answers once every worker uses what is desired now.

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     pub spelling: &'static Spelling,
-    /// The word it stands in: of a bundle, the whole bundle.
+    /// The last word that belongs to it, which is the one messages name: its value if that is a word of its own; of
+    /// a bundle, the whole bundle.
     pub word: &'a str,
     pub value: Option<&'a str>,
 }
@@ -73,7 +74,6 @@ impl<'a> Lexer<'a> {
     }
 
     fn long(&mut self, text: &'a str) -> Result<Token<'a>, LexicalError<'a>> {
-        let word = self.current();
         let (name, glued) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
@@ -88,11 +88,10 @@ impl<'a> Lexer<'a> {
             (_, Some(value)) => Some(value),
             (_, None) => self.following(spelling)?,
         };
-        Ok(Token { spelling, word, value })
+        Ok(Token { spelling, word: self.current(), value })
     }
 
     fn short(&mut self) -> Result<Token<'a>, LexicalError<'a>> {
-        let word = self.current();
         let mut letters = self.bundle.chars();
         let letter = letters.next().unwrap_or('-');
         self.bundle = letters.as_str();
@@ -111,7 +110,7 @@ impl<'a> Lexer<'a> {
             let glued = std::mem::take(&mut self.bundle);
             Some(glued.strip_prefix('=').unwrap_or(glued))
         };
-        Ok(Token { spelling, word, value })
+        Ok(Token { spelling, word: self.current(), value })
     }
 
     fn following(&mut self, spelling: &Spelling) -> Result<Option<&'a str>, LexicalError<'a>> {

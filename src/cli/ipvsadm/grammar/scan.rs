@@ -222,7 +222,10 @@ impl Scan {
         match kind {
             Kind::Scheduler => self.scheduler = value.chars().take(SCHEDULER_NAME).collect(),
             Kind::SchedulerFlags => value.clone_into(&mut self.scheduler_flags),
-            Kind::PersistenceEngine => self.engine = Some(value.to_owned()),
+            // No name is no engine.
+            Kind::PersistenceEngine => {
+                self.engine = (!value.is_empty()).then(|| value.to_owned());
+            }
             Kind::Netmask => self.netmask = self.read_netmask(value, names)?,
             Kind::RealServer => {
                 let HostPort { address, port } = host_port(value, self.protocol, names)

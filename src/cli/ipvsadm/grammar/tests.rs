@@ -89,6 +89,8 @@ const WRONG: &[(&str, &str)] = &[
     ("-AnD", "invalid option `-AnD'"),
     ("-L -h", "invalid option `-h'"),
     ("-L --clear", "invalid option `--clear'"),
+    ("-L --start-daemon master", "invalid option `master'"),
+    ("-L --start-daemon=master", "invalid option `--start-daemon=master'"),
     (
         "-L -t 10.0.0.1:80 --timeout",
         "The option 'timeout' conflicts with the 'service-address' option in the 'list' command",
@@ -205,6 +207,11 @@ fn services_and_their_defaults() {
         assert_eq!(service_of(text).persistence, Some(Persistence { timeout_s, mask }), "{text}");
     }
     assert_eq!(service_of("-A -t 10.0.0.1:80 -M 255.0.0.0").persistence, None);
+    let nameless = parse(
+        &["-A", "-f7", "--pe", "", "-s", "", "-b", ""].map(str::to_owned),
+        &FixedNames::default(),
+    );
+    assert_eq!(nameless, line("-A -f 7"), "empty names are none");
     let sip = service_of("-E -u 10.0.0.1:5060 -s sh -b sh-port,flag-1 --pe sip -o -p");
     assert_eq!(sip.scheduler_flags, SchedulerFlags::FLAG_1 | SchedulerFlags::FLAG_2);
     assert_eq!((sip.one_packet, sip.persistence_engine.as_deref()), (true, Some("sip")));

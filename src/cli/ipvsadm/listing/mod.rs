@@ -8,4 +8,4 @@ pub mod services;
 pub mod settings;
 
 pub use address_text::AddressText;
-pub use order::{sort_destinations, sort_services};
+pub use order::{order_as_kept, sort_destinations, sort_services};

@@ -7,6 +7,30 @@
 use crate::model::{DestinationRow, Family, ServiceKey, ServiceRow};
 use std::net::IpAddr;
 
+/// As IPVS keeps services: by the bucket of its hash table, those with a mark last. Rows come newest first and stay so
+/// within a bucket.
+///
+/// This is the order of unsorted listings, and what sorted ones start from: that shows where the comparison has no
+/// total order.
+pub fn order_as_kept(rows: &mut [ServiceRow]) {
+    rows.sort_by_key(|row| (row.spec.key.is_fwmark(), bucket(&row.spec.key)));
+}
+
+/// The bucket of a service. IPVS mixes in an address of its own memory, which differs from boot to boot; here it is
+/// the same always.
+fn bucket(key: &ServiceKey) -> u8 {
+    const OWN: u32 = 0x40;
+    let hash = match *key {
+        ServiceKey::Fwmark { mark, .. } => mark,
+        ServiceKey::Address { protocol, address, port } => {
+            let folded = words(address).into_iter().fold(0, |folded, word| folded ^ word);
+            let port = u32::from(port);
+            u32::from(protocol.number()) ^ folded ^ (port >> u8::BITS) ^ port
+        }
+    };
+    (hash ^ OWN) as u8
+}
+
 /// By firewall mark, family, protocol, address and port.
 pub fn sort_services(rows: &mut Vec<ServiceRow>) {
     merge_sort(rows, &|left, right| compare_services(&left.spec.key, &right.spec.key));
@@ -140,6 +164,22 @@ mod tests {
             merge_sort(&mut keys, &compare_services);
             assert_eq!(keys, expected);
         }
+    }
+
+    #[test]
+    fn unsorted_services_lie_in_buckets() {
+        let service =
+            |protocol, word, port| ServiceKey::Address { protocol, address: address(word), port };
+        // As a kernel listed them.
+        let kept = [
+            service(Protocol::Udp, "10.0.0.102", 53),
+            service(Protocol::Tcp, "fd00:a::100", 80),
+            service(Protocol::Tcp, "10.0.0.100", 80),
+            service(Protocol::Tcp, "10.0.0.101", 443),
+        ];
+        assert!(kept.is_sorted_by_key(bucket), "{:?}", kept.map(|key| bucket(&key)));
+        let same = [service(Protocol::Tcp, "10.0.0.1", 80), service(Protocol::Tcp, "10.9.9.1", 80)];
+        assert_eq!(bucket(&same[0]), bucket(&same[1]));
     }
 
     proptest! {

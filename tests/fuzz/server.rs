@@ -1,0 +1,301 @@
+//! The control socket: whatever bytes clients send, in whatever pieces, each whole request gets one answer, in order;
+//! sessions end with their clients; and the next client is served.
+
+use bolero::TypeGenerator;
+use director::api::{Client, ClientError, Envelope, Info, PROTOCOL_VERSION, RefusalCode};
+use director::api::{Refusal, Reply, Request, SysctlRow};
+use director::control::server::{Answer, Calls, Server};
+use director::limits::{REQUEST_BYTES, SESSIONS};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Sessions that are open side by side.
+const CLIENTS: usize = 4;
+/// Bytes of an answer's piece that a client is to hang up in the middle of: several fill a socket.
+const HEAVY: usize = 100_000;
+/// Longest wait for what has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Session threads are counted for the process: one test has them at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[derive(Clone, Debug, TypeGenerator)]
+enum Act {
+    /// A request that is understood, written in two parts.
+    Ask {
+        #[generator(0..6u8)]
+        pieces: u8,
+        cut: u8,
+    },
+    Line(Vec<u8>),
+    /// No end of line: what follows belongs to it.
+    Bytes(Vec<u8>),
+    /// More than a request may have, if 0: it takes long.
+    Endless(#[generator(0..24u8)] u8),
+    /// Goes away with an answer on its way.
+    HangUp,
+}
+
+/// What a request's answer must be.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Refused,
+    /// So many pieces that all name the request.
+    Pieces(String, usize),
+}
+
+/// Asks for `pieces` rows called `name`.
+fn ask(name: &str, pieces: usize, size: usize) -> Request {
+    Request::Sysctl { name: Some(name.to_owned()), set: Some(format!("{pieces} {size}")) }
+}
+
+/// Pieces that are still owed for an [`ask`], and their size.
+fn owed(request: &Request) -> Option<(String, usize, usize)> {
+    let Request::Sysctl { name: Some(name), set: Some(count) } = request else { return None };
+    let (pieces, size) = count.split_once(' ')?;
+    Some((name.clone(), pieces.parse().ok()?, size.parse().ok()?))
+}
+
+/// The control thread's part: every answer gets its pieces as its client takes them, until `Status` is asked.
+fn answer(calls: &Calls) {
+    let mut open: VecDeque<(Answer, String, usize, usize)> = VecDeque::new();
+    loop {
+        if let Ok(call) = calls.receiver().recv_timeout(Duration::from_micros(200)) {
+            match (owed(&call.request), &call.request) {
+                (Some((name, pieces, size)), _) => {
+                    open.push_back((call.answer, name, pieces, size));
+                }
+                (None, Request::Info) => call
+                    .answer
+                    .finish(Reply::Info(Info { version: "1".into(), connection_table_size: 1 })),
+                (None, Request::Status) => return,
+                (None, _) => call.answer.refuse(Refusal::new(RefusalCode::EINVAL, "not that")),
+            }
+        }
+        open.retain_mut(|(answer, name, left, size)| {
+            while answer.has_room() {
+                if *left == 0 {
+                    answer.send(Reply::End);
+                    return false;
+                }
+                *left -= 1;
+                let row =
+                    SysctlRow { name: name.clone(), value: String::new(), help: "x".repeat(*size) };
+                answer.send(Reply::Sysctl(vec![row]));
+            }
+            !answer.is_gone()
+        });
+    }
+}
+
+/// A server with its control thread; ends with a request.
+struct Running {
+    path: PathBuf,
+    control: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(name: &str) -> Self {
+        let folder = format!("director-fuzz-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(folder).join("control.sock");
+        let calls = Server::bind(&path).unwrap().start().unwrap();
+        let control = Some(thread::spawn(move || answer(&calls)));
+        Running { path, control }
+    }
+}
+
+fn connect(path: &Path) -> UnixStream {
+    let stream = UnixStream::connect(path).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A session as any other is served.
+fn is_served(path: &Path) {
+    let mut client = Client::connect(path).expect("the server listens");
+    let mut pieces = 0;
+    client.call(Request::Info, |_| pieces += 1).expect("a good session");
+    assert_eq!(pieces, 1);
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(control) = self.control.take() else { return };
+        let deadline = Instant::now() + PATIENCE;
+        // Sessions that are about to end may still take all the room.
+        while !control.is_finished() && Instant::now() < deadline {
+            let _ =
+                Client::connect(&self.path).map(|mut client| client.call(Request::Status, |_| ()));
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(thread::panicking() || control.is_finished(), "the control thread ends");
+        let _ = self.path.parent().map(std::fs::remove_dir);
+    }
+}
+
+/// The server's threads that serve a session.
+fn session_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "api-session").count()
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// One client and everything it wrote.
+struct Session {
+    stream: UnixStream,
+    written: Vec<u8>,
+    /// The server has closed, or will without reading on.
+    is_over: bool,
+}
+
+impl Session {
+    fn write(&mut self, bytes: &[u8]) {
+        self.written.extend_from_slice(bytes);
+        // After a refusal of something endless nobody reads.
+        self.is_over |= self.stream.write_all(bytes).is_err();
+    }
+
+    /// False if the client is gone.
+    fn act(&mut self, act: &Act, number: usize) -> bool {
+        match act {
+            Act::Ask { pieces, cut } => {
+                let line = line(ask(&format!("setting {number}"), usize::from(*pieces), 9));
+                let (first, second) = line.split_at(usize::from(*cut) % line.len());
+                self.write(first);
+                self.write(second);
+            }
+            Act::Line(bytes) => {
+                self.write(bytes);
+                self.write(b"\n");
+            }
+            Act::Bytes(bytes) => self.write(bytes),
+            Act::Endless(0) => self.write(&vec![b' '; REQUEST_BYTES + 1]),
+            Act::Endless(_) => self.write(b"\n"),
+            Act::HangUp => {
+                self.write(b"\n");
+                self.write(&line(ask("heavy", 50, HEAVY)));
+                let mut some = [0; 100];
+                let _ = self.stream.read(&mut some);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What the server owes for all that was written.
+    fn wanted(&self) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for line in self.written.split_inclusive(|&byte| byte == b'\n') {
+            if line.len() > REQUEST_BYTES {
+                wanted.push(Wanted::Refused);
+                break;
+            }
+            let request = serde_json::from_slice::<Envelope>(line).ok();
+            let asked = request.and_then(|envelope| owed(&envelope.request));
+            wanted.push(
+                asked.map_or(Wanted::Refused, |(name, pieces, _)| Wanted::Pieces(name, pieces)),
+            );
+        }
+        wanted
+    }
+
+    /// Says no more and reads every answer.
+    fn answers(&self) -> Vec<Wanted> {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let (mut answers, mut rows) = (Vec::new(), Vec::new());
+        for line in BufReader::new(&self.stream).lines() {
+            // A server that closes over unread bytes resets the connection behind its last word.
+            let Ok(line) = line else { break };
+            match serde_json::from_str(&line).expect("a reply") {
+                Reply::Sysctl(piece) => rows.extend(piece.into_iter().map(|row| row.name)),
+                Reply::End => {
+                    let name = rows.first().cloned().unwrap_or_default();
+                    assert!(rows.iter().all(|other| *other == name), "answers in a mix: {rows:?}");
+                    answers.push(Wanted::Pieces(name, rows.len()));
+                    rows.clear();
+                }
+                Reply::Failed(_) => {
+                    assert!(rows.is_empty(), "an answer broken off");
+                    answers.push(Wanted::Refused);
+                }
+                other => panic!("nobody asked for {other:?}"),
+            }
+        }
+        assert!(rows.is_empty(), "an answer without an end");
+        answers
+    }
+}
+
+fn line(request: Request) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&Envelope { version: PROTOCOL_VERSION, request }).unwrap();
+    line.push(b'\n');
+    line
+}
+
+/// An answer of no pieces names nothing.
+fn named(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let nameless = |wanted| match wanted {
+        Wanted::Pieces(_, 0) => Wanted::Pieces(String::new(), 0),
+        other => other,
+    };
+    wanted.into_iter().map(nameless).collect()
+}
+
+#[test]
+fn any_sessions() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Running::start("sessions");
+    type Case = Vec<(u8, Act)>;
+    bolero::check!().with_type::<Case>().with_test_time(crate::SHORT).for_each(|acts| {
+        let open =
+            || Session { stream: connect(&server.path), written: Vec::new(), is_over: false };
+        let mut sessions: Vec<Option<Session>> = (0..CLIENTS).map(|_| Some(open())).collect();
+        for (number, (client, act)) in acts.iter().take(40).enumerate() {
+            let slot = &mut sessions[usize::from(*client) % CLIENTS];
+            let stays = |session: &mut Session| session.is_over || session.act(act, number);
+            if slot.as_mut().is_some_and(|session| !stays(session)) {
+                *slot = None;
+            }
+        }
+        assert!(session_threads() <= SESSIONS);
+        for session in sessions.into_iter().flatten() {
+            assert_eq!(session.answers(), named(session.wanted()));
+        }
+        is_served(&server.path);
+        wait_for("sessions end with their clients", || session_threads() == 0);
+    });
+}
+
+#[test]
+fn one_session_too_many() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Running::start("limit");
+    let mut clients: Vec<UnixStream> = (0..SESSIONS).map(|_| connect(&server.path)).collect();
+    wait_for("every client has a session", || session_threads() == SESSIONS);
+    for _ in 0..3 {
+        let mut client = Client::connect(&server.path).expect("the server listens");
+        let refused = client.call(Request::Info, |_| ());
+        let Err(ClientError::Failed(refusal)) = refused else { panic!("{refused:?}") };
+        assert!(refusal.detail.contains("sessions are open already"), "{refusal}");
+        assert_eq!(session_threads(), SESSIONS);
+    }
+    clients.pop();
+    wait_for("a session ends with its client", || session_threads() < SESSIONS);
+    is_served(&server.path);
+}

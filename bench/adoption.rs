@@ -9,7 +9,7 @@
 mod support;
 
 use clap::Parser;
-use director::dpdk::{Eal, EalOptions, cycles};
+use director::dpdk::{Eal, EalOptions};
 use director::limits::BURST;
 use director::model::{DestinationId, ForwardMethod, Protocol};
 use director::scheduler::Change;

@@ -31,7 +31,7 @@ struct Trouble {
 impl Trouble {
     fn new(rig: &Rig, target: usize) -> Self {
         let of = |worker| {
-            (0..ESTABLISHED).filter(|&client| rig.home(&friend(client, tcp::ACK)) == worker)
+            (0..ESTABLISHED).filter(move |&client| rig.home(&friend(client, tcp::ACK)) == worker)
         };
         let clients = [of(0).collect::<Vec<_>>(), of(1).collect()];
         assert!(clients.iter().all(|clients| clients.len() > 300), "both have their share");

@@ -1,8 +1,9 @@
 //! Which cache lines a worker writes, and that no other worker writes them: two workers on threads of their own, their
 //! parts where they really lie.
 //!
-//! Not looked at: the connection tables, which are mappings of their own (`conn::memory`), and the slots of the rings,
-//! which are for two threads by nature. The ends of the rings are.
+//! Not looked at: the connection tables, which are mappings of their own (`conn::memory`); the templates and the caches of
+//! lblc and lblcr, which all workers share on purpose, under locks that are taken when a connection is made; and the slots
+//! of the rings, which are for two threads by nature. The ends of the rings are.
 
 use super::{Handed, Injection, Plan, Seat, Worker, mesh};
 use crate::packet::toeplitz::SYMMETRIC_KEY;

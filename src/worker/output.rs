@@ -32,6 +32,9 @@ pub struct Handed<F> {
     pub(super) visit: Visit,
 }
 
+/// A worker's end of the ring to another, on lines of its own, as where the ring stands is written with every frame.
+pub(super) type HandOffEnd<F> = CachePadded<Producer<Handed<F>>>;
+
 /// One port's queue pair and the frames that wait to be sent together.
 #[repr(align(64))]
 pub(super) struct Lane<Q: Queue> {
@@ -47,7 +50,7 @@ pub(super) struct Output<Q: Queue> {
     pub(super) lanes: Vec<Lane<Q>>,
     pub(super) punts: Producer<Punt<Q::Frame>>,
     /// By worker; none to itself.
-    pub(super) workers: Vec<Option<CachePadded<Producer<Handed<Q::Frame>>>>>,
+    pub(super) workers: Vec<Option<HandOffEnd<Q::Frame>>>,
     pub(super) counters: Arc<WorkerCounters>,
 }
 

@@ -8,7 +8,7 @@ use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
 use super::ledger::Ledger;
 use super::load::Loads;
-use super::output::{Handed, Lane, Output};
+use super::output::{HandOffEnd, Handed, Lane, Output};
 use super::steer::Steering;
 use super::tables::Tables;
 use super::verify::QueueCheck;
@@ -81,7 +81,7 @@ pub struct Seat<F> {
     injections: Consumer<Injection<F>>,
     chores: Consumer<Chore>,
     done: Producer<Chore>,
-    to_workers: Vec<Option<CachePadded<Producer<Handed<F>>>>>,
+    to_workers: Vec<Option<HandOffEnd<F>>>,
     from_workers: Vec<CachePadded<Consumer<Handed<F>>>>,
 }
 

@@ -49,6 +49,7 @@ const BOUND: f64 = 20_000.0;
 /// What is published.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edit {
+    /// The other thread makes what it makes of [`Edit::Destination`], and gets it back.
     Nothing,
     /// One destination's weight, as `ipvsadm -e`: its row, and its service's scheduler.
     Destination,
@@ -198,9 +199,11 @@ fn measure(
         let control = Control::start(world, edit, other);
         let (mut first, mut later) = (Polls::default(), Polls::default());
         for _ in 0..edits {
-            if let Some(snapshot) = control.next() {
-                control.free(stand.publish(snapshot));
-            }
+            let snapshot = control.next();
+            control.free(match edit {
+                Edit::Nothing => Arc::new(snapshot),
+                _ => stand.publish(snapshot),
+            });
             for (index, taken) in traffic(&mut stand, arguments.flows).into_iter().enumerate() {
                 let polls = if index == 0 { &mut first } else { &mut later };
                 polls.note(taken, clock, &mut interrupted);
@@ -226,37 +229,41 @@ fn traffic(stand: &mut Stand<u32>, flows: u32) -> Vec<u64> {
 struct Control {
     new: mpsc::Receiver<Snapshot>,
     old: mpsc::Sender<Arc<Snapshot>>,
-    edit: Edit,
 }
 
 impl Control {
     fn start(world: World, edit: Edit, core: usize) -> Control {
         let (give, new) = mpsc::sync_channel(1);
         let (old, take) = mpsc::channel::<Arc<Snapshot>>();
-        if edit != Edit::Nothing {
-            thread::spawn(move || {
-                core_affinity::set_for_current(core_affinity::CoreId { id: core });
-                let first = world.snapshot::<u32>();
-                for turn in 0.. {
-                    let next = match edit {
-                        Edit::Everything => world.snapshot::<u32>(),
-                        _ => edited(&first, &world, turn),
-                    };
-                    if give.send(next).is_err() {
-                        break;
-                    }
-                    // What the worker gave back ends here.
-                    while take.try_recv().is_ok() {}
+        thread::spawn(move || {
+            core_affinity::set_for_current(core_affinity::CoreId { id: core });
+            let first = world.snapshot::<u32>();
+            for turn in 0.. {
+                let next = match edit {
+                    Edit::Everything => world.snapshot::<u32>(),
+                    Edit::Nothing | Edit::Destination => edited(&first, &world, turn),
+                };
+                if give.send(next).is_err() {
+                    break;
                 }
-            });
-        }
-        Control { new, old, edit }
+                // What the worker gave back ends here.
+                while take.try_recv().is_ok() {}
+            }
+        });
+        Control { new, old }
     }
 
-    fn next(&self) -> Option<Snapshot> {
-        (self.edit != Edit::Nothing).then(|| {
-            self.new.recv().expect("the other thread makes them as long as they are taken")
-        })
+    /// The next one. Waits without giving the CPU away: a worker never does either.
+    fn next(&self) -> Snapshot {
+        loop {
+            match self.new.try_recv() {
+                Ok(snapshot) => return snapshot,
+                Err(mpsc::TryRecvError::Empty) => std::hint::spin_loop(),
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    unreachable!("the other thread makes them as long as they are taken")
+                }
+            }
+        }
     }
 
     fn free(&self, snapshot: Arc<Snapshot>) {

@@ -3,15 +3,16 @@
 # sends for ever, sent frames dropped by the driver. Both run in alternation, so that what the machine does besides
 # meets both alike.
 #
-#   bench/device.sh [--huge] [--rounds N] [--json FILE] [FLOWS...]
+#   bench/device.sh [--huge] [--rounds N] [--seconds N] [--json FILE] [FLOWS...]
 
 source "$(dirname "$0")/../scripts/lib.sh"
 
-rounds=5 json=/dev/null huge='' sizes=()
+rounds=5 seconds=3 json=/dev/null huge='' sizes=()
 while [ $# -gt 0 ]; do
     case $1 in
         --huge) huge=1 ;;
         --rounds) rounds=$2 && shift ;;
+        --seconds) seconds=$2 && shift ;;
         --json) json=$2 && shift ;;
         *) sizes+=("$1") ;;
     esac
@@ -24,7 +25,8 @@ at_exit "rm -rf '$work'"
 last=$(($(nproc) - 1))
 # What net_pcap0 answers to.
 mac=02:70:63:61:70:00
-seconds=3
+# A director that is still there when the script is interrupted.
+at_exit '[ ! -f "$work/pid" ] || kill "$(cat "$work/pid")" 2>/dev/null'
 
 # megabytes FLOWS: memory for one mbuf per flow, which is what net_pcap keeps, and some more.
 megabytes() { echo $((192 + ($1 + 40000) / 410)); }
@@ -96,7 +98,7 @@ director() {
     configuration "$1" >"$work/director.toml"
     "$BIN/directord" --config "$work/director.toml" >"$work/directord" 2>&1 &
     pid=$!
-    at_exit "kill $pid 2>/dev/null || true"
+    echo $pid >"$work/pid"
     for _ in {1..100}; do
         [ -S "$work/control.sock" ] && break
         kill -0 "$pid" 2>/dev/null || die "directord ended: $(tail -n 3 "$work/directord")"
@@ -110,7 +112,7 @@ director() {
     "$BIN/directorctl" --socket "$work/control.sock" queues --json >"$work/queues.json"
     kill "$pid"
     wait "$pid" || true
-    rm -f "$work/control.sock"
+    rm -f "$work/control.sock" "$work/pid"
     awk -v a="${before[0]}" -v b="${after[0]}" -v from="${before[1]}" -v to="${after[1]}" \
         'BEGIN { printf "%.0f\n", (b - a) / (to - from) }'
 }

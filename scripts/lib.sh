@@ -103,41 +103,75 @@ build() {
 # ---- hugepages ----------------------------------------------------------------------------------
 
 HUGE=/proc/sys/vm/nr_hugepages
+# What scripts that run at the same time have taken together: one line `base PAGES FREE` for how it was before the
+# first of them, one `user PAGES FILE` for each of them. Whoever reads or writes it holds HUGE_LOCK.
+HUGE_BOOK=/run/director-hugepages
+HUGE_LOCK=$HUGE_BOOK.lock
 
-# hugepages_take MEGABYTES FILE: makes that much of 2 MB pages free and a place to map them from;
-# FILE remembers what was before.
+# hugepages_take MEGABYTES FILE: makes that much of 2 MB pages free and a place to map them from, whoever else takes some
+# at the same time. FILE, made here, says that they are in use: who removes it has given them back.
 hugepages_take() {
-    local wanted=$(($1 / 2)) before free
     [ -w $HUGE ] || die "this kernel gives no hugepages: add --no-huge"
-    before=$(cat $HUGE)
-    free=$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)
-    echo "pages $before" >"$2"
-    if ((free < wanted)); then
-        echo $((before + wanted - free)) >$HUGE
-        free=$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)
-    fi
-    if ((free < wanted)); then
-        hugepages_restore "$2"
-        die "the kernel cannot spare $1 MB for hugepages: free some memory or add --no-huge"
-    fi
+    exec {HUGE_HELD}>"$HUGE_LOCK"
+    flock "$HUGE_HELD"
+    local outcome=0
+    huge_join "$1" "$2" || outcome=$?
+    exec {HUGE_HELD}>&-
+    [ $outcome = 0 ] || die "the kernel cannot spare $1 MB for hugepages: free some memory or add --no-huge"
+}
+
+# hugepages_restore FILE: what FILE stands for is given back; after the last user all is as it was before the first.
+hugepages_restore() {
+    [ -f "$1" ] || return 0
+    exec {HUGE_HELD}>"$HUGE_LOCK"
+    flock "$HUGE_HELD"
+    rm -f "$1"
+    huge_settle || true
+    exec {HUGE_HELD}>&-
+}
+
+# The rest with the lock held.
+
+huge_free() { awk '/^HugePages_Free/ { print $2 }' /proc/meminfo; }
+
+huge_join() { # MEGABYTES FILE
+    local wanted=$(($1 / 2))
+    [ -f "$HUGE_BOOK" ] || echo "base $(cat $HUGE) $(huge_free)" >"$HUGE_BOOK"
     if ! grep -q ' hugetlbfs ' /proc/mounts; then
         mkdir -p /dev/hugepages
         mount -t hugetlbfs hugetlbfs /dev/hugepages
-        echo "mounted /dev/hugepages" >>"$2"
+        echo "mounted /dev/hugepages" >>"$HUGE_BOOK"
     fi
+    echo "$2" >"$2"
+    echo "user $wanted $2" >>"$HUGE_BOOK"
+    huge_settle && (($(huge_free) >= wanted)) && return
+    rm -f "$2"
+    huge_settle || true
+    return 1
 }
 
-# hugepages_restore FILE: as it was before hugepages_take.
-hugepages_restore() {
-    local what value
-    [ -f "$1" ] || return 0
-    while read -r what value; do
+# Strikes out users that are gone and brings the kernel's pages to what the others need. Status 1 if it has not so many.
+huge_settle() {
+    local what pages rest base=0 free=0 users=0 needed=0 kept=()
+    while read -r what pages rest; do
         case $what in
-            pages) echo "$value" >$HUGE ;;
-            mounted) umount "$value" ;;
+            base) base=$pages free=$rest ;;
+            user)
+                [ -f "$rest" ] || continue
+                users=$((users + 1)) needed=$((needed + pages))
+                ;;
         esac
-    done <"$1"
-    rm -f "$1"
+        kept+=("$what $pages $rest")
+    done <"$HUGE_BOOK"
+    local goal=$((needed > free ? base + needed - free : base))
+    echo "$goal" >$HUGE
+    if [ $users = 0 ]; then
+        if grep -q '^mounted' "$HUGE_BOOK"; then umount /dev/hugepages; fi
+        rm -f "$HUGE_BOOK"
+        return
+    fi
+    printf '%s\n' "${kept[@]}" >"$HUGE_BOOK"
+    (($(cat $HUGE) >= goal))
 }
 
 # ---- assertions ---------------------------------------------------------------------------------

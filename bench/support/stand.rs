@@ -9,6 +9,7 @@ use director::limits::BURST;
 use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::{Address, Tuple, ethernet, tcp};
 use director::port::{Burst, Frame, Queue};
+use director::service::Snapshot;
 use director::stop::{DropReason, PuntReason};
 use director::time::{Duration, Instant};
 use director::worker::steer::{Placement, Steering};
@@ -48,7 +49,7 @@ pub struct Stand<A> {
     wires: [Rc<RefCell<Wire>>; 2],
     mempool: Arc<Mempool>,
     shared: Shared,
-    _control: ControlEnd<Mbuf>,
+    control: ControlEnd<Mbuf>,
     now: Instant,
     step: Duration,
     spare: Vec<Mbuf>,
@@ -92,7 +93,7 @@ impl<A: Address> Stand<A> {
             wires: [clients_wire, servers_wire],
             mempool: Arc::clone(mempool),
             shared,
-            _control: control,
+            control,
             now: Instant::from_secs(1),
             step: BURST_TIME,
             spare: Vec::with_capacity(BATCH),
@@ -117,6 +118,32 @@ impl<A: Address> Stand<A> {
 
     pub fn shortest(&self) -> usize {
         traffic::shortest(A::FAMILY, self.world.protocol)
+    }
+
+    /// Gives the worker a snapshot to take at its next poll; the one it takes it for is the answer.
+    pub fn publish(&mut self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let publisher = &mut self.control.publisher;
+        let old = Arc::clone(publisher.current());
+        assert!(publisher.publish(snapshot), "the worker has polled since the last one");
+        old
+    }
+
+    /// Cycles of each of so many polls without a packet.
+    pub fn idle_polls(&mut self, count: usize) -> Vec<u64> {
+        let Stand { worker, now, step, .. } = self;
+        let mut each = Vec::with_capacity(count);
+        each.extend((0..count).map(|_| {
+            *now = *now + *step;
+            let start = cycles();
+            poll(worker, *now);
+            cycles() - start
+        }));
+        each
+    }
+
+    /// One of `flows` flows.
+    pub fn pick(&mut self, spread: Spread, flows: u32) -> u32 {
+        spread.pick(&mut self.random, flows)
     }
 
     /// Opens flows until there are `flows`, and says what each new one took: `None` if there were enough.

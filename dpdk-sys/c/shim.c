@@ -21,6 +21,15 @@ SAME_PLACE(vlan_tci_outer, vlan_tci_outer);
 SAME_PLACE(buf_len, buf_len);
 SAME_PLACE(pool, pool);
 _Static_assert(sizeof(struct director_mbuf_head) == 64, "one cache line");
+_Static_assert(sizeof(struct director_mbuf_head) <= RTE_CACHE_LINE_SIZE, "of this processor, too");
+
+/* A frame that is received, looked at, rewritten, sent or dropped is asked for nothing behind the members above. What lies
+ * in the second line is touched where there is no other way, and never for a frame that is only forwarded:
+ *   next        director_mbuf_free, director_mbuf_truncate_chain: of frames in several segments alone (where DPDK is built
+ *               for addresses of virtual memory it is in the first line); drivers that are not allowed to free sent mbufs
+ *               without a look at each (RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) read it, too
+ *   tx_offload  written with zero by director_mbuf_alloc, that is for pieces of a fragmented packet and for frames of the
+ *               control thread; no offload is ever asked for */
 
 int director_errno(void)
 {
@@ -54,7 +63,11 @@ int director_mbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, 
 
 void director_mbuf_free(struct rte_mbuf *mbuf)
 {
-	rte_pktmbuf_free(mbuf);
+	/* One segment with a buffer of its own that nobody else holds: as it has to be in its pool, `next` included. */
+	if (likely(mbuf->nb_segs == 1 && RTE_MBUF_DIRECT(mbuf) && rte_mbuf_refcnt_read(mbuf) == 1))
+		rte_mbuf_raw_free(mbuf);
+	else
+		rte_pktmbuf_free(mbuf);
 }
 
 void director_mbuf_truncate_chain(struct rte_mbuf *mbuf, uint32_t length)

@@ -107,6 +107,7 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
         compare(&of_port("device"), old.device == new.device);
         compare(&of_port("mtu"), old.mtu == new.mtu);
         compare(&of_port("promiscuous"), old.promiscuous == new.promiscuous);
+        compare(&of_port("faces"), old.faces == new.faces);
         compare(&of_port("rx_descriptors"), old.rx_descriptors == new.rx_descriptors);
         compare(&of_port("tx_descriptors"), old.tx_descriptors == new.tx_descriptors);
     }

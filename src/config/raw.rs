@@ -57,6 +57,7 @@ pub(super) struct Port {
     pub gateway_ipv6: Field<String>,
     pub mtu: Field<i64>,
     pub promiscuous: Option<bool>,
+    pub faces: Field<String>,
     pub rx_descriptors: Field<i64>,
     pub tx_descriptors: Field<i64>,
 }

@@ -1,7 +1,9 @@
 //! What a valid configuration says, typed.
 
 use crate::limits;
-use crate::model::{DestinationSpec, InterfaceAddress, MacAddress, PortId, Prefix, ServiceSpec};
+use crate::model::{
+    DestinationSpec, Faces, InterfaceAddress, MacAddress, PortId, Prefix, ServiceSpec,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a local address answers on TCP and UDP ports that no service has.
@@ -82,6 +84,7 @@ pub struct PortConfig {
     /// Bytes of the longest IP packet.
     pub mtu: u16,
     pub promiscuous: bool,
+    pub faces: Faces,
     /// `None`: the daemon chooses.
     pub rx_descriptors: Option<u16>,
     /// `None`: the daemon chooses.

@@ -3,6 +3,7 @@
 use super::state::{Side, Step};
 use crate::packet::{Address, Tuple};
 use bitflags::bitflags;
+use std::mem::offset_of;
 
 /// [`Connection::destination`] of a connection that belongs to no destination (cache bypass).
 pub const NO_DESTINATION: u32 = u32::MAX;
@@ -152,6 +153,9 @@ pub struct Links {
 
 const _: () = assert!(size_of::<Connection<u32>>() == 64 && align_of::<Connection<u32>>() == 64);
 const _: () = assert!(size_of::<Connection<u128>>() == 128);
+// IPv6: what a packet is compared with, and the destination whose counters it moves, are in the first of two lines.
+const _: () = assert!(offset_of!(Connection<u128>, destination) + size_of::<u32>() <= 64);
+const _: () = assert!(offset_of!(Connection<u128>, state) < 64);
 
 /// Idle times beyond this mean that the stamp is ahead of the clock, not 46 days behind it.
 const STAMP_AHEAD: u32 = 0xf000_0000;

@@ -279,6 +279,7 @@ proptest! {
     }
 }
 
+/// Entry and index together; promised are two lines for IPv4, three for IPv6.
 #[test]
 fn memory_per_connection() {
     const CAPACITY: usize = 1_000_000;

@@ -4,6 +4,7 @@
 //! [`PortQueue`] its [`Port`], a port its mempools, everything the [`Eal`], so nothing can be used
 //! after it was closed and the last one to go cleans up.
 
+mod by_client;
 mod cycles;
 mod device;
 mod eal;
@@ -19,6 +20,7 @@ mod ring;
 mod rss;
 mod statistics;
 
+pub use by_client::ByClient;
 pub use cycles::{cycles, cycles_per_second};
 pub use device::Device;
 pub use eal::Eal;

@@ -1,9 +1,11 @@
 //! A running port: a device configured with one queue pair per worker and started.
 
+use super::by_client::{self, ByClient};
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
 use super::{Device, Error, Mbuf, Mempool, PortQueue, Result, statistics};
 use crate::limits::BURST;
+use crate::model::Faces;
 use crate::port::{Burst, Queue};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
@@ -33,6 +35,8 @@ pub struct PortSettings {
     /// Every frame the port sends comes from one and the same mempool: only then may a device that
     /// can free sent mbufs without looking at each.
     pub one_mempool: bool,
+    /// Whose packets come in by it: where it is one side's alone, the device hashes by client if it can.
+    pub faces: Faces,
 }
 
 impl Default for PortSettings {
@@ -45,6 +49,7 @@ impl Default for PortSettings {
             promiscuous: false,
             all_multicast: true,
             one_mempool: false,
+            faces: Faces::Both,
         }
     }
 }
@@ -65,6 +70,7 @@ pub struct Port {
     driver: String,
     hardware_address: [u8; 6],
     rss: Rss,
+    by_client: ByClient,
     /// Drivers read the key when the port starts, through the pointer they were configured with.
     rss_key: Vec<u8>,
     fast_free: bool,
@@ -103,22 +109,25 @@ impl Port {
             rss_key: rss::symmetric_key(rss::key_length(info.hash_key_size)),
             device,
             rss: Rss::None { why: String::new() },
+            by_client: ByClient::Unasked { able: false },
             fast_free,
             descriptors: (0, 0),
             _mempools: pools.clone(),
         };
-        let without_rss = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
+        let configured = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
         port.descriptors = set_up_queues(&port.device, settings, &pools)?;
         set_mtu(&port.device, settings.mtu, old_mtu)?;
         // SAFETY: the port is configured and all its queues are set up.
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
-        port.rss = match without_rss {
-            Some(why) => Rss::None { why },
-            None => {
-                let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+        port.rss = match configured {
+            Configured::WithoutRss { why } => Rss::None { why },
+            Configured::WithRss(functions) => {
                 rss::program(&port.device, settings.queues, functions)
             }
         };
+        if let Rss::Programmed { functions, .. } | Rss::ReadBack { functions, .. } = port.rss {
+            port.by_client = by_client::settle(port.by_client.clone(), functions);
+        }
         port.open_filters(settings)?;
         let port = Arc::new(port);
         let queues = pools.into_iter().enumerate();
@@ -159,6 +168,11 @@ impl Port {
     /// How it spreads frames over its queues.
     pub fn rss(&self) -> &Rss {
         &self.rss
+    }
+
+    /// Whether it hashes by the client alone, and why.
+    pub fn by_client(&self) -> &ByClient {
+        &self.by_client
     }
 
     /// Sent mbufs go back to their one mempool without a look at each.
@@ -211,33 +225,38 @@ impl Port {
         statistics::extended(&self.device)
     }
 
-    /// Returns why the port is without RSS, if it is.
+    /// By client alone where that is asked for and taken, else by flow, else without RSS.
     fn configure_with_rss_if_possible(
         &mut self,
         settings: &PortSettings,
         info: &rte_eth_dev_info,
         mtu: u16,
-    ) -> Result<Option<String>> {
+    ) -> Result<Configured> {
         let mut conf = rte_eth_conf::default();
         conf.rxmode.mtu = u32::from(settings.mtu.unwrap_or(mtu));
         conf.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_NONE;
         if self.fast_free {
             conf.txmode.offloads |= DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE;
         }
-        let functions = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
-        if functions.is_empty() {
-            self.configure(settings.queues, &conf)?;
-            return Ok(Some("the device has no RSS".to_owned()));
-        }
+        let offered = RssFunctions::from_bits_truncate(info.flow_type_rss_offloads);
+        let mut why = "the device has no RSS".to_owned();
         let mut with_rss = conf;
         with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
         with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
         let length = self.rss_key.len();
-        with_rss.rx_adv_conf.rss_conf = rss::configuration(&mut self.rss_key, length, functions);
-        match self.configure(settings.queues, &with_rss) {
-            Ok(()) => Ok(None),
-            Err(error) => self.configure(settings.queues, &conf).map(|()| Some(error.to_string())),
+        for (functions, by_client) in by_client::choices(offered, settings.faces) {
+            with_rss.rx_adv_conf.rss_conf =
+                rss::configuration(&mut self.rss_key, length, functions);
+            match self.configure(settings.queues, &with_rss) {
+                Ok(()) => {
+                    self.by_client = by_client;
+                    return Ok(Configured::WithRss(functions));
+                }
+                Err(error) => why = error.to_string(),
+            }
         }
+        self.configure(settings.queues, &conf)?;
+        Ok(Configured::WithoutRss { why })
     }
 
     fn configure(&self, queues: u16, conf: &rte_eth_conf) -> Result<()> {
@@ -269,6 +288,12 @@ impl Port {
         }
         self.device.check(outcome, what).map(|_| ())
     }
+}
+
+/// What a device took of its configuration.
+enum Configured {
+    WithRss(RssFunctions),
+    WithoutRss { why: String },
 }
 
 impl Drop for Port {

@@ -36,6 +36,17 @@ bitflags! {
         const IPV6_EX = dpdk_sys::DIRECTOR_RSS_IPV6_EX;
         const IPV6_TCP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_TCP_EX;
         const IPV6_UDP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_UDP_EX;
+        // Not a kind of packet: of the addresses, one alone.
+        const SOURCE_ONLY = dpdk_sys::DIRECTOR_RSS_L3_SRC_ONLY;
+        const DESTINATION_ONLY = dpdk_sys::DIRECTOR_RSS_L3_DST_ONLY;
+
+        const ONE_ADDRESS = Self::SOURCE_ONLY.bits() | Self::DESTINATION_ONLY.bits();
+        const ADDRESSES = Self::IPV4.bits() | Self::FRAG_IPV4.bits() | Self::IPV4_OTHER.bits()
+            | Self::IPV6.bits() | Self::FRAG_IPV6.bits() | Self::IPV6_OTHER.bits()
+            | Self::IPV6_EX.bits();
+        const ALL_IPV6 = Self::IPV6.bits() | Self::FRAG_IPV6.bits() | Self::IPV6_TCP.bits()
+            | Self::IPV6_UDP.bits() | Self::IPV6_SCTP.bits() | Self::IPV6_OTHER.bits()
+            | Self::IPV6_EX.bits() | Self::IPV6_TCP_EX.bits() | Self::IPV6_UDP_EX.bits();
     }
 }
 
@@ -66,29 +77,46 @@ impl Rss {
 impl RssFunctions {
     /// What goes into the hash of IPv4.
     pub fn ipv4(self) -> Fields {
-        let addresses = self.input(Self::IPV4, Input::Addresses, Input::Nothing);
+        let by_addresses = self.addresses();
+        let addresses = self.input(Self::IPV4, by_addresses, Input::Nothing);
         let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
         Fields {
             tcp: ports(Self::IPV4_TCP),
             udp: ports(Self::IPV4_UDP),
             sctp: ports(Self::IPV4_SCTP),
-            other: self.input(Self::IPV4_OTHER, Input::Addresses, addresses),
-            fragment: self.input(Self::FRAG_IPV4, Input::Addresses, addresses),
+            other: self.input(Self::IPV4_OTHER, by_addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV4, by_addresses, addresses),
         }
     }
 
     /// What goes into the hash of IPv6.
     pub fn ipv6(self) -> Fields {
         let any = Self::IPV6 | Self::IPV6_EX;
-        let addresses = self.input(any, Input::Addresses, Input::Nothing);
+        let by_addresses = self.addresses();
+        let addresses = self.input(any, by_addresses, Input::Nothing);
         let ports = |function| self.input(function, Input::AddressesAndPorts, addresses);
         Fields {
             tcp: ports(Self::IPV6_TCP | Self::IPV6_TCP_EX),
             udp: ports(Self::IPV6_UDP | Self::IPV6_UDP_EX),
             sctp: ports(Self::IPV6_SCTP),
-            other: self.input(Self::IPV6_OTHER, Input::Addresses, addresses),
-            fragment: self.input(Self::FRAG_IPV6, Input::Addresses, addresses),
+            other: self.input(Self::IPV6_OTHER, by_addresses, addresses),
+            fragment: self.input(Self::FRAG_IPV6, by_addresses, addresses),
         }
+    }
+
+    /// Both of "only" leave nothing out, as DPDK has it.
+    fn addresses(self) -> Input {
+        match (self.contains(Self::SOURCE_ONLY), self.contains(Self::DESTINATION_ONLY)) {
+            (true, false) => Input::Source,
+            (false, true) => Input::Destination,
+            _ => Input::Addresses,
+        }
+    }
+
+    /// It hashes ports beside one address: a rule that nobody asked for and the software does not know.
+    fn is_strange(self) -> bool {
+        let by_ports = self.difference(Self::ADDRESSES | Self::ONE_ADDRESS);
+        self.addresses() != Input::Addresses && !by_ports.is_empty()
     }
 
     fn input(self, functions: RssFunctions, with: Input, without: Input) -> Input {
@@ -120,7 +148,11 @@ impl fmt::Display for RssFunctions {
         };
         match (by_ports(self.ipv4()), by_ports(self.ipv6())) {
             (ipv4, ipv6) if ipv4.is_empty() && ipv6.is_empty() => {
-                formatter.write_str("addresses hashed alone")
+                formatter.write_str(match self.addresses() {
+                    Input::Source => "source addresses hashed alone",
+                    Input::Destination => "destination addresses hashed alone",
+                    _ => "addresses hashed alone",
+                })
             }
             (ipv4, ipv6) if ipv4 == ipv6 => write!(formatter, "ports hashed for {ipv4}"),
             (ipv4, ipv6) if ipv6.is_empty() => {
@@ -181,6 +213,9 @@ fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss>
     let (key, functions) = settle_key(device, key_length(info.hash_key_size), configured)?;
     if functions.is_empty() {
         return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
+    }
+    if functions.is_strange() {
+        return Ok(Rss::None { why: "the device hashes one address with ports".to_owned() });
     }
     if key.len() < KEY_MIN {
         let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
@@ -308,9 +343,26 @@ mod tests {
         };
         assert_eq!(functions.ipv4(), ipv4);
         assert_eq!(functions.ipv6(), Fields { other: Input::Addresses, ..Fields::default() });
-        let all = RssFunctions::all();
+        let all = RssFunctions::all().difference(RssFunctions::ONE_ADDRESS);
         assert_eq!(all.ipv4(), Fields { udp: by_ports, sctp: by_ports, ..ipv4 });
         assert_eq!(all.ipv4(), all.ipv6());
+        assert_eq!(RssFunctions::all().ipv4(), all.ipv4(), "both of `only` are none of them");
+    }
+
+    #[test]
+    fn one_address_may_be_hashed_alone() {
+        let addresses = RssFunctions::IPV4 | RssFunctions::IPV6 | RssFunctions::FRAG_IPV4;
+        for (only, input) in [
+            (RssFunctions::SOURCE_ONLY, Input::Source),
+            (RssFunctions::DESTINATION_ONLY, Input::Destination),
+        ] {
+            let functions = addresses | only;
+            let all = Fields { tcp: input, udp: input, sctp: input, other: input, fragment: input };
+            assert_eq!((functions.ipv4(), functions.ipv6()), (all, all));
+            assert!(!functions.is_strange());
+            assert!((functions | RssFunctions::IPV4_TCP).is_strange());
+        }
+        assert!(!RssFunctions::all().is_strange());
     }
 
     #[test]
@@ -323,6 +375,11 @@ mod tests {
             (tcp | RssFunctions::IPV6_TCP, "ports hashed for TCP"),
             (tcp | RssFunctions::IPV6_UDP, "ports hashed for TCP over IPv4 and UDP over IPv6"),
             (RssFunctions::all(), "ports hashed for TCP, UDP, SCTP"),
+            (RssFunctions::IPV4 | RssFunctions::SOURCE_ONLY, "source addresses hashed alone"),
+            (
+                RssFunctions::IPV6 | RssFunctions::DESTINATION_ONLY,
+                "destination addresses hashed alone",
+            ),
         ];
         for (functions, text) in cases {
             assert_eq!(functions.to_string(), text);

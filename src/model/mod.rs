@@ -2,6 +2,7 @@
 //! Plain data that parses, prints and serialises; no behaviour.
 
 mod destination;
+mod faces;
 mod forward_method;
 mod ids;
 mod mac_address;
@@ -16,6 +17,7 @@ mod sysctl;
 mod timeouts;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
+pub use faces::Faces;
 pub use forward_method::ForwardMethod;
 pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
 pub use mac_address::{BadMacAddress, MacAddress};

@@ -13,6 +13,9 @@ pub enum Input {
     /// Such packets have no hash: value 0, first entry of the table.
     #[default]
     Nothing,
+    /// One address alone, first in the hash's input whichever it is.
+    Source,
+    Destination,
     Addresses,
     AddressesAndPorts,
 }
@@ -154,6 +157,8 @@ impl Rule {
     fn hash_input<A: Address>(&self, input: Input, tuple: &Tuple<A>) -> u32 {
         match input {
             Input::Nothing => 0,
+            Input::Source => self.toeplitz.hash_address(tuple.source),
+            Input::Destination => self.toeplitz.hash_address(tuple.destination),
             Input::Addresses => self.toeplitz.hash_addresses(tuple.source, tuple.destination),
             Input::AddressesAndPorts => self.toeplitz.hash_ports(tuple),
         }
@@ -227,6 +232,32 @@ mod tests {
         assert_eq!(hash(v4().udp(1, 2).build()), hash(v4().udp(3, 4).build()));
         assert_ne!(hash(v6().udp(1, 2).build()), hash(v6().udp(3, 5).build()));
         assert_ne!(hash(v4().tcp(1, 2).build()), hash(v4().tcp(3, 5).build()));
+    }
+
+    /// Of devices that hash by client alone: a request, NAT's reply to it, and pieces of both come to the same queue.
+    #[test]
+    fn both_directions_hash_alike_by_the_client_alone() {
+        let by =
+            |input| Fields { tcp: input, udp: input, sctp: input, other: input, fragment: input };
+        let (from_clients, from_servers) = (by(Input::Source), by(Input::Destination));
+        let wan = rule(from_clients, from_clients);
+        let lan = rule(from_servers, from_servers);
+        let reply = || frame().ipv4("10.1.0.11", "10.1.2.3");
+        let hash = wan.hash_frame(&v4().tcp(4001, 80).build());
+        assert!(hash.is_some());
+        for (what, same) in [
+            ("another port", wan.hash_frame(&v4().udp(5, 6).build())),
+            ("a later fragment", wan.hash_frame(&v4().tcp(4001, 80).fragment(8, false).build())),
+            ("an echo", wan.hash_frame(&v4().icmp(8, 0, 7).build())),
+            ("the reply", lan.hash_frame(&reply().tcp(8080, 4001).build())),
+            ("a piece of it", lan.hash_frame(&reply().tcp(8080, 4001).fragment(8, false).build())),
+        ] {
+            assert_eq!(same, hash, "{what}");
+        }
+        assert_ne!(lan.hash_frame(&v4().tcp(4001, 80).build()), hash, "to another destination");
+        let six = wan.hash_frame(&v6().tcp(4001, 80).build());
+        let back = frame().ipv6("2001:db8:9::11", "2001:db8::7").tcp(8080, 4001).build();
+        assert_eq!(lan.hash_frame(&back), six);
     }
 
     #[test]

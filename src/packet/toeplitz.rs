@@ -77,6 +77,14 @@ impl Toeplitz {
         self.hash_input(&input[..A::BYTES * 2])
     }
 
+    /// The hash over one address.
+    #[inline]
+    pub fn hash_address<A: Address>(&self, address: A) -> u32 {
+        let mut input = [0; INPUT];
+        address.write(&mut input);
+        self.hash_input(&input[..A::BYTES])
+    }
+
     /// The hash over any choice of fields, in wire order. Bytes beyond two IPv6 addresses and two ports take no part.
     #[inline]
     pub fn hash_input(&self, input: &[u8]) -> u32 {

@@ -22,17 +22,27 @@ pub struct Publisher {
 #[derive(Debug)]
 struct Lane {
     new: Producer<Arc<Snapshot>>,
-    old: Consumer<Arc<Snapshot>>,
-    acknowledged: Arc<AtomicU64>,
+    old: Consumer<Returned>,
+    acknowledged: Arc<Acknowledged>,
 }
+
+/// The epoch that a worker uses, on a cache line where no other worker writes its own.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Acknowledged(AtomicU64);
+
+/// A snapshot on its way back. The rings' slots lie side by side in memory: the alignment keeps two workers' apart.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Returned(#[allow(dead_code)] Arc<Snapshot>);
 
 /// One worker's end.
 #[derive(Debug)]
 pub struct Adopter {
     current: Arc<Snapshot>,
     new: Consumer<Arc<Snapshot>>,
-    old: Producer<Arc<Snapshot>>,
-    acknowledged: Arc<AtomicU64>,
+    old: Producer<Returned>,
+    acknowledged: Arc<Acknowledged>,
 }
 
 /// The two ends for `workers` workers, all of which start with `first`.
@@ -42,7 +52,7 @@ pub fn publication(first: Snapshot, workers: usize) -> (Publisher, Vec<Adopter>)
         .map(|_| {
             let (new, new_end) = ring(RING);
             let (old_end, old) = ring(RING);
-            let acknowledged = Arc::new(AtomicU64::new(current.epoch));
+            let acknowledged = Arc::new(Acknowledged(AtomicU64::new(current.epoch)));
             let adopter = Adopter {
                 current: Arc::clone(&current),
                 new: new_end,
@@ -98,7 +108,7 @@ impl Publisher {
 
 impl Lane {
     fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(Ordering::Acquire)
+        self.acknowledged.0.load(Ordering::Acquire)
     }
 }
 
@@ -118,8 +128,17 @@ impl Adopter {
         let epoch = new.epoch;
         let old = std::mem::replace(&mut self.current, new);
         // Room was checked, so the old snapshot is never dropped here.
-        let _ = self.old.push(old);
-        self.acknowledged.store(epoch, Ordering::Release);
+        let _ = self.old.push(Returned(old));
+        self.acknowledged.0.store(epoch, Ordering::Release);
         true
+    }
+}
+
+#[cfg(test)]
+impl Adopter {
+    /// Where this worker writes so that others read: first byte and length.
+    pub(crate) fn written(&self) -> Vec<(&'static str, usize, usize)> {
+        let acknowledged: *const Acknowledged = &*self.acknowledged;
+        vec![("epoch", acknowledged.addr(), size_of::<Acknowledged>())]
     }
 }

@@ -25,9 +25,9 @@ impl Count {
     }
 }
 
-/// One receive and transmit queue of one worker.
+/// One receive and transmit queue of one worker. On two cache lines at a time, as some processors fetch them in pairs.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct QueueCounters {
     pub rx_packets: Count,
     pub rx_bytes: Count,
@@ -107,7 +107,7 @@ impl Stalls {
 
 /// Everything one worker counts that is not a destination's.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct WorkerCounters {
     /// By [`PortId`](crate::model::PortId).
     pub queues: Box<[QueueCounters]>,
@@ -137,6 +137,19 @@ impl WorkerCounters {
             evidence: (0..ports).map(|_| QueueEvidence::default()).collect(),
             ..WorkerCounters::default()
         }
+    }
+}
+
+#[cfg(test)]
+impl WorkerCounters {
+    /// Where its worker writes: first byte and length.
+    pub(super) fn written(&self) -> Vec<(&'static str, usize, usize)> {
+        let own: *const Self = self;
+        vec![
+            ("counters", own.addr(), size_of::<Self>()),
+            ("queues", self.queues.as_ptr().addr(), size_of_val(&*self.queues)),
+            ("evidence", self.evidence.as_ptr().addr(), size_of_val(&*self.evidence)),
+        ]
     }
 }
 

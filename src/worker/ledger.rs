@@ -22,7 +22,7 @@ pub struct Line {
     overloaded: AtomicU32,
 }
 
-const _: () = assert!(size_of::<Line>() == 64);
+const _: () = assert!(size_of::<Line>() == 64 && align_of::<Line>() == 64);
 
 /// Adds without a locked instruction: the line has one writer.
 #[inline]
@@ -162,6 +162,14 @@ impl Ledger {
 
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// Where its owner writes: first byte and length.
+    pub(super) fn written(&self) -> (&'static str, usize, usize) {
+        ("ledger", self.lines.as_ptr().addr(), size_of_val(&*self.lines))
     }
 }
 

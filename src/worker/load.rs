@@ -121,3 +121,15 @@ impl Load for ServiceLoad<'_> {
             .is_some_and(|destination| self.loads.judge(id, destination))
     }
 }
+
+#[cfg(test)]
+impl Loads {
+    /// Where the worker writes: first byte and length.
+    pub(super) fn written(&self) -> Vec<(&'static str, usize, usize)> {
+        vec![
+            self.own.written(),
+            ("elsewhere", self.elsewhere.as_ptr().addr(), size_of_val(&*self.elsewhere)),
+            ("refreshed", self.refreshed.as_ptr().addr(), size_of_val(&*self.refreshed)),
+        ]
+    }
+}

@@ -27,6 +27,8 @@ mod expiry;
 mod fragments;
 mod inbound;
 pub mod ledger;
+#[cfg(test)]
+mod lines_tests;
 mod load;
 mod mss;
 mod outbound;
@@ -54,6 +56,7 @@ use crate::service::Adopter;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 use batch::Batches;
+use crossbeam_utils::CachePadded;
 use engine::Engine;
 use output::Output;
 use passage::Passage;
@@ -66,13 +69,15 @@ const EXPIRE_BUDGET: usize = 64;
 /// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
 const CHORE_BUDGET: usize = 64;
 
-/// See the module.
+/// See the module. From one cache line's begin to another's end, wherever it lies.
+#[repr(align(64))]
 pub struct Worker<Q: Queue> {
     snapshot: Adopter,
     engine: Engine<Q::Frame>,
     output: Output<Q>,
     batches: Batches<Q::Frame>,
-    handed: Vec<Consumer<Handed<Q::Frame>>>,
+    /// Each end on lines of its own, as what it has seen of the other end is written with every frame.
+    handed: Vec<CachePadded<Consumer<Handed<Q::Frame>>>>,
     injections: Consumer<Injection<Q::Frame>>,
     chores: Consumer<Chore>,
     chore: Option<Chore>,

@@ -11,6 +11,7 @@ use crate::port::{Burst, Frame, Queue};
 use crate::service::{NextHop, NextHopId, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
 use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
 use rtrb::Producer;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,7 +33,11 @@ pub struct Handed<F> {
     pub(super) visit: Visit,
 }
 
+/// A worker's end of the ring to another, on lines of its own, as where the ring stands is written with every frame.
+pub(super) type HandOffEnd<F> = CachePadded<Producer<Handed<F>>>;
+
 /// One port's queue pair and the frames that wait to be sent together.
+#[repr(align(64))]
 pub(super) struct Lane<Q: Queue> {
     pub(super) queue: Q,
     pub(super) buffer: Burst<Q::Frame>,
@@ -46,7 +51,7 @@ pub(super) struct Output<Q: Queue> {
     pub(super) lanes: Vec<Lane<Q>>,
     pub(super) punts: Producer<Punt<Q::Frame>>,
     /// By worker; none to itself.
-    pub(super) workers: Vec<Option<Producer<Handed<Q::Frame>>>>,
+    pub(super) workers: Vec<Option<HandOffEnd<Q::Frame>>>,
     pub(super) counters: Arc<WorkerCounters>,
 }
 

@@ -9,7 +9,7 @@ use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
 use super::ledger::Ledger;
 use super::load::Loads;
-use super::output::{Handed, Lane, Output};
+use super::output::{HandOffEnd, Handed, Lane, Output};
 use super::steer::Steering;
 use super::tables::Tables;
 use super::verify::QueueCheck;
@@ -23,6 +23,7 @@ use crate::service::{Adopter, Publisher, Snapshot, publication};
 use crate::stop::Punt;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use thiserror::Error;
@@ -81,8 +82,8 @@ pub struct Seat<F> {
     injections: Consumer<Injection<F>>,
     chores: Consumer<Chore>,
     done: Producer<Chore>,
-    to_workers: Vec<Option<Producer<Handed<F>>>>,
-    from_workers: Vec<Consumer<Handed<F>>>,
+    to_workers: Vec<Option<HandOffEnd<F>>>,
+    from_workers: Vec<CachePadded<Consumer<Handed<F>>>>,
 }
 
 /// Why a worker could not be made.
@@ -147,8 +148,8 @@ pub fn mesh<F>(
                 continue;
             }
             let (producer, consumer) = RingBuffer::new(HANDOFF_RING);
-            seats[from].to_workers.push(Some(producer));
-            seats[to].from_workers.push(consumer);
+            seats[from].to_workers.push(Some(producer.into()));
+            seats[to].from_workers.push(consumer.into());
         }
     }
     (control, seats, shared)

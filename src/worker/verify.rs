@@ -20,7 +20,7 @@ pub const SETTLING: Duration = Duration::from_secs(1);
 
 /// What the queues of one port have shown so far. Each worker has its own, the control thread adds them up.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct QueueEvidence {
     /// Frames that were hashed in software.
     pub checked: Count,

@@ -9,14 +9,14 @@ use std::net::Ipv4Addr;
 #[test]
 fn a_full_transmit_ring_costs_what_it_does_not_take_and_no_more() {
     let mut rig = Rig::new("");
-    rig.wire.borrow_mut().is_stuck = true;
+    rig.wires[0].borrow_mut().is_stuck = true;
     (0..ESTABLISHED).for_each(|client| rig.arrive(&friend(client, tcp::ACK)));
     rig.drain();
     assert_eq!(rig.dropped(DropReason::TransmitRingFull), u64::from(ESTABLISHED));
     assert_eq!(rig.pool.held(), 0, "what was not sent is given back");
     let (pieces, _) = rig.ask(Request::Status, &mut syn);
     assert!(matches!(pieces[..], [Reply::Status(_)]));
-    rig.wire.borrow_mut().is_stuck = false;
+    rig.wires[0].borrow_mut().is_stuck = false;
     let kept = rig.trouble(100, &mut |_| friend(7, tcp::ACK));
     assert!(kept > 0.999, "{kept}: as if nothing had happened");
 }
@@ -33,7 +33,7 @@ fn an_empty_pool_stops_what_needs_a_buffer_and_nothing_else() {
     // Who has the VIP? Nobody can say so without a buffer.
     (0..64).for_each(|host| rig.arrive(&who_has(host)));
     rig.drain();
-    assert!(rig.wire.borrow().sent.iter().all(|frame| frame[12..14] != [8, 6]));
+    assert!(rig.wires[0].borrow().sent.iter().all(|frame| frame[12..14] != [8, 6]));
     let (pieces, _) = rig.ask(Request::Drops, &mut |_| friend(7, tcp::ACK));
     let no_buffer = pieces.iter().find_map(|piece| {
         let Reply::Drops(rows) = piece else { return None };
@@ -41,10 +41,10 @@ fn an_empty_pool_stops_what_needs_a_buffer_and_nothing_else() {
     });
     assert!(no_buffer >= Some(100 * 28 + 64), "{no_buffer:?}");
     rig.pool.set_dry(false);
-    rig.wire.borrow_mut().sent.clear();
+    rig.wires[0].borrow_mut().sent.clear();
     rig.arrive(&who_has(1));
     rig.drain();
-    let answers = rig.wire.borrow().sent.iter().filter(|frame| frame[12..14] == [8, 6]).count();
+    let answers = rig.wires[0].borrow().sent.iter().filter(|frame| frame[12..14] == [8, 6]).count();
     assert_eq!(answers, 1);
     rig.arrive(&long(1));
     rig.drain();
@@ -71,7 +71,7 @@ fn a_wire_that_never_runs_empty_starves_nobody() {
     // Frames of control, connections that are over, announcements: all in the middle of it.
     rig.now = rig.now + director::time::Duration::from_secs(1000);
     let kept = rig.trouble(2 * ESTABLISHED / 4, &mut more);
-    assert!(rig.wire.borrow().to_receive.len() >= BACKLOG);
+    assert!(rig.wires[0].borrow().to_receive.len() >= BACKLOG);
     assert!(kept > 0.999, "{kept}");
 }
 

@@ -6,3 +6,4 @@ mod pool;
 mod rig;
 mod slow_path;
 mod syn_flood;
+mod two_workers;

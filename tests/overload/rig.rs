@@ -1,4 +1,4 @@
-//! A director with one worker and one port, driven by hand.
+//! A director with one port and one worker or several, driven by hand.
 
 use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
 use director::api::{Client, PortRow, Reply, Request};
@@ -7,7 +7,8 @@ use director::control::server::Server;
 use director::control::{Director, Facts, Ports};
 use director::limits::BURST;
 use director::model::PortId;
-use director::packet::tcp;
+use director::packet::ethernet::ETHERNET;
+use director::packet::{Parse, Tuple, tcp};
 use director::service::{Link, Snapshot};
 use director::stop::DropReason;
 use director::testing::frame;
@@ -37,7 +38,6 @@ const POLL: Duration = Duration::from_micros(100);
 
 const CONFIGURATION: &str = r#"
 [dpdk]
-workers = 1
 vdevs = ["net_null0"]
 
 [tables]
@@ -94,10 +94,13 @@ impl Ports<PoolFrame> for OnePort {
 /// See the module.
 pub struct Rig {
     director: Director<PoolFrame>,
-    worker: Worker<PoolQueue>,
+    workers: Vec<Worker<PoolQueue>>,
     ports: OnePort,
     pub shared: Shared,
-    pub wire: Rc<RefCell<Wire>>,
+    /// By worker.
+    pub wires: Vec<Rc<RefCell<Wire>>>,
+    /// By worker: it has a turn in one round of so many.
+    pub pace: Vec<u32>,
     pub pool: Pool,
     pub now: Instant,
     /// Polls for each turn of control: how slow it is.
@@ -108,12 +111,18 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// With [`ESTABLISHED`] flows; `sysctls` are lines of the section.
+    /// One worker with [`ESTABLISHED`] flows; `sysctls` are lines of the section.
     pub fn new(sysctls: &str) -> Self {
-        let text = format!("{CONFIGURATION}\n[sysctl]\n{sysctls}\n");
+        Self::of(1, Placement::Software, sysctls)
+    }
+
+    /// As [`Self::new`], for so many workers, each with the established flows that are at home there.
+    pub fn of(workers: u16, placement: Placement, sysctls: &str) -> Self {
+        let text = CONFIGURATION.replace("[dpdk]", &format!("[dpdk]\nworkers = {workers}"));
+        let text = format!("{text}\n[sysctl]\n{sysctls}\n");
         let config = Config::parse(&text, "overload").unwrap();
         let plan = Plan {
-            workers: 1,
+            workers,
             ports: 1,
             connections_ipv4: CONNECTIONS,
             connections_ipv6: 64,
@@ -121,17 +130,19 @@ impl Rig {
             destinations: 64,
             templates: 64,
         };
-        let steering = Steering::new(1, vec![Placement::Software]);
+        let steering = Steering::new(workers, vec![placement]);
         let (control, seats, shared) = mesh(plan, Snapshot::default(), steering);
         let links = vec![Link { mac: MAC, mtu: 1500 }];
         let facts = Facts::default();
         let mut director =
             Director::new(config, links, plan, control, shared.clone(), facts).unwrap();
         let pool = Pool::default();
-        let wire = Rc::new(RefCell::new(Wire::default()));
-        let queue = PoolQueue { wire: Rc::clone(&wire), pool: pool.clone() };
-        let seat = seats.into_iter().next().unwrap();
-        let worker = seat.sit(vec![queue]).unwrap();
+        let wires: Vec<Rc<RefCell<Wire>>> = seats.iter().map(|_| Rc::default()).collect();
+        let queue =
+            |wire: &Rc<RefCell<Wire>>| PoolQueue { wire: Rc::clone(wire), pool: pool.clone() };
+        let seats = seats.into_iter().zip(&wires);
+        let workers: Vec<_> =
+            seats.map(|(seat, wire)| seat.sit(vec![queue(wire)]).unwrap()).collect();
         static RIGS: AtomicUsize = AtomicUsize::new(0);
         let number = RIGS.fetch_add(1, Ordering::Relaxed);
         let name = format!("director-overload-{}-{number}", std::process::id());
@@ -143,10 +154,11 @@ impl Rig {
         let (polls_per_turn, polls, stranger) = (1, 0, 0);
         let mut rig = Rig {
             director,
-            worker,
+            pace: vec![1; workers.len()],
+            workers,
             ports,
             shared,
-            wire,
+            wires,
             pool,
             now,
             polls_per_turn,
@@ -161,23 +173,40 @@ impl Rig {
 
     fn establish(&mut self) {
         for client in 0..ESTABLISHED {
-            self.arrive(&friend(client, tcp::SYN));
-            self.arrive(&friend(client, tcp::ACK));
+            for flags in [tcp::SYN, tcp::ACK] {
+                let segment = friend(client, flags);
+                self.arrive_at(self.home(&segment), &segment);
+            }
         }
         self.drain();
         assert_eq!(self.connections(), u64::from(ESTABLISHED));
-        self.wire.borrow_mut().sent.clear();
+        self.take_sent(FRIENDS);
     }
 
     pub fn arrive(&self, bytes: &[u8]) {
-        self.wire.borrow_mut().to_receive.push_back(self.pool.frame(bytes));
+        self.arrive_at(0, bytes);
     }
 
-    /// One burst, and control's turn when it is due.
+    /// A frame in the queue of one worker.
+    pub fn arrive_at(&self, worker: usize, bytes: &[u8]) {
+        self.wires[worker].borrow_mut().to_receive.push_back(self.pool.frame(bytes));
+    }
+
+    /// The worker that a client's segment belongs to.
+    pub fn home(&self, bytes: &[u8]) -> usize {
+        let tuple: Tuple<u32> = u32::parse(&bytes[ETHERNET..]).unwrap().tuple;
+        usize::from(self.shared.steering.home(PortId(0), &tuple))
+    }
+
+    /// One burst of every worker that has a turn, and control's turn when it is due.
     pub fn poll(&mut self) {
         self.now = self.now + POLL;
-        self.worker.poll(self.now);
         self.polls += 1;
+        for (worker, pace) in self.workers.iter_mut().zip(&self.pace) {
+            if self.polls.is_multiple_of(*pace) {
+                worker.poll(self.now);
+            }
+        }
         if self.polls.is_multiple_of(self.polls_per_turn) {
             self.director.turn(&mut self.ports, self.now);
         }
@@ -187,9 +216,9 @@ impl Rig {
         (0..polls).for_each(|_| self.poll());
     }
 
-    /// Until nothing waits on the wire.
+    /// Until nothing waits on any wire.
     pub fn drain(&mut self) {
-        while !self.wire.borrow().to_receive.is_empty() {
+        while self.wires.iter().any(|wire| !wire.borrow().to_receive.is_empty()) {
             self.poll();
         }
         self.run(8);
@@ -220,10 +249,13 @@ impl Rig {
 
     /// Frames sent on for clients of a network of 16 bits; forgets what was sent.
     fn take_sent(&mut self, network: Ipv4Addr) -> u32 {
-        let sent = std::mem::take(&mut self.wire.borrow_mut().sent);
         let from =
             |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[26..28] == network.octets()[..2];
-        sent.iter().filter(from).count() as u32
+        let take = |wire: &Rc<RefCell<Wire>>| {
+            let sent = std::mem::take(&mut wire.borrow_mut().sent);
+            sent.iter().filter(from).count() as u32
+        };
+        self.wires.iter().map(take).sum()
     }
 
     pub fn take_sent_of_friends(&mut self) -> u32 {
@@ -235,11 +267,15 @@ impl Rig {
     }
 
     pub fn connections(&self) -> u64 {
-        self.shared.counters[0].connections_ipv4.get()
+        self.shared.counters.iter().map(|worker| worker.connections_ipv4.get()).sum()
     }
 
     pub fn dropped(&self, reason: DropReason) -> u64 {
-        self.shared.counters[0].queues[0].drop_of(reason).get()
+        (0..self.workers.len()).map(|worker| self.dropped_by(worker, reason)).sum()
+    }
+
+    pub fn dropped_by(&self, worker: usize, reason: DropReason) -> u64 {
+        self.shared.counters[worker].queues[0].drop_of(reason).get()
     }
 
     /// Asks over the control socket while bursts of trouble go on, each followed by a turn of control when that is due. The
@@ -248,6 +284,15 @@ impl Rig {
         &mut self,
         request: Request,
         trouble: &mut dyn FnMut(u32) -> Vec<u8>,
+    ) -> (Vec<Reply>, std::time::Duration) {
+        self.ask_during(request, &mut |rig| rig.mixed_burst(0, trouble))
+    }
+
+    /// As [`Self::ask`], while something else goes on.
+    pub fn ask_during(
+        &mut self,
+        request: Request,
+        round: &mut dyn FnMut(&mut Rig),
     ) -> (Vec<Reply>, std::time::Duration) {
         let socket = self.socket.clone();
         let client = thread::spawn(move || {
@@ -258,8 +303,8 @@ impl Rig {
             (pieces, started.elapsed())
         });
         while !client.is_finished() {
-            self.mixed_burst(0, trouble);
-            self.wire.borrow_mut().sent.clear();
+            round(self);
+            self.take_sent(FRIENDS);
         }
         client.join().unwrap()
     }

@@ -2,14 +2,16 @@
 
 use crate::scene::*;
 use crate::support::director::Shape;
-use crate::support::{Director, LAN, ROUTER_MAC, VIP, WAN, WAN_MAC, World};
+use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, WAN, WAN_MAC, World, server_mac};
 use director::model::{DestinationId, ForwardMethod, PortId, Protocol, SchedulerKind};
+use director::packet::rss::{Fields, Input, Rule};
 use director::packet::tcp::{ACK, SYN};
 use director::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
 use director::packet::{Parse, Tuple};
 use director::port::MemoryFrame;
 use director::testing::frame;
 use director::worker::steer::Placement;
+use std::sync::Arc;
 
 const WORKERS: u16 = 3;
 const RETA: usize = 128;
@@ -84,6 +86,43 @@ fn replies_land_on_the_wrong_worker() {
     assert!(expected > 50, "the test is about replies that land elsewhere");
     assert_eq!(director.totals().taken_over, expected);
     assert_eq!(director.counters(ONLY).out_packets, 199);
+}
+
+/// Devices that hash by the client alone: its requests by their source, servers' packets by their destination.
+fn by_client() -> [Placement; 2] {
+    [Input::Source, Input::Destination].map(|input| {
+        let all = Fields { tcp: input, udp: input, sctp: input, other: input, fragment: input };
+        let reta = (0..RETA as u16).map(|entry| entry % WORKERS).collect();
+        Placement::Rss(Arc::new(Rule::new(SYMMETRIC_KEY.to_vec(), reta, all, all)))
+    })
+}
+
+/// There everything of a client is at home where it arrives: requests, NAT's replies, and their pieces.
+#[test]
+fn by_client_alone_nothing_is_handed_over() {
+    let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+    let shape = Shape { workers: WORKERS, ..Shape::default() };
+    let mut director = Director::placed(masq, shape, by_client());
+    let mut workers = std::collections::BTreeSet::new();
+    for number in 0..200u32 {
+        let client = 0x4d01_0000 + number * 40_503;
+        let hash = Toeplitz::new(&SYMMETRIC_KEY).hash_address(client) as usize;
+        let worker = hash % RETA % usize::from(WORKERS);
+        workers.insert(worker);
+        let query = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(client, VIP).udp(3000, 80);
+        let back = frame().macs(LAN_MAC, server_mac(11)).ipv4(SERVER, client).udp(53, 3000);
+        for (port, packet) in [(WAN, query), (LAN, back)] {
+            let (egress, _) = arrive(&mut director, worker, port, &packet.clone().build());
+            assert_ne!(egress, port);
+            for piece in packet.payload([7; 100]).fragments(64) {
+                arrive(&mut director, worker, port, &piece);
+            }
+        }
+    }
+    assert_eq!(workers.len(), usize::from(WORKERS), "the clients are spread");
+    let totals = director.totals();
+    assert_eq!((totals.handed_off, totals.taken_over, totals.connections), (0, 0, 200));
+    assert_eq!(director.counters(ONLY).out_packets, 2 * 200);
 }
 
 /// A server of several services: the reply asks the home of each, one after the other, until one knows it.

@@ -110,6 +110,12 @@ impl Director {
     }
 
     pub fn shaped(world: World, shape: Shape) -> Self {
+        let placements = [shape.placement.clone(), shape.placement.clone()];
+        Self::placed(world, shape, placements)
+    }
+
+    /// As [`Self::shaped`], each port with a placement of its own.
+    pub fn placed(world: World, shape: Shape, placements: [Placement; 2]) -> Self {
         let plan = Plan {
             workers: shape.workers,
             ports: 2,
@@ -119,8 +125,7 @@ impl Director {
             destinations: DESTINATIONS,
             templates: shape.templates,
         };
-        let placements = vec![shape.placement; 2];
-        let steering = Steering::new(shape.workers, placements);
+        let steering = Steering::new(shape.workers, placements.into());
         let (control, seats, shared) = mesh(plan, world.snapshot(), steering);
         let mut wires = Vec::new();
         let workers = seats

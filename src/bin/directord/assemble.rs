@@ -106,7 +106,9 @@ fn steering(config: &Config, ports: &PortSet) -> (Steering, Vec<String>) {
         .ports
         .iter()
         .zip(&config.ports)
-        .map(|(port, configured)| placement(&configured.name, port.rss(), workers))
+        .map(|(port, configured)| {
+            placement(&configured.name, port.rss(), port.by_client(), workers)
+        })
         .unzip();
     (Steering::new(workers, placements), descriptions)
 }

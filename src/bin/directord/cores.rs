@@ -48,6 +48,24 @@ impl Cores {
         isolated().contains(&core)
             && self.workers.iter().filter(|other| **other == core).count() == 1
     }
+
+    /// Warns of workers (core, NUMA node) that poll ports (name, node) of another node. A machine of one node, and devices
+    /// that are in memory alone, tell none.
+    pub(crate) fn warn_of_distance(
+        &mut self,
+        workers: &[(usize, u32)],
+        ports: &[(&str, Option<u32>)],
+    ) {
+        for (core, node) in workers {
+            for (port, socket) in ports {
+                if let Some(socket) = socket.filter(|socket| socket != node) {
+                    self.warnings.push(format!(
+                        "core {core} is on NUMA node {node}, port {port} on node {socket}: every frame crosses"
+                    ));
+                }
+            }
+        }
+    }
 }
 
 fn warnings(workers: &[usize], control: Option<usize>, isolated: &BTreeSet<usize>) -> Vec<String> {
@@ -121,8 +139,38 @@ mod tests {
 
     #[test]
     fn shared_and_open_cores_are_warned_of() {
-        let cores = Cores::among(&config(2, &[1, 1], Some(1)), &[0, 1], &BTreeSet::new());
-        assert_eq!(cores.warnings.len(), 3, "{:?}", cores.warnings);
+        let shared = "2 workers share core 1: each gets a part of it";
+        let controls = "core 1 is a worker's and the control thread's";
+        let open = "not isolated: core 1; boot with isolcpus=1 for steady latency";
+        let open_both = "not isolated: core 1, 2; boot with isolcpus=1,2 for steady latency";
+        // (workers' cores, control's, isolated ones, warnings)
+        for (workers, control, isolated, expected) in [
+            (&[1, 1][..], Some(1), &[][..], &[shared, controls, open][..]),
+            (&[1, 1], Some(0), &[1], &[shared]),
+            (&[1, 2], Some(1), &[1, 2], &[controls]),
+            (&[1, 2], Some(0), &[], &[open_both]),
+            (&[1, 2], Some(0), &[2], &[open]),
+            (&[1, 2], Some(0), &[1, 2], &[]),
+        ] {
+            let isolated = isolated.iter().copied().collect();
+            let config = config(workers.len(), workers, control);
+            let cores = Cores::among(&config, &[0, 1, 2], &isolated);
+            assert_eq!(cores.warnings, expected, "{workers:?}, {control:?}, {isolated:?}");
+        }
+    }
+
+    #[test]
+    fn ports_on_another_node_are_warned_of() {
+        let mut cores =
+            Cores { workers: vec![2, 8], control: Vec::new(), warnings: vec!["first".to_owned()] };
+        let ports = [("wan", Some(0)), ("lan", Some(1)), ("ring", None)];
+        cores.warn_of_distance(&[(2, 0), (8, 1)], &ports);
+        let expected = [
+            "first",
+            "core 2 is on NUMA node 0, port lan on node 1: every frame crosses",
+            "core 8 is on NUMA node 1, port wan on node 0: every frame crosses",
+        ];
+        assert_eq!(cores.warnings, expected);
     }
 
     #[test]

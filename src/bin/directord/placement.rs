@@ -1,16 +1,68 @@
 //! How each port places flows on workers, as the device told it.
 
-use director::dpdk::Rss;
+use director::dpdk::{ByClient, Rss};
 use director::worker::steer::Placement;
 use std::sync::Arc;
 
-/// Placement by the port's RSS, and a sentence on it for `directorctl status`.
-pub(crate) fn placement(name: &str, rss: &Rss, workers: u16) -> (Placement, String) {
+/// Placement by the port's RSS, and a sentence on it for `directorctl status`: which way it is, and why.
+pub(crate) fn placement(
+    name: &str,
+    rss: &Rss,
+    by_client: &ByClient,
+    workers: u16,
+) -> (Placement, String) {
     if workers == 1 {
         return (Placement::Software, format!("{name}: one worker, nothing to steer"));
     }
     match rss.rule() {
-        Some(rule) => (Placement::Rss(Arc::new(rule)), format!("{name}: RSS {rss}")),
+        Some(rule) => (Placement::Rss(Arc::new(rule)), format!("{name}: RSS {rss}; {by_client}")),
         None => (Placement::Software, format!("{name}: software hash and hand-over; RSS {rss}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use director::dpdk::RssFunctions;
+    use director::model::Faces;
+
+    #[test]
+    fn the_way_and_its_reason_are_told() {
+        let programmed =
+            |functions| Rss::Programmed { key: vec![0x6d; 40], reta: vec![0, 1, 0, 1], functions };
+        let flows = programmed(RssFunctions::IPV4 | RssFunctions::IPV4_TCP);
+        let clients = programmed(RssFunctions::IPV4 | RssFunctions::SOURCE_ONLY);
+        let none = Rss::None { why: "the device has no RSS".to_owned() };
+        let unable = ByClient::Unasked { able: false };
+        let used = ByClient::Used(Faces::Clients);
+        let cases = [
+            (&flows, &unable, 1, "wan: one worker, nothing to steer"),
+            (
+                &flows,
+                &unable,
+                2,
+                "wan: RSS programmed, 4 entries; ports hashed for TCP over IPv4; \
+                 by flow, as the device cannot hash by client alone",
+            ),
+            (
+                &clients,
+                &used,
+                2,
+                "wan: RSS programmed, 4 entries; source addresses hashed alone; \
+                 by client alone, as the port faces clients",
+            ),
+            (
+                &none,
+                &unable,
+                2,
+                "wan: software hash and hand-over; RSS none (the device has no RSS)",
+            ),
+        ];
+        for (rss, by_client, workers, text) in cases {
+            let (placement, told) = placement("wan", rss, by_client, workers);
+            assert_eq!(told, text);
+            let placed = workers > 1 && rss.rule().is_some();
+            assert_eq!(matches!(placement, Placement::Rss(_)), placed);
+        }
     }
 }

@@ -54,6 +54,7 @@ impl PortSet {
                 promiscuous: port.promiscuous,
                 all_multicast: true,
                 one_mempool: by_socket.len() == 1,
+                faces: port.faces,
             };
             let mempool = &by_socket[socket];
             let (started, port_queues) = Port::start(device, &settings, &[Arc::clone(mempool)])?;
@@ -114,20 +115,11 @@ fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
 }
 
 fn warn_of_distance(eal: &Eal, set: &PortSet, cores: &mut Cores) {
-    for (lcore, port) in
-        eal.workers().iter().flat_map(|lcore| set.ports.iter().map(move |port| (lcore, port)))
-    {
-        if let Some(socket) = port.socket()
-            && socket != lcore.socket()
-        {
-            cores.warnings.push(format!(
-                "core {} is on NUMA node {}, port {} on node {socket}: every frame crosses",
-                lcore.core(),
-                lcore.socket(),
-                port.name()
-            ));
-        }
-    }
+    let workers: Vec<(usize, u32)> =
+        eal.workers().iter().map(|lcore| (lcore.core(), lcore.socket())).collect();
+    let ports: Vec<(&str, Option<u32>)> =
+        set.ports.iter().map(|port| (port.name(), port.socket())).collect();
+    cores.warn_of_distance(&workers, &ports);
 }
 
 impl Ports<Mbuf> for PortSet {

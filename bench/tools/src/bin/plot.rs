@@ -69,7 +69,13 @@ fn draw(results: &Results, picture: &PathBuf) -> Result<(), Box<dyn Error>> {
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d((700.0..14_000_000.0).log_scale(), 0.0..highest * 1.1)?;
-    chart.configure_mesh().x_desc("flows").y_desc("TSC cycles per packet").draw()?;
+    chart
+        .configure_mesh()
+        .x_desc("flows")
+        .y_desc("TSC cycles per packet, lowest median of a batch")
+        .x_label_formatter(&|flows| format!("{flows:.0}"))
+        .y_label_formatter(&|cycles| format!("{cycles:.0}"))
+        .draw()?;
     for curve in &CURVES {
         let (name, detail, colour) = *curve;
         let points = points(results, curve);

@@ -107,8 +107,10 @@ fn examine(
     let (tally, verification) = watch(&mut queues, rule.as_ref(), arguments);
     let verdict = tally.verdict(rule.is_some(), verification.is_refuted());
     let status = if rule.is_some() { format!("; {verification}") } else { String::new() };
+    let (rss, by_client) = (port.rss(), port.by_client());
+    let way = if rule.is_some() { format!(" ({by_client})") } else { String::new() };
     let line =
-        format!("{driver}, {QUEUES} of {queues_max} queues, RSS {}, {tally}{status}", port.rss());
+        format!("{driver}, {QUEUES} of {queues_max} queues, RSS {rss}{way}, {tally}{status}");
     Ok((verdict, line))
 }
 

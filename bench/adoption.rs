@@ -1,0 +1,323 @@
+//! How long a worker is away from its queues when it takes a new snapshot: 10,000 services of 10 destinations, edited
+//! while packets of open flows come in, and the poll that adopts each edit timed by itself.
+//!
+//! Snapshots are made and freed by another thread on another CPU, as the control thread does, so that what changed is not
+//! in the worker's caches. What the operating system and the hypervisor take is in every kind of poll alike: the same polls
+//! without anything to adopt, and those of a worker without packets, say how much.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use clap::Parser;
+use director::dpdk::{Eal, EalOptions};
+use director::limits::BURST;
+use director::model::{DestinationId, ForwardMethod, Protocol};
+use director::scheduler::Change;
+use director::service::{Service, Snapshot};
+use serde::Serialize;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use support::clock::{Clock, waited};
+use support::report::Machine;
+use support::stand::{self, Planned, Stand};
+use support::traffic::Spread;
+use support::world::World;
+
+/// Cycles of the polls that adopt an edit, and of those that do not.
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long, default_value_t = 10_000)]
+    services: u32,
+    #[arg(long, default_value_t = 10)]
+    destinations: u32,
+    #[arg(long, default_value_t = 16_384)]
+    flows: u32,
+    /// Edits of each kind; a hundredth as many times everything is made anew.
+    #[arg(long, default_value_t = 2000)]
+    edits: usize,
+    /// Results as JSON.
+    #[arg(long)]
+    json: Option<String>,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Nanoseconds that no part of the packet path may take.
+const BOUND: f64 = 20_000.0;
+
+/// What is published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edit {
+    /// The other thread makes what it makes of [`Edit::Destination`], and gets it back.
+    Nothing,
+    /// One destination's weight, as `ipvsadm -e`: its row, and its service's scheduler.
+    Destination,
+    /// Every service, destination and next hop is new memory, as after a reload of all.
+    Everything,
+}
+
+/// One kind of poll. Times in cycles.
+#[derive(Serialize)]
+struct Row {
+    what: String,
+    polls: usize,
+    p50: u64,
+    p99: u64,
+    p999: u64,
+    max: u64,
+    /// Polls longer than 20 us.
+    over: usize,
+    /// Those of them in which, as the kernel counts, another thread had the CPU.
+    preempted: usize,
+    /// Polls by powers of two: (less than so many cycles, polls).
+    histogram: Vec<(u64, usize)>,
+}
+
+#[derive(Serialize)]
+struct Results {
+    machine: Machine,
+    services: u32,
+    destinations: u32,
+    flows: u32,
+    bound_ns: f64,
+    rows: Vec<Row>,
+}
+
+/// Polls of one kind, as they are timed.
+#[derive(Default)]
+struct Polls {
+    cycles: Vec<u64>,
+    preempted: usize,
+}
+
+impl Polls {
+    /// `interrupted`: asked for polls over the bound alone, as the answer takes a system call.
+    fn note(&mut self, taken: u64, clock: Clock, interrupted: &mut Interrupted) {
+        self.cycles.push(taken);
+        if clock.nanoseconds(taken) > BOUND && interrupted.since_asked() {
+            self.preempted += 1;
+        }
+    }
+
+    fn row(mut self, what: String, clock: Clock) -> Row {
+        self.cycles.sort_unstable();
+        let polls = self.cycles.len();
+        let at = |share: f64| self.cycles[((polls as f64 * share) as usize).min(polls - 1)];
+        let mut histogram: Vec<(u64, usize)> = Vec::new();
+        for taken in &self.cycles {
+            let below = (taken + 1).next_power_of_two();
+            match histogram.last_mut() {
+                Some((last, count)) if *last == below => *count += 1,
+                _ => histogram.push((below, 1)),
+            }
+        }
+        let over = self.cycles.iter().filter(|taken| clock.nanoseconds(**taken) > BOUND).count();
+        let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), at(1.0));
+        Row { what, polls, p50, p99, p999, max, over, preempted: self.preempted, histogram }
+    }
+}
+
+/// Whether another thread had this one's CPU.
+struct Interrupted(u64);
+
+impl Interrupted {
+    fn since_asked(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.0, waited());
+        self.0 > before
+    }
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let core = cores.last().map_or(0, |core| core.id);
+    let options = EalOptions {
+        main_cores: vec![core],
+        no_huge: true,
+        memory_mb: Some(64),
+        file_prefix: format!("director-bench-{}", std::process::id()),
+        ..EalOptions::default()
+    };
+    let eal = Eal::start(&options).unwrap_or_else(|error| panic!("{error}"));
+    let machine = Machine::this();
+    println!("## adoption: cycles of a poll while snapshots arrive\n");
+    println!("{}, {} CPUs, load {}\n", machine.processor, machine.cpus, machine.load);
+    let Arguments { services, destinations, flows, .. } = arguments;
+    println!("{services} services of {destinations} destinations, {flows} open flows\n");
+    println!(
+        "| {:<44} |  polls |   p50 |    p99 |  p99.9 |      max | max us | over 20 us | preempted |",
+        "poll"
+    );
+    println!(
+        "|{:-<46}|-------:|------:|-------:|-------:|---------:|-------:|-----------:|----------:|",
+        ""
+    );
+    let clock = Clock::start();
+    let mut results =
+        Results { machine, services, destinations, flows, bound_ns: BOUND, rows: Vec::new() };
+    let other = cores.first().map_or(0, |core| core.id);
+    measure(&eal, &arguments, other, clock, |row| {
+        print(&row, clock);
+        results.rows.push(row);
+    });
+    println!();
+    results.rows.iter().for_each(print_histogram);
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&results).expect("numbers and names");
+        std::fs::write(path, text + "\n").expect("the JSON file can be written");
+    }
+}
+
+fn measure(
+    eal: &Eal,
+    arguments: &Arguments,
+    other: usize,
+    clock: Clock,
+    mut done: impl FnMut(Row),
+) {
+    let world = World {
+        services: arguments.services,
+        destinations: arguments.destinations,
+        ..World::of(ForwardMethod::Route, Protocol::Udp)
+    };
+    let mempool = stand::mempool(eal);
+    let capacity = (arguments.flows as usize).next_power_of_two();
+    let mut stand: Stand<u32> = Stand::new(world, &mempool, capacity);
+    stand.grow(arguments.flows);
+    let mut interrupted = Interrupted(waited());
+    let mut idle = Polls::default();
+    for taken in stand.idle_polls(arguments.edits * stand::BATCH / BURST) {
+        idle.note(taken, clock, &mut interrupted);
+    }
+    done(idle.row("without packets".to_owned(), clock));
+    for (edit, what, edits) in [
+        (Edit::Nothing, "nothing to adopt", arguments.edits),
+        (Edit::Destination, "a destination edited", arguments.edits),
+        (Edit::Everything, "everything new", arguments.edits.div_ceil(100)),
+    ] {
+        let control = Control::start(world, edit, other);
+        let (mut first, mut later) = (Polls::default(), Polls::default());
+        for _ in 0..edits {
+            let snapshot = control.next();
+            control.free(match edit {
+                Edit::Nothing => Arc::new(snapshot),
+                _ => stand.publish(snapshot),
+            });
+            for (index, taken) in traffic(&mut stand, arguments.flows).into_iter().enumerate() {
+                let polls = if index == 0 { &mut first } else { &mut later };
+                polls.note(taken, clock, &mut interrupted);
+            }
+        }
+        done(first.row(format!("{what}: the first poll"), clock));
+        done(later.row(format!("{what}: the 63 after it"), clock));
+    }
+}
+
+/// A batch of packets of the open flows: cycles of each poll.
+fn traffic(stand: &mut Stand<u32>, flows: u32) -> Vec<u64> {
+    let length = stand.shortest();
+    for _ in 0..stand::BATCH {
+        let number = stand.pick(Spread::Uniform, flows);
+        stand.plan(Planned { tuple: stand.request(number), tcp_flags: 0, length });
+    }
+    let run = stand.run();
+    run.bursts.iter().map(|per_packet| (per_packet * BURST as f64) as u64).collect()
+}
+
+/// The thread that makes snapshots and frees them.
+struct Control {
+    new: mpsc::Receiver<Snapshot>,
+    old: mpsc::Sender<Arc<Snapshot>>,
+}
+
+impl Control {
+    fn start(world: World, edit: Edit, core: usize) -> Control {
+        let (give, new) = mpsc::sync_channel(1);
+        let (old, take) = mpsc::channel::<Arc<Snapshot>>();
+        thread::spawn(move || {
+            core_affinity::set_for_current(core_affinity::CoreId { id: core });
+            let first = world.snapshot::<u32>();
+            for turn in 0.. {
+                let next = match edit {
+                    Edit::Everything => world.snapshot::<u32>(),
+                    Edit::Nothing | Edit::Destination => edited(&first, &world, turn),
+                };
+                if give.send(next).is_err() {
+                    break;
+                }
+                // What the worker gave back ends here.
+                while take.try_recv().is_ok() {}
+            }
+        });
+        Control { new, old }
+    }
+
+    /// The next one. Waits without giving the CPU away: a worker never does either.
+    fn next(&self) -> Snapshot {
+        loop {
+            match self.new.try_recv() {
+                Ok(snapshot) => return snapshot,
+                Err(mpsc::TryRecvError::Empty) => std::hint::spin_loop(),
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    unreachable!("the other thread makes them as long as they are taken")
+                }
+            }
+        }
+    }
+
+    fn free(&self, snapshot: Arc<Snapshot>) {
+        // Without the other thread it is freed here.
+        let _ = self.old.send(snapshot);
+    }
+}
+
+/// One destination of one service has another weight.
+fn edited(first: &Snapshot, world: &World, turn: u32) -> Snapshot {
+    let (number, weight) = (turn.wrapping_mul(7919) % world.services, 1 + turn % 9);
+    let mut next = first.clone();
+    let old = first.services.get(&world.key::<u32>(number)).expect("one of the services");
+    let mut candidates = old.scheduler.candidates().to_vec();
+    candidates[0].weight = weight;
+    let id: DestinationId = candidates[0].id;
+    let mut destination = *next.destinations.get(id.index()).expect("one of the destinations");
+    destination.weight = weight;
+    next.destinations.set(id.index(), destination);
+    let scheduler = old.scheduler.changed(candidates, Change::Edited(id));
+    let mut services = (*first.services).clone();
+    services.insert(Arc::new(Service {
+        id: old.id,
+        key: old.key,
+        one_packet: old.one_packet,
+        persistence: old.persistence,
+        by_call_id: old.by_call_id,
+        scheduler,
+    }));
+    next.services = Arc::new(services);
+    next
+}
+
+fn print(row: &Row, clock: Clock) {
+    println!(
+        "| {:<44} | {:>6} | {:>5} | {:>6} | {:>6} | {:>8} | {:>6.1} | {:>10} | {:>9} |",
+        row.what,
+        row.polls,
+        row.p50,
+        row.p99,
+        row.p999,
+        row.max,
+        clock.nanoseconds(row.max) / 1000.0,
+        row.over,
+        row.preempted
+    );
+}
+
+fn print_histogram(row: &Row) {
+    println!("{}, cycles of a poll:", row.what);
+    for (below, polls) in &row.histogram {
+        let share = *polls as f64 / row.polls as f64;
+        let length = (share * 60.0).ceil() as usize;
+        println!("  < {below:>10} {:>9.4} % {}", share * 100.0, "#".repeat(length));
+    }
+    println!();
+}

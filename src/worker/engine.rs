@@ -51,7 +51,7 @@ pub(super) struct Engine<F> {
     pub(super) identification: u16,
     /// State of the defence's random numbers; never zero.
     pub(super) random: u32,
-    /// By number of packets: aged connections seen since one was taken.
+    /// By number of packets: aged connections until the next one that `drop_entry` takes.
     pub(super) aged: [u32; AGED_PACKETS + 1],
 }
 

@@ -110,7 +110,7 @@ fn is_expendable<A: Flows>(
     }
 }
 
-/// Idle for a minute after at most eight packets: of those with n packets, every n-th.
+/// Idle for a minute after at most eight packets: of those with n packets the first, and then every n-th.
 fn is_aged<A: Flows>(
     connection: &Connection<A>,
     now_ms: u32,
@@ -120,10 +120,36 @@ fn is_aged<A: Flows>(
     if connection.idle_ms(now_ms) < AGED_MS || !(1..=AGED_PACKETS).contains(&packets) {
         return false;
     }
-    aged[packets] += 1;
-    if (aged[packets] as usize) < packets {
+    aged[packets] = aged[packets].saturating_sub(1);
+    if aged[packets] > 0 {
         return false;
     }
-    aged[packets] = 0;
+    aged[packets] = packets as u32;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Method;
+    use crate::packet::Tuple;
+
+    #[test]
+    fn of_the_aged_the_first_goes_and_then_every_so_many_th() {
+        let mut aged = [0; AGED_PACKETS + 1];
+        let mut taken = |packets, idle_ms| {
+            let mut connection = Connection::<u32>::new(Tuple::default(), Method::Route);
+            connection.in_packets = packets;
+            is_aged(&connection, idle_ms, &mut aged)
+        };
+        assert_eq!(
+            [0; 7].map(|_| taken(3, AGED_MS)),
+            [true, false, false, true, false, false, true]
+        );
+        assert_eq!([0; 3].map(|_| taken(1, AGED_MS)), [true; 3]);
+        assert!(taken(8, AGED_MS) && !taken(8, AGED_MS));
+        for (packets, idle_ms) in [(0, AGED_MS), (9, AGED_MS), (1, AGED_MS - 1)] {
+            assert!(!taken(packets, idle_ms), "{packets} packets, {idle_ms} ms idle");
+        }
+    }
 }

@@ -271,6 +271,34 @@ mod tests {
     }
 
     #[test]
+    fn workers_and_the_collector_get_along() {
+        const ADDRESSES: u32 = 5_000;
+        let cache = Cache::new();
+        let work = |worker: u32| {
+            for turn in 0..20_000u32 {
+                let number = (turn * 7 + worker) % ADDRESSES;
+                let Some(mut bucket) = cache.bucket(address(number)) else { continue };
+                match bucket.entry() {
+                    Some(entry) => assert_eq!(entry.value, number),
+                    None => bucket.insert(number, Instant::START),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers = [0, 1].map(|worker| scope.spawn(move || work(worker)));
+            for second in 0.. {
+                cache.collect(Instant::from_secs(second), EXPIRATION_S);
+                if workers.iter().all(|worker| worker.is_finished()) {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        });
+        let known = (0..ADDRESSES).filter(|&number| bucket(&cache, number).entry().is_some());
+        assert_eq!(known.count(), entries(&cache), "no address twice");
+    }
+
+    #[test]
     fn expired_entries_go_every_half_hour() {
         let cache = filled(100, Instant::START);
         bucket(&cache, 7).entry().unwrap().used = Instant::from_secs(1_000);

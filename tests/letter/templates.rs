@@ -8,7 +8,7 @@ use director::model::{
     ServiceId,
 };
 use director::packet::sctp;
-use director::packet::tcp::{ACK, SYN};
+use director::packet::tcp::{ACK, RST, SYN};
 use director::service::Mark;
 use director::stop::PuntReason;
 use director::testing::frame;
@@ -265,6 +265,25 @@ fn thresholds_are_for_others() {
     let other = frame().ipv4("77.9.9.9", VIP).tcp(4000, 80).flags(SYN).build();
     assert_eq!(director.client(&other).punt().reason, PuntReason::NoDestination);
     assert_eq!(director.load(DestinationId(0)), (3, 0, 1));
+}
+
+/// What lives by a template is never begun anew: a SYN takes the closed connection up again.
+#[test]
+fn their_connections_are_not_replaced() {
+    for (timeout_s, connections) in [(None, 2), (Some(300), 1)] {
+        let mut world = world(Protocol::Tcp, 80, 1, 80, ForwardMethod::Route);
+        if timeout_s.is_none() {
+            world.edit_service(SERVICE, |spec| spec.persistence = None);
+        }
+        let mut director = Director::new(world);
+        for flags in [SYN, ACK, RST] {
+            director.client(&request().tcp(4000, 80).flags(flags).build()).frame();
+        }
+        assert_eq!(director.state(), ("CLOSE", 10));
+        director.client(&syn(4000)).frame();
+        assert_eq!(director.state(), ("SYN_RECV", 60));
+        assert_eq!(director.counters(DestinationId(0)).connections, connections);
+    }
 }
 
 /// One-packet scheduling with persistence: one server, a template that counts, no connection, answers as they are.

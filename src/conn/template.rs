@@ -113,6 +113,11 @@ impl Template {
         true
     }
 
+    /// Time since its timer was last started.
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.since(self.stamp)
+    }
+
     /// Time until it ends.
     pub fn remaining(&self, now: Instant) -> Duration {
         self.deadline() - now

@@ -65,11 +65,11 @@ impl TemplateKey {
     }
 }
 
-/// A mark in the place of an address of the client's family.
+/// A mark in the place of an address of the client's family: in its first 32 bits, as in IPVS.
 fn numbered(mark: u32, client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => Ipv4Addr::from_bits(mark).into(),
-        IpAddr::V6(_) => Ipv6Addr::from_bits(mark.into()).into(),
+        IpAddr::V6(_) => Ipv6Addr::from_bits(u128::from(mark) << 96).into(),
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let client: IpAddr = "2001:db8::5".parse().unwrap();
         let full = PersistenceMask::full(Family::Ipv6);
         let key = TemplateKey::new(&service, full, client, client, 80);
-        assert_eq!(key.virtual_address, "::1:2".parse::<IpAddr>().unwrap());
+        assert_eq!(key.virtual_address, "1:2::".parse::<IpAddr>().unwrap());
         assert_eq!(key.protocol_name(), "IP");
     }
 

@@ -23,6 +23,7 @@ use crate::model::{DestinationId, Family, PortId};
 use crate::port::Frame;
 use crate::service::Link;
 use crate::time::{Duration, Instant};
+use crate::worker::aged::Aged;
 use crate::worker::{Chore, ControlEnd, Plan, Shared};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -69,6 +70,8 @@ pub struct Director<F> {
     walks: VecDeque<(Walk, Answer, bool)>,
     chores: VecDeque<(usize, Chore)>,
     templates: Cursor,
+    /// Of templates.
+    aged: Aged,
     next_tick: Instant,
     next_second: Instant,
 }
@@ -124,6 +127,7 @@ impl<F: Frame> Director<F> {
             walks: VecDeque::new(),
             chores: VecDeque::new(),
             templates: Cursor::default(),
+            aged: Aged::default(),
             next_tick: Instant::START,
             next_second: Instant::START,
         })
@@ -288,7 +292,16 @@ impl<F: Frame> Director<F> {
     /// Ends templates whose time is over, and under drop_entry those nothing was established by.
     fn sweep_templates(&mut self, now: Instant) {
         let drop_entry = self.desired.settings().drop_entry;
-        let unwanted = |template: &Template| drop_entry && !template.assured;
+        let aged = &mut self.aged;
+        let unwanted = |template: &Template| {
+            let is_looked_at = drop_entry && fastrand::usize(..DROP_ENTRY_SHARE) == 0;
+            // Only one-packet connections count packets on a template.
+            is_looked_at
+                && match template.in_packets {
+                    0 => !template.assured,
+                    packets => aged.takes(packets, template.idle(now)),
+                }
+        };
         let gone = |template: &Template| unbind(&self.shared, template);
         self.shared.templates.sweep(&mut self.templates, TEMPLATES_SWEPT, now, unwanted, gone);
     }

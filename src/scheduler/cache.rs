@@ -1,21 +1,26 @@
 //! Destination address -> what lblc and lblcr know about it.
 //!
-//! The workers share one cache per service: only the first packet of a connection asks it, and it
-//! locks one bucket of 1024 for a moment. The buckets, the soft limit and the times are the kernel's;
-//! the hard limit per bucket is ours.
+//! The workers share one cache per service; only the first packet of a connection asks it. It has 1024
+//! buckets with a lock each that nobody waits for: a worker that finds a bucket in another's hands does
+//! without the cache, and the collector comes back. Nor does a worker make room: a full bucket forgets
+//! its longest unused address and says so, and the collector gives it a larger one.
 //!
-//! One deviation: the kernel counts an entry again whenever its mapping is replaced and so comes to
-//! believe that the cache is full. Here it is full when it is.
+//! The buckets, the soft limit and the times are the kernel's; the hard limit per bucket is ours. One
+//! deviation: the kernel counts an entry again whenever its mapping is replaced and so comes to believe
+//! that the cache is full. Here it is full when it is.
 
 use super::hash::{folded, golden_ratio};
 use crate::limits::LOCALITY_BUCKET;
 use crate::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const BITS: u32 = 10;
 const BUCKETS: usize = 1 << BITS;
+
+/// Entries a new cache has room for in each bucket.
+const FIRST_ROOM: usize = 4;
 
 /// Entries that make the collector free entries before their time.
 const SOFT_LIMIT: usize = 16 * BUCKETS;
@@ -40,7 +45,10 @@ pub(super) struct Entry<Value> {
 
 #[derive(Debug)]
 pub(super) struct Cache<Value> {
+    /// Within their capacity; only the collector makes one larger.
     buckets: Box<[Mutex<Vec<Entry<Value>>>]>,
+    /// Some bucket was too small since the collector came by.
+    is_crowded: AtomicBool,
     expiration_s: AtomicU32,
     collector: Mutex<Collector>,
 }
@@ -56,8 +64,13 @@ struct Collector {
 
 impl<Value> Cache<Value> {
     pub(super) fn new() -> Self {
+        Self::with_room(FIRST_ROOM)
+    }
+
+    fn with_room(entries: usize) -> Self {
         Cache {
-            buckets: (0..BUCKETS).map(|_| Mutex::new(Vec::new())).collect(),
+            buckets: (0..BUCKETS).map(|_| Mutex::new(Vec::with_capacity(entries))).collect(),
+            is_crowded: AtomicBool::new(false),
             expiration_s: AtomicU32::new(EXPIRATION_S),
             collector: Mutex::new(Collector { last: None, round: 1, rover: 0 }),
         }
@@ -68,15 +81,19 @@ impl<Value> Cache<Value> {
         Duration::from_secs(self.expiration_s.load(Ordering::Relaxed).into())
     }
 
-    /// The bucket of an address, locked.
-    pub(super) fn bucket(&self, address: IpAddr) -> Bucket<'_, Value> {
+    /// The bucket of an address, locked; `None` while somebody else has it.
+    #[inline]
+    pub(super) fn bucket(&self, address: IpAddr) -> Option<Bucket<'_, Value>> {
         let index = golden_ratio(folded(address), BITS) as usize;
-        Bucket { entries: self.buckets[index].lock(), address }
+        let entries = self.buckets[index].try_lock()?;
+        Some(Bucket { entries, address, is_crowded: &self.is_crowded })
     }
 
-    /// What the control thread does every second: once a minute it looks for entries to drop.
+    /// What the control thread does every second: it makes room, and once a minute it looks for entries
+    /// to drop.
     pub(super) fn collect(&self, now: Instant, expiration_s: u32) {
         self.expiration_s.store(expiration_s, Ordering::Relaxed);
+        self.make_room();
         let mut collector = self.collector.lock();
         let last = *collector.last.get_or_insert(now);
         if now.since(last) < COLLECT_EVERY {
@@ -91,7 +108,7 @@ impl<Value> Cache<Value> {
             collector.round = 1;
             return;
         }
-        let entries: usize = self.buckets.iter().map(|bucket| bucket.lock().len()).sum();
+        let entries: usize = self.buckets.iter().map(|bucket| seize(bucket).len()).sum();
         if entries <= SOFT_LIMIT {
             collector.round += 1;
             return;
@@ -107,12 +124,44 @@ impl<Value> Cache<Value> {
         }
     }
 
+    /// Doubles the room of every full bucket, up to the limit. Memory is taken and given back while no
+    /// bucket is locked.
+    fn make_room(&self) {
+        if !self.is_crowded.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        for bucket in &self.buckets {
+            let (length, room) = {
+                let entries = seize(bucket);
+                (entries.len(), entries.capacity())
+            };
+            if length < room || room >= LOCALITY_BUCKET {
+                continue;
+            }
+            let mut larger = Vec::with_capacity((2 * room).min(LOCALITY_BUCKET));
+            let mut entries = seize(bucket);
+            larger.append(&mut entries);
+            std::mem::swap(&mut *entries, &mut larger);
+        }
+    }
+
     /// Drops the entries of a bucket that were not used for `time`; says how many they were.
     fn drop_unused(&self, index: usize, now: Instant, time: Duration) -> usize {
-        let mut entries = self.buckets[index].lock();
+        let mut entries = seize(&self.buckets[index]);
         let before = entries.len();
         entries.retain(|entry| now.since(entry.used) < time);
         before - entries.len()
+    }
+}
+
+/// Locks a bucket for the collector. It never queues for the lock: then the worker that has it would have
+/// to wake it.
+fn seize<Entry>(bucket: &Mutex<Vec<Entry>>) -> MutexGuard<'_, Vec<Entry>> {
+    loop {
+        match bucket.try_lock() {
+            Some(entries) => return entries,
+            None => std::thread::yield_now(),
+        }
     }
 }
 
@@ -120,6 +169,7 @@ impl<Value> Cache<Value> {
 pub(super) struct Bucket<'a, Value> {
     entries: MutexGuard<'a, Vec<Entry<Value>>>,
     address: IpAddr,
+    is_crowded: &'a AtomicBool,
 }
 
 impl<Value> Bucket<'_, Value> {
@@ -131,9 +181,15 @@ impl<Value> Bucket<'_, Value> {
     /// the longest unused.
     pub(super) fn insert(&mut self, value: Value, now: Instant) {
         let entry = Entry { address: self.address, used: now, value };
-        if self.entries.len() < LOCALITY_BUCKET {
+        let room = self.entries.capacity().min(LOCALITY_BUCKET);
+        if self.entries.len() < room {
             self.entries.push(entry);
-        } else if let Some(oldest) = self.entries.iter_mut().min_by_key(|entry| entry.used) {
+            return;
+        }
+        if room < LOCALITY_BUCKET && !self.is_crowded.load(Ordering::Relaxed) {
+            self.is_crowded.store(true, Ordering::Relaxed);
+        }
+        if let Some(oldest) = self.entries.iter_mut().min_by_key(|entry| entry.used) {
             *oldest = entry;
         }
     }
@@ -148,43 +204,111 @@ mod tests {
         Ipv4Addr::from_bits(number).into()
     }
 
+    /// A bucket that nobody else has.
+    fn bucket(cache: &Cache<u32>, number: u32) -> Bucket<'_, u32> {
+        cache.bucket(address(number)).unwrap()
+    }
+
     fn filled(entries: u32, used: Instant) -> Cache<u32> {
-        let cache = Cache::new();
+        let cache = Cache::with_room(LOCALITY_BUCKET);
         for number in 0..entries {
-            cache.bucket(address(number)).insert(number, used);
+            bucket(&cache, number).insert(number, used);
         }
         cache
     }
 
+    /// Numbers whose addresses share a bucket.
+    fn same_bucket() -> impl Iterator<Item = u32> {
+        let bucket = golden_ratio(0, BITS);
+        (0..).filter(move |&number| golden_ratio(number, BITS) == bucket)
+    }
+
     fn entries(cache: &Cache<u32>) -> usize {
-        cache.buckets.iter().map(|bucket| bucket.lock().len()).sum()
+        cache.buckets.iter().map(|bucket| seize(bucket).len()).sum()
     }
 
     #[test]
     fn a_bucket_never_outgrows_its_limit() {
-        let cache = Cache::new();
-        let bucket = golden_ratio(0, BITS);
-        let mut same = (0..).filter(|&number| golden_ratio(number, BITS) == bucket);
-        for second in 0..LOCALITY_BUCKET as u64 + 5 {
-            let number = same.next().unwrap();
-            cache.bucket(address(number)).insert(number, Instant::from_secs(second));
+        let cache = Cache::with_room(LOCALITY_BUCKET);
+        for (number, second) in same_bucket().zip(0..LOCALITY_BUCKET as u64 + 5) {
+            bucket(&cache, number).insert(number, Instant::from_secs(second));
         }
         assert_eq!(entries(&cache), LOCALITY_BUCKET);
         // The longest unused made room.
-        assert!(cache.bucket(address(0)).entry().is_none());
+        assert!(bucket(&cache, 0).entry().is_none());
+        assert!(!cache.is_crowded.load(Ordering::Relaxed), "there is no larger bucket");
+    }
+
+    #[test]
+    fn the_collector_makes_room_and_nobody_else() {
+        let cache = Cache::new();
+        let mut numbers = same_bucket();
+        let room = |cache: &Cache<u32>| bucket(cache, 0).entries.capacity();
+        let mut second = 0;
+        for expected in [4, 8, 16, 32, 64, 64] {
+            assert_eq!(room(&cache), expected);
+            for number in numbers.by_ref().take(expected + 1) {
+                second += 1;
+                bucket(&cache, number).insert(number, Instant::from_secs(second));
+            }
+            assert_eq!((room(&cache), entries(&cache)), (expected, expected));
+            let newest: Vec<u32> = bucket(&cache, 0).entries.iter().map(|e| e.value).collect();
+            cache.collect(Instant::START, EXPIRATION_S);
+            let kept: Vec<u32> = bucket(&cache, 0).entries.iter().map(|e| e.value).collect();
+            assert_eq!(kept, newest);
+        }
+        assert_eq!(bucket(&cache, 1).entries.capacity(), FIRST_ROOM, "a bucket with room stays");
+    }
+
+    #[test]
+    fn a_bucket_in_use_is_not_waited_for() {
+        let cache = Cache::new();
+        let held = bucket(&cache, 0);
+        assert!(cache.bucket(address(0)).is_none());
+        assert!(cache.bucket(address(1)).is_some(), "another bucket");
+        drop(held);
+        assert!(cache.bucket(address(0)).is_some());
+    }
+
+    #[test]
+    fn workers_and_the_collector_get_along() {
+        const ADDRESSES: u32 = 5_000;
+        let cache = Cache::new();
+        let work = |worker: u32| {
+            for turn in 0..20_000u32 {
+                let number = (turn * 7 + worker) % ADDRESSES;
+                let Some(mut bucket) = cache.bucket(address(number)) else { continue };
+                match bucket.entry() {
+                    Some(entry) => assert_eq!(entry.value, number),
+                    None => bucket.insert(number, Instant::START),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers = [0, 1].map(|worker| scope.spawn(move || work(worker)));
+            for second in 0.. {
+                cache.collect(Instant::from_secs(second), EXPIRATION_S);
+                if workers.iter().all(|worker| worker.is_finished()) {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        });
+        let known = (0..ADDRESSES).filter(|&number| bucket(&cache, number).entry().is_some());
+        assert_eq!(known.count(), entries(&cache), "no address twice");
     }
 
     #[test]
     fn expired_entries_go_every_half_hour() {
         let cache = filled(100, Instant::START);
-        cache.bucket(address(7)).entry().unwrap().used = Instant::from_secs(1_000);
+        bucket(&cache, 7).entry().unwrap().used = Instant::from_secs(1_000);
         for second in 0..=30 * 60 - 1 {
             cache.collect(Instant::from_secs(second), 900);
             assert_eq!(entries(&cache), 100, "at {second} s");
         }
         cache.collect(Instant::from_secs(30 * 60), 900);
         assert_eq!(entries(&cache), 1);
-        assert!(cache.bucket(address(7)).entry().is_some());
+        assert!(bucket(&cache, 7).entry().is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A [`Scheduler`] is immutable and shared by all workers: the list of candidates in the kernel's
 //! order (newest first) and what the algorithm precomputes from it. An edit makes a new one that keeps
 //! what the kernel keeps. What a pick leaves behind is in the worker's own [`Cursor`]; only lblc and
-//! lblcr have a cache that workers share.
+//! lblcr have a cache that workers share. No pick waits or allocates.
 //!
 //! With one worker the picks are the kernel's to the last one. With several, each goes in that order
 //! from a starting point of its own.
@@ -19,6 +19,7 @@ mod lblc;
 mod lblcr;
 mod lc;
 mod least;
+mod locality;
 mod mh;
 mod nq;
 mod ovf;
@@ -72,8 +73,8 @@ enum Algorithm {
     Dh,
     Sh(sh::SourceHashing),
     Mh(mh::Maglev),
-    Lblc(lblc::Locality),
-    Lblcr(lblcr::ReplicatedLocality),
+    Lblc(locality::Locality<locality::Server>),
+    Lblcr(locality::Locality<lblcr::ServerSet>),
     Twos,
 }
 
@@ -92,8 +93,8 @@ impl Algorithm {
             SchedulerKind::Dh => Algorithm::Dh,
             SchedulerKind::Sh => Algorithm::Sh(sh::SourceHashing::new(candidates)),
             SchedulerKind::Mh => Algorithm::Mh(mh::Maglev::new(candidates, lasting)),
-            SchedulerKind::Lblc => Algorithm::Lblc(lblc::Locality::new(candidates)),
-            SchedulerKind::Lblcr => Algorithm::Lblcr(lblcr::ReplicatedLocality::new(candidates)),
+            SchedulerKind::Lblc => Algorithm::Lblc(locality::Locality::new(candidates)),
+            SchedulerKind::Lblcr => Algorithm::Lblcr(locality::Locality::new(candidates)),
             SchedulerKind::Twos => Algorithm::Twos,
         }
     }
@@ -125,8 +126,8 @@ impl Scheduler {
             Algorithm::Wrr(wrr) => Algorithm::Wrr(wrr.changed(&candidates)),
             Algorithm::Sh(_) => Algorithm::Sh(sh::SourceHashing::new(&candidates)),
             Algorithm::Mh(mh) => Algorithm::Mh(mh.changed(&self.candidates, &candidates, &lasting)),
-            Algorithm::Lblc(lblc) => Algorithm::Lblc(lblc.changed(&candidates)),
-            Algorithm::Lblcr(lblcr) => Algorithm::Lblcr(lblcr.changed(&candidates)),
+            Algorithm::Lblc(locality) => Algorithm::Lblc(locality.changed(&candidates)),
+            Algorithm::Lblcr(locality) => Algorithm::Lblcr(locality.changed(&candidates)),
             stateless => stateless.clone(),
         };
         Scheduler { kind: self.kind, flags: self.flags, candidates, lasting, algorithm }
@@ -163,8 +164,7 @@ impl Scheduler {
     }
 
     /// The index of the candidate that gets the new connection; `None` if nobody may have it. Takes
-    /// time in proportion to the list at most, and never allocates but for the caches of lblc and
-    /// lblcr.
+    /// time in proportion to the list at most, and never waits or allocates.
     #[inline]
     pub fn pick(
         &self,
@@ -187,8 +187,10 @@ impl Scheduler {
             Algorithm::Dh => dh::pick(candidates, load, flow),
             Algorithm::Sh(sh) => sh.pick(candidates, self.flags, load, flow),
             Algorithm::Mh(mh) => mh.pick(candidates, self.flags, load, flow),
-            Algorithm::Lblc(lblc) => lblc.pick(candidates, cursor, load, flow, now),
-            Algorithm::Lblcr(lblcr) => lblcr.pick(candidates, cursor, load, flow, now),
+            Algorithm::Lblc(locality) => lblc::pick(locality, candidates, cursor, load, flow, now),
+            Algorithm::Lblcr(locality) => {
+                lblcr::pick(locality, candidates, cursor, load, flow, now)
+            }
             Algorithm::Twos => twos::pick(candidates, cursor, load),
         }
     }
@@ -198,8 +200,8 @@ impl Scheduler {
     /// to collect.
     pub fn collect(&self, now: Instant, expiration_s: u32) {
         match &self.algorithm {
-            Algorithm::Lblc(lblc) => lblc.collect(now, expiration_s),
-            Algorithm::Lblcr(lblcr) => lblcr.collect(now, expiration_s),
+            Algorithm::Lblc(locality) => locality.collect(now, expiration_s),
+            Algorithm::Lblcr(locality) => locality.collect(now, expiration_s),
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 //! What one worker knows and decides with: its tables, its place in every scheduler's order, its counts. The
 //! other files of this room add one step of a packet's way each.
 
+use super::aged::Aged;
 use super::batch::Parsed;
 use super::counters::WorkerCounters;
-use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
 use super::ledger::Line;
 use super::load::Loads;
@@ -51,8 +51,8 @@ pub(super) struct Engine<F> {
     pub(super) identification: u16,
     /// State of the defence's random numbers; never zero.
     pub(super) random: u32,
-    /// By number of packets: aged connections seen since one was taken.
-    pub(super) aged: [u32; AGED_PACKETS + 1],
+    /// Of connections.
+    pub(super) aged: Aged,
 }
 
 impl<F: Frame> Engine<F> {

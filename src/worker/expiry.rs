@@ -1,5 +1,6 @@
 //! Connections that end: by their timer, or by the drop_entry defence.
 
+use super::aged::Aged;
 use super::engine::{Engine, forget};
 use super::tables::{Flows, Tables};
 use super::{CHORE_BUDGET, EXPIRE_BUDGET, Worker};
@@ -9,12 +10,8 @@ use crate::model::Protocol;
 use crate::port::{Frame, Queue};
 use crate::service::Snapshot;
 use crate::stop::DropReason;
+use crate::time::Duration;
 use arrayvec::ArrayVec;
-
-/// A connection must have been idle this long before the defence calls it aged.
-const AGED_MS: u32 = 60_000;
-/// Connections with more packets than this are in use, however idle.
-pub(super) const AGED_PACKETS: usize = 8;
 
 impl<Q: Queue> Worker<Q> {
     /// The bounded rest of a poll: expiry, late fragments, chores, what control reads.
@@ -90,40 +87,22 @@ impl<F: Frame> Engine<F> {
 }
 
 /// What drop_entry may take: half-open connections always, established and stateless ones when aged, others never.
-fn is_expendable<A: Flows>(
-    connection: &Connection<A>,
-    now_ms: u32,
-    aged: &mut [u32; AGED_PACKETS + 1],
-) -> bool {
+fn is_expendable<A: Flows>(connection: &Connection<A>, now_ms: u32, aged: &mut Aged) -> bool {
+    let mut is_aged = || {
+        let idle = Duration::from_millis(connection.idle_ms(now_ms).into());
+        aged.takes(connection.in_packets, idle)
+    };
     match Protocol::from_number(connection.protocol) {
         Some(Protocol::Tcp) => match tcp::TcpState::from_number(connection.state) {
             tcp::TcpState::SynReceived | tcp::TcpState::SynAck => true,
-            tcp::TcpState::Established => is_aged(connection, now_ms, aged),
+            tcp::TcpState::Established => is_aged(),
             _ => false,
         },
         Some(Protocol::Sctp) => match sctp::SctpState::from_number(connection.state) {
             sctp::SctpState::Init1 | sctp::SctpState::Init => true,
-            sctp::SctpState::Established => is_aged(connection, now_ms, aged),
+            sctp::SctpState::Established => is_aged(),
             _ => false,
         },
-        Some(Protocol::Udp) | None => is_aged(connection, now_ms, aged),
+        Some(Protocol::Udp) | None => is_aged(),
     }
-}
-
-/// Idle for a minute after at most eight packets: of those with n packets, every n-th.
-fn is_aged<A: Flows>(
-    connection: &Connection<A>,
-    now_ms: u32,
-    aged: &mut [u32; AGED_PACKETS + 1],
-) -> bool {
-    let packets = connection.in_packets as usize;
-    if connection.idle_ms(now_ms) < AGED_MS || !(1..=AGED_PACKETS).contains(&packets) {
-        return false;
-    }
-    aged[packets] += 1;
-    if (aged[packets] as usize) < packets {
-        return false;
-    }
-    aged[packets] = 0;
-    true
 }

@@ -17,6 +17,7 @@
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
 //! connection is made.
 
+pub mod aged;
 mod batch;
 mod call_out;
 mod carried;

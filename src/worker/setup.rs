@@ -1,11 +1,11 @@
 //! Making the workers and the rings between them and the control thread.
 
 use super::Worker;
+use super::aged::Aged;
 use super::batch::Batches;
 use super::chores::Chore;
 use super::counters::WorkerCounters;
 use super::engine::Engine;
-use super::expiry::AGED_PACKETS;
 use super::fragments::Fragments;
 use super::ledger::Ledger;
 use super::load::Loads;
@@ -195,7 +195,7 @@ impl<F: Frame> Seat<F> {
             until_drop: 0,
             identification: 0,
             random: u32::from(worker.0) + 1,
-            aged: [0; AGED_PACKETS + 1],
+            aged: Aged::default(),
         };
         engine.adopted(snapshot.current());
         let lanes = queues

@@ -1,6 +1,7 @@
 //! IPVS to the letter where it is not obvious: what a kernel director was seen to do, packet by packet.
 //!
 //! * `successors`: a connection that makes way for another; `errors`: ICMP about connections, theirs and ours
+//! * `lifetimes`: states and timers of whole conversations; `templates`: persistence as listings show it
 //! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange; `sip`: calls
 
 #[path = "../support/mod.rs"]
@@ -12,6 +13,8 @@ mod scene;
 
 mod errors;
 mod ipsec;
+mod lifetimes;
 mod servers;
 mod sip;
 mod successors;
+mod templates;

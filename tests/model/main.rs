@@ -27,6 +27,8 @@ const ALL: &[SchedulerKind] = &[
     SchedulerKind::Ovf,
     SchedulerKind::Sh,
     SchedulerKind::Dh,
+    SchedulerKind::Lblc,
+    SchedulerKind::Lblcr,
     SchedulerKind::None,
 ];
 

@@ -6,6 +6,7 @@ use director::api::{Command, RefusalCode};
 use director::model::{
     DestinationAddress, DestinationSpec, Family, ForwardMethod, ServiceKey, ServiceSpec, Timeouts,
 };
+use std::collections::BTreeMap;
 
 type Done = Result<(), RefusalCode>;
 
@@ -57,6 +58,7 @@ impl Reference {
             object: self.made,
             destinations: Vec::new(),
             memory: Memory::default(),
+            localities: BTreeMap::new(),
             statistics: Statistics::default(),
         };
         self.services.insert(0, service);
@@ -70,6 +72,7 @@ impl Reference {
         self.services[index].spec = spec.clone();
         if is_other {
             self.services[index].memory = self.memory_of_list(&self.services[index].destinations);
+            self.services[index].localities.clear();
         }
         Ok(())
     }
@@ -81,7 +84,7 @@ impl Reference {
         }
     }
 
-    fn destination(&self, service: usize, at: &DestinationAddress) -> Option<usize> {
+    pub(super) fn destination(&self, service: usize, at: &DestinationAddress) -> Option<usize> {
         let listed = self.services[service].destinations.iter().copied();
         listed.into_iter().find(|&number| self.destinations[number].spec.at == *at)
     }

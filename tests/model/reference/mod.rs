@@ -3,10 +3,11 @@
 //!
 //! * `commands`: what ipvsadm does; `trash`: removed destinations
 //! * `packets`, `errors`: a packet's way; `scheduling`: that of a new connection; `persistence`: templates
-//! * `pick`: the schedulers; `tcp`: the state tables; `time`: timers and statistics; `view`: the listings
+//! * `pick`, `locality`: the schedulers; `tcp`: the state tables; `time`: timers and statistics; `view`: the listings
 
 mod commands;
 mod errors;
+mod locality;
 mod packets;
 mod persistence;
 mod pick;
@@ -16,9 +17,10 @@ mod time;
 mod view;
 
 use director::model::{
-    Counters, DestinationSpec, Family, ForwardMethod, Protocol, ServiceKey, ServiceSpec, Sysctls,
-    Timeouts,
+    Counters, DestinationAddress, DestinationSpec, Family, ForwardMethod, Protocol, ServiceKey,
+    ServiceSpec, Sysctls, Timeouts,
 };
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use tcp::TcpState;
 
@@ -54,6 +56,8 @@ struct Service {
     /// Numbers, newest first.
     destinations: Vec<usize>,
     memory: pick::Memory,
+    /// lblc and lblcr: servers by the address asked for, newest first.
+    localities: BTreeMap<IpAddr, Vec<DestinationAddress>>,
     statistics: Statistics,
 }
 

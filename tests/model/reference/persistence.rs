@@ -94,7 +94,7 @@ fn template_end(key: &ServiceKey, packet: &Packet) -> (Option<Protocol>, SocketA
         ServiceKey::Fwmark { mark, family } => {
             let address = match family {
                 Family::Ipv4 => Ipv4Addr::from_bits(mark).into(),
-                Family::Ipv6 => Ipv6Addr::from_bits(mark.into()).into(),
+                Family::Ipv6 => Ipv6Addr::from_bits(u128::from(mark) << 96).into(),
             };
             (None, SocketAddr::new(address, 0))
         }

@@ -53,11 +53,13 @@ impl Reference {
                 self.can_take(number).then_some(number)
             }
             SchedulerKind::Sh => self.source_hash(service, &list, packet),
+            SchedulerKind::Lblc => self.by_locality(service, packet),
+            SchedulerKind::Lblcr => self.by_replicated_locality(service, packet),
             _ => None,
         }
     }
 
-    fn weight(&self, number: usize) -> u32 {
+    pub(super) fn weight(&self, number: usize) -> u32 {
         self.destinations[number].spec.weight
     }
 
@@ -66,17 +68,17 @@ impl Reference {
         destination.place == Place::Listed && destination.spec.weight > 0 && !destination.overloaded
     }
 
-    fn active(&self, number: usize) -> u64 {
+    pub(super) fn active(&self, number: usize) -> u64 {
         self.counts(number).0.into()
     }
 
-    fn overhead(&self, number: usize) -> u64 {
+    pub(super) fn overhead(&self, number: usize) -> u64 {
         let (active, inactive) = self.counts(number);
         u64::from(active) * 256 + u64::from(inactive)
     }
 
     /// The least cost for its weight; the first of equals.
-    fn cheapest(&self, list: &[usize], cost: impl Fn(usize) -> u64) -> Option<usize> {
+    pub(super) fn cheapest(&self, list: &[usize], cost: impl Fn(usize) -> u64) -> Option<usize> {
         let mut best: Option<usize> = None;
         for &number in list.iter().filter(|number| self.can_take(**number)) {
             let is_better = best.is_none_or(|best| {

@@ -5,6 +5,7 @@ mod effects;
 mod oracle;
 mod paths;
 mod statistics;
+mod thresholds;
 mod trash;
 
 use super::*;

@@ -65,6 +65,7 @@ reasons! {
         UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
         NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
         NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
+        NoPort "no-port" "The port it was to leave by does not exist.",
         SlowPathInput "slow-path-input" "A packet for the director itself that nothing here answers.",
     }
 }
@@ -84,6 +85,7 @@ reasons! {
         TunnelIcmp "tunnel-icmp" "An ICMP error about a packet the director tunnelled.",
         NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: port unreachable is due.",
         NoRoute "no-route" "No route to the packet's address: network unreachable is due.",
+        DestinationUnreachable "destination-unreachable" "No route to a connection's destination: host unreachable is due.",
     }
 }
 

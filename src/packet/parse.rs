@@ -1,7 +1,7 @@
 //! One packet's headers, checked and summed up in a value the pipeline works with.
 //!
 //! What is checked: the IP header and its checksum, that every announced length is there, that the transport header is
-//! whole, and the checksum of ICMP errors. Transport checksums are not: a director forwards what it was sent.
+//! whole. Checksums of transport and ICMP are not: a director forwards what it was sent.
 
 use super::extension;
 use super::quoted::{self, Quotes};
@@ -106,7 +106,7 @@ impl<A: Address> Packet<A> {
 /// Reads an IPv4 packet from its header on (Ethernet stripped).
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`], [`DropReason::BadIpChecksum`],
-/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
+/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
 pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     let mut packet = Packet::BLANK;
@@ -157,7 +157,7 @@ pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReaso
         packet.role = Role::LaterFragment;
         return Ok(());
     }
-    upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..], true)
+    upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..])
 }
 
 /// First octet of an IPv4 header without options.
@@ -181,7 +181,7 @@ fn header_with_options(bytes: &[u8], fixed: &[u8; v4::HEADER]) -> Result<usize, 
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`] (extension headers included),
-/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
+/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
 pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
     let mut packet = Packet::BLANK;
@@ -230,7 +230,7 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
         return Ok(());
     }
     let transport = &datagram[chain.end..];
-    upper_layer(packet, chain.protocol, datagram, transport, !chain.in_transit)
+    upper_layer(packet, chain.protocol, datagram, transport)
 }
 
 #[inline]
@@ -247,15 +247,13 @@ const fn piece(offset: u16, more: bool) -> Fragment {
     }
 }
 
-/// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet;
-/// `final_destination`: no routing header has segments left, so checksums cover the destination address.
+/// Completes `packet` with its upper-layer header. `datagram` starts with the IP header and ends with the packet.
 #[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
     protocol: u8,
     datagram: &[u8],
     bytes: &[u8],
-    final_destination: bool,
 ) -> Result<(), DropReason> {
     match protocol {
         v4::TCP => {
@@ -279,7 +277,7 @@ fn upper_layer<A: Quotes>(
             ports(packet, sctp::source_port(header), sctp::destination_port(header));
         }
         protocol if protocol == icmp::protocol(A::FAMILY) => {
-            return icmp_message(packet, datagram, final_destination);
+            return icmp_message(packet, datagram);
         }
         _ => {}
     }
@@ -298,7 +296,6 @@ fn ports<A>(packet: &mut Packet<A>, source: u16, destination: u16) {
 fn icmp_message<A: Quotes>(
     packet: &mut Packet<A>,
     datagram: &[u8],
-    final_destination: bool,
 ) -> Result<(), DropReason> {
     let message = &datagram[usize::from(packet.header)..];
     if message.len() < icmp::HEADER {
@@ -309,12 +306,6 @@ fn icmp_message<A: Quotes>(
     packet.icmp_code = icmp::code(message);
     if !icmp::is_error(A::FAMILY, packet.icmp_type) {
         return Ok(());
-    }
-    // A fragment has only a part of what the checksum covers.
-    let coverable = packet.fragment == Fragment::Whole && final_destination;
-    let Tuple { source, destination, .. } = packet.tuple;
-    if coverable && icmp::verify(source, destination, message) != 0 {
-        return Err(DropReason::BadIcmpChecksum);
     }
     let at = usize::from(packet.header) + icmp::HEADER;
     if let Some(quotation) = quoted::quotation::<A>(&datagram[at..]) {

@@ -89,7 +89,7 @@ impl<F: Frame> Engine<F> {
             return LOCAL;
         }
         if destination.mtu == 0 {
-            return Verdict::Punt(PuntReason::NoRoute);
+            return Verdict::Punt(PuntReason::DestinationUnreachable);
         }
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
@@ -157,7 +157,7 @@ impl<F: Frame> Engine<F> {
 
 /// The MTU rules of IPVS: what is too large and may not be fragmented is answered, not sent.
 #[inline]
-fn fits<A: Flows>(
+pub(super) fn fits<A: Flows>(
     world: &Snapshot,
     packet: &Packet<A>,
     method: Method,

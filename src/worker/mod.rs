@@ -152,7 +152,8 @@ impl<Q: Queue> Worker<Q> {
         let waiting = self.injections.slots().min(BURST);
         for _ in 0..waiting {
             let Ok(Injection { port, frame }) = self.injections.pop() else { break };
-            self.output.send(port, frame);
+            // It came in by no port: what has nowhere to go counts at the first.
+            self.output.send(frame, PortId(0), port);
         }
         waiting
     }

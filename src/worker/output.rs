@@ -5,7 +5,7 @@ use super::verdict::{Verdict, Visit};
 use crate::forward;
 use crate::limits::PORTS_MAX;
 use crate::model::PortId;
-use crate::packet::ethernet::ETHERNET;
+use crate::packet::ethernet::{self, ETHERNET};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{NextHop, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
@@ -47,6 +47,8 @@ pub(super) struct Output<Q: Queue> {
     /// By worker; none to itself.
     pub(super) workers: Vec<Option<Producer<Handed<Q::Frame>>>>,
     pub(super) counters: Arc<WorkerCounters>,
+    /// Of the last IPv6 packet cut into fragments. Workers begin far apart: they share source addresses.
+    pub(super) identification: u32,
 }
 
 impl<Q: Queue> Output<Q> {
@@ -71,7 +73,7 @@ impl<Q: Queue> Output<Q> {
                 if frame.bytes().len() > ETHERNET + usize::from(mtu) {
                     return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
                 }
-                self.send(hop.port, frame);
+                self.send(frame, port, hop.port);
             }
             Verdict::Resolve { port: egress, address, ethertype } => {
                 let hop = NextHop { port: egress, ..NextHop::default() };
@@ -93,14 +95,16 @@ impl<Q: Queue> Output<Q> {
         self.counters.queues[port.index()].drop_of(reason).add(1);
     }
 
-    /// Puts a finished frame into the port's buffer.
+    /// Puts a finished frame that came in by `port` into the buffer of `egress`.
     #[inline]
-    pub(super) fn send(&mut self, port: PortId, frame: Q::Frame) {
-        let Some(lane) = self.lanes.get_mut(port.index()) else { return };
+    pub(super) fn send(&mut self, frame: Q::Frame, port: PortId, egress: PortId) {
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
         lane.bytes += frame.bytes().len() as u64;
         lane.buffer.push(frame);
         if lane.buffer.is_full() {
-            self.flush(port);
+            self.flush(egress);
         }
     }
 
@@ -164,7 +168,8 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    /// IPv4 packets that may be fragmented are; anything else that is too large has come too far.
+    /// Cuts a packet that may be fragmented: IPv4, or the outer packet of a tunnel, whose source is the director
+    /// itself. IPv6 packets of others never come here.
     #[cold]
     fn send_in_pieces(
         &mut self,
@@ -174,20 +179,25 @@ impl<Q: Queue> Output<Q> {
         ethertype: u16,
         mtu: u16,
     ) {
-        if ethertype != crate::packet::ethernet::TYPE_IPV4 {
-            return self.drop_frame(port, DropReason::TooBig);
-        }
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
-        let Some(lane) = self.lanes.get_mut(egress.index()) else { return };
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
         let mut overflow = false;
-        let outcome = forward::fragment_ipv4(
-            &frame,
-            usize::from(mtu),
-            || lane.queue.allocate(),
-            |piece| overflow |= pieces.try_push(piece).is_err(),
-        );
+        let allocate = || lane.queue.allocate();
+        let keep = |piece| overflow |= pieces.try_push(piece).is_err();
+        let mtu = usize::from(mtu);
+        let outcome = match ethertype {
+            ethernet::TYPE_IPV4 => forward::fragment_ipv4(&frame, mtu, allocate, keep),
+            _ => {
+                self.identification = self.identification.wrapping_add(1);
+                forward::fragment_ipv6(&frame, mtu, self.identification, allocate, keep)
+            }
+        };
         match outcome {
-            Ok(()) if !overflow => pieces.into_iter().for_each(|piece| self.send(egress, piece)),
+            Ok(()) if !overflow => {
+                pieces.into_iter().for_each(|piece| self.send(piece, port, egress));
+            }
             Ok(()) => self.drop_frame(port, DropReason::TooBig),
             Err(reason) => self.drop_frame(port, reason),
         }

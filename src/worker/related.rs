@@ -1,6 +1,8 @@
 //! ICMP errors: they belong to the connection whose packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
 
+use super::carried::key_exchange;
 use super::engine::Engine;
+use super::inbound::fits;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction, Hash, Method};
@@ -31,8 +33,13 @@ impl<F: Frame> Engine<F> {
         if has_fragment_header(packet) {
             return Verdict::Drop(DropReason::BadTransport);
         }
-        let flow = packet.tuple.reversed();
-        match A::table(&self.tables).find(hash, &flow) {
+        let table = A::table(&self.tables);
+        let quoted = packet.tuple.reversed();
+        let (flow, hash) = match key_exchange(&quoted) {
+            Some(exchange) => (exchange, table.hash(&exchange)),
+            None => (quoted, hash),
+        };
+        match table.find(hash, &flow) {
             Some((_, Direction::Original)) if world.settings.inbound_off => {
                 return self.unrelated(world, frame, packet, to, port, visit);
             }
@@ -53,7 +60,9 @@ impl<F: Frame> Engine<F> {
             return elsewhere;
         }
         let is_whole = packet.fragment == Fragment::Whole;
-        let may_schedule = is_ours && is_whole && !world.settings.inbound_off;
+        // AH and ESP follow a connection but never make one.
+        let is_schedulable = flow.protocol == quoted.protocol;
+        let may_schedule = is_ours && is_whole && is_schedulable && !world.settings.inbound_off;
         if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if let Some(verdict) = self.schedule_error(world, frame, packet, &flow, mark) {
@@ -71,6 +80,9 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Verdict {
+        if !is_sound(frame, packet) {
+            return Verdict::Drop(DropReason::BadIcmpChecksum);
+        }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let method = connection.flags.method();
         if method != Method::Masq {
@@ -92,6 +104,12 @@ impl<F: Frame> Engine<F> {
         }
         if destination.mtu == 0 {
             return Verdict::Drop(DropReason::NoRoute);
+        }
+        match fits(world, packet, method, destination) {
+            // An error about an error is never due; IPv4's is fragmented whatever its DF says.
+            Err(Verdict::TooBig(_)) if A::FAMILY == Family::Ipv4 => {}
+            Err(_) => return Verdict::Drop(DropReason::TooBig),
+            Ok(()) => {}
         }
         forward::decrement_hop_limit::<A>(frame);
         let ethertype = match method {
@@ -118,13 +136,17 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
         to: A,
     ) -> Verdict {
+        let connection = *A::table(&self.tables).get(id);
+        let is_masq = connection.flags.is_masq();
+        if is_masq && !is_sound(frame, packet) {
+            return Verdict::Drop(DropReason::BadIcmpChecksum);
+        }
         let verdict = self.transit(world, frame, packet, to);
         if !verdict.is_sent() {
             return verdict;
         }
-        let connection = A::table(&self.tables).get(id);
         let slot = connection.destination;
-        if connection.flags.is_masq() {
+        if is_masq {
             let (address, port) = (connection.virtual_address, connection.virtual_port);
             forward::translate_error(frame, packet, End::Source, address, port);
         }
@@ -156,6 +178,17 @@ impl<F: Frame> Engine<F> {
 /// The error's own destination; the packet's tuple is the quoted one's.
 fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
     A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
+}
+
+/// The checksum of an ICMP error holds. IPVS looks at it in IPv4 only and for connections' errors only: what is on its
+/// way through is judged where it arrives.
+pub(super) fn is_sound<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
+    if A::FAMILY == Family::Ipv6 || packet.fragment != Fragment::Whole {
+        return true;
+    }
+    let ip = &frame.bytes()[ETHERNET..ETHERNET + usize::from(packet.length)];
+    let message = &ip[usize::from(packet.header)..];
+    icmp::verify(A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]), message) == 0
 }
 
 /// An ICMPv6 error in fragments: none is ever that long (RFC 4443 section 2.4 c).

@@ -27,6 +27,9 @@ pub(super) enum Trouble {
     /// Longer than so many bytes.
     TooBig(u16),
     NoRoute,
+    /// No route to a connection's destination. To the sender this is one host that cannot be reached, the one it
+    /// addressed.
+    DestinationUnreachable,
     /// The next hop does not answer.
     HostUnreachable,
 }
@@ -64,7 +67,7 @@ impl Trouble {
                 unreachable(v4::PORT_UNREACHABLE, v6::PORT_UNREACHABLE)
             }
             (Trouble::NoRoute, _) => unreachable(v4::NET_UNREACHABLE, v6::NO_ROUTE),
-            (Trouble::HostUnreachable, _) => {
+            (Trouble::DestinationUnreachable | Trouble::HostUnreachable, _) => {
                 unreachable(v4::HOST_UNREACHABLE, v6::ADDRESS_UNREACHABLE)
             }
         };
@@ -78,7 +81,7 @@ impl Trouble {
             Trouble::NoDestination | Trouble::NoConnection => DropReason::NoDestination,
             Trouble::UnservedPort | Trouble::UnservedProtocol { .. } => DropReason::UnservedPort,
             Trouble::TooBig(_) => DropReason::TooBig,
-            Trouble::NoRoute => DropReason::NoRoute,
+            Trouble::NoRoute | Trouble::DestinationUnreachable => DropReason::NoRoute,
             Trouble::HostUnreachable => DropReason::NeighbourUnresolved,
         }
     }

@@ -233,6 +233,7 @@ impl<F: Frame> SlowPath<F> {
             PuntReason::TtlExpired => Trouble::TtlExpired,
             PuntReason::FragmentationNeeded => Trouble::TooBig(punt.mtu),
             PuntReason::NoRoute => Trouble::NoRoute,
+            PuntReason::DestinationUnreachable => Trouble::DestinationUnreachable,
             PuntReason::Arp
             | PuntReason::NeighbourDiscovery
             | PuntReason::LocalOther

@@ -42,6 +42,7 @@ reasons! {
         BadIpLength "bad-ip-length" "The IP length exceeds the frame.",
         BadTransport "bad-transport" "The transport header is cut off or contradicts itself.",
         BadIcmpChecksum "bad-icmp-checksum" "The checksum of an ICMP message is wrong.",
+        Martian "martian" "Its addresses are loopback's, a group's or the director's own as the source, or of another link.",
         TtlExpired "ttl-expired" "TTL or hop limit ran out and no error may be sent for the packet.",
         NoRoute "no-route" "No route leads to the packet's next address.",
         NeighbourUnresolved "neighbour-unresolved" "The next hop did not answer ARP or neighbour discovery.",

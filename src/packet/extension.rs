@@ -31,11 +31,7 @@ pub(super) struct Chain {
 /// Authentication and ESP headers end the chain: they are protocols of their own for a director.
 #[inline]
 pub(super) fn follow(bytes: &[u8]) -> Option<Chain> {
-    let mut chain = Chain {
-        protocol: ipv6::next_header(bytes),
-        end: ipv6::HEADER,
-        fragment: None,
-    };
+    let mut chain = Chain { protocol: ipv6::next_header(bytes), end: ipv6::HEADER, fragment: None };
     for _ in 0..=HEADERS_MAX {
         if !is_followed(chain.protocol) {
             return Some(chain);

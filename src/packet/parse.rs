@@ -293,10 +293,7 @@ fn ports<A>(packet: &mut Packet<A>, source: u16, destination: u16) {
 
 /// Completes an ICMP packet.
 #[cold]
-fn icmp_message<A: Quotes>(
-    packet: &mut Packet<A>,
-    datagram: &[u8],
-) -> Result<(), DropReason> {
+fn icmp_message<A: Quotes>(packet: &mut Packet<A>, datagram: &[u8]) -> Result<(), DropReason> {
     let message = &datagram[usize::from(packet.header)..];
     if message.len() < icmp::HEADER {
         return Err(DropReason::BadTransport);

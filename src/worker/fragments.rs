@@ -179,9 +179,10 @@ impl<F: Frame> Engine<F> {
             Some(Fate::Dropped(reason)) => Verdict::Drop(reason),
             // The first was answered; an answer to each piece would be one too many (RFC 1122 section 3.2.2).
             Some(Fate::Punted(_)) => Verdict::Drop(DropReason::Policy),
-            Some(Fate::Transit) => self.transit(world, frame, packet, packet.tuple.destination),
             None if self.concerns(world, packet) => Verdict::Wait,
-            None => self.transit(world, frame, packet, packet.tuple.destination),
+            Some(Fate::Transit) | None => {
+                self.pass_on(world, frame, packet, packet.tuple.destination)
+            }
         }
     }
 

@@ -85,8 +85,7 @@ impl<F: Frame> Engine<F> {
         destination: &Destination,
     ) -> Verdict {
         if destination.is_local {
-            // Handed to the host's own stack, where nobody listens.
-            return LOCAL;
+            return to_own_stack(way.method, destination);
         }
         if destination.mtu == 0 {
             return Verdict::Punt(PuntReason::DestinationUnreachable);
@@ -152,6 +151,16 @@ impl<F: Frame> Engine<F> {
             self.advance::<A>(id, event, Direction::Original);
         }
         self.transit(world, frame, packet, packet.tuple.destination)
+    }
+}
+
+/// A destination that is the director itself: handed to its own stack, where nobody listens. What came from outside is
+/// never rewritten to a loopback address.
+#[cold]
+fn to_own_stack(method: Method, destination: &Destination) -> Verdict {
+    match method == Method::Masq && destination.address.is_loopback() {
+        true => Verdict::Drop(DropReason::Martian),
+        false => LOCAL,
     }
 }
 

@@ -9,7 +9,7 @@
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
 //!    * `outbound`: a reply: translate, count, state, route
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
-//!    * `unknown`: another worker's (`steer`), or new: `schedule`
+//!    * `unknown`: another worker's (`steer`), a `martian`, or new: `schedule`
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
 //! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
@@ -27,6 +27,7 @@ mod fragments;
 mod inbound;
 pub mod ledger;
 mod load;
+mod martian;
 mod outbound;
 mod output;
 mod persist;

@@ -3,6 +3,7 @@
 use super::carried::key_exchange;
 use super::engine::Engine;
 use super::inbound::fits;
+use super::martian::is_martian;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction, Hash, Method};
@@ -26,6 +27,9 @@ impl<F: Frame> Engine<F> {
         visit: Visit,
     ) -> Verdict {
         let to = outer_destination::<A>(frame);
+        if is_martian(world, A::read(&frame.bytes()[ETHERNET + A::SOURCE..]), to) {
+            return Verdict::Drop(DropReason::Martian);
+        }
         let is_ours = world.local.contains(to);
         if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
             return self.unrelated(world, frame, packet, to, port, visit);
@@ -168,7 +172,7 @@ impl<F: Frame> Engine<F> {
         visit: Visit,
     ) -> Verdict {
         if !world.local.contains(to) {
-            return self.transit(world, frame, packet, to);
+            return self.pass_on(world, frame, packet, to);
         }
         self.tunnel_error(world, frame, packet, port, visit)
             .unwrap_or(Verdict::Punt(PuntReason::LocalOther))

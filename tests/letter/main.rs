@@ -1,6 +1,7 @@
 //! IPVS to the letter where it is not obvious: what a kernel director was seen to do, packet by packet.
 //!
 //! * `successors`: a connection that makes way for another; `errors`: ICMP about connections, theirs and ours
+//! * `martians`: addresses nobody has
 //! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange; `sip`: calls
 
 #[path = "../support/mod.rs"]
@@ -12,6 +13,7 @@ mod scene;
 
 mod errors;
 mod ipsec;
+mod martians;
 mod servers;
 mod sip;
 mod successors;

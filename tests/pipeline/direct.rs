@@ -28,6 +28,25 @@ fn ipv6_with_extension_headers_too() {
     assert_eq!(sent.frame(), (LAN, went.ttl(8).udp(4000, 80).payload("query").build()));
 }
 
+/// IPv4 options, whatever they ask for, go with the packet; the outer header of a tunnel has none.
+#[test]
+fn options_are_kept() {
+    let options = [7, 7, 4, 0, 0, 0, 0, 1];
+    let syn = || request().options(&options).tos(0x12).df().identification(0x4321);
+    for (method, server, outer) in [
+        (ForwardMethod::Route, VIP, 0),
+        (ForwardMethod::Masq, crate::scene::SERVER, 0),
+        (ForwardMethod::Tunnel, VIP, 20),
+    ] {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+        let (_, sent) = director.client(&syn().tcp(4000, 80).flags(SYN).build()).frame();
+        let inner = to_server(server).options(&options).tos(0x12).df().identification(0x4321);
+        let expected = inner.ttl(63).tcp(4000, 80).flags(SYN).packet();
+        assert_eq!(sent[14 + outer..], expected, "{method:?}");
+        assert_eq!(sent[14], if outer == 0 { 0x47 } else { 0x45 });
+    }
+}
+
 #[test]
 fn ethernet_padding_stays_behind() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);

@@ -100,6 +100,8 @@ pub struct Punt<F> {
     pub mtu: u16,
     /// [`PuntReason::NeighbourUnresolved`]: where the frame goes; its Ethernet header is in place but for the addresses.
     pub next_hop: Option<(PortId, IpAddr)>,
+    /// The same reason: the address and port that the client had sent it to, if NAT has replaced them.
+    pub asked: Option<(IpAddr, u16)>,
     /// As it was received, Ethernet header included, unless the reason says otherwise.
     pub frame: F,
 }

@@ -179,8 +179,7 @@ impl<Q: Queue> Worker<Q> {
             ethernet::TYPE_IPV4 => ipv4.add(table4, frame, to_group, port, visit),
             ethernet::TYPE_IPV6 => ipv6.add(table6, frame, to_group, port, visit),
             ethernet::TYPE_ARP => {
-                let verdict = Verdict::Punt(PuntReason::Arp);
-                return self.output.dispatch(world, frame, port, verdict);
+                return self.output.punt(frame, port, PuntReason::Arp, 0);
             }
             _ => Err(DropReason::BadEthernet),
         };
@@ -210,7 +209,7 @@ impl<Q: Queue> Worker<Q> {
         }
         let world: &Snapshot = self.snapshot.current();
         let verdict = self.engine.judge(world, &mut frame, parsed);
-        self.output.dispatch(world, frame, parsed.port, verdict);
+        self.output.dispatch(world, frame, parsed, verdict);
     }
 
     /// The first fragment of a datagram shows the way; one that comes before it may have to wait.
@@ -221,7 +220,7 @@ impl<Q: Queue> Worker<Q> {
         match (verdict, parsed.packet.fragment) {
             (Verdict::Wait, _) => self.wait(frame, parsed),
             (_, Fragment::First) => self.handle_first_fragment(frame, parsed, verdict),
-            _ => self.output.dispatch(world, frame, parsed.port, verdict),
+            _ => self.output.dispatch(world, frame, parsed, verdict),
         }
     }
 
@@ -254,14 +253,14 @@ impl<Q: Queue> Worker<Q> {
         };
         let now_ms = self.engine.now_ms;
         A::fragments_mut(&mut self.engine).remember(datagram, fate, now_ms);
-        self.output.dispatch(self.snapshot.current(), frame, parsed.port, verdict);
+        self.output.dispatch(self.snapshot.current(), frame, parsed, verdict);
         while let Some((mut frame, port)) = A::fragments_mut(&mut self.engine).release(&datagram) {
             let world: &Snapshot = self.snapshot.current();
             let mut waited = Parsed::new(port, Visit::First);
             match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
                 Ok(()) => {
                     let verdict = self.engine.judge(world, &mut frame, &waited);
-                    self.output.dispatch(world, frame, port, verdict);
+                    self.output.dispatch(world, frame, &waited, verdict);
                 }
                 Err(reason) => self.output.drop_frame(port, reason),
             }

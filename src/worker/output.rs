@@ -1,11 +1,14 @@
 //! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
 
+use super::batch::Parsed;
 use super::counters::WorkerCounters;
+use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::forward;
 use crate::limits::PORTS_MAX;
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::{Packet, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{NextHop, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
@@ -52,15 +55,16 @@ pub(super) struct Output<Q: Queue> {
 }
 
 impl<Q: Queue> Output<Q> {
-    /// Carries out a verdict on a frame that came in by `port`.
+    /// Carries out a verdict on a frame; `parsed` is what it was when it came in.
     #[inline(always)]
-    pub(super) fn dispatch(
+    pub(super) fn dispatch<A: Flows>(
         &mut self,
         world: &Snapshot,
         mut frame: Q::Frame,
-        port: PortId,
+        parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
+        let port = parsed.port;
         match verdict {
             Verdict::Send { next_hop, ethertype, mtu } => {
                 let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
@@ -68,7 +72,7 @@ impl<Q: Queue> Output<Q> {
                 };
                 forward::address_frame(&mut frame, hop, ethertype);
                 if !hop.resolved {
-                    return self.unresolved(frame, port, hop.port, hop.address);
+                    return self.unresolved(frame, parsed, (hop.port, hop.address));
                 }
                 if frame.bytes().len() > ETHERNET + usize::from(mtu) {
                     return self.send_in_pieces(frame, port, hop.port, ethertype, mtu);
@@ -78,7 +82,7 @@ impl<Q: Queue> Output<Q> {
             Verdict::Resolve { port: egress, address, ethertype } => {
                 let hop = NextHop { port: egress, ..NextHop::default() };
                 forward::address_frame(&mut frame, &hop, ethertype);
-                self.unresolved(frame, port, egress, address);
+                self.unresolved(frame, parsed, (egress, address));
             }
             Verdict::HandOff { to, visit } => self.hand_off(frame, port, to, visit),
             Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
@@ -139,14 +143,25 @@ impl<Q: Queue> Output<Q> {
 
     /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
     #[inline(never)]
-    fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
-        self.push_punt(Punt { port, reason, mtu, next_hop: None, frame });
+    pub(super) fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
+        self.push_punt(Punt { port, reason, mtu, next_hop: None, asked: None, frame });
     }
 
     #[cold]
-    fn unresolved(&mut self, frame: Q::Frame, port: PortId, egress: PortId, address: IpAddr) {
-        let reason = PuntReason::NeighbourUnresolved;
-        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some((egress, address)), frame });
+    fn unresolved<A: Flows>(
+        &mut self,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: (PortId, IpAddr),
+    ) {
+        self.push_punt(Punt {
+            port: parsed.port,
+            reason: PuntReason::NeighbourUnresolved,
+            mtu: 0,
+            next_hop: Some(next_hop),
+            asked: asked(&frame, &parsed.packet),
+            frame,
+        });
     }
 
     fn push_punt(&mut self, punt: Punt<Q::Frame>) {
@@ -202,4 +217,14 @@ impl<Q: Queue> Output<Q> {
             Err(reason) => self.drop_frame(port, reason),
         }
     }
+}
+
+/// The address and port that a client's packet was sent to, if NAT has replaced them. A tunnel packet has another source
+/// too.
+fn asked<A: Flows>(frame: &impl Frame, came: &Packet<A>) -> Option<(IpAddr, u16)> {
+    let sent = A::parse(&frame.bytes()[ETHERNET..]).ok()?;
+    let is_request = came.role == Role::Transport && sent.tuple.source == came.tuple.source;
+    let is_translated = sent.tuple.destination != came.tuple.destination;
+    let asked = (came.tuple.destination.to_ip(), came.tuple.destination_port);
+    (is_request && is_translated).then_some(asked)
 }

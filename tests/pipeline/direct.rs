@@ -81,3 +81,19 @@ fn an_unresolved_server_is_asked_for() {
     let expected = to_server(VIP).ttl(63).tcp(4000, 80).flags(SYN).build();
     assert_eq!(punt.frame[12..], expected[12..]);
 }
+
+/// Whoever tells the client that its server does not answer has to know what the client had asked for.
+#[test]
+fn an_unresolved_servers_packet_tells_where_it_was_sent() {
+    for (method, server, asked) in [
+        (ForwardMethod::Masq, "10.1.0.11:8080", Some((VIP.parse().unwrap(), 80))),
+        (ForwardMethod::Route, "10.1.0.11:80", None),
+        (ForwardMethod::Tunnel, "10.1.0.11:80", None),
+    ] {
+        let mut world = crate::scene::world(Protocol::Tcp, &[server], method);
+        world.unresolved.insert("10.1.0.11".parse().unwrap());
+        let mut director = crate::support::Director::new(world);
+        let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
+        assert_eq!((punt.reason, punt.asked), (PuntReason::NeighbourUnresolved, asked));
+    }
+}

@@ -186,11 +186,13 @@ impl<F: Frame> Engine<F> {
         }
     }
 
-    /// The datagram may belong to a connection: it is for one of our addresses, or NAT servers exist that may have
-    /// sent it.
+    /// The datagram may belong to a connection: it is for one of our addresses or from one, as a server's answer by
+    /// direct routing is, or NAT servers exist that may have sent it.
     fn concerns<A: Flows>(&self, world: &Snapshot, packet: &Packet<A>) -> bool {
         world.services.serves(A::FAMILY)
-            && (world.local.contains(packet.tuple.destination) || !world.replies.is_empty())
+            && (world.local.contains(packet.tuple.destination)
+                || world.local.contains(packet.tuple.source)
+                || !world.replies.is_empty())
     }
 
     fn follow<A: Flows>(

@@ -10,6 +10,7 @@ use crate::packet::{Packet, ipv6};
 use crate::port::Frame;
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
+use std::net::Ipv4Addr;
 
 impl<F: Frame> Engine<F> {
     /// Routes a packet that is nobody's here towards `to`, if its addresses are such as may be routed.
@@ -34,26 +35,31 @@ impl<F: Frame> Engine<F> {
     }
 }
 
-/// The packet comes from nobody, a group, this host itself, or in IPv4 from one of the director's own addresses; or it
-/// goes to nobody or to its sender itself. (Linux looks for its own addresses in IPv4 alone.)
+/// The packet comes from a group, this host itself, in IPv4 from nobody or one of the director's own addresses; or it
+/// goes to nobody or to its sender itself. As Linux has it: a network's broadcast address and the rest of 0.0.0.0/8 may
+/// be sources, and in IPv6 so may the director's own addresses and, on the link, the unspecified one.
 pub(super) fn is_martian<A: Flows>(world: &Snapshot, from: A, to: A) -> bool {
     match A::FAMILY {
         Family::Ipv4 => {
-            let is_never_sent = |address: A| matches!(address.bits() as u32 >> 24, 0 | 127);
+            let is_never_sent = |address: A| {
+                let address = address.bits() as u32;
+                address == 0 || address >> 24 == 127
+            };
+            let source = Ipv4Addr::from_bits(from.bits() as u32);
             is_never_sent(from)
                 || is_never_sent(to)
-                || world.local.is_group(from)
+                || source.is_multicast()
+                || source.is_broadcast()
                 || world.local.contains(from)
         }
         Family::Ipv6 => {
-            // The unspecified address and the loopback address.
-            let is_never_sent = |address: A| address.bits() <= 1;
-            is_never_sent(from) || is_never_sent(to) || world.local.is_group(from)
+            const LOOPBACK: u128 = 1;
+            from.bits() == LOOPBACK || to.bits() <= LOOPBACK || ipv6::is_multicast(from.bits())
         }
     }
 }
 
-/// Routers leave such addresses on their link (RFC 4291 section 2.5.6). IPv4's are routed by Linux.
+/// Routers leave such addresses on their link (RFC 4291 sections 2.5.2 and 2.5.6). IPv4's are routed by Linux.
 fn is_of_one_link<A: Flows>(address: A) -> bool {
-    A::FAMILY == Family::Ipv6 && ipv6::is_link_local(address.bits())
+    A::FAMILY == Family::Ipv6 && (address.bits() == 0 || ipv6::is_link_local(address.bits()))
 }

@@ -84,11 +84,13 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Verdict {
-        if !is_sound(frame, packet) {
-            return Verdict::Drop(DropReason::BadIcmpChecksum);
-        }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let method = connection.flags.method();
+        // In IPv6 only what is to be translated is looked at.
+        let is_checked = A::FAMILY == Family::Ipv4 || method == Method::Masq;
+        if is_checked && !is_sound(frame, packet) {
+            return Verdict::Drop(DropReason::BadIcmpChecksum);
+        }
         if method != Method::Masq {
             connection.in_packets = connection.in_packets.saturating_add(1);
         }
@@ -184,10 +186,10 @@ fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
     A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
 }
 
-/// The checksum of an ICMP error holds. IPVS looks at it in IPv4 only and for connections' errors only: what is on its
-/// way through is judged where it arrives.
+/// The checksum of an ICMP error holds. IPVS looks at it for connections' errors only: what is on its way through is
+/// judged where it arrives.
 pub(super) fn is_sound<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
-    if A::FAMILY == Family::Ipv6 || packet.fragment != Fragment::Whole {
+    if packet.fragment != Fragment::Whole {
         return true;
     }
     let ip = &frame.bytes()[ETHERNET..ETHERNET + usize::from(packet.length)];

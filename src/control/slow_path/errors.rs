@@ -184,13 +184,6 @@ impl<F: Frame> SlowPath<F> {
         out: &mut impl Outbox<F>,
     ) {
         let Ok(mut packet) = <A as Parse>::parse(&frame.bytes()[ETHERNET..]) else { return };
-        if self.local.is_local(packet.tuple.source.to_ip()) {
-            if A::FAMILY == Family::Ipv4 {
-                let message = Trouble::HostUnreachable.message(A::FAMILY);
-                self.tell_inside(None, &frame.bytes()[ETHERNET..], message, now, out);
-            }
-            return;
-        }
         let mut trouble = Trouble::HostUnreachable;
         if let Some((address, port)) = asked
             && let Some(address) = A::from_ip(address)

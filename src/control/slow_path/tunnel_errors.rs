@@ -62,14 +62,14 @@ impl<F: Frame> SlowPath<F> {
             None => 0,
         };
         let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
-        self.tell_inside(Some(punt.port), outer, message, now, out);
+        self.tell_inside(punt.port, outer, message, now, out);
     }
 
     /// Tells the client of trouble with the IPv4 tunnel packet that `outer` begins with. Like the kernel: only what is
     /// about an IPv4 packet inside.
-    pub(super) fn tell_inside(
+    fn tell_inside(
         &mut self,
-        ingress: Option<PortId>,
+        ingress: PortId,
         outer: &[u8],
         message: Message,
         now: Instant,
@@ -91,7 +91,7 @@ impl<F: Frame> SlowPath<F> {
         }
         let speaker = self.local.is_local(asked.to_ip()).then_some(asked);
         let about = Quoted { bytes: inner, tos: ipv4::tos(inner), sender: client };
-        self.send_error(ingress, speaker, about, message, now, out);
+        self.send_error(Some(ingress), speaker, about, message, now, out);
     }
 }
 

@@ -121,6 +121,7 @@ fn nothing_is_said_where_nothing_may_be() {
         (NoDestination, subnet, DropReason::NoDestination),
         (UnservedPort, client().tcp(4000, 81).flags(tcp::RST), DropReason::UnservedPort),
         (UnservedPort, client().tcp(4000, 81).fragment(0, true), DropReason::UnservedPort),
+        (UnservedPort, client().protocol(2).payload([0; 8]), DropReason::SlowPathInput),
         (LocalOther, client().icmp(13, 0, 0), DropReason::SlowPathInput),
     ] {
         let mut director = Director::new();
@@ -229,8 +230,8 @@ fn who_waited_in_vain_is_told() {
     assert_eq!(director.dropped(DropReason::NeighbourUnresolved), 3);
 }
 
-/// A server that does not answer, seen by its clients: by NAT and through a tunnel the virtual address says so, about
-/// what they sent. The transport's checksum is quoted as NAT left it, as the kernel does.
+/// A server that does not answer, seen by its clients: by NAT the virtual address says so, about what they sent, with the
+/// transport's checksum as NAT left it; of a tunnel's end they hear nothing. A kernel was seen to do so.
 #[test]
 fn a_server_that_does_not_answer() {
     let told = |asked, frame: PacketBuilder<u32>| {
@@ -251,7 +252,7 @@ fn a_server_that_does_not_answer() {
     assert_eq!(told(Some((ip("10.0.0.100"), 80)), translated), expected(&quoted));
 
     let outer = frame().ipv4("192.168.10.1", "192.168.10.11").protocol(ipv4::IPIP).payload(&asked);
-    assert_eq!(told(None, outer), expected(&asked));
+    assert!(told(None, outer).is_empty());
 
     let mut director = Director::new();
     let translated = frame().ipv6("2001:db8::44", "fd00:b::11").ttl(63).tcp(4000, 8080);

@@ -42,6 +42,7 @@ reasons! {
         BadIpLength "bad-ip-length" "The IP length exceeds the frame.",
         BadTransport "bad-transport" "The transport header is cut off or contradicts itself.",
         BadIcmpChecksum "bad-icmp-checksum" "The checksum of an ICMP message is wrong.",
+        Martian "martian" "Its addresses are loopback's, a group's or the director's own as the source, or of another link.",
         TtlExpired "ttl-expired" "TTL or hop limit ran out and no error may be sent for the packet.",
         NoRoute "no-route" "No route leads to the packet's next address.",
         NeighbourUnresolved "neighbour-unresolved" "The next hop did not answer ARP or neighbour discovery.",
@@ -65,6 +66,7 @@ reasons! {
         UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
         NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
         NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
+        NoPort "no-port" "The port it was to leave by does not exist.",
         SlowPathInput "slow-path-input" "A packet for the director itself that nothing here answers.",
     }
 }
@@ -84,6 +86,7 @@ reasons! {
         TunnelIcmp "tunnel-icmp" "An ICMP error about a packet the director tunnelled.",
         NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: port unreachable is due.",
         NoRoute "no-route" "No route to the packet's address: network unreachable is due.",
+        DestinationUnreachable "destination-unreachable" "No route to a connection's destination: host unreachable is due.",
     }
 }
 
@@ -97,6 +100,8 @@ pub struct Punt<F> {
     pub mtu: u16,
     /// [`PuntReason::NeighbourUnresolved`]: where the frame goes; its Ethernet header is in place but for the addresses.
     pub next_hop: Option<(PortId, IpAddr)>,
+    /// The same reason: the address and port that the client had sent it to, if NAT has replaced them.
+    pub asked: Option<(IpAddr, u16)>,
     /// As it was received, Ethernet header included, unless the reason says otherwise.
     pub frame: F,
 }

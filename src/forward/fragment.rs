@@ -1,7 +1,9 @@
-//! IPv4 fragmentation of packets that may be fragmented and are larger than the next link's MTU (RFC 791 section 3.2).
+//! Fragmentation of packets that are larger than the next link's MTU: of IPv4's that may be (RFC 791 section 3.2), and
+//! of a tunnel's outer IPv6 packets, whose source is the director (RFC 8200 section 4.5, RFC 2473 section 7.2).
 
 use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
+use crate::packet::{ipv6, wire};
 use crate::port::Frame;
 use crate::stop::DropReason;
 
@@ -52,6 +54,47 @@ pub fn fragment_ipv4<F: Frame>(
         out[2..4].copy_from_slice(&((header + piece.len()) as u16).to_be_bytes());
         out[6..8].copy_from_slice(&(offset | more).to_be_bytes());
         u32::seal_header(out);
+        send(frame);
+    }
+    Ok(())
+}
+
+/// Cuts the frame's IPv6 packet, which has no extension headers, into fragments of at most `mtu` bytes. Otherwise as
+/// [`fragment_ipv4`].
+///
+/// # Errors
+/// As [`fragment_ipv4`]'s.
+pub fn fragment_ipv6<F: Frame>(
+    original: &F,
+    mtu: usize,
+    identification: u32,
+    mut allocate: impl FnMut() -> Option<F>,
+    mut send: impl FnMut(F),
+) -> Result<(), DropReason> {
+    const HEADERS: usize = ipv6::HEADER + ipv6::FRAGMENT_HEADER;
+    let (header, rest) = original.bytes().split_at(ETHERNET + ipv6::HEADER);
+    let next_header = ipv6::next_header(&header[ETHERNET..]);
+    let payload = &rest[..usize::from(ipv6::payload_length(&header[ETHERNET..]))];
+    let room = mtu.saturating_sub(HEADERS) & !7;
+    if room == 0 {
+        return Err(DropReason::TooBig);
+    }
+    let pieces = payload.len().div_ceil(room);
+    for (index, piece) in payload.chunks(room).enumerate() {
+        let mut frame = allocate().ok_or(DropReason::NoBuffer)?;
+        if !frame.append(ETHERNET + HEADERS + piece.len()) {
+            return Err(DropReason::NoBuffer);
+        }
+        let out = frame.bytes_mut();
+        out[..header.len()].copy_from_slice(header);
+        out[ETHERNET + HEADERS..].copy_from_slice(piece);
+        let out = &mut out[ETHERNET..];
+        ipv6::set_payload_length(out, (ipv6::FRAGMENT_HEADER + piece.len()) as u16);
+        ipv6::set_next_header(out, ipv6::FRAGMENT);
+        let more = u16::from(index + 1 < pieces);
+        out[ipv6::HEADER..][..2].copy_from_slice(&[next_header, 0]);
+        wire::set16(out, ipv6::HEADER + 2, (index * room) as u16 | more);
+        wire::set32(out, ipv6::HEADER + 4, identification);
         send(frame);
     }
     Ok(())

@@ -13,7 +13,7 @@ mod tunnel;
 
 pub use direct::decrement_hop_limit;
 pub use ethernet::address_frame;
-pub use fragment::fragment_ipv4;
+pub use fragment::{fragment_ipv4, fragment_ipv6};
 pub use icmp::translate_error;
 pub use layer3::{End, Layer3};
 pub use mss::clamp_mss;

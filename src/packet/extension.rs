@@ -23,8 +23,6 @@ pub(super) struct Chain {
     /// Where that header starts, from the start of the IPv6 header.
     pub end: usize,
     pub fragment: Option<FragmentHeader>,
-    /// A routing header has segments left: the destination address is not the last one.
-    pub in_transit: bool,
 }
 
 /// Follows the chain of the packet that starts with `bytes` and whose fixed header is there. `None`: the chain is
@@ -33,12 +31,7 @@ pub(super) struct Chain {
 /// Authentication and ESP headers end the chain: they are protocols of their own for a director.
 #[inline]
 pub(super) fn follow(bytes: &[u8]) -> Option<Chain> {
-    let mut chain = Chain {
-        protocol: ipv6::next_header(bytes),
-        end: ipv6::HEADER,
-        fragment: None,
-        in_transit: false,
-    };
+    let mut chain = Chain { protocol: ipv6::next_header(bytes), end: ipv6::HEADER, fragment: None };
     for _ in 0..=HEADERS_MAX {
         if !is_followed(chain.protocol) {
             return Some(chain);
@@ -72,7 +65,6 @@ fn step(bytes: &[u8], chain: &mut Chain) -> Option<()> {
         }
         _ => 8 + usize::from(header[1]) * 8,
     };
-    chain.in_transit |= chain.protocol == ipv6::ROUTING && header[3] != 0;
     chain.protocol = header[0];
     chain.end += length;
     (chain.end <= bytes.len()).then_some(())
@@ -101,7 +93,6 @@ mod tests {
     const LATER: &[u8] = &[0, 1, 0x59, 0, 0, 0, 7];
     const ATOMIC: &[u8] = &[0, 0, 0, 0, 0, 0, 7];
     const ROUTED: &[u8] = &[0, 4, 1, 0, 0, 0, 0];
-    const ARRIVED: &[u8] = &[0, 4, 0, 0, 0, 0, 0];
 
     fn fragment(offset: u16, more: bool) -> Option<FragmentHeader> {
         Some(FragmentHeader { identification: 7, offset, more })
@@ -109,7 +100,7 @@ mod tests {
 
     #[test]
     fn chains_lead_to_the_upper_layer() {
-        let plain = Chain { protocol: 6, end: 40, fragment: None, in_transit: false };
+        let plain = Chain { protocol: 6, end: 40, fragment: None };
         for (headers, expected) in [
             (&[][..], plain),
             (&[(0, OPTIONS)], Chain { end: 48, ..plain }),
@@ -117,8 +108,7 @@ mod tests {
             (&[(44, FIRST)], Chain { end: 48, fragment: fragment(0, true), ..plain }),
             (&[(44, ATOMIC)], Chain { end: 48, fragment: fragment(0, false), ..plain }),
             (&[(44, LATER)], Chain { end: 48, fragment: fragment(0x158, true), ..plain }),
-            (&[(43, ROUTED)], Chain { end: 48, in_transit: true, ..plain }),
-            (&[(43, ARRIVED)], Chain { end: 48, ..plain }),
+            (&[(43, ROUTED)], Chain { end: 48, ..plain }),
             (&[(51, OPTIONS)], Chain { protocol: 51, ..plain }),
             (&[(60, OPTIONS), (50, OPTIONS)], Chain { protocol: 50, end: 48, ..plain }),
             (&[(60, OPTIONS); 8], Chain { end: 104, ..plain }),

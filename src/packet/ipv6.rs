@@ -81,6 +81,11 @@ pub fn set_traffic_class(header: &mut [u8], traffic_class: u8) {
 }
 
 #[inline]
+pub fn set_next_header(header: &mut [u8], number: u8) {
+    header[6] = number;
+}
+
+#[inline]
 pub fn set_payload_length(header: &mut [u8], length: u16) {
     wire::set16(header, 4, length);
 }

@@ -1,7 +1,7 @@
 //! One packet's headers, checked and summed up in a value the pipeline works with.
 //!
 //! What is checked: the IP header and its checksum, that every announced length is there, that the transport header is
-//! whole, and the checksum of ICMP errors. Transport checksums are not: a director forwards what it was sent.
+//! whole. Checksums of transport and ICMP are not: a director forwards what it was sent.
 
 use super::extension;
 use super::quoted::{self, Quotes};
@@ -98,7 +98,7 @@ impl<A: Address> Packet<A> {
 /// Reads an IPv4 packet from its header on (Ethernet stripped).
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`], [`DropReason::BadIpChecksum`],
-/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
+/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
 pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     let mut packet = Packet::BLANK;
@@ -179,7 +179,7 @@ fn behind_header(
         identification: u32::from(v4::identification(fixed)),
         ..Packet::BLANK
     };
-    upper_layer(packet, base, datagram, &datagram[header..], true)
+    upper_layer(packet, base, datagram, &datagram[header..])
 }
 
 /// Which fragment the words of flags and offset tell of.
@@ -191,7 +191,7 @@ fn piece(word: u16) -> Fragment {
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`] (extension headers included),
-/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`], [`DropReason::BadIcmpChecksum`].
+/// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
 pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
     let mut packet = Packet::BLANK;
@@ -234,7 +234,7 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
         identification,
         ..Packet::BLANK
     };
-    upper_layer(packet, base, datagram, &datagram[chain.end..], !chain.in_transit)
+    upper_layer(packet, base, datagram, &datagram[chain.end..])
 }
 
 #[inline]
@@ -243,8 +243,7 @@ fn without_ports<A: Address>(source: A, destination: A, protocol: u8) -> Tuple<A
 }
 
 /// Writes `base` to `packet` together with what its upper-layer header says. `datagram` starts with the IP header,
-/// `bytes` with the one above it, and both end with the packet; `final_destination`: no routing header has segments
-/// left, so checksums cover the destination address.
+/// `bytes` with the one above it, and both end with the packet.
 ///
 /// Every protocol writes the whole packet, so that what it leaves zero costs no more than a wide store.
 #[inline(always)]
@@ -253,7 +252,6 @@ fn upper_layer<A: Quotes>(
     base: Packet<A>,
     datagram: &[u8],
     bytes: &[u8],
-    final_destination: bool,
 ) -> Result<(), DropReason> {
     if base.fragment == Fragment::Later {
         *packet = Packet { role: Role::LaterFragment, ..base };
@@ -287,7 +285,7 @@ fn upper_layer<A: Quotes>(
         }
         protocol if protocol == icmp::protocol(A::FAMILY) => {
             *packet = Packet { role: Role::Icmp, ..base };
-            return icmp_message(packet, datagram, final_destination);
+            return icmp_message(packet, datagram);
         }
         _ => *packet = base,
     }
@@ -295,11 +293,8 @@ fn upper_layer<A: Quotes>(
 }
 
 /// Completes an ICMP packet.
-fn icmp_message<A: Quotes>(
-    packet: &mut Packet<A>,
-    datagram: &[u8],
-    final_destination: bool,
-) -> Result<(), DropReason> {
+#[cold]
+fn icmp_message<A: Quotes>(packet: &mut Packet<A>, datagram: &[u8]) -> Result<(), DropReason> {
     let message = &datagram[usize::from(packet.header)..];
     if message.len() < icmp::HEADER {
         return Err(DropReason::BadTransport);
@@ -308,12 +303,6 @@ fn icmp_message<A: Quotes>(
     packet.icmp_code = icmp::code(message);
     if !icmp::is_error(A::FAMILY, packet.icmp_type) {
         return Ok(());
-    }
-    // A fragment has only a part of what the checksum covers.
-    let coverable = packet.fragment == Fragment::Whole && final_destination;
-    let Tuple { source, destination, .. } = packet.tuple;
-    if coverable && icmp::verify(source, destination, message) != 0 {
-        return Err(DropReason::BadIcmpChecksum);
     }
     let at = usize::from(packet.header) + icmp::HEADER;
     if let Some(quotation) = quoted::quotation::<A>(&datagram[at..]) {

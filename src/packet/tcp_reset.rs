@@ -22,7 +22,7 @@ pub fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     let (header, segment) = out[..IPV4].split_at_mut(ipv4::HEADER);
     let (source, destination) = (packet.tuple.destination, packet.tuple.source);
     ipv4::Header {
-        tos: packet.tos,
+        tos: packet.tos & !ECN,
         total_length: IPV4 as u16,
         identification: 0,
         fragment_word: ipv4::DONT_FRAGMENT,
@@ -154,6 +154,9 @@ mod tests {
             let tuple = reset.tuple;
             assert_eq!(checksum::transport(tuple.source, tuple.destination, 6, &out[40..]), 0);
         }
+        let marked = v4().flags(tcp::SYN).tos(0xbb).packet();
+        write_ipv4(&mut out, &marked).unwrap();
+        assert_eq!(ipv4::tos(&out), 0xb8, "congestion is not echoed");
         // Sequence numbers go round.
         let last = v4().flags(tcp::SYN).seq(u32::MAX).packet();
         write_ipv4(&mut out, &last).unwrap();

@@ -23,17 +23,10 @@ impl<F: Frame> Engine<F> {
         port: PortId,
         visit: Visit,
     ) -> Option<Verdict> {
-        let is_ipsec = packet.role == Role::Other
-            && matches!(packet.protocol, ipv6::ESP | ipv6::AUTHENTICATION);
-        if !is_ipsec || !world.services.serves(A::FAMILY) {
+        if packet.role != Role::Other || !world.services.serves(A::FAMILY) {
             return None;
         }
-        let exchange = Tuple {
-            source_port: KEY_EXCHANGE,
-            destination_port: KEY_EXCHANGE,
-            protocol: Protocol::Udp.number(),
-            ..packet.tuple
-        };
+        let exchange = key_exchange(&packet.tuple)?;
         let table = A::table(&self.tables);
         let Some((id, direction)) = table.find(table.hash(&exchange), &exchange) else {
             let is_ours = world.local.contains(exchange.destination);
@@ -51,4 +44,14 @@ impl<F: Frame> Engine<F> {
         }
         Some(verdict)
     }
+}
+
+/// The key exchange between the hosts of an AH or ESP packet; `None`: another protocol.
+pub(super) fn key_exchange<A: Copy>(tuple: &Tuple<A>) -> Option<Tuple<A>> {
+    matches!(tuple.protocol, ipv6::ESP | ipv6::AUTHENTICATION).then_some(Tuple {
+        source_port: KEY_EXCHANGE,
+        destination_port: KEY_EXCHANGE,
+        protocol: Protocol::Udp.number(),
+        ..*tuple
+    })
 }

@@ -177,17 +177,20 @@ impl<F: Frame> Engine<F> {
             Some(Fate::Dropped(reason)) => Verdict::Drop(reason),
             // The first was answered; an answer to each piece would be one too many (RFC 1122 section 3.2.2).
             Some(Fate::Punted(_)) => Verdict::Drop(DropReason::Policy),
-            Some(Fate::Transit) => self.transit(world, frame, packet, packet.tuple.destination),
             None if self.concerns(world, packet) => Verdict::Wait,
-            None => self.transit(world, frame, packet, packet.tuple.destination),
+            Some(Fate::Transit) | None => {
+                self.pass_on(world, frame, packet, packet.tuple.destination)
+            }
         }
     }
 
-    /// The datagram may belong to a connection: it is for one of our addresses, or NAT servers exist that may have
-    /// sent it.
+    /// The datagram may belong to a connection: it is for one of our addresses or from one, as a server's answer by
+    /// direct routing is, or NAT servers exist that may have sent it.
     fn concerns<A: Flows>(&self, world: &Snapshot, packet: &Packet<A>) -> bool {
         world.services.serves(A::FAMILY)
-            && (world.local.contains(packet.tuple.destination) || !world.replies.is_empty())
+            && (world.local.contains(packet.tuple.destination)
+                || world.local.contains(packet.tuple.source)
+                || !world.replies.is_empty())
     }
 
     fn follow<A: Flows>(

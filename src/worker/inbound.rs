@@ -97,11 +97,10 @@ impl<F: Frame> Engine<F> {
         destination: &Destination,
     ) -> Verdict {
         if destination.is_local {
-            // Handed to the host's own stack, where nobody listens.
-            return LOCAL;
+            return to_own_stack(way.flags, destination);
         }
         if destination.mtu == 0 {
-            return Verdict::Punt(PuntReason::NoRoute);
+            return Verdict::Punt(PuntReason::DestinationUnreachable);
         }
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
@@ -181,6 +180,16 @@ impl<F: Frame> Engine<F> {
     ) -> Verdict {
         self.advance(id, frame, packet, Direction::Original);
         self.pass_through(world, frame, packet)
+    }
+}
+
+/// A destination that is the director itself: handed to its own stack, where nobody listens. What came from outside is
+/// never rewritten to a loopback address.
+#[cold]
+fn to_own_stack(flags: Flags, destination: &Destination) -> Verdict {
+    match flags.is_masq() && destination.address.is_loopback() {
+        true => Verdict::Drop(DropReason::Martian),
+        false => LOCAL,
     }
 }
 

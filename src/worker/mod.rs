@@ -9,7 +9,7 @@
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
 //!    * `outbound`: a reply: translate, count, state, route
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
-//!    * `unknown`: another worker's (`steer`), or new: `schedule`
+//!    * `unknown`: another worker's (`steer`), a `martian`, or new: `schedule`
 //!    * `mss`: what a SYN of any of them announces
 //! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
 //! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
@@ -31,6 +31,7 @@ pub mod ledger;
 #[cfg(test)]
 mod lines_tests;
 mod load;
+mod martian;
 mod mss;
 mod outbound;
 mod output;
@@ -163,7 +164,8 @@ impl<Q: Queue> Worker<Q> {
         let waiting = self.injections.slots().min(BURST);
         for _ in 0..waiting {
             let Ok(Injection { port, frame }) = self.injections.pop() else { break };
-            self.output.send(port, frame);
+            // It came in by no port: what has nowhere to go counts at the first.
+            self.output.send(frame, PortId(0), port);
         }
         waiting
     }

@@ -75,14 +75,14 @@ impl<F: Frame> Engine<F> {
         }
     }
 
-    /// [`Self::transit`] of a whole packet to its own destination, not as a reply: a router's work, with its clamp.
+    /// [`Self::pass_on`] of a whole packet to its own destination: a router's work, with its clamp.
     pub(super) fn pass_through<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
     ) -> Verdict {
-        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        let verdict = self.pass_on(world, frame, packet, packet.tuple.destination);
         if opens(packet) && world.settings.mss_clamp.is_on() && verdict.is_sent() {
             mss::clamp_passing(&self.counters, world, frame, packet);
         }

@@ -1,12 +1,14 @@
 //! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
 
+use super::batch::Parsed;
 use super::counters::WorkerCounters;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
-use crate::forward::{self, Layer3};
+use crate::forward;
 use crate::limits::PORTS_MAX;
 use crate::model::PortId;
-use crate::packet::ethernet::ETHERNET;
+use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::{Packet, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{NextHop, NextHopId, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
@@ -53,37 +55,46 @@ pub(super) struct Output<Q: Queue> {
     /// By worker; none to itself.
     pub(super) workers: Vec<Option<HandOffEnd<Q::Frame>>>,
     pub(super) counters: Arc<WorkerCounters>,
+    /// Of the last IPv6 packet cut into fragments. Workers begin far apart: they share source addresses.
+    pub(super) identification: u32,
 }
 
 impl<Q: Queue> Output<Q> {
-    /// Carries out a verdict on a frame that came in by `port`.
+    /// Carries out a verdict on a frame; `parsed` is what it was when it came in.
     #[inline(always)]
-    pub(super) fn dispatch(
+    pub(super) fn dispatch<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: Q::Frame,
-        port: PortId,
+        parsed: &Parsed<A>,
         verdict: Verdict,
     ) {
         match verdict {
             Verdict::Send { next_hop, ethertype } => {
-                self.send_to(world, frame, port, next_hop, ethertype);
+                self.send_to(world, frame, parsed, next_hop, ethertype);
             }
-            verdict => self.divert(world, frame, port, verdict),
+            verdict => self.divert(world, frame, parsed, verdict),
         }
     }
 
     /// Carries out any verdict. Apart from the most frequent one, so that its way stays straight.
     #[inline(never)]
-    fn divert(&mut self, world: &Snapshot, frame: Q::Frame, port: PortId, verdict: Verdict) {
+    fn divert<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        verdict: Verdict,
+    ) {
+        let port = parsed.port;
         match verdict {
             Verdict::Send { next_hop, ethertype } => {
-                self.send_to(world, frame, port, next_hop, ethertype);
+                self.send_to(world, frame, parsed, next_hop, ethertype);
             }
             Verdict::Fragment { next_hop, ethertype, mtu } => {
-                self.send_in_pieces(world, frame, port, next_hop, ethertype, mtu);
+                self.send_in_pieces(world, frame, parsed, next_hop, ethertype, mtu);
             }
-            Verdict::Resolve => self.resolve(world, frame, port),
+            Verdict::Resolve => self.resolve(world, frame, parsed),
             Verdict::Ask(workers) => {
                 let to = workers.first().unwrap_or_default();
                 self.hand_off(frame, port, to, Visit::Passed(workers.without(to)));
@@ -99,21 +110,21 @@ impl<Q: Queue> Output<Q> {
 
     /// Gives the frame its next hop's Ethernet header and sends it.
     #[inline(always)]
-    fn send_to(
+    fn send_to<A: Flows>(
         &mut self,
         world: &Snapshot,
         mut frame: Q::Frame,
-        port: PortId,
+        parsed: &Parsed<A>,
         next_hop: NextHopId,
         ethertype: u16,
     ) {
         let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-            return self.drop_frame(port, DropReason::NoRoute);
+            return self.drop_frame(parsed.port, DropReason::NoRoute);
         };
         forward::address_frame(&mut frame, hop, ethertype);
         match hop.resolved {
-            true => self.send(hop.port, frame),
-            false => self.unresolved(frame, port, (hop.port, hop.address)),
+            true => self.send(frame, parsed.port, hop.port),
+            false => self.unresolved(frame, parsed, (hop.port, hop.address)),
         }
     }
 
@@ -123,14 +134,16 @@ impl<Q: Queue> Output<Q> {
         self.counters.queues[port.index()].drop_of(reason).add(1);
     }
 
-    /// Puts a finished frame into the port's buffer.
+    /// Puts a finished frame that came in by `port` into the buffer of `egress`.
     #[inline]
-    pub(super) fn send(&mut self, port: PortId, frame: Q::Frame) {
-        let Some(lane) = self.lanes.get_mut(port.index()) else { return };
+    pub(super) fn send(&mut self, frame: Q::Frame, port: PortId, egress: PortId) {
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
         lane.bytes += frame.bytes().len() as u64;
         lane.buffer.push(frame);
         if lane.buffer.is_full() {
-            self.flush(port);
+            self.flush(egress);
         }
     }
 
@@ -165,27 +178,35 @@ impl<Q: Queue> Output<Q> {
 
     /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
     #[inline(never)]
-    fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
-        self.push_punt(Punt { port, reason, mtu, next_hop: None, frame });
+    pub(super) fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
+        self.push_punt(Punt { port, reason, mtu, next_hop: None, asked: None, frame });
     }
 
     /// Finds out which neighbour it is that has to be resolved.
     #[cold]
-    fn resolve(&mut self, world: &Snapshot, mut frame: Q::Frame, port: PortId) {
-        let packet = &frame.bytes()[ETHERNET..];
-        let (ethertype, next_hop) = match packet.first().map(|octet| octet >> 4) {
-            Some(4) => (u32::ETHERTYPE, next_on_route::<u32>(world, packet)),
-            _ => (u128::ETHERTYPE, next_on_route::<u128>(world, packet)),
+    fn resolve<A: Flows>(&mut self, world: &Snapshot, mut frame: Q::Frame, parsed: &Parsed<A>) {
+        let Some(next_hop) = next_on_route::<A>(world, &frame.bytes()[ETHERNET..]) else {
+            return self.drop_frame(parsed.port, DropReason::NoRoute);
         };
-        let Some(next_hop) = next_hop else { return self.drop_frame(port, DropReason::NoRoute) };
-        forward::address_frame(&mut frame, &NextHop::default(), ethertype);
-        self.unresolved(frame, port, next_hop);
+        forward::address_frame(&mut frame, &NextHop::default(), A::ETHERTYPE);
+        self.unresolved(frame, parsed, next_hop);
     }
 
     #[cold]
-    fn unresolved(&mut self, frame: Q::Frame, port: PortId, next_hop: (PortId, IpAddr)) {
-        let reason = PuntReason::NeighbourUnresolved;
-        self.push_punt(Punt { port, reason, mtu: 0, next_hop: Some(next_hop), frame });
+    fn unresolved<A: Flows>(
+        &mut self,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: (PortId, IpAddr),
+    ) {
+        self.push_punt(Punt {
+            port: parsed.port,
+            reason: PuntReason::NeighbourUnresolved,
+            mtu: 0,
+            next_hop: Some(next_hop),
+            asked: asked(&frame, &parsed.packet),
+            frame,
+        });
     }
 
     fn push_punt(&mut self, punt: Punt<Q::Frame>) {
@@ -207,39 +228,46 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
-    /// IPv4 packets that may be fragmented are; anything else that is too large has come too far.
+    /// Cuts a packet that may be fragmented: IPv4, or the outer packet of a tunnel, whose source is the director
+    /// itself. IPv6 packets of others never come here.
     #[cold]
-    fn send_in_pieces(
+    fn send_in_pieces<A: Flows>(
         &mut self,
         world: &Snapshot,
         mut frame: Q::Frame,
-        port: PortId,
+        parsed: &Parsed<A>,
         next_hop: NextHopId,
         ethertype: u16,
         mtu: u16,
     ) {
+        let port = parsed.port;
         let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
             return self.drop_frame(port, DropReason::NoRoute);
         };
         forward::address_frame(&mut frame, hop, ethertype);
         if !hop.resolved {
-            return self.unresolved(frame, port, (hop.port, hop.address));
-        }
-        if ethertype != crate::packet::ethernet::TYPE_IPV4 {
-            return self.drop_frame(port, DropReason::TooBig);
+            return self.unresolved(frame, parsed, (hop.port, hop.address));
         }
         let egress = hop.port;
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
-        let Some(lane) = self.lanes.get_mut(egress.index()) else { return };
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
         let mut overflow = false;
-        let outcome = forward::fragment_ipv4(
-            &frame,
-            usize::from(mtu),
-            || lane.queue.allocate(),
-            |piece| overflow |= pieces.try_push(piece).is_err(),
-        );
+        let allocate = || lane.queue.allocate();
+        let keep = |piece| overflow |= pieces.try_push(piece).is_err();
+        let mtu = usize::from(mtu);
+        let outcome = match ethertype {
+            ethernet::TYPE_IPV4 => forward::fragment_ipv4(&frame, mtu, allocate, keep),
+            _ => {
+                self.identification = self.identification.wrapping_add(1);
+                forward::fragment_ipv6(&frame, mtu, self.identification, allocate, keep)
+            }
+        };
         match outcome {
-            Ok(()) if !overflow => pieces.into_iter().for_each(|piece| self.send(egress, piece)),
+            Ok(()) if !overflow => {
+                pieces.into_iter().for_each(|piece| self.send(piece, port, egress));
+            }
             Ok(()) => self.drop_frame(port, DropReason::TooBig),
             Err(reason) => self.drop_frame(port, reason),
         }
@@ -251,4 +279,14 @@ fn next_on_route<A: Flows>(world: &Snapshot, packet: &[u8]) -> Option<(PortId, I
     let to = A::read(packet.get(A::DESTINATION..A::DESTINATION + A::BYTES)?);
     let route = world.routes.find(to)?;
     Some((route.port, route.next_hop.unwrap_or(to).to_ip()))
+}
+
+/// The address and port that a client's packet was sent to, if NAT has replaced them. A tunnel packet has another source
+/// too.
+fn asked<A: Flows>(frame: &impl Frame, came: &Packet<A>) -> Option<(IpAddr, u16)> {
+    let sent = A::parse(&frame.bytes()[ETHERNET..]).ok()?;
+    let is_request = came.role == Role::Transport && sent.tuple.source == came.tuple.source;
+    let is_translated = sent.tuple.destination != came.tuple.destination;
+    let asked = (came.tuple.destination.to_ip(), came.tuple.destination_port);
+    (is_request && is_translated).then_some(asked)
 }

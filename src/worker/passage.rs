@@ -67,8 +67,7 @@ impl<Q: Queue> Passage<'_, Q> {
         } else if ethertype == ethernet::TYPE_IPV6 {
             self.batches.ipv6.add(ipv6, frame, to_group, port, visit)
         } else if ethertype == ethernet::TYPE_ARP {
-            let verdict = Verdict::Punt(PuntReason::Arp);
-            return self.output.dispatch(self.world, frame, port, verdict);
+            return self.output.punt(frame, port, PuntReason::Arp, 0);
         } else {
             Err(DropReason::BadEthernet)
         };
@@ -98,7 +97,7 @@ impl<Q: Queue> Passage<'_, Q> {
                 continue;
             }
             let verdict = engine.judge(world, &mut frame, parsed);
-            output.dispatch(world, frame, parsed.port, verdict);
+            output.dispatch(world, frame, parsed, verdict);
         }
     }
 }
@@ -127,10 +126,10 @@ fn handle_fragment<Q: Queue, A: Flows>(
             let fate = fate(engine, parsed, verdict);
             let now_ms = engine.now_ms;
             A::fragments_mut(engine).remember(datagram, fate, now_ms);
-            output.dispatch(world, frame, parsed.port, verdict);
+            output.dispatch(world, frame, parsed, verdict);
             release(world, engine, output, &datagram);
         }
-        _ => output.dispatch(world, frame, parsed.port, verdict),
+        _ => output.dispatch(world, frame, parsed, verdict),
     }
 }
 
@@ -162,7 +161,7 @@ fn release<Q: Queue, A: Flows>(
         match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
             Ok(()) => {
                 let verdict = engine.judge(world, &mut frame, &waited);
-                output.dispatch(world, frame, port, verdict);
+                output.dispatch(world, frame, &waited, verdict);
             }
             Err(reason) => output.drop_frame(port, reason),
         }

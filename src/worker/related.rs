@@ -1,6 +1,9 @@
 //! ICMP errors: they belong to the connection whose packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
 
+use super::carried::key_exchange;
 use super::engine::Engine;
+use super::inbound::fits;
+use super::martian::is_martian;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::{ConnectionId, Direction, Hash, Method};
@@ -24,6 +27,9 @@ impl<F: Frame> Engine<F> {
         visit: Visit,
     ) -> Verdict {
         let to = outer_destination::<A>(frame);
+        if is_martian(world, A::read(&frame.bytes()[ETHERNET + A::SOURCE..]), to) {
+            return Verdict::Drop(DropReason::Martian);
+        }
         let is_ours = world.local.contains(to);
         if !is_translated::<A>(packet.icmp_type) || !world.services.serves(A::FAMILY) {
             return self.unrelated(world, frame, packet, to, port, visit);
@@ -31,8 +37,13 @@ impl<F: Frame> Engine<F> {
         if has_fragment_header(packet) {
             return Verdict::Drop(DropReason::BadTransport);
         }
-        let flow = packet.tuple.reversed();
-        match A::table(&self.tables).find(hash, &flow) {
+        let table = A::table(&self.tables);
+        let quoted = packet.tuple.reversed();
+        let (flow, hash) = match key_exchange(&quoted) {
+            Some(exchange) => (exchange, table.hash(&exchange)),
+            None => (quoted, hash),
+        };
+        match table.find(hash, &flow) {
             Some((_, Direction::Original)) if world.settings.inbound_off => {
                 return self.unrelated(world, frame, packet, to, port, visit);
             }
@@ -53,7 +64,9 @@ impl<F: Frame> Engine<F> {
             return elsewhere;
         }
         let is_whole = packet.fragment == Fragment::Whole;
-        let may_schedule = is_ours && is_whole && !world.settings.inbound_off;
+        // AH and ESP follow a connection but never make one.
+        let is_schedulable = flow.protocol == quoted.protocol;
+        let may_schedule = is_ours && is_whole && is_schedulable && !world.settings.inbound_off;
         if may_schedule && world.settings.sysctls.schedule_icmp != 0 {
             let mark = world.marks.find(port, &flow);
             if let Some(verdict) = self.schedule_error(world, frame, packet, &flow, mark) {
@@ -73,6 +86,11 @@ impl<F: Frame> Engine<F> {
     ) -> Verdict {
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let method = connection.flags.method();
+        // In IPv6 only what is to be translated is looked at.
+        let is_checked = A::FAMILY == Family::Ipv4 || method == Method::Masq;
+        if is_checked && !is_sound(frame, packet) {
+            return Verdict::Drop(DropReason::BadIcmpChecksum);
+        }
         if method != Method::Masq {
             connection.in_packets = connection.in_packets.saturating_add(1);
         }
@@ -92,6 +110,12 @@ impl<F: Frame> Engine<F> {
         }
         if destination.mtu == 0 {
             return Verdict::Drop(DropReason::NoRoute);
+        }
+        match fits(world, packet, connection.flags, destination) {
+            // An error about an error is never due; IPv4's is fragmented whatever its DF says.
+            Err(Verdict::TooBig(_)) if A::FAMILY == Family::Ipv4 => {}
+            Err(_) => return Verdict::Drop(DropReason::TooBig),
+            Ok(()) => {}
         }
         forward::decrement_hop_limit::<A>(frame);
         let (next_hop, mtu) = (destination.next_hop, destination.mtu);
@@ -116,13 +140,17 @@ impl<F: Frame> Engine<F> {
         id: ConnectionId,
         to: A,
     ) -> Verdict {
+        let connection = *A::table(&self.tables).get(id);
+        let is_masq = connection.flags.is_masq();
+        if is_masq && !is_sound(frame, packet) {
+            return Verdict::Drop(DropReason::BadIcmpChecksum);
+        }
         let verdict = self.transit(world, frame, packet, to);
         if !verdict.is_sent() {
             return verdict;
         }
-        let connection = A::table(&self.tables).get(id);
         let slot = connection.destination;
-        if connection.flags.is_masq() {
+        if is_masq {
             let (address, port) = (connection.virtual_address, connection.virtual_port);
             forward::translate_error(frame, packet, End::Source, address, port);
         }
@@ -144,7 +172,7 @@ impl<F: Frame> Engine<F> {
         visit: Visit,
     ) -> Verdict {
         if !world.local.contains(to) {
-            return self.transit(world, frame, packet, to);
+            return self.pass_on(world, frame, packet, to);
         }
         self.tunnel_error(world, frame, packet, port, visit)
             .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
@@ -154,6 +182,17 @@ impl<F: Frame> Engine<F> {
 /// The error's own destination; the packet's tuple is the quoted one's.
 fn outer_destination<A: Flows>(frame: &impl Frame) -> A {
     A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
+}
+
+/// The checksum of an ICMP error holds. IPVS looks at it for connections' errors only: what is on its way through is
+/// judged where it arrives.
+pub(super) fn is_sound<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> bool {
+    if packet.fragment != Fragment::Whole {
+        return true;
+    }
+    let ip = &frame.bytes()[ETHERNET..ETHERNET + usize::from(packet.length)];
+    let message = &ip[usize::from(packet.header)..];
+    icmp::verify(A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]), message) == 0
 }
 
 /// An ICMPv6 error in fragments: none is ever that long (RFC 4443 section 2.4 c).

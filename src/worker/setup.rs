@@ -205,7 +205,13 @@ impl<F: Frame> Seat<F> {
         Ok(Worker {
             snapshot,
             engine,
-            output: Output { lanes, punts: self.punts, workers: self.to_workers, counters },
+            output: Output {
+                lanes,
+                punts: self.punts,
+                workers: self.to_workers,
+                counters,
+                identification: u32::from(worker.0) << 24,
+            },
             batches: Batches::new(),
             handed: self.from_workers,
             injections: self.injections,

@@ -1,6 +1,7 @@
 //! ICMP errors about the director's own tunnel packets: they belong to the connection whose request is inside.
 
 use super::engine::Engine;
+use super::related::is_sound;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
 use crate::conn::Direction;
@@ -10,7 +11,7 @@ use crate::packet::tunnelled::{self, Tunnelled};
 use crate::packet::{Address, Packet, Role, Tuple, icmp};
 use crate::port::Frame;
 use crate::service::{Destination, Encapsulation, Snapshot};
-use crate::stop::PuntReason;
+use crate::stop::{DropReason, PuntReason};
 use std::net::IpAddr;
 
 impl<F: Frame> Engine<F> {
@@ -40,6 +41,9 @@ impl<F: Frame> Engine<F> {
         let destination = world.destinations.get(slot as usize)?;
         if !is_end_of(&inner, destination) {
             return None;
+        }
+        if !is_sound(frame, packet) {
+            return Some(Verdict::Drop(DropReason::BadIcmpChecksum));
         }
         let is_about_length = (packet.icmp_type, packet.icmp_code)
             == (icmp::v4::DESTINATION_UNREACHABLE, icmp::v4::FRAGMENTATION_NEEDED);

@@ -1,6 +1,7 @@
 //! A packet that no connection of this worker takes: another worker's, a new connection's, or nobody's.
 
 use super::engine::{Engine, LOCAL};
+use super::martian::is_martian;
 use super::steer::Workers;
 use super::tables::Flows;
 use super::verdict::{Verdict, Visit};
@@ -8,7 +9,7 @@ use crate::model::{Family, PortId, Protocol};
 use crate::packet::{Fragment, Packet, Role, Tuple, icmp, sctp, tcp};
 use crate::port::Frame;
 use crate::service::Snapshot;
-use crate::stop::PuntReason;
+use crate::stop::{DropReason, PuntReason};
 
 impl<F: Frame> Engine<F> {
     #[inline(never)]
@@ -34,12 +35,12 @@ impl<F: Frame> Engine<F> {
         }
         if is_ours {
             return match world.settings.inbound_off {
+                _ if is_martian(world, packet.tuple.source, packet.tuple.destination) => {
+                    Verdict::Drop(DropReason::Martian)
+                }
                 true => LOCAL,
                 false => self.schedule(world, frame, packet, mark),
             };
-        }
-        if world.local.is_group(packet.tuple.destination) {
-            return Verdict::Punt(PuntReason::LocalOther);
         }
         // A router first, so a packet that is refused had its TTL lowered.
         let verdict = self.pass_through(world, frame, packet);
@@ -119,7 +120,7 @@ impl<F: Frame> Engine<F> {
                 _ => PuntReason::UnservedPort,
             });
         }
-        self.transit(world, frame, packet, destination)
+        self.pass_on(world, frame, packet, destination)
     }
 }
 

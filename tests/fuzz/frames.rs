@@ -69,7 +69,7 @@ fn is_as_made<A: Parse>(recipe: &Recipe, bytes: &[u8]) {
     let packet = match check::<A>(ip) {
         Ok(packet) => packet,
         // What is called TCP need not begin like it, and a fragment may end before the header does.
-        Err(DropReason::BadTransport | DropReason::BadIcmpChecksum | DropReason::BadIpHeader) => {
+        Err(DropReason::BadTransport | DropReason::BadIpHeader) => {
             assert!(matches!(recipe.upper, Upper::Raw { .. }), "{recipe:?}");
             return;
         }

@@ -133,7 +133,7 @@ impl Host {
             self.given.push(bytes.get(12..).unwrap_or_default().to_vec());
         }
         let frame = MemoryFrame::new(bytes);
-        let punt = Punt { port, reason, mtu, next_hop, frame };
+        let punt = Punt { port, reason, mtu, next_hop, asked: None, frame };
         self.slow_path.input(punt, self.now, &mut self.sent);
         self.look_at_sent(Some(bytes));
     }
@@ -174,7 +174,7 @@ impl Host {
                 let next_hop = Some((port(*lan), ip(&server)));
                 let (port, reason, frame) =
                     (WAN, PuntReason::NeighbourUnresolved, MemoryFrame::new(&bytes));
-                let punt = Punt { port, reason, mtu: 0, next_hop, frame };
+                let punt = Punt { port, reason, mtu: 0, next_hop, asked: None, frame };
                 self.slow_path.input(punt, self.now, &mut self.sent);
                 self.look_at_sent(None);
             }
@@ -234,7 +234,7 @@ fn errors_are_rate_limited() {
             }
             let frame = MemoryFrame::new(&recipe.frame());
             let (port, reason) = (WAN, PuntReason::TtlExpired);
-            let punt = Punt { port, reason, mtu: 0, next_hop: None, frame };
+            let punt = Punt { port, reason, mtu: 0, next_hop: None, asked: None, frame };
             host.slow_path.input(punt, now, &mut host.sent);
         }
         // Answers wait for the neighbours' addresses or go out; asking for them is not limited.

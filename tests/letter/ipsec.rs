@@ -54,3 +54,36 @@ fn without_an_exchange_they_are_the_stacks() {
     assert_eq!(punt.reason, PuntReason::UnservedPort);
     assert_eq!(director.counters(ONLY).in_packets, 0);
 }
+
+/// An error that quotes such a packet belongs to the exchange too, with addresses and no ports to translate.
+#[test]
+fn errors_about_them_go_with_it_too() {
+    for protocol in [AH, ESP] {
+        let mut director = exchanged(ForwardMethod::Masq);
+        let seen = secured(to_server("10.1.0.11").ttl(61), protocol).packet();
+        let told = secured(to_server(VIP).ttl(61), protocol).packet();
+        let sent = director.server(&answer("10.1.0.12").icmp_error(3, 4, 900, &seen).build());
+        let expected = to_client(VIP).ttl(63).icmp_error(3, 4, 900, &told).build();
+        assert_eq!(sent.frame().1, expected, "{protocol}");
+
+        let seen = secured(to_client(VIP).ttl(50), protocol).packet();
+        let told = secured(to_client("10.1.0.11").ttl(50), protocol).packet();
+        let sent = director.client(&request().icmp_error(11, 0, 0, &seen).build());
+        let expected = to_server("10.1.0.11").ttl(63).icmp_error(11, 0, 0, &told).build();
+        assert_eq!(sent.frame().1, expected, "{protocol}");
+    }
+}
+
+/// They never make a connection, not even by an error about them.
+#[test]
+fn errors_about_them_schedule_nothing() {
+    let mut director = one(Protocol::Udp, "10.1.0.11:500", ForwardMethod::Route);
+    director.change(|world| {
+        world.settings.sysctls.schedule_icmp = 1;
+        let service = world.service(Protocol::Udp, "10.0.0.100:500", SchedulerKind::Rr);
+        world.destination(service, "10.1.0.11:500", ForwardMethod::Route);
+    });
+    let seen = secured(to_client(VIP), ESP).packet();
+    let punt = director.client(&request().icmp_error(3, 4, 900, &seen).build()).punt();
+    assert_eq!(punt.reason, PuntReason::LocalOther);
+}

@@ -2,6 +2,7 @@
 //!
 //! * `successors`: a connection that makes way for another; `errors`: ICMP about connections, theirs and ours
 //! * `lifetimes`: states and timers of whole conversations; `templates`: persistence as listings show it
+//! * `martians`: addresses nobody has
 //! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange; `sip`: calls
 
 #[path = "../support/mod.rs"]
@@ -14,6 +15,7 @@ mod scene;
 mod errors;
 mod ipsec;
 mod lifetimes;
+mod martians;
 mod servers;
 mod sip;
 mod successors;

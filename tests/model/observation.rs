@@ -62,6 +62,7 @@ pub enum AnswerKind {
 pub enum Why {
     DestinationUnavailable,
     DropPacket,
+    Martian,
     Other,
 }
 

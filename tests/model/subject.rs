@@ -28,6 +28,13 @@ const PORTS: usize = 2;
 /// A frame that left, by the port it left by.
 type Left = (PortId, Vec<u8>);
 
+/// Reasons of drops that the reference knows too.
+const TOLD_APART: [(DropReason, Why); 3] = [
+    (DropReason::DestinationUnavailable, Why::DestinationUnavailable),
+    (DropReason::DropPacket, Why::DropPacket),
+    (DropReason::Martian, Why::Martian),
+];
+
 /// See the module.
 pub struct Subject {
     desired: Desired,
@@ -205,23 +212,18 @@ impl Subject {
         }
     }
 
-    /// Frames dropped for the two reasons that are told apart.
-    fn drops(&self) -> [u64; 2] {
-        [DropReason::DestinationUnavailable, DropReason::DropPacket].map(|reason| {
+    /// Frames dropped for the reasons that are told apart.
+    fn drops(&self) -> [u64; 3] {
+        TOLD_APART.map(|(reason, _)| {
             let queues = self.shared.counters.iter().flat_map(|worker| &worker.queues[..]);
             queues.map(|queue| queue.drop_of(reason).get()).sum()
         })
     }
 
-    fn why(&self, before: &[u64; 2]) -> Why {
+    fn why(&self, before: &[u64; 3]) -> Why {
         let after = self.drops();
-        if after[0] > before[0] {
-            Why::DestinationUnavailable
-        } else if after[1] > before[1] {
-            Why::DropPacket
-        } else {
-            Why::Other
-        }
+        let grown = (0..TOLD_APART.len()).find(|&index| after[index] > before[index]);
+        grown.map_or(Why::Other, |index| TOLD_APART[index].1)
     }
 
     fn take_sent(&mut self) -> Vec<Left> {

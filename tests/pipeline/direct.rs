@@ -28,6 +28,25 @@ fn ipv6_with_extension_headers_too() {
     assert_eq!(sent.frame(), (LAN, went.ttl(8).udp(4000, 80).payload("query").build()));
 }
 
+/// IPv4 options, whatever they ask for, go with the packet; the outer header of a tunnel has none.
+#[test]
+fn options_are_kept() {
+    let options = [7, 7, 4, 0, 0, 0, 0, 1];
+    let syn = || request().options(&options).tos(0x12).df().identification(0x4321);
+    for (method, server, outer) in [
+        (ForwardMethod::Route, VIP, 0),
+        (ForwardMethod::Masq, crate::scene::SERVER, 0),
+        (ForwardMethod::Tunnel, VIP, 20),
+    ] {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+        let (_, sent) = director.client(&syn().tcp(4000, 80).flags(SYN).build()).frame();
+        let inner = to_server(server).options(&options).tos(0x12).df().identification(0x4321);
+        let expected = inner.ttl(63).tcp(4000, 80).flags(SYN).packet();
+        assert_eq!(sent[14 + outer..], expected, "{method:?}");
+        assert_eq!(sent[14], if outer == 0 { 0x47 } else { 0x45 });
+    }
+}
+
 #[test]
 fn ethernet_padding_stays_behind() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);
@@ -61,4 +80,20 @@ fn an_unresolved_server_is_asked_for() {
     // All but the addresses is in place.
     let expected = to_server(VIP).ttl(63).tcp(4000, 80).flags(SYN).build();
     assert_eq!(punt.frame[12..], expected[12..]);
+}
+
+/// Whoever tells the client that its server does not answer has to know what the client had asked for.
+#[test]
+fn an_unresolved_servers_packet_tells_where_it_was_sent() {
+    for (method, server, asked) in [
+        (ForwardMethod::Masq, "10.1.0.11:8080", Some((VIP.parse().unwrap(), 80))),
+        (ForwardMethod::Route, "10.1.0.11:80", None),
+        (ForwardMethod::Tunnel, "10.1.0.11:80", None),
+    ] {
+        let mut world = crate::scene::world(Protocol::Tcp, &[server], method);
+        world.unresolved.insert("10.1.0.11".parse().unwrap());
+        let mut director = crate::support::Director::new(world);
+        let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
+        assert_eq!((punt.reason, punt.asked), (PuntReason::NeighbourUnresolved, asked));
+    }
 }

@@ -105,9 +105,76 @@ fn errors_of_nobody() {
         let punt = masq().client(&request().icmp_error(kind, 0, 0, &stray(3000)).build()).punt();
         assert_eq!(punt.reason, PuntReason::LocalOther);
     }
-    let mut broken = request().icmp_error(3, 3, 0, &stray(3000)).build();
-    broken[36] ^= 1;
-    assert_eq!(masq().client(&broken).drop(), DropReason::BadIcmpChecksum);
+}
+
+/// A wrong checksum counts where a kernel was seen to look at it: when the error is a connection's, and from a server's
+/// side and in IPv6 only where it is to be translated.
+#[test]
+fn errors_with_a_wrong_checksum() {
+    let broken = |mut frame: Vec<u8>, at: usize| {
+        frame[at] ^= 1;
+        frame
+    };
+    let made = |method| {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+        director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
+        director
+    };
+    let about_reply = |port| {
+        let seen = to_client(VIP).tcp(80, port).packet();
+        broken(request().icmp_error(3, 3, 0, &seen).build(), 36)
+    };
+    let about_request = |address| {
+        let seen = to_server(address).tcp(3000, 80).packet();
+        broken(answer(SERVER).icmp_error(3, 3, 0, &seen).build(), 36)
+    };
+    for method in [ForwardMethod::Masq, ForwardMethod::Route, ForwardMethod::Tunnel] {
+        let mut director = made(method);
+        assert_eq!(director.client(&about_reply(3000)).drop(), DropReason::BadIcmpChecksum);
+        assert_eq!(director.counters(ONLY).in_packets, 1);
+        assert_eq!(director.client(&about_reply(3001)).punt().reason, PuntReason::LocalOther);
+    }
+    assert_eq!(
+        made(ForwardMethod::Masq).server(&about_request(SERVER)).drop(),
+        DropReason::BadIcmpChecksum
+    );
+    made(ForwardMethod::Route).server(&about_request(VIP)).frame();
+    made(ForwardMethod::Route).server(&about_request("10.1.0.12")).frame();
+
+    let mut director = one(Protocol::Tcp, "[fd00:b::11]:80", ForwardMethod::Masq);
+    director.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
+    let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).packet();
+    let came = broken(request6().icmp_error(1, 4, 0, &seen).build(), 58);
+    assert_eq!(director.client(&came).drop(), DropReason::BadIcmpChecksum);
+    let seen = to_server6(SERVER6).tcp(3000, 80).flags(SYN).packet();
+    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &seen).build(), 58);
+    assert_eq!(director.server(&came).drop(), DropReason::BadIcmpChecksum);
+    let mut direct = one(Protocol::Tcp, "[fd00:b::11]:80", ForwardMethod::Route);
+    direct.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
+    let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).packet();
+    direct.client(&broken(request6().icmp_error(1, 4, 0, &seen).build(), 58)).frame();
+    let stray = to_server6(SERVER6).tcp(3001, 80).packet();
+    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &stray).build(), 58);
+    director.server(&came).frame();
+}
+
+/// IPv6's that are too large for the way to the server are not answered, and not cut.
+#[test]
+fn large_errors() {
+    let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).payload([7; 1170]).packet();
+    for method in [ForwardMethod::Route, ForwardMethod::Masq, ForwardMethod::Tunnel] {
+        let mut director = one(Protocol::Tcp, "[fd00:b::11]:80", method);
+        director.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
+        director.client(&request6().icmp_error(2, 0, 1280, &seen).build()).frame();
+        director.change(|world| world.mtu[1] = 1270);
+        let outcome = director.client(&request6().icmp_error(2, 0, 1280, &seen).build());
+        assert_eq!(outcome.drop(), DropReason::TooBig, "{method:?}");
+    }
+    let seen = to_client(VIP).tcp(80, 3000).flags(SYN).payload([7; 600]).packet();
+    let mut director = masq();
+    director.change(|world| world.mtu[1] = 576);
+    let outcome = director.client(&request().df().icmp_error(3, 3, 0, &seen).build());
+    assert_eq!((outcome.sent.len(), outcome.punts.len(), outcome.drops.len()), (2, 0, 0));
 }
 
 /// `schedule_icmp`: an error about an unknown connection makes one that lives three seconds.

@@ -1,10 +1,11 @@
 //! MTU rules: what is too large is answered with the MTU, cut into pieces, or fragmented outside the tunnel.
 
 use crate::scene::*;
-use crate::support::{Director, VIP};
+use crate::support::{Director, LAN, LAN_MAC, VIP, server_mac};
 use director::model::{ForwardMethod, Protocol, Tunnel, TunnelChecksum};
 use director::packet::{Fragment, Parse, ipv4};
 use director::stop::PuntReason;
+use director::testing::frame;
 
 /// The same director behind a link of this MTU.
 fn narrow(mut director: Director, mtu: u16) -> Director {
@@ -95,6 +96,28 @@ fn a_tunnel_without_pmtu_disc_is_fragmented_outside() {
     let sent = director.client(&of_length(1400, true));
     let inner = to_server(VIP).ttl(63).df().tcp(4000, 80).flags(2).payload(vec![7; 1360]).packet();
     assert_eq!(together(&sent.sent, 1000), inner);
+}
+
+/// The outer packet is the director's own, so in IPv6 too it may be cut at its source.
+#[test]
+fn a_tunnel_over_ipv6_is_fragmented_outside() {
+    let gre = Tunnel::Gre { checksum: TunnelChecksum::None };
+    for (tunnel, pmtu_disc, df) in
+        [(Tunnel::Ipip, 1, false), (Tunnel::Ipip, 0, true), (gre, 1, false)]
+    {
+        let mut director = tunnelled(false, "[fd00:b::11]:80", tunnel);
+        director.change(|world| world.settings.sysctls.pmtu_disc = pmtu_disc);
+        let inner = to_server(VIP).ttl(63).tcp(4000, 80).flags(2).payload(vec![7; 1460]);
+        let inner = if df { inner.df().packet() } else { inner.packet() };
+        let (protocol, shim): (u8, &[u8]) =
+            if tunnel == Tunnel::Ipip { (4, &[]) } else { (47, &[0, 0, 8, 0]) };
+        let outer = frame().macs(server_mac(11), LAN_MAC).ipv6("fd00:b::1", SERVER6).ttl(63);
+        let outer = outer.identification(1).protocol(protocol).payload([shim, &inner].concat());
+        let expected = outer.fragments(1448).into_iter().map(|piece| (LAN, piece));
+        let outcome = director.client(&of_length(1500, df));
+        assert!(outcome.punts.is_empty() && outcome.drops.is_empty());
+        assert_eq!(outcome.sent, expected.collect::<Vec<_>>(), "{tunnel:?}");
+    }
 }
 
 /// A tunnel that leaves no room for the least MTU sends nothing and says nothing.

@@ -80,6 +80,42 @@ fn the_director_routes_what_is_not_its_own() {
     assert_eq!(director().client(&last).punt().reason, PuntReason::TtlExpired);
 }
 
+/// Towards a client this is a host that cannot be reached, not a network.
+#[test]
+fn a_server_without_a_route() {
+    for method in [ForwardMethod::Route, ForwardMethod::Masq, ForwardMethod::Tunnel] {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+        director.change(|world| {
+            world.unrouted.insert(SERVER.parse().unwrap());
+        });
+        let came = request().ttl(1).tcp(3000, 80).flags(SYN).build();
+        let punt = director.client(&came).punt();
+        assert_eq!((punt.reason, punt.frame), (PuntReason::DestinationUnreachable, came));
+    }
+}
+
+/// A destination that is the director itself gets the packet as it came, with its TTL; nothing is translated to a
+/// loopback address.
+#[test]
+fn a_server_that_is_the_director() {
+    let came = request().ttl(1).tcp(3000, 80).flags(SYN).build();
+    for (server, method, is_taken) in [
+        ("10.0.0.1:80", ForwardMethod::Route, true),
+        ("10.0.0.1:8080", ForwardMethod::Masq, true),
+        ("127.0.0.1:80", ForwardMethod::Route, true),
+        ("127.0.0.1:80", ForwardMethod::Masq, false),
+    ] {
+        let outcome = one(Protocol::Tcp, server, method).client(&came);
+        match is_taken {
+            true => {
+                let punt = outcome.punt();
+                assert_eq!((punt.reason, &punt.frame), (PuntReason::UnservedPort, &came));
+            }
+            false => assert_eq!(outcome.drop(), DropReason::Martian),
+        }
+    }
+}
+
 /// `nat_icmp_send`: a NAT server's packet of no connection is answered; a reset never.
 #[test]
 fn nat_icmp_send() {

@@ -31,6 +31,7 @@ pub struct Punted {
     pub reason: PuntReason,
     pub mtu: u16,
     pub next_hop: Option<(PortId, IpAddr)>,
+    pub asked: Option<(IpAddr, u16)>,
     pub frame: Vec<u8>,
 }
 
@@ -214,9 +215,9 @@ impl Director {
             }
         }
         for punts in &mut self.control.punts {
-            while let Ok(Punt { reason, mtu, next_hop, frame, .. }) = punts.pop() {
+            while let Ok(Punt { reason, mtu, next_hop, asked, frame, .. }) = punts.pop() {
                 let frame = director::port::Frame::bytes(&frame).to_vec();
-                outcome.punts.push(Punted { reason, mtu, next_hop, frame });
+                outcome.punts.push(Punted { reason, mtu, next_hop, asked, frame });
             }
         }
         for (index, &reason) in DropReason::ALL.iter().enumerate() {

@@ -49,6 +49,8 @@ pub struct World {
     pub marks: Vec<Mark>,
     /// Addresses without a neighbour entry.
     pub unresolved: BTreeSet<IpAddr>,
+    /// Destinations without a route, whatever the default route says.
+    pub unrouted: BTreeSet<IpAddr>,
     services: Vec<(ServiceSpec, Scheduler)>,
     destinations: Vec<Member>,
 }
@@ -68,6 +70,7 @@ impl World {
             routes: Vec::new(),
             marks: Vec::new(),
             unresolved: BTreeSet::new(),
+            unrouted: BTreeSet::new(),
             services: Vec::new(),
             destinations: Vec::new(),
         }
@@ -274,7 +277,8 @@ impl World {
             lower_threshold: spec.lower_threshold,
             method: spec.method,
             available: member.available,
-            is_local: [ip("10.0.0.1"), ip("10.1.0.1")].contains(&spec.at.address),
+            is_local: spec.at.address.is_loopback()
+                || [ip("10.0.0.1"), ip("10.1.0.1")].contains(&spec.at.address),
             encapsulation: spec.tunnel.into(),
             port: spec.at.port,
             service: member.service,
@@ -286,7 +290,8 @@ impl World {
             next_hop: UNROUTED,
             ..Destination::default()
         };
-        if let Some((port, address, mtu)) = routes.lookup(spec.at.address) {
+        let is_routed = !self.unrouted.contains(&spec.at.address);
+        if is_routed && let Some((port, address, mtu)) = routes.lookup(spec.at.address) {
             destination.mtu = if mtu == 0 { self.mtu[port.index()] } else { mtu };
             let slot_of_unresolved = || {
                 let index = self.unresolved.iter().position(|&other| other == address)?;

@@ -2,13 +2,15 @@
 //! which address says it.
 
 use super::network::Network;
+use super::output::Outgoing;
 use super::{Outbox, SlowPath};
 use crate::model::{Family, PortId};
 use crate::packet::ethernet::{self, ETHERNET, Layer3};
-use crate::packet::{Packet, Parse, icmp, icmp_error};
+use crate::packet::{Packet, Parse, Role, icmp, icmp_error, udp};
 use crate::port::Frame;
 use crate::stop::DropReason;
 use crate::time::Instant;
+use std::net::IpAddr;
 
 /// Why a packet cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub(super) enum Trouble {
     /// Longer than so many bytes.
     TooBig(u16),
     NoRoute,
+    /// No route to a connection's destination. To the sender this is one host that cannot be reached, the one it
+    /// addressed.
+    DestinationUnreachable,
     /// The next hop does not answer.
     HostUnreachable,
 }
@@ -64,7 +69,7 @@ impl Trouble {
                 unreachable(v4::PORT_UNREACHABLE, v6::PORT_UNREACHABLE)
             }
             (Trouble::NoRoute, _) => unreachable(v4::NET_UNREACHABLE, v6::NO_ROUTE),
-            (Trouble::HostUnreachable, _) => {
+            (Trouble::DestinationUnreachable | Trouble::HostUnreachable, _) => {
                 unreachable(v4::HOST_UNREACHABLE, v6::ADDRESS_UNREACHABLE)
             }
         };
@@ -78,7 +83,7 @@ impl Trouble {
             Trouble::NoDestination | Trouble::NoConnection => DropReason::NoDestination,
             Trouble::UnservedPort | Trouble::UnservedProtocol { .. } => DropReason::UnservedPort,
             Trouble::TooBig(_) => DropReason::TooBig,
-            Trouble::NoRoute => DropReason::NoRoute,
+            Trouble::NoRoute | Trouble::DestinationUnreachable => DropReason::NoRoute,
             Trouble::HostUnreachable => DropReason::NeighbourUnresolved,
         }
     }
@@ -156,31 +161,44 @@ impl<F: Frame> SlowPath<F> {
     /// A frame waited for a next hop that did not answer.
     pub(super) fn host_unreachable(
         &mut self,
-        mut frame: F,
+        outgoing: Outgoing<F>,
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
         self.drop(DropReason::NeighbourUnresolved);
+        let Outgoing { mut frame, asked } = outgoing;
         // What stands there was never the address of anybody.
         ethernet::set_destination(frame.bytes_mut(), [0; 6]);
-        let bytes = frame.bytes();
-        match ethernet::ethernet(bytes) {
-            Ok(Layer3::Ipv4) => self.host_unreachable_in::<u32>(bytes, now, out),
-            Ok(Layer3::Ipv6) => self.host_unreachable_in::<u128>(bytes, now, out),
+        match ethernet::ethernet(frame.bytes()) {
+            Ok(Layer3::Ipv4) => self.host_unreachable_in::<u32>(&mut frame, asked, now, out),
+            Ok(Layer3::Ipv6) => self.host_unreachable_in::<u128>(&mut frame, asked, now, out),
             _ => {}
         }
     }
 
     fn host_unreachable_in<A: Network>(
         &mut self,
-        bytes: &[u8],
+        frame: &mut F,
+        asked: Option<(IpAddr, u16)>,
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        let Ok(packet) = <A as Parse>::parse(&bytes[ETHERNET..]) else { return };
+        let Ok(mut packet) = <A as Parse>::parse(&frame.bytes()[ETHERNET..]) else { return };
+        let mut trouble = Trouble::HostUnreachable;
+        if let Some((address, port)) = asked
+            && let Some(address) = A::from_ip(address)
+            && packet.role == Role::Transport
+        {
+            // Like any error about a server's side it comes from the virtual address, about what the client sent.
+            let ip = &mut frame.bytes_mut()[ETHERNET..];
+            A::set_destination(ip, address);
+            udp::set_destination_port(&mut ip[usize::from(packet.header)..], port);
+            packet.tuple.destination = address;
+            trouble = Trouble::DestinationUnreachable;
+        }
         // Already counted as dropped, so only those that may be answered go on.
         if self.may_be_told(&packet) {
-            self.error(None, bytes, &packet, Trouble::HostUnreachable, now, out);
+            self.error(None, frame.bytes(), &packet, trouble, now, out);
         }
     }
 
@@ -208,7 +226,7 @@ pub(super) struct Quoted<'a, A> {
 
 impl Message {
     /// Path MTU discovery depends on these, so Linux does not limit them.
-    fn is_about_length(self, family: Family) -> bool {
+    pub(super) fn is_about_length(self, family: Family) -> bool {
         match family {
             Family::Ipv4 => {
                 self.message_type == icmp::v4::DESTINATION_UNREACHABLE

@@ -38,6 +38,7 @@ use errors::Trouble;
 use local::Local;
 use neighbours::{Effect, Neighbours};
 use network::Network;
+use output::Outgoing;
 use rate_limit::Limiter;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -63,7 +64,7 @@ pub struct SlowPath<F> {
     local: Local,
     routes: Arc<Routes>,
     settings: Settings,
-    neighbours: Neighbours<F>,
+    neighbours: Neighbours<Outgoing<F>>,
     announcements: Announcements,
     limiters: Limiters,
     path_mtus: Vec<PathMtu>,
@@ -174,7 +175,10 @@ impl<F: Frame> SlowPath<F> {
     pub fn input(&mut self, mut punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
         match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
             (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.next_hop {
-                Some(next_hop) => self.neighbours.send(next_hop, punt.frame, now),
+                Some(next_hop) => {
+                    let outgoing = Outgoing { frame: punt.frame, asked: punt.asked };
+                    self.neighbours.send(next_hop, outgoing, now);
+                }
                 None => self.drop(DropReason::NoRoute),
             },
             (_, Ok(Layer3::Arp)) => self.arp(&punt, now, out),
@@ -233,6 +237,7 @@ impl<F: Frame> SlowPath<F> {
             PuntReason::TtlExpired => Trouble::TtlExpired,
             PuntReason::FragmentationNeeded => Trouble::TooBig(punt.mtu),
             PuntReason::NoRoute => Trouble::NoRoute,
+            PuntReason::DestinationUnreachable => Trouble::DestinationUnreachable,
             PuntReason::Arp
             | PuntReason::NeighbourDiscovery
             | PuntReason::LocalOther
@@ -259,7 +264,7 @@ impl<F: Frame> SlowPath<F> {
                 Effect::Solicit { next_hop: (port, address), mac } => {
                     self.solicit(port, address, mac, out);
                 }
-                Effect::Send { port, mac, frame } => self.send_to(port, mac, frame, out),
+                Effect::Send { port, mac, frame } => self.send_to(port, mac, frame.frame, out),
                 Effect::Unreachable { frame } => self.host_unreachable(frame, now, out),
                 Effect::Drop(reason) => self.drop(reason),
             }

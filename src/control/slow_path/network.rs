@@ -37,6 +37,9 @@ pub(super) trait Network: Parse {
 
     /// Lowers the TTL by one.
     fn lower_ttl(packet: &mut [u8]);
+
+    /// Replaces the destination address in the header; the transport's checksum stays.
+    fn set_destination(packet: &mut [u8], address: Self);
 }
 
 impl Network for u32 {
@@ -95,6 +98,10 @@ impl Network for u32 {
         let ttl = ipv4::ttl(packet).saturating_sub(1);
         ipv4::set_ttl(packet, ttl);
     }
+
+    fn set_destination(packet: &mut [u8], address: u32) {
+        ipv4::set_destination(packet, address);
+    }
 }
 
 impl Network for u128 {
@@ -139,5 +146,9 @@ impl Network for u128 {
     fn lower_ttl(packet: &mut [u8]) {
         let hop_limit = ipv6::hop_limit(packet).saturating_sub(1);
         ipv6::set_hop_limit(packet, hop_limit);
+    }
+
+    fn set_destination(packet: &mut [u8], address: u128) {
+        ipv6::set_destination(packet, address);
     }
 }

@@ -17,6 +17,14 @@ pub(super) struct Way {
     pub mtu: u16,
 }
 
+/// A frame on its way to a next hop.
+#[derive(Debug)]
+pub(super) struct Outgoing<F> {
+    pub frame: F,
+    /// Where the client had sent it, if NAT has sent it elsewhere.
+    pub asked: Option<(IpAddr, u16)>,
+}
+
 impl<F: Frame> SlowPath<F> {
     /// The way to `destination`. A link-local address is on the link of `ingress`, the port its packet came in by.
     pub(super) fn way(&self, ingress: Option<PortId>, destination: IpAddr) -> Option<Way> {
@@ -48,7 +56,8 @@ impl<F: Frame> SlowPath<F> {
             return self.drop(DropReason::TooBig);
         }
         frame.truncate(ETHERNET + length);
-        self.neighbours.send((way.port, way.next_hop), frame, now);
+        let outgoing = Outgoing { frame, asked: None };
+        self.neighbours.send((way.port, way.next_hop), outgoing, now);
     }
 
     /// Makes a frame of at most `room` bytes by `write`, which returns its length, and sends it as it is.

@@ -11,6 +11,8 @@ use crate::port::Frame;
 use crate::stop::{DropReason, Punt};
 use crate::time::Instant;
 
+/// Internet Group Management Protocol (RFC 3376).
+const IGMP: u8 = 2;
 /// Length of the longer of the two resets.
 const RESET_MAX: usize = tcp_reset::IPV6;
 
@@ -32,6 +34,8 @@ impl<F: Frame> SlowPath<F> {
                 return self.drop(DropReason::BadTransport);
             }
             ipv4::UDP => Trouble::UnservedPort,
+            // Group membership is the stack's own business, with which it has nothing to say to one host.
+            IGMP if A::FAMILY == Family::Ipv4 => return self.drop(DropReason::SlowPathInput),
             protocol if protocol == icmp::protocol(A::FAMILY) => {
                 return self.drop(DropReason::SlowPathInput);
             }

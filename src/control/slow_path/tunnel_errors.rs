@@ -4,7 +4,7 @@
 use super::errors::{Message, Quoted};
 use super::network::Network;
 use super::{Outbox, SlowPath, local};
-use crate::model::Family;
+use crate::model::{Family, PortId};
 use crate::packet::tunnelled::{self, Tunnelled};
 use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4};
 use crate::port::Frame;
@@ -51,20 +51,36 @@ impl<F: Frame> SlowPath<F> {
         {
             self.path_mtus.push(PathMtu { destination: packet.tuple.destination.to_ip(), mtu });
         }
-        // Like the kernel: told again only from IPv4 to IPv4.
-        let inner = match A::FAMILY {
-            Family::Ipv4 => tunnelled::open(&bytes[usize::from(packet.quoted)..]),
-            Family::Ipv6 => None,
-        };
-        let Some(Tunnelled { bytes: inner, dont_fragment, .. }) = inner else { return };
+        if A::FAMILY == Family::Ipv6 {
+            return;
+        }
+        let outer = &bytes[usize::from(packet.quoted)..];
         let rest = match mtu.map(|mtu| self.believed(packet.tuple.destination.to_ip(), mtu, now)) {
-            Some(_) if !dont_fragment => return,
             // 88 is the narrowest link's 68 bytes and an outer header.
             Some(mtu) if mtu > 88 => mtu - ipv4::HEADER as u16,
             Some(mtu) => mtu,
             None => 0,
         };
         let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
+        self.tell_inside(punt.port, outer, message, now, out);
+    }
+
+    /// Tells the client of trouble with the IPv4 tunnel packet that `outer` begins with. Like the kernel: only what is
+    /// about an IPv4 packet inside.
+    fn tell_inside(
+        &mut self,
+        ingress: PortId,
+        outer: &[u8],
+        message: Message,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(Tunnelled { bytes: inner, dont_fragment, .. }) = tunnelled::open(outer) else {
+            return;
+        };
+        if message.is_about_length(Family::Ipv4) && !dont_fragment {
+            return;
+        }
         let (client, asked) = (ipv4::source(inner), ipv4::destination(inner));
         let is_host = |address: u32| {
             let address = IpAddr::V4(Ipv4Addr::from_bits(address));
@@ -75,7 +91,7 @@ impl<F: Frame> SlowPath<F> {
         }
         let speaker = self.local.is_local(asked.to_ip()).then_some(asked);
         let about = Quoted { bytes: inner, tos: ipv4::tos(inner), sender: client };
-        self.send_error(Some(punt.port), speaker, about, message, now, out);
+        self.send_error(Some(ingress), speaker, about, message, now, out);
     }
 }
 

@@ -147,6 +147,14 @@ impl Reference {
     fn through(&mut self, packet: &Packet) -> Outcome {
         let from = site::own(packet.by, packet.family());
         let to = packet.source.ip();
+        let answered = match self.serves(packet.family()) {
+            true => self.find_answered(packet.protocol, packet.destination, packet.source),
+            false => None,
+        };
+        // Nobody else has the director's addresses, but for servers that answer by direct routing.
+        if answered.is_none() && packet.family() == Family::Ipv4 && site::is_own(to) {
+            return Outcome::Dropped(Why::Martian);
+        }
         if packet.ttl <= 1 {
             // A reply by direct routing seems to come from the director, who does not write to itself.
             let answer = Answer { kind: AnswerKind::TimeExceeded, from, to };
@@ -157,7 +165,6 @@ impl Reference {
         if !self.serves(packet.family()) {
             return Outcome::Sent(sent);
         }
-        let answered = self.find_answered(packet.protocol, packet.destination, packet.source);
         if let Some(index) = answered {
             if self.connections[index].method == ForwardMethod::Masq {
                 sent.source = self.connections[index].virtual_address;

@@ -61,6 +61,7 @@ fn errors_and_who_speaks() {
         (FragmentationNeeded, reply(), to_server, (3, 4, 1480)),
         (NatIcmpSend, reply(), to_server, (3, 3, 0)),
         (NoRoute, client().udp(1, 2), to_client, (3, 0, 0)),
+        (DestinationUnreachable, client().udp(1, 2), to_client, (3, 1, 0)),
         (UnservedPort, client().udp(4000, 81), to_client, (3, 3, 0)),
         (UnservedPort, client().udp(4000, 81).without_checksum(), to_client, (3, 3, 0)),
         (UnservedPort, client().protocol(47).payload([0; 8]), to_client, (3, 2, 0)),
@@ -78,6 +79,7 @@ fn errors_and_who_speaks() {
         (FragmentationNeeded, client6().tcp(4000, 80), to_client, (2, 0, 1480)),
         (NatIcmpSend, reply(), to_server, (1, 4, 0)),
         (NoRoute, client6().udp(1, 2), to_client, (1, 0, 0)),
+        (DestinationUnreachable, client6().udp(1, 2), to_client, (1, 3, 0)),
         (UnservedPort, client6().udp(4000, 81), to_client, (1, 4, 0)),
         (UnservedPort, client6().protocol(47), to_client, (4, 1, 6)),
         (UnservedPort, client6().hop_by_hop().protocol(47), to_client, (4, 1, 40)),
@@ -119,6 +121,7 @@ fn nothing_is_said_where_nothing_may_be() {
         (NoDestination, subnet, DropReason::NoDestination),
         (UnservedPort, client().tcp(4000, 81).flags(tcp::RST), DropReason::UnservedPort),
         (UnservedPort, client().tcp(4000, 81).fragment(0, true), DropReason::UnservedPort),
+        (UnservedPort, client().protocol(2).payload([0; 8]), DropReason::SlowPathInput),
         (LocalOther, client().icmp(13, 0, 0), DropReason::SlowPathInput),
     ] {
         let mut director = Director::new();
@@ -225,6 +228,43 @@ fn who_waited_in_vain_is_told() {
     let expected = (WAN, "fd00:a::1".into(), "2001:db8::44".into(), 1, 3, 0);
     assert_eq!(read(&errors[1..]), expected);
     assert_eq!(director.dropped(DropReason::NeighbourUnresolved), 3);
+}
+
+/// A server that does not answer, seen by its clients: by NAT the virtual address says so, about what they sent, with the
+/// transport's checksum as NAT left it; of a tunnel's end they hear nothing. A kernel was seen to do so.
+#[test]
+fn a_server_that_does_not_answer() {
+    let told = |asked, frame: PacketBuilder<u32>| {
+        let mut director = Director::new();
+        director.forward_translated((LAN, ip("192.168.10.11")), asked, &frame.build());
+        let sent = director.run(4).into_iter().filter(|(port, _)| *port == WAN);
+        sent.map(|(_, frame)| frame).collect::<Vec<_>>()
+    };
+    let expected = |quoted: &[u8]| {
+        let error = frame().macs(ROUTER_MAC, WAN_MAC).ipv4("10.0.0.100", "11.22.33.44");
+        [error.tos(0xc0).identification(1).icmp_error(3, 1, 0, quoted).build()]
+    };
+    let asked = client().ttl(63).tcp(4000, 80).packet();
+    let translated = frame().ipv4("11.22.33.44", "192.168.10.11").identification(7).ttl(63);
+    let translated = translated.tcp(4000, 8080);
+    let mut quoted = asked.clone();
+    quoted[36..38].copy_from_slice(&translated.packet()[36..38]);
+    assert_eq!(told(Some((ip("10.0.0.100"), 80)), translated), expected(&quoted));
+
+    let outer = frame().ipv4("192.168.10.1", "192.168.10.11").protocol(ipv4::IPIP).payload(&asked);
+    assert!(told(None, outer).is_empty());
+
+    let mut director = Director::new();
+    let translated = frame().ipv6("2001:db8::44", "fd00:b::11").ttl(63).tcp(4000, 8080);
+    let asked = Some((ip("fd00:a::100"), 80));
+    director.forward_translated((LAN, ip("fd00:b::11")), asked, &translated.build());
+    let outer = frame().ipv6("fd00:b::1", "fd00:b::11").protocol(4).payload([0x45; 60]);
+    director.forward((LAN, ip("fd00:b::11")), &outer.build());
+    let sent: Vec<_> = director.run(4).into_iter().filter(|(port, _)| *port == WAN).collect();
+    assert_eq!(read(&sent), (WAN, "fd00:a::100".into(), "2001:db8::44".into(), 1, 3, 0));
+    let quoted = client6().ttl(63).tcp(4000, 80).packet();
+    let at = ETHERNET + 48;
+    assert_eq!(sent[0].1[at..at + 56], quoted[..56]);
 }
 
 /// An error about a tunnel packet, told again about the packet inside.

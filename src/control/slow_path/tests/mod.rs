@@ -107,14 +107,24 @@ impl Director {
 
     fn input(&mut self, port: PortId, reason: PuntReason, bytes: &[u8]) -> Vec<(PortId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
-        self.punt(Punt { port, reason, mtu: 1480, next_hop: None, frame })
+        self.punt(Punt { port, reason, mtu: 1480, next_hop: None, asked: None, frame })
     }
 
     /// A rewritten frame for an address that is not known yet.
     fn forward(&mut self, next_hop: NextHop, bytes: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+        self.forward_translated(next_hop, None, bytes)
+    }
+
+    /// The same of one that NAT has rewritten.
+    fn forward_translated(
+        &mut self,
+        next_hop: NextHop,
+        asked: Option<(IpAddr, u16)>,
+        bytes: &[u8],
+    ) -> Vec<(PortId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
         let reason = PuntReason::NeighbourUnresolved;
-        self.punt(Punt { port: WAN, reason, mtu: 0, next_hop: Some(next_hop), frame })
+        self.punt(Punt { port: WAN, reason, mtu: 0, next_hop: Some(next_hop), asked, frame })
     }
 
     fn arp(&mut self, port: PortId, arp: Arp, to: [u8; 6]) -> Vec<(PortId, Vec<u8>)> {

@@ -55,9 +55,12 @@ impl<F: Frame> SlowPath<F> {
             return;
         }
         let outer = &bytes[usize::from(packet.quoted)..];
+        // What stands before the packet inside: 20 bytes for IPIP, 28 for GRE with a checksum.
+        let overhead = tunnelled::open(outer).map_or(0, |inner| outer.len() - inner.bytes.len());
+        let overhead = overhead as u16;
         let rest = match mtu.map(|mtu| self.believed(packet.tuple.destination.to_ip(), mtu, now)) {
-            // 88 is the narrowest link's 68 bytes and an outer header.
-            Some(mtu) if mtu > 88 => mtu - ipv4::HEADER as u16,
+            // Less than the narrowest link's 68 bytes is never left.
+            Some(mtu) if mtu > 68 + overhead => mtu - overhead,
             Some(mtu) => mtu,
             None => 0,
         };

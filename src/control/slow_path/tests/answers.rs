@@ -284,6 +284,11 @@ fn tunnel_errors() {
     for (built, expected, mtu) in [
         (error(4, 1400, &tunnel(4, &[], &df)), Some((3, 4, 1480)), Some(1400)),
         (error(4, 100, &tunnel(4, &[], &df)), Some((3, 4, 1480)), Some(552)),
+        (
+            error(4, 576, &tunnel(47, &[0x80, 0, 8, 0, 0, 0, 0, 0], &df)),
+            Some((3, 4, 1472)),
+            Some(576),
+        ),
         (error(4, 1400, &tunnel(4, &[], &plain)), None, Some(1400)),
         (error(1, 0, &tunnel(4, &[], &plain)), Some((3, 1, 0)), None),
         (error(1, 0, &tunnel(17, &gue, &plain)), Some((3, 1, 0)), None),

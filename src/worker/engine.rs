@@ -68,6 +68,10 @@ impl<F: Frame> Engine<F> {
         for family in [Family::Ipv4, Family::Ipv6] {
             self.looks_up[family as usize] = world.services.serves(family);
         }
+        // Modes 1 and 2 of `drop_packet` set the count anew each time they are judged; mode 3 goes on counting.
+        if matches!(world.settings.sysctls.drop_packet, 1 | 2) {
+            self.until_drop = world.settings.drop_packet_rate;
+        }
     }
 
     /// Decides about one packet and rewrites it.

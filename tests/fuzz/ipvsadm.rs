@@ -311,9 +311,9 @@ fn any_words() {
 #[test]
 fn any_text_restored() {
     bolero::check!().with_test_time(crate::SHORT).for_each(|text: &[u8]| {
-        let (status, output, errors) = execute(&["-R".to_owned()], &mut Table::default(), text);
+        // There may be output in both cases: lines before one that fails may list something.
+        let (status, _, errors) = execute(&["-R".to_owned()], &mut Table::default(), text);
         assert!(status != 0 || errors.is_empty(), "{errors}");
-        assert!(output.is_empty() || status == 0, "{output}");
     });
 }
 

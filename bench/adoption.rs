@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use support::clock::{Clock, waited};
-use support::report::Machine;
+use support::report::{Machine, write_json};
 use support::stand::{self, Planned, Stand};
 use support::traffic::Spread;
 use support::world::World;
@@ -163,10 +163,7 @@ fn main() {
     });
     println!();
     results.rows.iter().for_each(print_histogram);
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&results).expect("numbers and names");
-        std::fs::write(path, text + "\n").expect("the JSON file can be written");
-    }
+    write_json(&results, arguments.json.as_deref()).expect("the JSON file can be written");
 }
 
 fn measure(

@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use support::clock::Clock;
 use support::meter::median;
-use support::report::Machine;
+use support::report::{Machine, write_json};
 use support::stock::{Prepared, Stock, prepare};
 use support::traffic::request;
 use support::world::{CLIENTS, SERVERS, World};
@@ -248,10 +248,7 @@ fn main() {
     }
     println!();
     results.loads.iter().for_each(print_histogram);
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&results).expect("numbers and names");
-        std::fs::write(path, text + "\n").expect("the JSON file can be written");
-    }
+    write_json(&results, arguments.json.as_deref()).expect("the JSON file can be written");
 }
 
 fn measure(

@@ -24,7 +24,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use support::clock::{Clock, waited};
 use support::meter::median;
-use support::report::Machine;
+use support::report::{Machine, write_json};
 use support::stock::{Script, Source, Stock};
 use support::traffic::{reply, request};
 use support::world::{CLIENTS, SERVERS, World};
@@ -144,10 +144,7 @@ fn main() {
         bench.hand_off_on_two_cpus(&mut results);
         bench.scaling(&mut results);
     }
-    if let Some(path) = &bench.arguments.json {
-        let text = serde_json::to_string_pretty(&results).expect("numbers and names");
-        std::fs::write(path, text + "\n").expect("the JSON file can be written");
-    }
+    write_json(&results, bench.arguments.json.as_deref()).expect("the JSON file can be written");
 }
 
 fn start(cores: &[usize]) -> Eal {

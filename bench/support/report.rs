@@ -95,9 +95,17 @@ impl Report {
     /// The file cannot be written.
     pub fn save(&self, path: Option<&str>) -> std::io::Result<()> {
         println!();
-        let Some(path) = path else { return Ok(()) };
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        fs::write(path, text)
+        write_json(self, path)
     }
+}
+
+/// Writes `results` as JSON to `path` if there is one.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json(results: &impl Serialize, path: Option<&str>) -> std::io::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let mut text = serde_json::to_string_pretty(results)?;
+    text.push('\n');
+    fs::write(path, text)
 }

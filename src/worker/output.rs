@@ -113,19 +113,37 @@ impl<Q: Queue> Output<Q> {
     fn send_to<A: Flows>(
         &mut self,
         world: &Snapshot,
-        mut frame: Q::Frame,
+        frame: Q::Frame,
         parsed: &Parsed<A>,
         next_hop: NextHopId,
         ethertype: u16,
     ) {
+        if let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ethertype) {
+            self.send(frame, parsed.port, egress);
+        }
+    }
+
+    /// Gives the frame its next hop's Ethernet header and says where it goes out; a frame that cannot go yet is dealt
+    /// with.
+    #[inline(always)]
+    fn address<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        mut frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: NextHopId,
+        ethertype: u16,
+    ) -> Option<(Q::Frame, PortId)> {
         let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-            return self.drop_frame(parsed.port, DropReason::NoRoute);
+            self.drop_frame(parsed.port, DropReason::NoRoute);
+            return None;
         };
         forward::address_frame(&mut frame, hop, ethertype);
-        match hop.resolved {
-            true => self.send(frame, parsed.port, hop.port),
-            false => self.unresolved(frame, parsed, (hop.port, hop.address)),
+        if !hop.resolved {
+            self.unresolved(frame, parsed, (hop.port, hop.address));
+            return None;
         }
+        Some((frame, hop.port))
     }
 
     /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
@@ -234,21 +252,16 @@ impl<Q: Queue> Output<Q> {
     fn send_in_pieces<A: Flows>(
         &mut self,
         world: &Snapshot,
-        mut frame: Q::Frame,
+        frame: Q::Frame,
         parsed: &Parsed<A>,
         next_hop: NextHopId,
         ethertype: u16,
         mtu: u16,
     ) {
         let port = parsed.port;
-        let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
-            return self.drop_frame(port, DropReason::NoRoute);
+        let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ethertype) else {
+            return;
         };
-        forward::address_frame(&mut frame, hop, ethertype);
-        if !hop.resolved {
-            return self.unresolved(frame, parsed, (hop.port, hop.address));
-        }
-        let egress = hop.port;
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
         let Some(lane) = self.lanes.get_mut(egress.index()) else {
             return self.drop_frame(port, DropReason::NoPort);

@@ -6,5 +6,7 @@ mod control_socket;
 mod golden;
 mod ipvsadm;
 mod model;
+#[path = "../support/nameless.rs"]
+mod nameless;
 mod questions;
 mod usage;

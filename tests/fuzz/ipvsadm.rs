@@ -1,13 +1,13 @@
 //! The grammar of ipvsadm on any words: an answer or a message with an exit status; and whatever a command line made
 //! of the table, `-S` writes down and `-R` brings back.
 
+use crate::nameless::Nameless;
 use bolero::TypeGenerator;
 use director::api::{ClientError, Command, Reply, Request};
-use director::cli::ipvsadm::{CommandLine, Director, Names, Streams, parse, run};
+use director::cli::ipvsadm::{CommandLine, Director, Streams, parse, run};
 use director::model::{
-    Counters, DestinationRow, DestinationSpec, Protocol, Rates, ServiceKey, ServiceRow, ServiceSpec,
+    Counters, DestinationRow, DestinationSpec, Rates, ServiceKey, ServiceRow, ServiceSpec,
 };
-use std::net::{IpAddr, Ipv4Addr};
 
 /// What command lines are made of, right and wrong.
 const WORDS: [&str; 96] = [
@@ -183,27 +183,6 @@ impl Right {
             }
         };
         line.split_whitespace().map(str::to_owned).collect()
-    }
-}
-
-/// Nobody has a name.
-struct Nameless;
-
-impl Names for Nameless {
-    fn address_of(&self, _: &str) -> Option<Ipv4Addr> {
-        None
-    }
-
-    fn host_of(&self, _: IpAddr) -> Option<String> {
-        None
-    }
-
-    fn port_of(&self, _: &str, _: Protocol) -> Option<u16> {
-        None
-    }
-
-    fn service_of(&self, _: u16, _: Protocol) -> Option<String> {
-        None
     }
 }
 

@@ -18,6 +18,8 @@ mod config;
 mod fragments;
 mod frames;
 mod ipvsadm;
+#[path = "../support/nameless.rs"]
+mod nameless;
 mod neighbours;
 mod protocol;
 mod rewriting;

@@ -34,28 +34,31 @@ pub enum Fragment {
 }
 
 /// A checked packet. Offsets and lengths are in bytes and count from the start of the (outer) IP header.
+///
+/// In the order of its fields: what is 0 for most packets lies together, to be written at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Packet<A> {
     pub tuple: Tuple<A>,
-    pub role: Role,
-    pub fragment: Fragment,
     /// The upper-layer protocol after any extension headers. In a later IPv6 fragment: what its fragment header
     /// announces. For [`Role::IcmpError`] that of ICMP; the quoted one is in the tuple.
     pub protocol: u8,
+    pub role: Role,
     /// Length of the IP header with options or extension headers: where the transport header starts.
     pub header: u16,
     /// Length of the packet; what the frame holds beyond it is Ethernet padding.
     pub length: u16,
-    /// TCP's flags octet; 0 for anything else.
-    pub tcp_flags: u8,
     /// TTL or hop limit.
     pub ttl: u8,
     /// TOS or traffic class.
     pub tos: u8,
-    /// The DF bit; true for IPv6, where no router fragments.
+    /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
-    /// Names the datagram its fragments belong to; 0 for IPv6 without a fragment header.
-    pub identification: u32,
+    pub fragment: Fragment,
+    /// TCP's flags octet; 0 for anything else.
+    pub tcp_flags: u8,
+    /// Type of the first SCTP chunk; 0 for anything else.
+    pub sctp_chunk: u8,
     /// Type and code of an ICMP message; 0 for anything else.
     pub icmp_type: u8,
     pub icmp_code: u8,
@@ -63,8 +66,8 @@ pub struct Packet<A> {
     pub quoted: u16,
     /// Where the quoted transport header starts; 0 if there is none.
     pub quoted_transport: u16,
-    /// Type of the first SCTP chunk; 0 for anything else.
-    pub sctp_chunk: u8,
+    /// Names the datagram that a fragment belongs to; 0 for IPv4 in one piece and for IPv6 without a fragment header.
+    pub identification: u32,
 }
 
 impl<A: Address> Packet<A> {
@@ -93,6 +96,16 @@ impl<A: Address> Packet<A> {
         quoted_transport: 0,
         sctp_chunk: 0,
     };
+
+    /// Writes what is not the IP header's: all of it, as the packet was another one before.
+    #[inline(always)]
+    fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
+        (self.tuple.source_port, self.tuple.destination_port) = ports;
+        (self.tuple.protocol, self.protocol, self.role) = (protocol, protocol, role);
+        (self.tcp_flags, self.sctp_chunk) = (0, 0);
+        (self.icmp_type, self.icmp_code) = (0, 0);
+        (self.quoted, self.quoted_transport) = (0, 0);
+    }
 }
 
 /// Reads an IPv4 packet from its header on (Ethernet stripped).
@@ -162,30 +175,35 @@ fn behind_header(
         return Err(DropReason::BadIpLength);
     }
     let word = v4::fragment_word(fixed);
-    let fragment = match word & (v4::MORE_FRAGMENTS | v4::FRAGMENT_OFFSET) {
-        0 => Fragment::Whole,
-        word => piece(word),
-    };
-    let protocol = v4::protocol(fixed);
-    let base = Packet {
-        tuple: without_ports(v4::source(fixed), v4::destination(fixed), protocol),
-        protocol,
-        fragment,
-        header: header as u16,
-        length,
-        ttl: v4::ttl(fixed),
-        tos: v4::tos(fixed),
-        dont_fragment: word & v4::DONT_FRAGMENT != 0,
-        identification: u32::from(v4::identification(fixed)),
-        ..Packet::BLANK
-    };
-    upper_layer(packet, base, datagram, &datagram[header..])
+    packet.tuple.source = v4::source(fixed);
+    packet.tuple.destination = v4::destination(fixed);
+    packet.header = header as u16;
+    packet.length = length;
+    packet.ttl = v4::ttl(fixed);
+    packet.tos = v4::tos(fixed);
+    packet.dont_fragment = word & v4::DONT_FRAGMENT != 0;
+    packet.fragment = Fragment::Whole;
+    packet.identification = 0;
+    if word & (v4::MORE_FRAGMENTS | v4::FRAGMENT_OFFSET) != 0 {
+        return ipv4_piece(packet, fixed, datagram);
+    }
+    upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..])
 }
 
-/// Which fragment the words of flags and offset tell of.
+/// Reads what only fragments have.
 #[cold]
-fn piece(word: u16) -> Fragment {
-    if word & v4::FRAGMENT_OFFSET == 0 { Fragment::First } else { Fragment::Later }
+#[inline(never)]
+fn ipv4_piece(
+    packet: &mut Packet<u32>,
+    fixed: &[u8; v4::HEADER],
+    datagram: &[u8],
+) -> Result<(), DropReason> {
+    packet.fragment = match v4::fragment_word(fixed) & v4::FRAGMENT_OFFSET {
+        0 => Fragment::First,
+        _ => Fragment::Later,
+    };
+    packet.identification = u32::from(v4::identification(fixed));
+    upper_layer_of_piece(packet, v4::protocol(fixed), datagram)
 }
 
 /// Reads an IPv6 packet from its header on (Ethernet stripped).
@@ -222,72 +240,74 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
         Some(fragment) => (fragment.identification, Fragment::Whole),
         None => (0, Fragment::Whole),
     };
-    let base = Packet {
-        tuple: without_ports(v6::source(fixed), v6::destination(fixed), chain.protocol),
-        protocol: chain.protocol,
-        fragment,
-        header: chain.end as u16,
-        length,
-        ttl: v6::hop_limit(fixed),
-        tos: v6::traffic_class(fixed),
-        dont_fragment: true,
-        identification,
-        ..Packet::BLANK
-    };
-    upper_layer(packet, base, datagram, &datagram[chain.end..])
+    packet.tuple.source = v6::source(fixed);
+    packet.tuple.destination = v6::destination(fixed);
+    packet.header = chain.end as u16;
+    packet.length = length;
+    packet.ttl = v6::hop_limit(fixed);
+    packet.tos = v6::traffic_class(fixed);
+    packet.dont_fragment = true;
+    packet.fragment = fragment;
+    packet.identification = identification;
+    match fragment {
+        Fragment::Whole => upper_layer(packet, chain.protocol, datagram, &datagram[chain.end..]),
+        _ => upper_layer_of_piece(packet, chain.protocol, datagram),
+    }
 }
 
-#[inline]
-fn without_ports<A: Address>(source: A, destination: A, protocol: u8) -> Tuple<A> {
-    Tuple { source, destination, source_port: 0, destination_port: 0, protocol }
+/// Completes a fragment: only the first one has the header of what is in it.
+#[cold]
+#[inline(never)]
+fn upper_layer_of_piece<A: Quotes>(
+    packet: &mut Packet<A>,
+    protocol: u8,
+    datagram: &[u8],
+) -> Result<(), DropReason> {
+    if packet.fragment == Fragment::Later {
+        packet.set_upper_layer(protocol, Role::LaterFragment, (0, 0));
+        return Ok(());
+    }
+    upper_layer(packet, protocol, datagram, &datagram[usize::from(packet.header)..])
 }
 
-/// Writes `base` to `packet` together with what its upper-layer header says. `datagram` starts with the IP header,
+/// Completes a packet whose IP header was read by what the header above it says. `datagram` starts with the IP header,
 /// `bytes` with the one above it, and both end with the packet.
-///
-/// Every protocol writes the whole packet, so that what it leaves zero costs no more than a wide store.
 #[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
-    base: Packet<A>,
+    protocol: u8,
     datagram: &[u8],
     bytes: &[u8],
 ) -> Result<(), DropReason> {
-    if base.fragment == Fragment::Later {
-        *packet = Packet { role: Role::LaterFragment, ..base };
-        return Ok(());
-    }
-    let transport = |source_port, destination_port| Packet {
-        role: Role::Transport,
-        tuple: Tuple { source_port, destination_port, ..base.tuple },
-        ..base
-    };
-    match base.protocol {
+    match protocol {
         v4::UDP => {
             let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            *packet = transport(udp::source_port(header), udp::destination_port(header));
+            let ports = (udp::source_port(header), udp::destination_port(header));
+            packet.set_upper_layer(protocol, Role::Transport, ports);
         }
         v4::TCP => {
             let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            let ports = transport(tcp::source_port(header), tcp::destination_port(header));
-            *packet = Packet { tcp_flags: tcp::flags(header), ..ports };
+            let ports = (tcp::source_port(header), tcp::destination_port(header));
+            packet.set_upper_layer(protocol, Role::Transport, ports);
+            packet.tcp_flags = tcp::flags(header);
         }
         v4::SCTP => {
             let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
                 return Err(DropReason::BadTransport);
             };
-            let ports = transport(sctp::source_port(header), sctp::destination_port(header));
-            *packet = Packet { sctp_chunk: header[sctp::HEADER], ..ports };
+            let ports = (sctp::source_port(header), sctp::destination_port(header));
+            packet.set_upper_layer(protocol, Role::Transport, ports);
+            packet.sctp_chunk = header[sctp::HEADER];
         }
         protocol if protocol == icmp::protocol(A::FAMILY) => {
-            *packet = Packet { role: Role::Icmp, ..base };
+            packet.set_upper_layer(protocol, Role::Icmp, (0, 0));
             return icmp_message(packet, datagram);
         }
-        _ => *packet = base,
+        _ => packet.set_upper_layer(protocol, Role::Other, (0, 0)),
     }
     Ok(())
 }

@@ -123,12 +123,7 @@ impl<Q: Queue> Worker<Q> {
             frame.prefetch();
         }
         let mut passage = self.passage();
-        let station = passage.station(port);
-        let mut bytes = 0;
-        for frame in burst.drain(..) {
-            bytes += frame.bytes().len() as u64;
-            passage.admit(frame, station, Visit::First);
-        }
+        let bytes = passage.admit_burst(&mut burst, port);
         passage.settle();
         let queue = &self.output.counters.queues[port.index()];
         queue.rx_packets.add(count as u64);

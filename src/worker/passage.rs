@@ -9,9 +9,10 @@ use super::verdict::{Verdict, Visit};
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET};
 use crate::packet::{Fragment, Role};
-use crate::port::{Frame, Queue};
+use crate::port::{Burst, Frame, Queue};
 use crate::service::Snapshot;
 use crate::stop::{DropReason, PuntReason};
+use std::hint::cold_path;
 
 /// Everything that a packet meets.
 pub(super) struct Passage<'w, Q: Queue> {
@@ -45,6 +46,18 @@ impl<Q: Queue> Passage<'_, Q> {
         Station { port, address }
     }
 
+    /// Takes a burst in that came straight from a port; returns its octets.
+    #[inline(never)]
+    pub(super) fn admit_burst(&mut self, burst: &mut Burst<Q::Frame>, port: PortId) -> u64 {
+        let station = self.station(port);
+        let mut bytes = 0;
+        for frame in burst.drain(..) {
+            bytes += frame.bytes().len() as u64;
+            self.admit(frame, station, Visit::First);
+        }
+        bytes
+    }
+
     /// Takes a frame in: parses it and puts it with its family's; what is not IP leaves here.
     #[inline(always)]
     pub(super) fn admit(&mut self, frame: Q::Frame, station: Station, visit: Visit) {
@@ -66,9 +79,11 @@ impl<Q: Queue> Passage<'_, Q> {
             self.batches.ipv4.add(ipv4, frame, to_group, port, visit)
         } else if ethertype == ethernet::TYPE_IPV6 {
             self.batches.ipv6.add(ipv6, frame, to_group, port, visit)
-        } else if ethertype == ethernet::TYPE_ARP {
-            return self.output.punt(frame, port, PuntReason::Arp, 0);
         } else {
+            cold_path();
+            if ethertype == ethernet::TYPE_ARP {
+                return self.output.punt(frame, port, PuntReason::Arp, 0);
+            }
             Err(DropReason::BadEthernet)
         };
         if let Err(reason) = outcome {

@@ -18,12 +18,9 @@ pub fn measure<A: Address>(
     let questions = Questions::new(size, client);
     let server = client(0).destination;
     let insert = |table: &mut Table<A>, number: u32| {
-        let connection = Connection {
-            destination_address: server,
-            destination_port: 8080,
-            timeout_s: 60 + number % 60,
-            ..Connection::new(client(number), method)
-        };
+        let mut connection = Connection::new(client(number), method);
+        (connection.destination_address, connection.destination_port) = (server, 8080);
+        connection.timeout_s = 60 + number % 60;
         table.insert(connection, 0).expect("within the capacity");
     };
     let numbers = clients::in_order(size);
@@ -63,7 +60,7 @@ fn find_in_bursts<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usiz
         let guesses: [Guess; BURST] =
             std::array::from_fn(|index| table.prefetch_entry(hashes[index]));
         for ((guess, hash), tuple) in guesses.into_iter().zip(hashes).zip(burst) {
-            let connection = table.find_guessed(guess, hash, tuple);
+            let connection = table.along(guess, tuple).or_else(|| table.find(hash, tuple));
             found += stamp(table, connection);
         }
     }

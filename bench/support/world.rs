@@ -79,6 +79,7 @@ impl World {
         world.neighbours = Arc::new(neighbours);
         world.next_hops = next_hops;
         world.routes = Arc::new(routes::<A>());
+        world.forwarding_changed();
         let vips = (0..self.services).map(|service| virtual_address::<A>(service).to_ip());
         world.local = Arc::new(LocalAddresses::build(vips, []));
         world.links = MACS.map(|mac| Link { mac, mtu: 1500 }).to_vec().into();
@@ -125,6 +126,7 @@ impl World {
             },
             ..Destination::default()
         }
+        .cleared()
     }
 }
 

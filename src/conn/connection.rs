@@ -137,15 +137,27 @@ pub struct Connection<A> {
     /// Packets from the client; saturates.
     pub in_packets: u32,
     pub flags: Flags,
-    pub links: Links,
+    /// The timer wheel's slot it is filed under plus one; zero while the entry is vacant.
+    pub(super) filed: u16,
+    pub(super) links: Links,
+    pub way_back: WayBack,
 }
 
-/// Where the table's timer wheel has the entry; the table's own business.
+/// Where a connection's replies go, as it was found for an earlier one.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct Links {
-    /// Wheel slot it is filed under plus one; zero while the entry is vacant.
-    pub(super) filed: u16,
+pub struct WayBack {
+    /// State of routes and neighbours that it was found under; zero for none.
+    pub forwarding: u32,
+    /// Slot of the next hop, and the MTU of the route.
+    pub next_hop: u16,
+    pub mtu: u16,
+}
+
+/// The place in the timer wheel's list of a slot; the table's own business.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct Links {
     /// Neighbours in the wheel slot's list (`next` also links vacant entries); zero ends it.
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -179,7 +191,9 @@ impl<A: Address> Connection<A> {
             stamp: 0,
             in_packets: 0,
             flags: Flags::born(method),
+            filed: 0,
             links: Links::default(),
+            way_back: WayBack::default(),
         }
     }
 
@@ -280,8 +294,11 @@ impl<A: Address> Connection<A> {
     pub fn take(&mut self, step: &Step, now_ms: u32) -> bool {
         self.state = step.state;
         self.stamp = now_ms;
-        let assures = step.assures_template && self.template != NO_TEMPLATE;
-        self.timeout_s == step.timeout_s && self.is_active() == step.active && !assures
+        // Unbranched: it is hardly ever more.
+        let other_timeout = self.timeout_s ^ step.timeout_s;
+        let other_count = self.is_active() ^ step.active;
+        let assures = step.assures_template & (self.template != NO_TEMPLATE);
+        other_timeout | u32::from(other_count | assures) == 0
     }
 
     #[inline]
@@ -292,7 +309,7 @@ impl<A: Address> Connection<A> {
     /// Whether the entry holds a connection.
     #[inline]
     pub(super) fn is_filed(&self) -> bool {
-        self.links.filed != 0
+        self.filed != 0
     }
 }
 /// Two IPv4 addresses as one number.

@@ -7,21 +7,32 @@
 use crate::packet::{Address, Tuple};
 use std::hash::{BuildHasher, RandomState};
 
-/// Hash of a tuple under one table's [`Key`].
+/// Hash of a tuple under one table's [`Key`], as that table's index uses it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hash(u64);
+pub struct Hash {
+    bucket: u32,
+    tag: u16,
+}
 
 impl Hash {
-    /// The bucket out of `count`: the high bits scaled, so that `count` may be any number.
+    /// The bucket out of `buckets` is made of the high bits, scaled, so that `buckets` may be any number; the tag of
+    /// the low ones.
     #[inline]
-    pub(super) fn bucket(self, count: u32) -> usize {
-        (((self.0 >> 32) * u64::from(count)) >> 32) as usize
+    fn new(bits: u64, buckets: u32) -> Self {
+        let bucket = ((bits >> 32) * u64::from(buckets)) >> 32;
+        Hash { bucket: bucket as u32, tag: bits as u16 | 1 }
     }
 
-    /// The tag kept in the bucket: low bits, never zero.
+    /// Where the index looks first.
+    #[inline]
+    pub(super) fn bucket(self) -> usize {
+        self.bucket as usize
+    }
+
+    /// What the bucket knows it by; never zero.
     #[inline]
     pub(super) fn tag(self) -> u16 {
-        (self.0 as u16).max(1)
+        self.tag
     }
 }
 
@@ -33,22 +44,24 @@ impl Key {
     /// A fresh key from the operating system's randomness.
     pub fn random() -> Key {
         let state = RandomState::new();
-        Key(std::array::from_fn(|index| state.hash_one(index)))
+        Key::fixed(std::array::from_fn(|index| state.hash_one(index)))
     }
 
     /// A given key: the same tuples hash the same in every run.
-    pub const fn fixed(words: [u64; 4]) -> Key {
-        Key(words)
+    pub const fn fixed([mask, factor, low, high]: [u64; 4]) -> Key {
+        // A factor of zero would leave nothing of any tuple.
+        Key([mask, factor | 1, low, high])
     }
 
-    /// Hashes `tuple`; the reversed tuple hashes the same.
+    /// Hashes `tuple` for an index of so many `buckets`; the reversed tuple hashes the same, as both ends are masked
+    /// alike before they are multiplied.
     #[inline]
-    pub(super) fn hash<A: Address>(&self, tuple: &Tuple<A>) -> Hash {
+    pub(super) fn hash<A: Address>(&self, tuple: &Tuple<A>, buckets: u32) -> Hash {
+        let [mask, factor, ..] = self.0;
         let source = self.end(tuple.source, tuple.source_port);
         let destination = self.end(tuple.destination, tuple.destination_port);
-        let (low, high) = (source.min(destination), source.max(destination));
-        let pair = fold(low ^ self.0[0], high ^ self.0[1]);
-        Hash(fold(pair ^ u64::from(tuple.protocol), self.0[2] | 1))
+        let pair = fold(source ^ mask, destination ^ mask);
+        Hash::new(fold(pair ^ u64::from(tuple.protocol), factor), buckets)
     }
 
     /// One end in 64 bits: an IPv4 address and its port as they are, an IPv6 address through a keyed round of
@@ -77,6 +90,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const BUCKETS: u32 = 1 << 14;
+
     fn tuple<A>(source: A, destination: A, ports: (u16, u16), protocol: u8) -> Tuple<A> {
         Tuple { source, destination, source_port: ports.0, destination_port: ports.1, protocol }
     }
@@ -88,18 +103,17 @@ mod tests {
         ) {
             let key = Key::random();
             let tuple4 = tuple(v4.0, v4.1, ports, protocol);
-            prop_assert_eq!(key.hash(&tuple4), key.hash(&tuple4.reversed()));
+            prop_assert_eq!(key.hash(&tuple4, BUCKETS), key.hash(&tuple4.reversed(), BUCKETS));
             let tuple6 = tuple(v6.0, v6.1, ports, protocol);
-            prop_assert_eq!(key.hash(&tuple6), key.hash(&tuple6.reversed()));
+            prop_assert_eq!(key.hash(&tuple6, BUCKETS), key.hash(&tuple6.reversed(), BUCKETS));
         }
     }
 
     /// Longest run of `tuples` in one of as many buckets as there are tuples.
     fn deepest<A: Address>(key: Key, tuples: impl Iterator<Item = Tuple<A>>) -> u32 {
-        const BUCKETS: u32 = 1 << 14;
         let mut depth = vec![0; BUCKETS as usize];
         for tuple in tuples.take(BUCKETS as usize) {
-            depth[key.hash(&tuple).bucket(BUCKETS)] += 1;
+            depth[key.hash(&tuple, BUCKETS).bucket()] += 1;
         }
         depth.into_iter().max().unwrap()
     }
@@ -125,10 +139,11 @@ mod tests {
     #[test]
     fn keys_and_protocols_matter() {
         let tuple4 = tuple(1u32, 2, (3, 4), 6);
-        assert_ne!(Key::random().hash(&tuple4), Key::random().hash(&tuple4));
+        assert_ne!(Key::random().hash(&tuple4, BUCKETS), Key::random().hash(&tuple4, BUCKETS));
         let key =
             Key::fixed([1, 2, 3, 4].map(|word: u64| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        assert_ne!(key.hash(&tuple4), key.hash(&Tuple { protocol: 17, ..tuple4 }));
-        assert_ne!(key.hash(&tuple4), key.hash(&Tuple { source_port: 4, ..tuple4 }));
+        let known = key.hash(&tuple4, BUCKETS);
+        assert_ne!(known, key.hash(&Tuple { protocol: 17, ..tuple4 }, BUCKETS));
+        assert_ne!(known, key.hash(&Tuple { source_port: 4, ..tuple4 }, BUCKETS));
     }
 }

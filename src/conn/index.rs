@@ -35,25 +35,27 @@ impl Index {
         size_of_val::<[Bucket]>(&self.buckets)
     }
 
+    /// Buckets that hashes name.
     #[inline]
-    pub(super) fn prefetch(&self, hash: Hash) {
-        prefetch(&self.buckets[hash.bucket(self.primary)]);
+    pub(super) fn buckets(&self) -> u32 {
+        self.primary
     }
 
-    /// Calls `found` with the entries of the first bucket that bear the hash's tag; when there are none and the
-    /// chain goes on, its next bucket is prefetched instead.
     #[inline]
-    pub(super) fn peek(&self, hash: Hash, mut found: impl FnMut(u32)) {
-        let bucket = &self.buckets[hash.bucket(self.primary)];
-        let mut matches = bucket.matches(hash.tag());
-        match matches.next() {
-            Some(slot) => {
-                found(bucket.entry(slot));
-                matches.for_each(|slot| found(bucket.entry(slot)));
-            }
-            None if bucket.overflow != 0 => prefetch(&self.buckets[bucket.overflow as usize]),
-            None => {}
+    pub(super) fn prefetch(&self, hash: Hash) {
+        prefetch(self.buckets.as_ptr().wrapping_add(hash.bucket()));
+    }
+
+    /// The first entry of the first bucket that bears the hash's tag. Where there is none and the chain goes on, its
+    /// next bucket is prefetched instead.
+    #[inline]
+    pub(super) fn peek(&self, hash: Hash) -> Option<u32> {
+        let bucket = &self.buckets[hash.bucket()];
+        let found = bucket.matches(hash.tag()).next();
+        if found.is_none() && bucket.overflow != 0 {
+            prefetch(self.buckets.as_ptr().wrapping_add(bucket.overflow as usize));
         }
+        found.map(|slot| bucket.entry(slot))
     }
 
     /// The first result of `accept` over the entries that bear the hash's tag.
@@ -64,7 +66,7 @@ impl Index {
         mut accept: impl FnMut(u32) -> Option<R>,
     ) -> Option<R> {
         let tag = hash.tag();
-        let mut bucket = &self.buckets[hash.bucket(self.primary)];
+        let mut bucket = &self.buckets[hash.bucket()];
         loop {
             for slot in bucket.matches(tag) {
                 let accepted = accept(bucket.entry(slot));
@@ -82,7 +84,7 @@ impl Index {
     /// Adds a reference. The caller keeps to the number of references the index was made for.
     #[inline]
     pub(super) fn insert(&mut self, hash: Hash, entry: u32) {
-        let last = self.last(hash.bucket(self.primary)).1;
+        let last = self.last(hash.bucket()).1;
         if let Some(slot) = self.buckets[last].empty_slot() {
             self.buckets[last].set(slot, hash.tag(), entry);
             return;
@@ -94,7 +96,7 @@ impl Index {
 
     /// Takes a reference out. False if it was not there.
     pub(super) fn remove(&mut self, hash: Hash, entry: u32) -> bool {
-        let home = hash.bucket(self.primary);
+        let home = hash.bucket();
         let mut bucket = home;
         let slot = loop {
             let here = &self.buckets[bucket];
@@ -168,8 +170,8 @@ mod tests {
         let key = Key::random();
         let primary = index.primary;
         (0..)
-            .map(move |source: u32| key.hash(&Tuple { source, ..Tuple::default() }))
-            .filter(move |hash| hash.bucket(primary) == 0)
+            .map(move |source: u32| key.hash(&Tuple { source, ..Tuple::default() }, primary))
+            .filter(move |hash| hash.bucket() == 0)
     }
 
     fn overflow_in_use(index: &Index) -> usize {
@@ -220,13 +222,13 @@ mod tests {
         let mut depths = vec![0; index.primary as usize];
         let mut left = REFERENCES;
         for source in 0u32.. {
-            let hash = key.hash(&Tuple { source, ..Tuple::default() });
-            let depth: &mut usize = &mut depths[hash.bucket(index.primary)];
+            let hash = key.hash(&Tuple { source, ..Tuple::default() }, index.primary);
+            let depth: &mut usize = &mut depths[hash.bucket()];
             if *depth > SLOTS {
                 continue;
             }
             // The first 600 buckets get all.
-            if hash.bucket(index.primary) < 600 {
+            if hash.bucket() < 600 {
                 *depth += 1;
                 index.insert(hash, source + 1);
                 left -= 1;

@@ -3,7 +3,7 @@
 //! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple,
 //!   in `bucket`s; `wheel` by time; `memory` holds the pages
 //! * `expiry`: the end of connections; `connection`: an entry and its flags
-//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`)
+//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`); `steps`: all of that worked out
 //! * `template`, `template_key`: persistence templates, the one thing here that workers share
 //!
 //! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
@@ -17,6 +17,7 @@ mod index;
 mod memory;
 pub mod sctp;
 pub mod state;
+mod steps;
 mod table;
 pub mod tcp;
 pub mod template;
@@ -25,12 +26,13 @@ pub mod udp;
 mod wheel;
 
 pub use connection::{
-    Connection, ConnectionId, Direction, Flags, Links, Method, NO_DESTINATION, NO_TEMPLATE,
+    Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION, NO_TEMPLATE, WayBack,
 };
 pub use expiry::Verdict;
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
-pub use state::{Event, Mode, Side, StateTimeouts, Step, advance};
+pub use state::{Mode, Side, Step};
+pub use steps::Steps;
 pub use table::{Guess, Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};
 pub use template_key::TemplateKey;

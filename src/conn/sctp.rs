@@ -75,9 +75,26 @@ pub enum SctpEvent {
     Abort = 9,
 }
 
-const EVENTS: usize = 10;
+/// How many events there are.
+pub(super) const EVENTS: usize = 10;
 
 impl SctpEvent {
+    pub(super) const ALL: [SctpEvent; EVENTS] = {
+        use SctpEvent::*;
+        [
+            Data,
+            Init,
+            InitAck,
+            CookieEcho,
+            CookieAck,
+            Shutdown,
+            ShutdownAck,
+            ShutdownComplete,
+            Error,
+            Abort,
+        ]
+    };
+
     /// From the types (RFC 9260 section 3.2) of the first chunk and of the second, if there is one: an ABORT
     /// behind a COOKIE-ECHO or COOKIE-ACK counts as the abort it is; no other second chunk counts.
     #[inline]

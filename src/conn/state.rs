@@ -14,6 +14,10 @@ pub enum Side {
     InputOnly,
 }
 
+impl Side {
+    pub const ALL: [Side; 3] = [Side::Input, Side::Output, Side::InputOnly];
+}
+
 /// Which TCP table applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {

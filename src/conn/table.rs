@@ -4,7 +4,7 @@
 //! reference included: 99 and 163 bytes in all. It is mapped when the table is made and never grows.
 //!
 //! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
-//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `find`.
+//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `along`, and `find` where the guess was wrong.
 
 use super::connection::{Connection, ConnectionId, Direction, Flags, Method};
 use super::hash::{Hash, Key};
@@ -81,7 +81,7 @@ impl<A: Address> Table<A> {
     /// destination's address).
     #[inline]
     pub fn hash(&self, tuple: &Tuple<A>) -> Hash {
-        self.key.hash(tuple)
+        self.key.hash(tuple, self.index.buckets())
     }
 
     /// First stage of a lookup: asks for the bucket's cache line.
@@ -93,35 +93,27 @@ impl<A: Address> Table<A> {
     /// Second stage: asks for the entry that [`Table::find_guessed`] is going to compare, and says which it is.
     #[inline]
     pub fn prefetch_entry(&self, hash: Hash) -> Guess {
-        let mut guess = Guess::default();
-        self.index.peek(hash, |number| {
-            guess = Guess(number);
-            let entry: *const Connection<A> = &self.entries[number as usize];
-            prefetch(entry);
-            if size_of::<Connection<A>>() > 64 {
-                prefetch(entry.wrapping_byte_add(64));
-            }
-        });
-        guess
+        let Some(number) = self.index.peek(hash) else { return Guess::default() };
+        let entry = self.entries.as_ptr().wrapping_add(number as usize);
+        prefetch(entry);
+        if size_of::<Connection<A>>() > 64 {
+            prefetch(entry.wrapping_byte_add(64));
+        }
+        Guess(number)
     }
 
-    /// [`Table::find`] that looks at the guess of [`Table::prefetch_entry`] first. A wrong one costs a comparison: what
-    /// happened to the table since does not matter.
+    /// Which way a packet goes along the connection that [`Table::prefetch_entry`] guessed, if it is that one's: what
+    /// happened to the table since does not matter. Otherwise it may be another one's, which [`Table::find`] finds.
+    /// The packet's protocol has ports.
     #[inline(always)]
-    pub fn find_guessed(
-        &self,
-        guess: Guess,
-        hash: Hash,
-        tuple: &Tuple<A>,
-    ) -> Option<(ConnectionId, Direction)> {
-        let entry = &self.entries[guess.0 as usize];
-        if entry.is_filed() && entry.is_original(tuple) {
-            return Some((ConnectionId(guess.0), Direction::Original));
+    pub fn along(&self, guess: Guess, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
+        let id = ConnectionId(guess.0);
+        let entry = &self.entries[id.index()];
+        // Vacant entries are of protocol 0, which has none.
+        if entry.is_original(tuple) {
+            return Some((id, Direction::Original));
         }
-        if entry.is_filed() && entry.is_reply(tuple) {
-            return Some((ConnectionId(guess.0), Direction::Reply));
-        }
-        self.find(hash, tuple)
+        entry.is_reply(tuple).then_some((id, Direction::Reply))
     }
 
     /// The connection a packet belongs to, and which way it goes.
@@ -182,7 +174,7 @@ impl<A: Address> Table<A> {
         self.contains(id).then_some(id)
     }
 
-    /// Takes a connection out. Removing what is not there changes nothing and returns what the entry last held.
+    /// Takes a connection out. Removing what is not there changes nothing and returns what is left of the last one.
     pub fn remove(&mut self, id: ConnectionId) -> Connection<A> {
         let connection = self.entries[id.index()];
         if !connection.is_filed() {
@@ -192,7 +184,9 @@ impl<A: Address> Table<A> {
         self.prefetch_references(references);
         self.wheel.unfile(&mut self.entries, id.0);
         self.unindex(id.0, references);
-        self.entries[id.index()].links.next = self.vacant;
+        let entry = &mut self.entries[id.index()];
+        entry.protocol = 0;
+        entry.links.next = self.vacant;
         self.vacant = id.0;
         self.len -= 1;
         connection
@@ -220,7 +214,7 @@ impl<A: Address> Table<A> {
         let entry = &mut self.entries[id.index()];
         entry.timeout_s = timeout_s;
         let remaining_ms = u64::from(timeout_s) * 1000;
-        if entry.is_filed() && self.wheel.is_late(entry.links.filed, now_ms, remaining_ms) {
+        if entry.is_filed() && self.wheel.is_late(entry.filed, now_ms, remaining_ms) {
             self.wheel.unfile(&mut self.entries, id.0);
             self.wheel.file(&mut self.entries, id.0, now_ms, remaining_ms);
         }
@@ -295,11 +289,11 @@ impl<A: Address> Table<A> {
 
     #[inline]
     fn references_of(&self, connection: &Connection<A>) -> (Hash, Option<Hash>) {
-        let original = self.key.hash(&connection.original_tuple());
+        let original = self.hash(&connection.original_tuple());
         if !connection.flags.is_masq() {
             return (original, None);
         }
-        let reply = self.key.hash(&connection.reply_tuple());
+        let reply = self.hash(&connection.reply_tuple());
         (original, (reply != original).then_some(reply))
     }
 

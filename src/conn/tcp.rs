@@ -71,10 +71,31 @@ pub enum TcpEvent {
     Nothing = 4,
 }
 
+/// How many events there are.
+pub(super) const EVENTS: usize = 5;
+
+/// The event of each combination of the low five flags, among which are the four.
+const OF_FLAGS: [TcpEvent; 32] = {
+    let mut events = [TcpEvent::Nothing; 32];
+    let mut flags = 0;
+    while flags < events.len() {
+        events[flags] = TcpEvent::first_of(flags as u8);
+        flags += 1;
+    }
+    events
+};
+
 impl TcpEvent {
+    pub(super) const ALL: [TcpEvent; EVENTS] =
+        [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Reset, TcpEvent::Nothing];
+
     /// From the flags octet of the header (RFC 9293 section 3.1): RST before SYN before FIN before ACK.
     #[inline]
     pub const fn from_flags(flags: u8) -> TcpEvent {
+        OF_FLAGS[flags as usize % OF_FLAGS.len()]
+    }
+
+    const fn first_of(flags: u8) -> TcpEvent {
         const FIN: u8 = 0x01;
         const SYN: u8 = 0x02;
         const RST: u8 = 0x04;

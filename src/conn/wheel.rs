@@ -92,17 +92,16 @@ impl Wheel {
             entries[next as usize].links.previous = number;
         }
         let entry = &mut entries[number as usize];
-        entry.links.filed = slot as u16 + 1;
-        entry.links.previous = 0;
-        entry.links.next = next;
+        entry.filed = slot as u16 + 1;
+        entry.links = Links { previous: 0, next };
     }
 
     /// Takes entry `number` out of its slot.
     #[inline]
     pub(super) fn unfile<A>(&mut self, entries: &mut [Connection<A>], number: u32) {
-        let links = &mut entries[number as usize].links;
-        let Links { filed, previous, next } = *links;
-        links.filed = 0;
+        let entry = &mut entries[number as usize];
+        let filed = std::mem::take(&mut entry.filed);
+        let Links { previous, next } = entry.links;
         match previous {
             0 => self.heads[usize::from(filed) - 1] = next,
             previous => entries[previous as usize].links.next = next,

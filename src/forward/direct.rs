@@ -7,5 +7,7 @@ use crate::port::Frame;
 /// Takes one off the hop limit of a frame's packet, which the caller has checked to be above 1.
 #[inline(always)]
 pub fn decrement_hop_limit<A: Layer3>(frame: &mut impl Frame) {
-    A::decrement(&mut frame.bytes_mut()[ETHERNET..]);
+    if let Some(ip) = frame.bytes_mut().get_mut(ETHERNET..) {
+        A::decrement(ip);
+    }
 }

@@ -22,8 +22,10 @@ pub struct Destination {
     pub is_local: bool,
     /// [`ForwardMethod::Tunnel`] only.
     pub encapsulation: Encapsulation,
-    /// Largest IP packet towards it, before encapsulation.
+    /// Largest IP packet towards it, after encapsulation; 0 without a route.
     pub mtu: u16,
+    /// [`Destination::cleared`]'s.
+    pub clear: Clear,
     pub port: u16,
     pub service: ServiceId,
     pub address: IpAddr,
@@ -44,6 +46,7 @@ impl Default for Destination {
             is_local: false,
             encapsulation: Encapsulation::Ipip,
             mtu: 0,
+            clear: Clear::default(),
             port: 0,
             service: ServiceId(0),
             address: Ipv4Addr::UNSPECIFIED.into(),
@@ -51,6 +54,56 @@ impl Default for Destination {
         }
     }
 }
+
+/// Longest packet that nothing is in the way of: of a connection by a tunnel, and of any other. 0 while no packet goes
+/// without a question.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clear {
+    link: u16,
+    tunnel: u16,
+}
+
+impl Destination {
+    /// With the sum of what the other fields say about packets on their way here. Without it every packet is looked at
+    /// more closely, and goes the same way.
+    pub fn cleared(self) -> Self {
+        if !self.available || self.is_local {
+            return Destination { clear: Clear::default(), ..self };
+        }
+        let inside = self.mtu_inside_tunnel();
+        let tunnel = if inside >= self.least_mtu_inside_tunnel() { inside } else { 0 };
+        Destination { clear: Clear { link: self.mtu, tunnel }, ..self }
+    }
+
+    /// Longest packet that goes to an available destination elsewhere whole and unasked.
+    #[inline(always)]
+    pub fn clear_length(&self, through_tunnel: bool) -> u16 {
+        if through_tunnel { self.clear.tunnel } else { self.clear.link }
+    }
+
+    /// Longest packet that a tunnel takes whole.
+    #[inline]
+    pub fn mtu_inside_tunnel(&self) -> u16 {
+        let header = match self.address {
+            IpAddr::V4(_) => IPV4_HEADER,
+            IpAddr::V6(_) => IPV6_HEADER,
+        };
+        self.mtu.saturating_sub(header + self.encapsulation.overhead())
+    }
+
+    /// Below this MTU inside, nothing goes through a tunnel (RFC 791, RFC 8200 section 5).
+    #[inline]
+    pub fn least_mtu_inside_tunnel(&self) -> u16 {
+        match self.address {
+            IpAddr::V4(_) => 68,
+            IpAddr::V6(_) => 1280,
+        }
+    }
+}
+
+/// Octets of an outer header.
+const IPV4_HEADER: u16 = 20;
+const IPV6_HEADER: u16 = 40;
 
 /// The bytes between outer IP header and inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ mod sync;
 #[cfg(test)]
 mod publish_tests;
 
-pub use destination::{Destination, Encapsulation};
+pub use destination::{Clear, Destination, Encapsulation};
 pub use directory::{Directory, Service};
 pub use links::{Link, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
@@ -28,6 +28,7 @@ pub use publish::{Adopter, Publisher, publication};
 pub use replies::{Origin, Replies};
 pub use settings::Settings;
 
+use crate::packet::Address;
 use crate::route::{Route, Routes};
 use std::sync::Arc;
 
@@ -44,11 +45,22 @@ pub struct Snapshot {
     pub neighbours: Arc<Neighbours>,
     pub replies: Arc<Replies>,
     pub routes: Arc<Routes>,
+    /// Another number with every change of `routes`, `neighbours` or `links`: the next hop found for a packet under one
+    /// number is that of all packets to the same address under the same number. 0: nothing is to be kept.
+    pub forwarding: u32,
     pub local: Arc<LocalAddresses>,
     pub marks: Arc<Marks>,
     /// By [`PortId`](crate::model::PortId).
     pub links: Arc<[Link]>,
     pub settings: Settings,
+}
+
+/// Where a packet that is routed by its own destination goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// `None` while the neighbour's Ethernet address is not known.
+    pub next_hop: Option<NextHopId>,
+    pub mtu: u16,
 }
 
 impl Snapshot {
@@ -59,5 +71,19 @@ impl Snapshot {
             0 => Some(self.links.get(route.port.index())?.mtu),
             mtu => Some(mtu),
         }
+    }
+
+    /// What was found on routes and among neighbours is to be looked up anew.
+    pub fn forwarding_changed(&mut self) {
+        self.forwarding = self.forwarding.wrapping_add(1).max(1);
+    }
+
+    /// The way of a packet to any address; `None` without a route.
+    #[inline]
+    pub fn way_to<A: Address>(&self, address: A) -> Option<Way> {
+        let route = self.routes.find(address)?;
+        let mtu = self.mtu_of(route)?;
+        let next = route.next_hop.unwrap_or(address);
+        Some(Way { next_hop: self.neighbours.find(route.port, next), mtu })
     }
 }

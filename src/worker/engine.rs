@@ -12,12 +12,11 @@ use super::tables::{Flows, Tables};
 use super::verdict::Verdict;
 use crate::conn::template::{TemplateId, Templates};
 use crate::conn::{
-    self, Connection, ConnectionId, Direction, Event, Mode, NO_TEMPLATE, StateTimeouts, Step, sctp,
-    tcp,
+    self, Connection, ConnectionId, Direction, Mode, NO_TEMPLATE, Step, Steps, sctp,
 };
 use crate::model::{DestinationId, Family, Protocol, WorkerId};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, Role};
+use crate::packet::{Packet, Role, ipv4};
 use crate::port::Frame;
 use crate::scheduler::Cursor;
 use crate::service::{Destination, Snapshot};
@@ -37,11 +36,11 @@ pub(super) struct Engine<F> {
     pub(super) cursors: Box<[Cursor]>,
     pub(super) fragments_ipv4: Fragments<u32, F>,
     pub(super) fragments_ipv6: Fragments<u128, F>,
-    /// Under the current snapshot: timeouts of every state, which TCP table is in force, and by family whether
-    /// packets may belong to connections at all.
-    pub(super) timeouts: StateTimeouts,
-    pub(super) mode: Mode,
+    /// Under the current snapshot: the steps of the state machines, and by family whether packets may belong to
+    /// connections at all, and go the straight way of those.
+    pub(super) steps: Steps,
     pub(super) looks_up: [bool; 2],
+    pub(super) is_straight: [bool; 2],
     pub(super) now: Instant,
     /// `now` as connections stamp it.
     pub(super) now_ms: u32,
@@ -63,10 +62,12 @@ impl<F: Frame> Engine<F> {
 
     /// What follows from a snapshot and is not looked up anew for every packet.
     pub(super) fn adopted(&mut self, world: &Snapshot) {
-        self.timeouts = StateTimeouts::new(world.settings.timeouts);
-        self.mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
+        let mode = if world.settings.secure_tcp { Mode::Secure } else { Mode::Normal };
+        self.steps.adopt(mode, world.settings.timeouts);
         for family in [Family::Ipv4, Family::Ipv6] {
-            self.looks_up[family as usize] = world.services.serves(family);
+            let serves = world.services.serves(family);
+            self.looks_up[family as usize] = serves;
+            self.is_straight[family as usize] = serves && !world.settings.inbound_off;
         }
         // Modes 1 and 2 of `drop_packet` set the count anew each time they are judged; mode 3 goes on counting.
         if matches!(world.settings.sysctls.drop_packet, 1 | 2) {
@@ -75,19 +76,32 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Decides about one packet and rewrites it.
-    #[inline(always)]
     pub(super) fn judge<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,
         parsed: &Parsed<A>,
     ) -> Verdict {
-        let Parsed { packet, hash, guess, port, visit } = parsed;
+        match self.straight(world, frame, parsed) {
+            Some(verdict) => verdict,
+            None => self.judge_closely(world, frame, parsed),
+        }
+    }
+
+    /// Decides about a packet that anything may be the matter with.
+    #[inline(never)]
+    pub(super) fn judge_closely<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        parsed: &Parsed<A>,
+    ) -> Verdict {
+        let Parsed { packet, hash, port, visit, .. } = parsed;
         if packet.role != Role::Transport {
             return self.judge_other(world, frame, parsed);
         }
         if self.looks_up[A::FAMILY as usize] {
-            match A::table(&self.tables).find_guessed(*guess, *hash, &packet.tuple) {
+            match A::table(&self.tables).find(*hash, &packet.tuple) {
                 Some((id, Direction::Original)) => {
                     return self.request(world, frame, packet, id, |engine, frame| {
                         engine.succeed(world, frame, parsed, id)
@@ -101,7 +115,6 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Decides about a packet that has no ports.
-    #[inline(never)]
     fn judge_other<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -151,7 +164,6 @@ impl<F: Frame> Engine<F> {
     }
 
     /// Runs the state machine over one packet of a connection and restarts its timer.
-    #[inline(always)]
     pub(super) fn advance<A: Flows>(
         &mut self,
         id: ConnectionId,
@@ -159,10 +171,11 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         direction: Direction,
     ) {
-        let Some(event) = event_of(frame, packet) else { return };
+        if Protocol::from_number(packet.protocol).is_none() {
+            return;
+        }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
-        let side = connection.side(direction);
-        let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
+        let step = step(&self.steps, connection, direction, frame, packet);
         if !connection.take(&step, self.now_ms) {
             self.turn::<A>(id, step);
         }
@@ -215,13 +228,20 @@ pub(super) fn forget<A: Flows>(
     }
 }
 
-/// What the state machine sees of a packet; `None` for protocols that have no states.
+/// Where a packet of TCP, UDP or SCTP takes its connection.
 #[inline(always)]
-pub(super) fn event_of<A: Flows>(frame: &impl Frame, packet: &Packet<A>) -> Option<Event> {
-    match Protocol::from_number(packet.protocol)? {
-        Protocol::Tcp => Some(Event::Tcp(tcp::TcpEvent::from_flags(packet.tcp_flags))),
-        Protocol::Udp => Some(Event::Udp),
-        Protocol::Sctp => Some(Event::Sctp(sctp_event(frame, packet))),
+pub(super) fn step<A: Flows>(
+    steps: &Steps,
+    connection: &mut Connection<A>,
+    direction: Direction,
+    frame: &impl Frame,
+    packet: &Packet<A>,
+) -> Step {
+    let side = connection.side(direction);
+    match packet.protocol {
+        ipv4::UDP => steps.udp(side),
+        ipv4::TCP => steps.tcp(side, packet.tcp_flags, connection.state),
+        _ => steps.sctp(side, sctp_event(frame, packet), connection.state),
     }
 }
 

@@ -1,33 +1,30 @@
-//! A client's packet of a known connection: may it still use it, then count, state, forward.
+//! A client's packet of a known connection: may it still use it, then count, state, forward. What has no question to
+//! ask goes the `straight` way, which ends the same.
 
-use super::engine::{Engine, LOCAL, event_of, opens};
+use super::engine::{Engine, LOCAL, opens};
 use super::mss;
+use super::steer::Steering;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::{self, Connection, ConnectionId, Direction, Flags, NO_TEMPLATE, sctp, tcp};
-use crate::forward::{self, End, Layer3, Outer};
+use crate::conn::{Connection, ConnectionId, Direction, Flags, NO_TEMPLATE, sctp, tcp};
+use crate::forward::{self, End, Outer};
 use crate::model::{DestinationId, Family, Protocol};
+use crate::packet::Packet;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Address, Packet};
 use crate::port::Frame;
 use crate::service::{Destination, Encapsulation, Snapshot};
 use crate::stop::{DropReason, PuntReason};
-use std::net::IpAddr;
-
-/// Least MTU inside a tunnel (RFC 791, RFC 8200 section 5); below it nothing is sent.
-const LEAST_MTU_IPV4: u16 = 68;
-const LEAST_MTU_IPV6: u16 = 1280;
 
 /// How a connection's packets are forwarded. Read field by field: the entry was just written, and copying it whole
 /// would wait for that.
 #[derive(Clone, Copy)]
 pub(super) struct Way<A> {
-    flags: Flags,
+    pub(super) flags: Flags,
     address: A,
     port: u16,
 }
 
-impl<A: Address> Way<A> {
+impl<A: Flows> Way<A> {
     #[inline]
     pub(super) fn of(connection: &Connection<A>) -> Self {
         Way {
@@ -36,12 +33,24 @@ impl<A: Address> Way<A> {
             port: connection.destination_port,
         }
     }
+
+    /// NAT's part: the destination's address and port become the packet's.
+    #[inline(always)]
+    pub(super) fn translate_if_masq(
+        self,
+        frame: &mut impl Frame,
+        packet: &Packet<A>,
+    ) -> Result<(), DropReason> {
+        match self.flags.is_masq() {
+            true => forward::translate(frame, packet, End::Destination, self.address, self.port),
+            false => Ok(()),
+        }
+    }
 }
 
 impl<F: Frame> Engine<F> {
     /// `over`: the connection has ended, and the packet is handled as if it had never been. Backups take part in
     /// replies only (`backup_only`).
-    #[inline(always)]
     pub(super) fn request<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -76,18 +85,12 @@ impl<F: Frame> Engine<F> {
         if let Some(line) = self.loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
-        if let Some(event) = event_of(frame, packet) {
-            let side = connection.side(Direction::Original);
-            let step = conn::advance(self.mode, side, event, connection.state, &self.timeouts);
-            if !connection.take(&step, self.now_ms) {
-                self.turn::<A>(id, step);
-            }
-        }
+        self.advance(id, frame, packet, Direction::Original);
         self.forward(world, frame, packet, way, destination)
     }
 
     /// Sends a client's packet to the connection's destination by the connection's method.
-    #[inline(always)]
+    #[inline]
     pub(super) fn forward<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -114,10 +117,7 @@ impl<F: Frame> Engine<F> {
             return verdict;
         }
         forward::decrement_hop_limit::<A>(frame);
-        if way.flags.is_masq()
-            && let Err(reason) =
-                forward::translate(frame, packet, End::Destination, way.address, way.port)
-        {
+        if let Err(reason) = way.translate_if_masq(frame, packet) {
             return Verdict::Drop(reason);
         }
         if is_large {
@@ -150,16 +150,8 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         destination: &Destination,
     ) -> Verdict {
-        self.identification = self.identification.wrapping_add(1);
-        let outer = Outer {
-            destination,
-            copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
-            identification: self.identification,
-            flow: match destination.encapsulation {
-                Encapsulation::Gue { .. } => self.steering.spread(&packet.tuple),
-                Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
-            },
-        };
+        let Engine { identification, steering, .. } = self;
+        let outer = outer(world, destination, packet, identification, steering);
         match forward::encapsulate(frame, packet, &outer) {
             Ok(ethertype) => {
                 let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
@@ -183,6 +175,27 @@ impl<F: Frame> Engine<F> {
     }
 }
 
+/// What goes in front of a packet to a tunnel's end. `identification`: of the last one.
+#[inline(always)]
+pub(super) fn outer<'w, A: Flows>(
+    world: &Snapshot,
+    destination: &'w Destination,
+    packet: &Packet<A>,
+    identification: &mut u16,
+    steering: &Steering,
+) -> Outer<'w> {
+    *identification = identification.wrapping_add(1);
+    Outer {
+        destination,
+        copy_dont_fragment: A::FAMILY == Family::Ipv4 && world.settings.sysctls.pmtu_disc != 0,
+        identification: *identification,
+        flow: match destination.encapsulation {
+            Encapsulation::Gue { .. } => steering.spread(&packet.tuple),
+            Encapsulation::Ipip | Encapsulation::Gre { .. } => 0,
+        },
+    }
+}
+
 /// A destination that is the director itself: handed to its own stack, where nobody listens. What came from outside is
 /// never rewritten to a loopback address.
 #[cold]
@@ -196,19 +209,7 @@ fn to_own_stack(flags: Flags, destination: &Destination) -> Verdict {
 /// Longest packet that reaches the destination whole by this method.
 #[inline]
 pub(super) fn mtu_inside(flags: Flags, destination: &Destination) -> u16 {
-    if !flags.is_tunnel() {
-        return destination.mtu;
-    }
-    mtu_inside_tunnel(destination)
-}
-
-#[inline]
-fn mtu_inside_tunnel(destination: &Destination) -> u16 {
-    let header = match destination.address {
-        IpAddr::V4(_) => u32::HEADER,
-        IpAddr::V6(_) => u128::HEADER,
-    };
-    destination.mtu.saturating_sub(header as u16 + destination.encapsulation.overhead())
+    if flags.is_tunnel() { destination.mtu_inside_tunnel() } else { destination.mtu }
 }
 
 /// The packet, of a connection with these flags, fits on its way to the destination; else what becomes of it.
@@ -240,12 +241,8 @@ fn fits_tunnel<A: Flows>(
     packet: &Packet<A>,
     destination: &Destination,
 ) -> Result<(), Verdict> {
-    let mtu = mtu_inside_tunnel(destination);
-    let least = match destination.address {
-        IpAddr::V4(_) => LEAST_MTU_IPV4,
-        IpAddr::V6(_) => LEAST_MTU_IPV6,
-    };
-    if mtu < least {
+    let mtu = destination.mtu_inside_tunnel();
+    if mtu < destination.least_mtu_inside_tunnel() {
         return Err(Verdict::Drop(DropReason::TooBig));
     }
     let is_cut = A::FAMILY == Family::Ipv4

@@ -11,7 +11,7 @@
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports
 //!    * `unknown`: another worker's (`steer`), a `martian`, or new: `schedule`
 //!    * `mss`: what a SYN of any of them announces
-//! 5. `Output::dispatch`: transmit buffer, punt, hand-off, or a counted drop
+//! 5. `Output::carry_out`: transmit buffer, punt, hand-off, or a counted drop
 //! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
 //!
 //! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
@@ -41,6 +41,7 @@ mod related;
 mod schedule;
 mod setup;
 pub mod steer;
+mod straight;
 mod tables;
 mod tunnel_error;
 mod unknown;
@@ -63,7 +64,6 @@ use engine::Engine;
 use output::Output;
 use passage::Passage;
 use rtrb::{Consumer, Producer};
-use verdict::Visit;
 use verify::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.

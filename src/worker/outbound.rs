@@ -1,14 +1,16 @@
 //! A packet back to the client, of a known connection: translate (NAT), count, state, route.
 
 use super::engine::{Engine, opens};
+use super::load::Loads;
 use super::mss;
 use super::tables::Flows;
 use super::verdict::Verdict;
-use crate::conn::{ConnectionId, Direction};
+use crate::conn::{ConnectionId, Direction, WayBack};
 use crate::forward::{self, End};
+use crate::model::DestinationId;
 use crate::packet::Packet;
 use crate::port::Frame;
-use crate::service::Snapshot;
+use crate::service::{Snapshot, Way};
 use crate::stop::PuntReason;
 
 impl<F: Frame> Engine<F> {
@@ -22,11 +24,18 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Verdict {
-        let verdict = self.transit(world, frame, packet, packet.tuple.destination);
+        if packet.ttl <= 1 {
+            return Verdict::Punt(PuntReason::TtlExpired);
+        }
+        let Some(way) = world.way_to(packet.tuple.destination) else {
+            return Verdict::Punt(PuntReason::NoRoute);
+        };
+        let verdict = take(way, frame, packet);
         if !verdict.is_sent() {
             return verdict;
         }
-        let connection = A::table(&self.tables).get(id);
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
+        connection.way_back = way_back(world, way);
         let (slot, is_masq) = (connection.destination, connection.flags.is_masq());
         if is_masq {
             let (address, port) = (connection.virtual_address, connection.virtual_port);
@@ -34,10 +43,7 @@ impl<F: Frame> Engine<F> {
                 return Verdict::Drop(reason);
             }
         }
-        let available = world.destinations.get(slot as usize).is_some_and(|to| to.available);
-        if available && let Some(line) = self.line(slot) {
-            line.count_out(packet.length);
-        }
+        count_reply(&self.loads, world, slot, packet.length);
         self.advance(id, frame, packet, Direction::Reply);
         if opens(packet) && world.settings.mss_clamp.is_on() {
             let connection = A::table(&self.tables).get(id);
@@ -58,20 +64,9 @@ impl<F: Frame> Engine<F> {
         if packet.ttl <= 1 {
             return Verdict::Punt(PuntReason::TtlExpired);
         }
-        let Some(route) = world.routes.find(to) else {
-            return Verdict::Punt(PuntReason::NoRoute);
-        };
-        let Some(mtu) = world.mtu_of(route) else {
-            return Verdict::Punt(PuntReason::NoRoute);
-        };
-        if packet.length > mtu && packet.dont_fragment {
-            return Verdict::TooBig(mtu);
-        }
-        forward::decrement_hop_limit::<A>(frame);
-        let next = route.next_hop.unwrap_or(to);
-        match world.neighbours.find(route.port, next) {
-            Some(next_hop) => Verdict::send(next_hop, A::ETHERTYPE, packet.length, mtu),
-            None => Verdict::Resolve,
+        match world.way_to(to) {
+            Some(way) => take(way, frame, packet),
+            None => Verdict::Punt(PuntReason::NoRoute),
         }
     }
 
@@ -87,5 +82,37 @@ impl<F: Frame> Engine<F> {
             mss::clamp_passing(&self.counters, world, frame, packet);
         }
         verdict
+    }
+}
+
+/// A removed destination's connections go on while they may, but are not counted any more.
+#[inline(always)]
+pub(super) fn count_reply(loads: &Loads, world: &Snapshot, destination: u32, length: u16) {
+    let available = world.destinations.get(destination as usize).is_some_and(|to| to.available);
+    if available && let Some(line) = loads.own().get(DestinationId(destination)) {
+        line.count_out(length);
+    }
+}
+
+/// Sends a packet that may live on along its way.
+#[inline]
+fn take<A: Flows>(way: Way, frame: &mut impl Frame, packet: &Packet<A>) -> Verdict {
+    let Way { next_hop, mtu } = way;
+    if packet.length > mtu && packet.dont_fragment {
+        return Verdict::TooBig(mtu);
+    }
+    forward::decrement_hop_limit::<A>(frame);
+    match next_hop {
+        Some(next_hop) => Verdict::send(next_hop, A::ETHERTYPE, packet.length, mtu),
+        None => Verdict::Resolve,
+    }
+}
+
+/// What the connection's next reply need not find out again.
+#[inline]
+fn way_back(world: &Snapshot, way: Way) -> WayBack {
+    match way.next_hop.and_then(|next_hop| u16::try_from(next_hop.0).ok()) {
+        Some(next_hop) => WayBack { forwarding: world.forwarding, next_hop, mtu: way.mtu },
+        None => WayBack::default(),
     }
 }

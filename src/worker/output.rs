@@ -61,25 +61,8 @@ pub(super) struct Output<Q: Queue> {
 
 impl<Q: Queue> Output<Q> {
     /// Carries out a verdict on a frame; `parsed` is what it was when it came in.
-    #[inline(always)]
-    pub(super) fn dispatch<A: Flows>(
-        &mut self,
-        world: &Snapshot,
-        frame: Q::Frame,
-        parsed: &Parsed<A>,
-        verdict: Verdict,
-    ) {
-        match verdict {
-            Verdict::Send { next_hop, ethertype } => {
-                self.send_to(world, frame, parsed, next_hop, ethertype);
-            }
-            verdict => self.divert(world, frame, parsed, verdict),
-        }
-    }
-
-    /// Carries out any verdict. Apart from the most frequent one, so that its way stays straight.
     #[inline(never)]
-    fn divert<A: Flows>(
+    pub(super) fn carry_out<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: Q::Frame,
@@ -110,7 +93,7 @@ impl<Q: Queue> Output<Q> {
 
     /// Gives the frame its next hop's Ethernet header and sends it.
     #[inline(always)]
-    fn send_to<A: Flows>(
+    pub(super) fn send_to<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: Q::Frame,

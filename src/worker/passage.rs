@@ -29,10 +29,10 @@ pub(super) struct Station {
     address: u64,
 }
 
-/// The destination address of a frame as a number: its first six octets, in the order of this machine's memory.
+/// The destination address of a frame as a number: its first six octets, and two zeros in front of them.
 #[inline(always)]
 fn destination(frame: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*frame) & 0xffff_ffff_ffff
+    u64::from_le_bytes(*frame) << 16
 }
 
 impl<Q: Queue> Passage<'_, Q> {
@@ -68,10 +68,13 @@ impl<Q: Queue> Passage<'_, Q> {
         let Some(header) = frame.bytes().first_chunk::<ETHERNET>() else {
             return self.output.drop_frame(port, DropReason::TooShort);
         };
-        let is_own = header.first_chunk().map(destination) == Some(station.address);
-        let to_group = header[0] & ethernet::GROUP != 0;
-        if !is_own && !to_group {
-            return self.output.drop_frame(port, DropReason::NotForUs);
+        let mut to_group = false;
+        if header.first_chunk().map(destination) != Some(station.address) {
+            cold_path();
+            to_group = header[0] & ethernet::GROUP != 0;
+            if !to_group {
+                return self.output.drop_frame(port, DropReason::NotForUs);
+            }
         }
         let Tables { ipv4, ipv6 } = &self.engine.tables;
         let ethertype = ethernet::ethernet_type(header);
@@ -106,13 +109,22 @@ impl<Q: Queue> Passage<'_, Q> {
         for parsed in &mut batch.parsed[..count] {
             parsed.guess = table.prefetch_entry(parsed.hash);
         }
-        for (mut frame, parsed) in batch.frames.drain(..).zip(batch.parsed.iter()) {
+        let frames = batch.frames.drain(..);
+        for (parsed, mut frame) in batch.parsed[..count].iter().zip(frames) {
             if parsed.packet.fragment != Fragment::Whole {
                 handle_fragment(world, engine, output, frame, parsed);
                 continue;
             }
-            let verdict = engine.judge(world, &mut frame, parsed);
-            output.dispatch(world, frame, parsed, verdict);
+            match engine.straight(world, &mut frame, parsed) {
+                Some(Verdict::Send { next_hop, ethertype }) => {
+                    output.send_to(world, frame, parsed, next_hop, ethertype);
+                }
+                Some(verdict) => output.carry_out(world, frame, parsed, verdict),
+                None => {
+                    let verdict = engine.judge_closely(world, &mut frame, parsed);
+                    output.carry_out(world, frame, parsed, verdict);
+                }
+            }
         }
     }
 }
@@ -141,10 +153,10 @@ fn handle_fragment<Q: Queue, A: Flows>(
             let fate = fate(engine, parsed, verdict);
             let now_ms = engine.now_ms;
             A::fragments_mut(engine).remember(datagram, fate, now_ms);
-            output.dispatch(world, frame, parsed, verdict);
+            output.carry_out(world, frame, parsed, verdict);
             release(world, engine, output, &datagram);
         }
-        _ => output.dispatch(world, frame, parsed, verdict),
+        _ => output.carry_out(world, frame, parsed, verdict),
     }
 }
 
@@ -176,7 +188,7 @@ fn release<Q: Queue, A: Flows>(
         match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
             Ok(()) => {
                 let verdict = engine.judge(world, &mut frame, &waited);
-                output.dispatch(world, frame, &waited, verdict);
+                output.carry_out(world, frame, &waited, verdict);
             }
             Err(reason) => output.drop_frame(port, reason),
         }

@@ -14,9 +14,9 @@ use super::steer::Steering;
 use super::tables::Tables;
 use super::verify::QueueCheck;
 use crate::conn::template::Templates;
-use crate::conn::{Mode, StateTimeouts, Table, TableError};
+use crate::conn::{Mode, Steps, Table, TableError};
 use crate::limits::{HANDOFF_RING, INJECT_RING, PUNT_RING};
-use crate::model::{PortId, WorkerId};
+use crate::model::{PortId, Timeouts, WorkerId};
 use crate::port::{Frame, Queue};
 use crate::scheduler::Cursor;
 use crate::service::{Adopter, Publisher, Snapshot, publication};
@@ -187,9 +187,9 @@ impl<F: Frame> Seat<F> {
             cursors: vec![cursor; plan.services].into(),
             fragments_ipv4: Fragments::new(),
             fragments_ipv6: Fragments::new(),
-            timeouts: StateTimeouts::default(),
-            mode: Mode::Normal,
+            steps: Steps::new(Mode::Normal, Timeouts::default()),
             looks_up: [false; 2],
+            is_straight: [false; 2],
             now: Instant::START,
             now_ms: 0,
             until_drop: 0,

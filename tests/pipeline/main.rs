@@ -3,6 +3,7 @@
 //! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: what a packet becomes, by forwarding method
 //! * `icmp`, `fragments`, `unbalanced`: what is not a whole packet of a service
 //! * `states`, `persistence`, `edits`, `defence`: which server, for how long, and what is counted
+//! * `straight`: what comes in between a conversation's packets
 //! * `hand_off`: several workers; `scene`: what all of them start from
 
 #[path = "../support/mod.rs"]
@@ -20,5 +21,6 @@ mod nat;
 mod persistence;
 mod scene;
 mod states;
+mod straight;
 mod tunnel;
 mod unbalanced;

@@ -17,6 +17,7 @@ use director::service::{
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub const WAN: PortId = PortId(0);
 pub const LAN: PortId = PortId(1);
@@ -26,6 +27,9 @@ pub const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 pub const VIP: &str = "10.0.0.100";
 pub const VIP6: &str = "fd00:a::100";
+
+/// Snapshots made so far: each may have other routes and neighbours than the one before.
+static CHANGES: AtomicU32 = AtomicU32::new(1);
 
 /// Servers that have a neighbour entry.
 const SERVERS: u8 = 8;
@@ -214,6 +218,7 @@ impl World {
             neighbours: neighbours.into(),
             replies: replies.into(),
             routes: routes.into(),
+            forwarding: CHANGES.fetch_add(1, Ordering::Relaxed),
             local: self.local().into(),
             marks: Marks::build(self.marks.clone()).into(),
             links: links.into(),
@@ -300,7 +305,7 @@ impl World {
             let next_hop = neighbours.get(port, address).or_else(slot_of_unresolved);
             destination.next_hop = next_hop.unwrap_or(UNROUTED);
         }
-        destination
+        destination.cleared()
     }
 }
 

@@ -134,11 +134,12 @@ impl Desired {
             addresses.add_interface(address);
         }
         let own = networks.iter().map(|(address, _)| *address);
-        let pieces = Snapshot {
+        let mut pieces = Snapshot {
             local: Arc::new(LocalAddresses::build(own, networks.iter().copied())),
             links: site.links.into(),
             ..Snapshot::default()
         };
+        pieces.forwarding_changed();
         let mut desired = Desired {
             capacity,
             interfaces: site.interfaces,

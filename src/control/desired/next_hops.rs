@@ -81,6 +81,7 @@ impl NextHops {
         to.next_hops.set(index, new);
         if entry.is_resolved != new.resolved {
             entry.is_resolved = new.resolved;
+            to.forwarding_changed();
             let neighbours = Arc::make_mut(&mut to.neighbours);
             match new.resolved {
                 true => neighbours.insert(port, address, entry.id),

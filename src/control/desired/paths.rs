@@ -41,6 +41,7 @@ impl Desired {
             }
         }
         self.pieces.routes = routes;
+        self.pieces.forwarding_changed();
         for slot in 0..self.destinations.len() {
             self.place_destination(DestinationId(slot as u32));
         }
@@ -185,8 +186,9 @@ impl Desired {
             service,
             address,
             tunnel_source,
+            ..Destination::default()
         };
-        self.pieces.destinations.set(id.index(), new);
+        self.pieces.destinations.set(id.index(), new.cleared());
         self.register_answers(id);
         self.touch();
     }

@@ -79,6 +79,27 @@ fn neighbours_reach_next_hops_and_the_table() {
 }
 
 #[test]
+fn what_moves_packets_elsewhere_changes_the_forwarding_number() {
+    let mut fixture = Fixture::with_service();
+    let mut last = 0;
+    let mut changed = |fixture: &Fixture| {
+        let now = fixture.desired.snapshot().forwarding;
+        std::mem::replace(&mut last, now) != now
+    };
+    assert!(changed(&fixture), "it is never 0");
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    assert!(!changed(&fixture), "nobody is found that was not before");
+    let (port, address) = (PortId(1), ip("10.1.0.11"));
+    for (mac, is_other) in [(Some([2; 6]), true), (Some([4; 6]), false), (None, true)] {
+        fixture.desired.neighbour_changed(port, address, mac);
+        assert_eq!(changed(&fixture), is_other, "{mac:?}: the next hop's slot keeps its number");
+    }
+    let default = ((ip("0.0.0.0"), 0), PortId(0), Some(ip("10.0.0.254")), 0);
+    fixture.desired.set_routes(Arc::new(Routes::build([default])));
+    assert!(changed(&fixture));
+}
+
+#[test]
 fn published_snapshots_stay_as_they_were() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));

@@ -1,0 +1,106 @@
+//! The straight way: a whole conversation's packets but for its first and last ones, and whatever is in the way of them.
+//! A packet of the connection that was guessed, which nothing has to be asked about, is counted and sent here. About any
+//! other nothing is done: `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
+
+use super::batch::Parsed;
+use super::engine::{Engine, opens, step};
+use super::inbound::{Way, outer};
+use super::outbound::count_reply;
+use super::tables::Flows;
+use super::verdict::Verdict;
+use crate::conn::{ConnectionId, Direction};
+use crate::forward::{self, End};
+use crate::model::DestinationId;
+use crate::packet::{Packet, Role};
+use crate::port::Frame;
+use crate::service::{NextHopId, Snapshot};
+
+impl<F: Frame> Engine<F> {
+    /// `None`: not here; the packet and its connection are as they were.
+    #[inline(always)]
+    pub(super) fn straight<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        parsed: &Parsed<A>,
+    ) -> Option<Verdict> {
+        let Parsed { packet, guess, .. } = parsed;
+        let may_be = packet.role == Role::Transport && self.is_straight[A::FAMILY as usize];
+        if !may_be || packet.ttl <= 1 || opens(packet) {
+            return None;
+        }
+        match A::table(&self.tables).along(*guess, &packet.tuple)? {
+            (id, Direction::Original) => self.straight_on(world, frame, packet, id),
+            (id, Direction::Reply) => self.straight_back(world, frame, packet, id),
+        }
+    }
+
+    /// A client's packet to a destination that takes it as it is.
+    #[inline(always)]
+    fn straight_on<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+    ) -> Option<Verdict> {
+        let Engine { tables, loads, steps, steering, identification, now_ms, .. } = self;
+        let connection = A::table_mut(tables).get_mut(id);
+        let destination = world.destinations.get(connection.destination as usize)?;
+        let flags = connection.flags;
+        if packet.length > destination.clear_length(flags.is_tunnel()) {
+            return None;
+        }
+        forward::decrement_hop_limit::<A>(frame);
+        let mut ethertype = A::ETHERTYPE;
+        let rewritten = if flags.is_tunnel() {
+            let outer = outer(world, destination, packet, identification, steering);
+            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
+        } else {
+            Way::of(connection).translate_if_masq(frame, packet)
+        };
+        if let Err(reason) = rewritten {
+            return Some(Verdict::Drop(reason));
+        }
+        connection.in_packets = connection.in_packets.saturating_add(1);
+        if let Some(line) = loads.own().get(DestinationId(connection.destination)) {
+            line.count_in(packet.length);
+        }
+        let step = step(steps, connection, Direction::Original, frame, packet);
+        if !connection.take(&step, *now_ms) {
+            self.turn::<A>(id, step);
+        }
+        Some(Verdict::Send { next_hop: destination.next_hop, ethertype })
+    }
+
+    /// A reply to a client whose last one went a way that is still the same.
+    #[inline(always)]
+    fn straight_back<A: Flows>(
+        &mut self,
+        world: &Snapshot,
+        frame: &mut F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+    ) -> Option<Verdict> {
+        let Engine { tables, loads, steps, now_ms, .. } = self;
+        let connection = A::table_mut(tables).get_mut(id);
+        let back = connection.way_back;
+        if packet.length > back.mtu || back.forwarding != world.forwarding {
+            return None;
+        }
+        forward::decrement_hop_limit::<A>(frame);
+        if connection.flags.is_masq() {
+            let (address, port) = (connection.virtual_address, connection.virtual_port);
+            if let Err(reason) = forward::translate(frame, packet, End::Source, address, port) {
+                return Some(Verdict::Drop(reason));
+            }
+        }
+        count_reply(loads, world, connection.destination, packet.length);
+        let step = step(steps, connection, Direction::Reply, frame, packet);
+        if !connection.take(&step, *now_ms) {
+            self.turn::<A>(id, step);
+        }
+        let next_hop = NextHopId(back.next_hop.into());
+        Some(Verdict::Send { next_hop, ethertype: A::ETHERTYPE })
+    }
+}

@@ -1,0 +1,137 @@
+//! Packets of a conversation under way: what comes in between is heeded with the very next one.
+
+use crate::scene::*;
+use crate::support::{Director, LAN, LAN_MAC, VIP, WAN, World, server_mac};
+use director::model::{ForwardMethod, Protocol};
+use director::packet::tcp::{ACK, SYN};
+use director::stop::{DropReason, PuntReason};
+use director::testing::frame;
+use std::net::IpAddr;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A conversation of some packets, with NAT from both sides.
+fn under_way(method: ForwardMethod) -> Director {
+    let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+    director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
+    for _ in 0..3 {
+        director.client(&asked()).frame();
+        if method == ForwardMethod::Masq {
+            director.server(&answered()).frame();
+        }
+    }
+    director
+}
+
+/// 840 octets that must not be fragmented.
+fn asked() -> Vec<u8> {
+    request().df().tcp(3000, 80).flags(ACK).payload([7; 800]).build()
+}
+
+fn answered() -> Vec<u8> {
+    answer(SERVER).df().tcp(80, 3000).flags(ACK).payload([8; 800]).build()
+}
+
+const METHODS: [ForwardMethod; 3] =
+    [ForwardMethod::Route, ForwardMethod::Tunnel, ForwardMethod::Masq];
+
+#[test]
+fn what_a_server_cannot_take_is_answered() {
+    for method in METHODS {
+        let mut director = under_way(method);
+        let inside = if method == ForwardMethod::Tunnel { 859 } else { 839 };
+        director.change(|world| world.mtu[LAN.index()] = inside);
+        let punted = director.client(&asked()).punt();
+        assert_eq!(
+            (punted.reason, punted.mtu),
+            (PuntReason::FragmentationNeeded, 839),
+            "{method:?}"
+        );
+        director.change(|world| world.mtu[LAN.index()] = inside + 1);
+        director.client(&asked()).frame();
+    }
+}
+
+#[test]
+fn a_removed_server_gets_nothing_more() {
+    for method in METHODS {
+        let mut director = under_way(method);
+        director.change(|world| world.remove_destination(ONLY));
+        assert_eq!(director.client(&asked()).drop(), DropReason::DestinationUnavailable);
+        assert_eq!(director.counters(ONLY).in_packets, 4, "{method:?}");
+    }
+}
+
+#[test]
+fn obstacles_are_met_at_once() {
+    type Edit = fn(&mut World);
+    let edits: [(Edit, PuntReason); 3] = [
+        (|world| world.unresolved.extend([ip(SERVER)]), PuntReason::NeighbourUnresolved),
+        (|world| world.unrouted.extend([ip(SERVER)]), PuntReason::DestinationUnreachable),
+        (|world| world.settings.inbound_off = true, PuntReason::UnservedPort),
+    ];
+    for (edit, reason) in edits {
+        for method in METHODS {
+            let mut director = under_way(method);
+            director.change(edit);
+            assert_eq!(director.client(&asked()).punt().reason, reason, "{method:?}");
+        }
+    }
+    let mut director = under_way(ForwardMethod::Masq);
+    let last = request().ttl(1).tcp(3000, 80).flags(ACK);
+    assert_eq!(director.client(&last.build()).punt().reason, PuntReason::TtlExpired);
+    let last = answer(SERVER).ttl(1).tcp(80, 3000).flags(ACK);
+    assert_eq!(director.server(&last.build()).punt().reason, PuntReason::TtlExpired);
+}
+
+/// Of a destination that was edited while connections kept the method they began with.
+#[test]
+fn connections_keep_their_method() {
+    for (began, edited) in [
+        (ForwardMethod::Tunnel, ForwardMethod::Route),
+        (ForwardMethod::Route, ForwardMethod::Tunnel),
+    ] {
+        let mut director = under_way(began);
+        let before = director.client(&asked()).frame();
+        director.change(|world| world.edit_destination(ONLY, |spec| spec.method = edited));
+        let after = director.client(&asked()).frame();
+        assert_eq!(before.1.len(), after.1.len(), "{began:?}");
+    }
+}
+
+#[test]
+fn replies_follow_their_clients_route() {
+    let home = |macs: ([u8; 6], [u8; 6])| {
+        let back = frame().macs(macs.0, macs.1).ipv4(VIP, CLIENT).ttl(63).df();
+        back.tcp(80, 3000).flags(ACK).payload([8; 800]).build()
+    };
+    let router = (crate::support::ROUTER_MAC, crate::support::WAN_MAC);
+    let mut director = under_way(ForwardMethod::Masq);
+    assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+    let route = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.12")), 0);
+    director.change(|world| world.routes.push(route));
+    assert_eq!(director.server(&answered()).frame(), (LAN, home((server_mac(12), LAN_MAC))));
+    director.change(|world| world.unresolved.extend([ip("10.1.0.12")]));
+    assert_eq!(director.server(&answered()).punt().reason, PuntReason::NeighbourUnresolved);
+    director.change(|world| world.routes.clear());
+    assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+    let narrow = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.13")), 839);
+    director.change(|world| world.routes.push(narrow));
+    for _ in 0..2 {
+        let punted = director.server(&answered()).punt();
+        assert_eq!((punted.reason, punted.mtu), (PuntReason::FragmentationNeeded, 839));
+    }
+}
+
+#[test]
+fn both_ways_are_counted_with_every_packet() {
+    for method in METHODS {
+        let director = under_way(method);
+        let counters = director.counters(ONLY);
+        let answers = if method == ForwardMethod::Masq { 3 } else { 0 };
+        assert_eq!((counters.in_packets, counters.out_packets), (4, answers), "{method:?}");
+        assert_eq!((counters.in_bytes, counters.out_bytes), (40 + 3 * 840, answers * 840));
+    }
+}

@@ -55,6 +55,14 @@ fn client_alone(offered: RssFunctions, only: RssFunctions) -> Option<RssFunction
         .then_some(offered.intersection(RssFunctions::ADDRESSES) | only)
 }
 
+/// Of a device whose hash is none or not known.
+pub(super) fn without_rss(faces: Faces) -> ByClient {
+    match faces {
+        Faces::Both => ByClient::Unasked { able: false },
+        faces => ByClient::Refused(faces, "no hash of the device's is used".to_owned()),
+    }
+}
+
 /// Corrects what was meant to be by what the device says it hashes.
 pub(super) fn settle(meant: ByClient, told: RssFunctions) -> ByClient {
     match meant {
@@ -164,6 +172,17 @@ mod tests {
                 assert!(!matches!(said, ByClient::Used(_)));
             }
         }
+    }
+
+    #[test]
+    fn without_rss_nothing_is_by_client() {
+        assert_eq!(without_rss(Faces::Both), ByClient::Unasked { able: false });
+        let said = without_rss(Faces::Servers).to_string();
+        assert_eq!(
+            said,
+            "by flow, not by client alone though the port faces servers: \
+             no hash of the device's is used"
+        );
     }
 
     #[test]

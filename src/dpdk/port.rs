@@ -125,9 +125,12 @@ impl Port {
                 rss::program(&port.device, settings.queues, functions)
             }
         };
-        if let Rss::Programmed { functions, .. } | Rss::ReadBack { functions, .. } = port.rss {
-            port.by_client = by_client::settle(port.by_client.clone(), functions);
-        }
+        port.by_client = match port.rss {
+            Rss::Programmed { functions, .. } | Rss::ReadBack { functions, .. } => {
+                by_client::settle(port.by_client.clone(), functions)
+            }
+            Rss::None { .. } => by_client::without_rss(settings.faces),
+        };
         port.open_filters(settings)?;
         let port = Arc::new(port);
         let queues = pools.into_iter().enumerate();

@@ -2,9 +2,12 @@
 
 use director::packet::{ethernet, ipv4, ipv6, tcp};
 use director::testing::{FrameBuilder, frame};
+use std::net::IpAddr;
 
 /// RFC 3692: a protocol number for experiments.
 const EXPERIMENT: u8 = 253;
+/// Flows of each kind that a client has, from ports of its own each.
+const FLOWS_OF_A_CLIENT: u16 = 4;
 
 /// What a frame is to a NIC that hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,19 +47,21 @@ impl Kind {
         }
     }
 
-    /// Flow `number` of this kind. Clients and ports differ from flow to flow.
+    /// Flow `number` of this kind. Ports differ from flow to flow, clients every few of them.
     fn build(self, start: FrameBuilder, number: u16) -> Vec<u8> {
+        let client = number / FLOWS_OF_A_CLIENT;
         // Spread over the address space, so that every bit of it takes part in the hash.
-        let mixed = u32::from(number).wrapping_mul(0x9e37_79b9) | 1;
+        let mixed = u32::from(client).wrapping_mul(0x9e37_79b9) | 1;
         let port = 1024 | number;
         let ipv4 = start.ipv4(mixed, "192.0.2.80");
-        let ipv6 = start.ipv6(u128::from(mixed) << 64 | u128::from(number), "2001:db8::80");
+        let ipv6 = start.ipv6(u128::from(mixed) << 64 | u128::from(client), "2001:db8::80");
+        let payload = [number.to_be_bytes(); 12].concat();
         match self {
             Kind::TcpIpv4 => ipv4.tcp(port, 80).flags(tcp::SYN).padded().build(),
             Kind::UdpIpv4 => ipv4.udp(port, 53).payload("flow").padded().build(),
             Kind::SctpIpv4 => ipv4.sctp(port, 36412, 1).padded().build(),
-            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload([0; 24]).padded().build(),
-            Kind::FragmentIpv4 => ipv4.udp(port, 53).payload([7; 24]).fragment(0, true).build(),
+            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload(payload).padded().build(),
+            Kind::FragmentIpv4 => ipv4.udp(port, 53).payload(payload).fragment(0, true).build(),
             Kind::TcpIpv6 => ipv6.tcp(port, 80).flags(tcp::SYN).build(),
             Kind::UdpIpv6 => ipv6.udp(port, 53).payload("flow").build(),
             Kind::OtherIpv6 => ipv6.icmp(128, 0, u32::from(number)).build(),
@@ -94,6 +99,21 @@ impl Kind {
     }
 }
 
+/// The client that sent a frame of ours, and the port it sent from if the frame tells: fragments do not to a NIC.
+pub fn sender(frame: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+    let kind = Kind::of(frame)?;
+    let packet = frame.get(ethernet::ETHERNET..)?;
+    let (client, header) = match ethernet::ethernet(frame).ok()? {
+        ethernet::Layer3::Ipv4 => {
+            (IpAddr::V4(ipv4::source(packet).into()), ipv4::header_length(packet))
+        }
+        _ => (IpAddr::V6(ipv6::source(packet).into()), ipv6::HEADER),
+    };
+    let has_port = !matches!(kind, Kind::OtherIpv4 | Kind::FragmentIpv4 | Kind::OtherIpv6);
+    let port = packet.get(header..header + 2).filter(|_| has_port);
+    Some((client, port.map(|port| u16::from_be_bytes([port[0], port[1]]))))
+}
+
 /// `flows` frames of each kind to a MAC address, the kinds in turn.
 pub fn frames(to: [u8; 6], flows: u16) -> Vec<Vec<u8>> {
     let start = frame().macs(to, [2, 0, 0, 0, 0xfe, 0xfe]);
@@ -103,7 +123,7 @@ pub fn frames(to: [u8; 6], flows: u16) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
     fn a_frame_is_of_the_kind_it_was_made_as() {
@@ -114,5 +134,25 @@ mod tests {
             assert!(frame.len() >= 54, "{kind:?}");
         }
         assert_eq!(Kind::of(&[0; 60]), None);
+    }
+
+    #[test]
+    fn a_client_has_several_flows() {
+        let all = frames([2; 6], 2 * FLOWS_OF_A_CLIENT);
+        let mut ports: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
+        for frame in &all {
+            let (client, port) = sender(frame).unwrap();
+            assert_eq!(
+                port.is_some(),
+                !matches!(
+                    Kind::of(frame).unwrap(),
+                    Kind::OtherIpv4 | Kind::FragmentIpv4 | Kind::OtherIpv6
+                )
+            );
+            ports.entry(client).or_default().extend(port);
+        }
+        assert_eq!(ports.len(), 4, "two clients of each family");
+        let flows: Vec<usize> = ports.values().map(BTreeSet::len).collect();
+        assert_eq!(flows, [usize::from(FLOWS_OF_A_CLIENT); 4]);
     }
 }

@@ -142,7 +142,7 @@ impl Tally {
             // One queue in use proves nothing: every frame is in the right place of one.
             _ if total.misplaced > 0 || self.queues.contains(&0) => Verdict::Silent,
             (_, _, (0, _)) => Verdict::Silent,
-            (_, Some(ByClient::Used(_)), (_, 0)) => Verdict::ByClient,
+            (_, Some(ByClient::Used(_) | ByClient::ByKey(_)), (_, 0)) => Verdict::ByClient,
             (_, Some(ByClient::Unasked { .. } | ByClient::Refused(..)), (_, 1..)) => {
                 Verdict::ByFlow
             }
@@ -227,6 +227,7 @@ mod tests {
             (apart, &BY_FLOW, Verdict::ByFlow),
             (apart, &refused, Verdict::ByFlow),
             (together, &used, Verdict::ByClient),
+            (together, &ByClient::ByKey(Faces::Servers), Verdict::ByClient),
             (apart, &used, Verdict::Contradicted),
             (together, &refused, Verdict::Contradicted),
         ];

@@ -1,6 +1,6 @@
 //! The receiving side: DPDK's drivers, as the director uses them.
 
-use super::flows::{self, Kind};
+use super::flows::{self, From};
 use super::judge::{Tally, Verdict};
 use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings};
 use director::model::Faces;
@@ -158,18 +158,28 @@ fn watch(
                 continue;
             }
             for frame in &burst {
-                let Some(kind) = Kind::of(frame.bytes()) else { continue };
+                let Some(sight) = flows::see(frame.bytes()) else { continue };
+                if !is_faced(arguments.faces, sight.from) {
+                    continue;
+                }
                 let hash = rule.and_then(|rule| Some((rule, rule.hash_frame(frame.bytes())?)));
                 let expected = hash.map(|(rule, hash)| (hash, rule.queue(hash)));
-                tally.add(kind, queue.index(), frame.rss_hash(), expected);
-                if let Some((client, port)) = flows::sender(frame.bytes()) {
-                    tally.note_client(client, port, queue.index());
-                }
+                tally.add(sight.kind, queue.index(), frame.rss_hash(), expected);
+                tally.note_client(sight.client, sight.port, queue.index());
                 frames += 1;
             }
         }
     }
     (tally, Verification::of(&evidence))
+}
+
+/// A port that faces one side gets that side's frames; the others that come in here are none for it.
+fn is_faced(faces: Faces, from: From) -> bool {
+    match faces {
+        Faces::Both => true,
+        Faces::Clients => from == From::Client,
+        Faces::Servers => from == From::Server,
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 #!/bin/busybox sh
 # The first process of the machine in QEMU that scripts/nic boots. /load has the modules in order; what is appended
-# here calls exec_test.
+# here calls the functions.
 
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 . /load
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=262144,cache=loose host /root
+mount -t devtmpfs dev /dev
 mount -t devtmpfs dev /root/dev
 mkdir -p /root/dev/hugepages /root/dev/shm
 mount -t hugetlbfs hugetlbfs /root/dev/hugepages
@@ -27,9 +28,31 @@ for device in /sys/bus/pci/devices/*; do
     esac
 done
 
-# exec_test COMMAND...: runs it in this machine's copy of the outer one's files, tells its status, and ends the machine.
-exec_test() {
-    chroot /root "$@"
-    echo "nic: status $?"
+STATUS=0
+
+# run COMMAND...: runs it among this machine's copy of the outer one's files.
+run() {
+    chroot /root "$@" || STATUS=$?
+}
+
+# ask_director DIRECTORD DIRECTORCTL PATIENCE: starts one on /run/director.toml, and repeats what it says of its ports once
+# it has seen enough frames on each.
+ask_director() {
+    local left=$(($3 / 2 + 1)) director
+    chroot /root "$1" --config /run/director.toml >/root/run/log 2>&1 &
+    director=$!
+    while sleep 2 && [ $((left -= 1)) -ge 0 ]; do
+        chroot /root "$2" status >/root/run/status 2>&1 || continue
+        grep -q 'not verified yet' /root/run/status || break
+    done
+    cat /root/run/log /root/run/status
+    sed -n '/^steering/,/^$/s/^  /directorctl: /p' /root/run/status
+    kill $director
+    wait $director || STATUS=$?
+}
+
+# finish: tells how it went, and ends the machine.
+finish() {
+    echo "nic: status $STATUS"
     poweroff -f
 }

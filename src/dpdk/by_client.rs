@@ -1,10 +1,12 @@
-//! Hashing by the client's address alone: whether a device can, whether it is to, and what became of it.
+//! Hashing by the client's address alone: whether a device can, whether it is to, and what became of it. Where it has no hash of
+//! one address, a key can see to the same.
 //!
 //! Hashed by their source where clients send and by their destination where servers answer, a request and NAT's reply to it
 //! come to the same worker, as do fragments: nothing is handed over. The price is that all flows of one client share one
 //! worker, and that of a port with both kinds of packets one kind would be placed by the virtual address, all on one
 //! worker. So a port is told whom it faces, or whole flows are hashed.
 
+use super::keying::Keying;
 use super::rss::RssFunctions;
 use crate::model::Faces;
 use std::fmt;
@@ -16,34 +18,58 @@ pub enum ByClient {
     Unasked { able: bool },
     /// Clients' source addresses, or servers' destination addresses, are hashed.
     Used(Faces),
+    /// Whole flows are hashed, by a key to which only those addresses matter.
+    ByKey(Faces),
     /// It is not, though the port faces clients or servers alone.
     Refused(Faces, String),
 }
 
-/// What to ask of a device, in this order until it agrees, and what to say of each.
-pub(super) fn choices(offered: RssFunctions, faces: Faces) -> Vec<(RssFunctions, ByClient)> {
+/// One way to ask a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// What it is to hash.
+    pub(super) functions: RssFunctions,
+    /// Which of that is to choose the queue.
+    pub(super) keying: Keying,
+    /// What to say of it.
+    pub(super) by_client: ByClient,
+}
+
+/// What to ask of a device with a table of `reta_size` entries, in this order until it agrees.
+pub(super) fn choices(offered: RssFunctions, faces: Faces, reta_size: u16) -> Vec<Choice> {
     let flows = offered.difference(RssFunctions::ONE_ADDRESS);
     if flows.is_empty() {
         return Vec::new();
     }
-    let by_client = |only| client_alone(offered, only);
-    let asked = match faces {
+    let by_flow = |functions, by_client| Choice { functions, keying: Keying::Flow, by_client };
+    let only = match faces {
         Faces::Both => {
-            let able = by_client(RssFunctions::SOURCE_ONLY).is_some()
-                && by_client(RssFunctions::DESTINATION_ONLY).is_some();
-            return vec![(flows, ByClient::Unasked { able })];
+            let either = [RssFunctions::SOURCE_ONLY, RssFunctions::DESTINATION_ONLY];
+            let by_function = either.iter().all(|only| client_alone(offered, *only).is_some());
+            let able = by_function || Keying::client(Faces::Clients, reta_size).is_some();
+            return vec![by_flow(flows, ByClient::Unasked { able })];
         }
-        Faces::Clients => by_client(RssFunctions::SOURCE_ONLY),
-        Faces::Servers => by_client(RssFunctions::DESTINATION_ONLY),
+        Faces::Clients => RssFunctions::SOURCE_ONLY,
+        Faces::Servers => RssFunctions::DESTINATION_ONLY,
     };
-    let refused = |why: &str| (flows, ByClient::Refused(faces, why.to_owned()));
-    match asked {
-        Some(functions) => {
-            vec![(functions, ByClient::Used(faces)), refused("its driver does not take it")]
-        }
-        None => vec![refused("the device cannot")],
-    }
+    let by_function =
+        client_alone(offered, only).map(|functions| by_flow(functions, ByClient::Used(faces)));
+    let by_key = Keying::client(faces, reta_size).map(|keying| Choice {
+        functions: flows,
+        keying,
+        by_client: ByClient::ByKey(faces),
+    });
+    let why = match (&by_function, &by_key) {
+        (None, None) => CANNOT,
+        _ => "its driver does not take it",
+    };
+    let refused = by_flow(flows, ByClient::Refused(faces, why.to_owned()));
+    by_function.into_iter().chain(by_key).chain([refused]).collect()
 }
+
+/// Some drivers tell the size of a device's table only once it runs, which is too late.
+const CANNOT: &str = "the device has no hash of one address, and tells no table of 16 to 4096 \
+     entries that a key could be made for";
 
 /// Every function of addresses that the device has, with one of them left out. `None`: then some family's packets would not
 /// be hashed at all, or it has no such function.
@@ -55,12 +81,23 @@ fn client_alone(offered: RssFunctions, only: RssFunctions) -> Option<RssFunction
         .then_some(offered.intersection(RssFunctions::ADDRESSES) | only)
 }
 
-/// Corrects what was meant to be by what the device says it hashes.
-pub(super) fn settle(meant: ByClient, told: RssFunctions) -> ByClient {
+/// Of a device whose hash is none or not known.
+pub(super) fn without_rss(faces: Faces) -> ByClient {
+    match faces {
+        Faces::Both => ByClient::Unasked { able: false },
+        faces => ByClient::Refused(faces, "no hash of the device's is used".to_owned()),
+    }
+}
+
+/// Corrects what was meant to be by what the device says it hashes, and by whether it has the key that was meant.
+pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> ByClient {
+    let refused = |faces, why: &str| ByClient::Refused(faces, why.to_owned());
     match meant {
         ByClient::Used(faces) if !told.intersects(RssFunctions::ONE_ADDRESS) => {
-            let why = "the device hashes both addresses all the same";
-            ByClient::Refused(faces, why.to_owned())
+            refused(faces, "the device hashes both addresses all the same")
+        }
+        ByClient::ByKey(faces) if !is_key_kept => {
+            refused(faces, "the device keeps to a key or a size of table of its own")
         }
         meant => meant,
     }
@@ -83,6 +120,10 @@ impl fmt::Display for ByClient {
             }
             ByClient::Used(faces) => {
                 write!(formatter, "by client alone, as the port faces {}", whom(faces))
+            }
+            ByClient::ByKey(faces) => {
+                let whom = whom(faces);
+                write!(formatter, "by client alone, by way of the key, as the port faces {whom}")
             }
             ByClient::Refused(faces, why) => write!(
                 formatter,
@@ -147,8 +188,9 @@ mod tests {
             ("by ports only", by_port | source, Faces::Clients, None),
         ];
         for (what, offered, faces, expected) in cases {
-            let first = choices(offered, faces).into_iter().next();
-            let by_client = first.filter(|(_, said)| matches!(said, ByClient::Used(_)));
+            let first = choices(offered, faces, 128).into_iter().next();
+            let asked = first.map(|choice| (choice.functions, choice.by_client));
+            let by_client = asked.filter(|(_, said)| matches!(said, ByClient::Used(_)));
             assert_eq!(by_client, expected, "{what}");
         }
     }
@@ -158,20 +200,60 @@ mod tests {
     fn whole_flows_are_what_is_left() {
         for faces in [Faces::Both, Faces::Clients, Faces::Servers] {
             for offered in [usual(), RssFunctions::all(), addresses()] {
-                let choices = choices(offered, faces);
-                let (functions, said) = choices.last().unwrap();
+                let choices = choices(offered, faces, 128);
+                let Choice { functions, keying, by_client } = choices.last().unwrap();
                 assert_eq!(*functions, offered.difference(RssFunctions::ONE_ADDRESS));
-                assert!(!matches!(said, ByClient::Used(_)));
+                assert_eq!(*keying, Keying::Flow);
+                assert!(!matches!(by_client, ByClient::Used(_) | ByClient::ByKey(_)));
             }
         }
+    }
+
+    /// What hashes whole flows is asked by a key, after the hash of one address and before whole flows.
+    #[test]
+    fn a_key_serves_where_the_device_cannot_choose() {
+        let ways = |offered, faces, size: u16| -> Vec<ByClient> {
+            choices(offered, faces, size).into_iter().map(|choice| choice.by_client).collect()
+        };
+        let refused = |why: &str| ByClient::Refused(Faces::Servers, why.to_owned());
+        let by_key = ByClient::ByKey(Faces::Servers);
+        let used = ByClient::Used(Faces::Servers);
+        let not_taken = refused("its driver does not take it");
+        let able = usual() | RssFunctions::ONE_ADDRESS;
+        let cases = [
+            (usual(), 128, vec![by_key.clone(), not_taken.clone()]),
+            (able, 128, vec![used.clone(), by_key, not_taken.clone()]),
+            (able, 100, vec![used, not_taken]),
+            (usual(), 100, vec![refused(CANNOT)]),
+        ];
+        for (offered, size, expected) in cases {
+            assert_eq!(ways(offered, Faces::Servers, size), expected);
+        }
+        let keying = choices(usual(), Faces::Clients, 64)[0].keying;
+        assert_eq!(Some(keying), Keying::client(Faces::Clients, 64));
+    }
+
+    #[test]
+    fn without_rss_nothing_is_by_client() {
+        assert_eq!(without_rss(Faces::Both), ByClient::Unasked { able: false });
+        let said = without_rss(Faces::Servers).to_string();
+        assert_eq!(
+            said,
+            "by flow, not by client alone though the port faces servers: \
+             no hash of the device's is used"
+        );
     }
 
     #[test]
     fn what_the_device_says_in_the_end_counts() {
         let told = addresses() | RssFunctions::SOURCE_ONLY;
         let used = ByClient::Used(Faces::Clients);
-        assert_eq!(settle(used.clone(), told), used);
-        let said = settle(used, addresses()).to_string();
+        assert_eq!(settle(used.clone(), told, true), used);
+        let by_key = ByClient::ByKey(Faces::Clients);
+        assert_eq!(settle(by_key.clone(), addresses(), true), by_key);
+        let said = settle(by_key, addresses(), false).to_string();
+        assert!(said.ends_with("the device keeps to a key or a size of table of its own"));
+        let said = settle(used, addresses(), true).to_string();
         assert_eq!(
             said,
             "by flow, not by client alone though the port faces clients: \
@@ -181,20 +263,35 @@ mod tests {
 
     #[test]
     fn each_way_is_told_with_its_reason() {
-        let told = |offered, faces| choices(offered, faces)[0].1.to_string();
+        let told = |offered, faces, size| choices(offered, faces, size)[0].by_client.to_string();
         let able = usual() | RssFunctions::ONE_ADDRESS;
         let cases = [
-            (usual(), Faces::Both, "by flow, as the device cannot hash by client alone"),
-            (able, Faces::Both, "by flow, as the port is not said to face clients or servers"),
-            (able, Faces::Servers, "by client alone, as the port faces servers"),
+            (usual(), Faces::Both, 0, "by flow, as the device cannot hash by client alone"),
+            (
+                usual(),
+                Faces::Both,
+                64,
+                "by flow, as the port is not said to face clients or servers",
+            ),
+            (able, Faces::Both, 0, "by flow, as the port is not said to face clients or servers"),
+            (able, Faces::Servers, 64, "by client alone, as the port faces servers"),
             (
                 usual(),
                 Faces::Servers,
-                "by flow, not by client alone though the port faces servers: the device cannot",
+                64,
+                "by client alone, by way of the key, as the port faces servers",
+            ),
+            (
+                usual(),
+                Faces::Servers,
+                0,
+                "by flow, not by client alone though the port faces servers: \
+                 the device has no hash of one address, and tells no table of 16 to 4096 entries that a \
+                 key could be made for",
             ),
         ];
-        for (offered, faces, text) in cases {
-            assert_eq!(told(offered, faces), text);
+        for (offered, faces, size, text) in cases {
+            assert_eq!(told(offered, faces, size), text);
         }
     }
 }

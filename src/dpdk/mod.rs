@@ -10,6 +10,7 @@ mod device;
 mod eal;
 mod error;
 mod hash;
+mod keying;
 mod lcore;
 mod mbuf;
 mod mempool;

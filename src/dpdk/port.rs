@@ -1,6 +1,6 @@
 //! A running port: a device configured with one queue pair per worker and started.
 
-use super::by_client::{self, ByClient};
+use super::by_client::{self, ByClient, Choice};
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
 use super::{Device, Error, Mbuf, Mempool, PortQueue, Result, statistics};
@@ -106,7 +106,7 @@ impl Port {
         let mut port = Port {
             driver: device.driver()?,
             hardware_address: device.hardware_address()?,
-            rss_key: rss::symmetric_key(rss::key_length(info.hash_key_size)),
+            rss_key: Vec::new(),
             device,
             rss: Rss::None { why: String::new() },
             by_client: ByClient::Unasked { able: false },
@@ -119,15 +119,7 @@ impl Port {
         set_mtu(&port.device, settings.mtu, old_mtu)?;
         // SAFETY: the port is configured and all its queues are set up.
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
-        port.rss = match configured {
-            Configured::WithoutRss { why } => Rss::None { why },
-            Configured::WithRss(functions) => {
-                rss::program(&port.device, settings.queues, functions)
-            }
-        };
-        if let Rss::Programmed { functions, .. } | Rss::ReadBack { functions, .. } = port.rss {
-            port.by_client = by_client::settle(port.by_client.clone(), functions);
-        }
+        port.settle_rss(settings, configured);
         port.open_filters(settings)?;
         let port = Arc::new(port);
         let queues = pools.into_iter().enumerate();
@@ -243,20 +235,38 @@ impl Port {
         let mut with_rss = conf;
         with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
         with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
-        let length = self.rss_key.len();
-        for (functions, by_client) in by_client::choices(offered, settings.faces) {
+        let length = rss::key_length(info.hash_key_size);
+        for choice in by_client::choices(offered, settings.faces, info.reta_size) {
+            self.rss_key = choice.keying.key(length);
             with_rss.rx_adv_conf.rss_conf =
-                rss::configuration(&mut self.rss_key, length, functions);
+                rss::configuration(&mut self.rss_key, length, choice.functions);
             match self.configure(settings.queues, &with_rss) {
-                Ok(()) => {
-                    self.by_client = by_client;
-                    return Ok(Configured::WithRss(functions));
-                }
+                Ok(()) => return Ok(Configured::WithRss(choice)),
                 Err(error) => why = error.to_string(),
             }
         }
         self.configure(settings.queues, &conf)?;
         Ok(Configured::WithoutRss { why })
+    }
+
+    /// Programs the started device, and says what became of it.
+    fn settle_rss(&mut self, settings: &PortSettings, configured: Configured) {
+        let choice = match configured {
+            Configured::WithRss(choice) => choice,
+            Configured::WithoutRss { why } => {
+                self.rss = Rss::None { why };
+                self.by_client = by_client::without_rss(settings.faces);
+                return;
+            }
+        };
+        let Choice { functions, keying, by_client } = choice;
+        self.rss = rss::program(&self.device, settings.queues, functions, keying);
+        self.by_client = match &self.rss {
+            Rss::Programmed { key, reta, functions } | Rss::ReadBack { key, reta, functions } => {
+                by_client::settle(by_client, *functions, keying.is_kept(key, reta.len()))
+            }
+            Rss::None { .. } => by_client::without_rss(settings.faces),
+        };
     }
 
     fn configure(&self, queues: u16, conf: &rte_eth_conf) -> Result<()> {
@@ -292,7 +302,7 @@ impl Port {
 
 /// What a device took of its configuration.
 enum Configured {
-    WithRss(RssFunctions),
+    WithRss(Choice),
     WithoutRss { why: String },
 }
 

@@ -1,6 +1,7 @@
 //! Receive side scaling: which queue a device puts a frame on, programmed where it can be, else read
 //! back, else known not to be known.
 
+use super::keying::Keying;
 use super::{Device, Errno, Error, Result};
 use crate::packet::rss::{Fields, Input, Rule};
 use crate::packet::toeplitz::KEY_MIN;
@@ -55,7 +56,7 @@ bitflags! {
 pub enum Rss {
     /// No rule the director could compute; the software hash decides and frames are handed on.
     None { why: String },
-    /// The director's symmetric key and round-robin table are in the device.
+    /// The director's key and table are in the device.
     Programmed { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
     /// The device kept a key or a table of its own and told it.
     ReadBack { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
@@ -168,11 +169,6 @@ impl fmt::Display for RssFunctions {
     }
 }
 
-/// A key of period 16 bits: swapping source and destination leaves the Toeplitz hash as it is.
-pub(super) fn symmetric_key(length: usize) -> Vec<u8> {
-    [0x6d, 0x5a].into_iter().cycle().take(length).collect()
-}
-
 /// The length of key a device asks for.
 pub(super) fn key_length(hash_key_size: u8) -> usize {
     if hash_key_size == 0 { KEY_LENGTH } else { usize::from(hash_key_size) }
@@ -193,24 +189,25 @@ pub(super) fn configuration(
     conf
 }
 
-/// Queues in turn over `size` entries.
-fn round_robin(size: u16, queues: u16) -> Vec<u16> {
-    (0..size).map(|entry| entry % queues.max(1)).collect()
-}
-
 /// Fills the table of a started port, and the key where the driver did not take it from the port's
 /// configuration; then asks the device what it holds. `functions`: those the port was configured
 /// with.
-pub(super) fn program(device: &Device, queues: u16, functions: RssFunctions) -> Rss {
-    settle(device, queues, functions).unwrap_or_else(|error| Rss::None { why: error.to_string() })
+pub(super) fn program(
+    device: &Device,
+    queues: u16,
+    functions: RssFunctions,
+    keying: Keying,
+) -> Rss {
+    settle(device, queues, functions, keying)
+        .unwrap_or_else(|error| Rss::None { why: error.to_string() })
 }
 
-fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss> {
+fn settle(device: &Device, queues: u16, configured: RssFunctions, keying: Keying) -> Result<Rss> {
     let info = device.info()?;
     if info.reta_size == 0 {
         return Ok(Rss::None { why: "the device has no redirection table".to_owned() });
     }
-    let (key, functions) = settle_key(device, key_length(info.hash_key_size), configured)?;
+    let (key, functions) = settle_key(device, key_length(info.hash_key_size), configured, keying)?;
     if functions.is_empty() {
         return Ok(Rss::None { why: "the device hashes nothing".to_owned() });
     }
@@ -221,7 +218,7 @@ fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss>
         let why = format!("the device's key has {} bytes, {KEY_MIN} are the fewest", key.len());
         return Ok(Rss::None { why });
     }
-    let wanted = round_robin(info.reta_size, queues);
+    let wanted = keying.reta(info.reta_size, queues);
     let written = write_reta(device, &wanted);
     let reta = match read_reta(device, info.reta_size) {
         Ok(reta) => reta,
@@ -232,7 +229,7 @@ fn settle(device: &Device, queues: u16, configured: RssFunctions) -> Result<Rss>
         let why = format!("the device's table names queue {entry}, which is not polled");
         return Ok(Rss::None { why });
     }
-    let ours = written.is_ok() && reta == wanted && key == symmetric_key(key.len());
+    let ours = written.is_ok() && reta == wanted && key == keying.key(key.len());
     Ok(if ours {
         Rss::Programmed { key, reta, functions }
     } else {
@@ -245,17 +242,19 @@ fn settle_key(
     device: &Device,
     length: usize,
     configured: RssFunctions,
+    keying: Keying,
 ) -> Result<(Vec<u8>, RssFunctions)> {
     let (key, functions) = match read_key(device, length) {
         Ok(told) => told,
         // Such a driver took key and functions with the port's configuration, or the port would not
         // have started.
         Err(Error::Call { errno: Errno(libc::ENOTSUP), .. }) => {
-            return Ok((symmetric_key(length), configured));
+            return Ok((keying.key(length), configured));
         }
         Err(error) => return Err(error),
     };
-    if key != symmetric_key(key.len()) && write_key(device, key.len(), functions).is_ok() {
+    let wanted = keying.key(key.len());
+    if key != wanted && write_key(device, wanted, functions).is_ok() {
         return read_key(device, length);
     }
     Ok((key, functions))
@@ -272,8 +271,8 @@ fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
     Ok((key, RssFunctions::from_bits_truncate(conf.rss_hf)))
 }
 
-fn write_key(device: &Device, length: usize, functions: RssFunctions) -> Result<()> {
-    let mut key = symmetric_key(length);
+fn write_key(device: &Device, mut key: Vec<u8>, functions: RssFunctions) -> Result<()> {
+    let length = key.len();
     let mut conf = configuration(&mut key, length, functions);
     // SAFETY: the port exists; the driver copies the key of the length said during the call.
     let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(device.id(), &mut conf) };
@@ -316,18 +315,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_repeats_over_the_length_asked() {
-        assert_eq!(symmetric_key(key_length(0)).len(), 40);
-        let long = symmetric_key(key_length(52));
-        assert_eq!(long.len(), 52);
-        assert!(long.chunks(2).all(|pair| pair == [0x6d, 0x5a]));
-    }
-
-    #[test]
-    fn every_queue_gets_its_turn() {
-        assert_eq!(round_robin(8, 3), [0, 1, 2, 0, 1, 2, 0, 1]);
-        assert_eq!(round_robin(2, 0), [0, 0]);
-        assert!(round_robin(0, 4).is_empty());
+    fn a_device_without_a_word_on_it_takes_forty_bytes() {
+        assert_eq!((key_length(0), key_length(52)), (40, 52));
     }
 
     #[test]
@@ -389,15 +378,15 @@ mod tests {
     #[test]
     fn only_a_device_with_rss_has_a_rule() {
         assert_eq!(Rss::None { why: String::new() }.rule(), None);
-        let (key, functions) = (symmetric_key(40), RssFunctions::IPV4_TCP);
-        let programmed = Rss::Programmed { key, reta: round_robin(4, 2), functions };
+        let (key, reta) = (Keying::Flow.key(40), Keying::Flow.reta(4, 2));
+        let programmed = Rss::Programmed { key, reta, functions: RssFunctions::IPV4_TCP };
         assert_eq!(programmed.rule().unwrap().queue(7), 1);
     }
 
     #[test]
     fn groups_carry_tables_of_any_size() {
         for size in [1, 63, 64, 65, 128, 512] {
-            let reta = round_robin(size, 7);
+            let reta = Keying::Flow.reta(size, 7);
             let groups = to_groups(&reta);
             let asked: u32 = groups.iter().map(|group| group.mask.count_ones()).sum();
             assert_eq!(asked, u32::from(size));

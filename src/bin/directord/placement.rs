@@ -14,10 +14,14 @@ pub(crate) fn placement(
     if workers == 1 {
         return (Placement::Software, format!("{name}: one worker, nothing to steer"));
     }
-    match rss.rule() {
-        Some(rule) => (Placement::Rss(Arc::new(rule)), format!("{name}: RSS {rss}; {by_client}")),
-        None => (Placement::Software, format!("{name}: software hash and hand-over; RSS {rss}")),
+    if let Some(rule) = rss.rule() {
+        return (Placement::Rss(Arc::new(rule)), format!("{name}: RSS {rss}; {by_client}"));
     }
+    let refused = match by_client {
+        ByClient::Refused(..) => format!("; {by_client}"),
+        _ => String::new(),
+    };
+    (Placement::Software, format!("{name}: software hash and hand-over; RSS {rss}{refused}"))
 }
 
 #[cfg(test)]
@@ -35,6 +39,7 @@ mod tests {
         let none = Rss::None { why: "the device has no RSS".to_owned() };
         let unable = ByClient::Unasked { able: false };
         let used = ByClient::Used(Faces::Clients);
+        let refused = ByClient::Refused(Faces::Servers, "it has none".to_owned());
         let cases = [
             (&flows, &unable, 1, "wan: one worker, nothing to steer"),
             (
@@ -56,6 +61,13 @@ mod tests {
                 &unable,
                 2,
                 "wan: software hash and hand-over; RSS none (the device has no RSS)",
+            ),
+            (
+                &none,
+                &refused,
+                2,
+                "wan: software hash and hand-over; RSS none (the device has no RSS); \
+                 by flow, not by client alone though the port faces servers: it has none",
             ),
         ];
         for (rss, by_client, workers, text) in cases {

@@ -2,9 +2,26 @@
 
 use director::packet::{ethernet, ipv4, ipv6, tcp};
 use director::testing::{FrameBuilder, frame};
+use std::net::IpAddr;
 
 /// RFC 3692: a protocol number for experiments.
 const EXPERIMENT: u8 = 253;
+/// Flows of each kind that a client has, from ports of its own each.
+const FLOWS_OF_A_CLIENT: u16 = 4;
+
+/// 192.0.2.80 and 2001:db8::80; servers have the addresses behind them.
+const VIRTUAL_IPV4: u32 = 0xc000_0250;
+const VIRTUAL_IPV6: u128 = 0x2001_0db8 << 96 | 0x80;
+/// Servers, all of one network.
+const SERVERS: u16 = 6;
+
+/// Who sent a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    Client,
+    /// What NAT's servers answer: from their own address to the client's.
+    Server,
+}
 
 /// What a frame is to a NIC that hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,21 +61,35 @@ impl Kind {
         }
     }
 
-    /// Flow `number` of this kind. Clients and ports differ from flow to flow.
-    fn build(self, start: FrameBuilder, number: u16) -> Vec<u8> {
+    /// Flow `number` of this kind. Ports differ from flow to flow, clients every few of them.
+    fn build(self, from: From, start: FrameBuilder, number: u16) -> Vec<u8> {
+        let client = number / FLOWS_OF_A_CLIENT;
         // Spread over the address space, so that every bit of it takes part in the hash.
-        let mixed = u32::from(number).wrapping_mul(0x9e37_79b9) | 1;
-        let port = 1024 | number;
-        let ipv4 = start.ipv4(mixed, "192.0.2.80");
-        let ipv6 = start.ipv6(u128::from(mixed) << 64 | u128::from(number), "2001:db8::80");
+        let mixed = u32::from(client).wrapping_mul(0x9e37_79b9) | 1;
+        let client_ipv6 = u128::from(mixed) << 64 | u128::from(client);
+        let server = VIRTUAL_IPV4 + 1 + u32::from(number % SERVERS);
+        let server_ipv6 = VIRTUAL_IPV6 + 1 + u128::from(number % SERVERS);
+        let (ipv4, ipv6) = match from {
+            From::Client => {
+                (start.ipv4(mixed, VIRTUAL_IPV4), start.ipv6(client_ipv6, VIRTUAL_IPV6))
+            }
+            From::Server => (start.ipv4(server, mixed), start.ipv6(server_ipv6, client_ipv6)),
+        };
+        let ports = |service| match from {
+            From::Client => (1024 | number, service),
+            From::Server => (service, 1024 | number),
+        };
+        let ((http, http_to), (dns, dns_to), (s1ap, s1ap_to)) =
+            (ports(80), ports(53), ports(36412));
+        let payload = [number.to_be_bytes(); 12].concat();
         match self {
-            Kind::TcpIpv4 => ipv4.tcp(port, 80).flags(tcp::SYN).padded().build(),
-            Kind::UdpIpv4 => ipv4.udp(port, 53).payload("flow").padded().build(),
-            Kind::SctpIpv4 => ipv4.sctp(port, 36412, 1).padded().build(),
-            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload([0; 24]).padded().build(),
-            Kind::FragmentIpv4 => ipv4.udp(port, 53).payload([7; 24]).fragment(0, true).build(),
-            Kind::TcpIpv6 => ipv6.tcp(port, 80).flags(tcp::SYN).build(),
-            Kind::UdpIpv6 => ipv6.udp(port, 53).payload("flow").build(),
+            Kind::TcpIpv4 => ipv4.tcp(http, http_to).flags(tcp::SYN).padded().build(),
+            Kind::UdpIpv4 => ipv4.udp(dns, dns_to).payload("flow").padded().build(),
+            Kind::SctpIpv4 => ipv4.sctp(s1ap, s1ap_to, 1).padded().build(),
+            Kind::OtherIpv4 => ipv4.protocol(EXPERIMENT).payload(payload).padded().build(),
+            Kind::FragmentIpv4 => ipv4.udp(dns, dns_to).payload(payload).fragment(0, true).build(),
+            Kind::TcpIpv6 => ipv6.tcp(http, http_to).flags(tcp::SYN).build(),
+            Kind::UdpIpv6 => ipv6.udp(dns, dns_to).payload("flow").build(),
             Kind::OtherIpv6 => ipv6.icmp(128, 0, u32::from(number)).build(),
         }
     }
@@ -94,16 +125,58 @@ impl Kind {
     }
 }
 
-/// `flows` frames of each kind to a MAC address, the kinds in turn.
+/// A frame of ours, as who is behind a port sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    pub kind: Kind,
+    pub from: From,
+    pub client: IpAddr,
+    /// The client's, if the frame tells it: fragments do not to a NIC.
+    pub port: Option<u16>,
+}
+
+/// `None` for what the other side does not send.
+pub fn see(frame: &[u8]) -> Option<Sight> {
+    let kind = Kind::of(frame)?;
+    let packet = frame.get(ethernet::ETHERNET..)?;
+    let (source, destination, header) = match ethernet::ethernet(frame).ok()? {
+        ethernet::Layer3::Ipv4 => (
+            IpAddr::V4(ipv4::source(packet).into()),
+            IpAddr::V4(ipv4::destination(packet).into()),
+            ipv4::header_length(packet),
+        ),
+        _ => (
+            IpAddr::V6(ipv6::source(packet).into()),
+            IpAddr::V6(ipv6::destination(packet).into()),
+            ipv6::HEADER,
+        ),
+    };
+    let is_virtual = [IpAddr::V4(VIRTUAL_IPV4.into()), IpAddr::V6(VIRTUAL_IPV6.into())];
+    let (from, client, at) = match is_virtual.contains(&destination) {
+        true => (From::Client, source, header),
+        false => (From::Server, destination, header + 2),
+    };
+    let has_port = !matches!(kind, Kind::OtherIpv4 | Kind::FragmentIpv4 | Kind::OtherIpv6);
+    let port = packet.get(at..at + 2).filter(|_| has_port);
+    let port = port.map(|port| u16::from_be_bytes([port[0], port[1]]));
+    Some(Sight { kind, from, client, port })
+}
+
+/// `flows` requests of each kind to a MAC address and their answers, the kinds in turn.
 pub fn frames(to: [u8; 6], flows: u16) -> Vec<Vec<u8>> {
     let start = frame().macs(to, [2, 0, 0, 0, 0xfe, 0xfe]);
-    (0..flows).flat_map(|number| Kind::ALL.map(|kind| kind.build(start, number))).collect()
+    let both = |number| {
+        [From::Client, From::Server]
+            .into_iter()
+            .flat_map(move |from| Kind::ALL.map(|kind| kind.build(from, start, number)))
+    };
+    (0..flows).flat_map(both).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
     fn a_frame_is_of_the_kind_it_was_made_as() {
@@ -114,5 +187,25 @@ mod tests {
             assert!(frame.len() >= 54, "{kind:?}");
         }
         assert_eq!(Kind::of(&[0; 60]), None);
+    }
+
+    #[test]
+    fn a_client_has_several_flows_and_their_answers() {
+        let mut seen: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
+        let all = frames([2; 6], 2 * FLOWS_OF_A_CLIENT);
+        let sights: Vec<Sight> = all.iter().map(|frame| see(frame).unwrap()).collect();
+        for pair in sights.chunks(2 * Kind::ALL.len()) {
+            let (requests, answers) = pair.split_at(Kind::ALL.len());
+            for (request, answer) in requests.iter().zip(answers) {
+                assert_eq!((request.from, answer.from), (From::Client, From::Server));
+                assert_eq!(Sight { from: From::Client, ..*answer }, *request);
+                seen.entry(request.client).or_default().extend(request.port);
+            }
+        }
+        assert_eq!(seen.len(), 4, "two clients of each family");
+        let flows: Vec<usize> = seen.values().map(BTreeSet::len).collect();
+        assert_eq!(flows, [usize::from(FLOWS_OF_A_CLIENT); 4]);
+        let portless = sights.iter().filter(|sight| sight.port.is_none()).count();
+        assert_eq!(portless * Kind::ALL.len(), 3 * sights.len());
     }
 }

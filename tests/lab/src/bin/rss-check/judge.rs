@@ -1,15 +1,21 @@
 //! What a device has shown, as a verdict and a line.
 
 use super::flows::Kind;
-use std::collections::BTreeMap;
+use director::dpdk::ByClient;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// What a director on this device does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Frames come in where key and table say: the device places flows.
-    Placed,
+    /// Frames come in where key and table say: the device places flows, those of one client on several queues.
+    ByFlow,
+    /// The same, and everything of one client comes in by one queue.
+    ByClient,
+    /// The port said one of these and the frames the other.
+    Contradicted,
     /// They do not, and the check found it: workers hand frames over by the software hash.
     Refuted,
     /// The device has no key and table the director could know: software hash as well.
@@ -21,8 +27,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [(Verdict, &str); 5] = [
-        (Verdict::Placed, "placed"),
+    const ALL: [(Verdict, &str); 7] = [
+        (Verdict::ByFlow, "by-flow"),
+        (Verdict::ByClient, "by-client"),
+        (Verdict::Contradicted, "contradicted"),
         (Verdict::Refuted, "refuted"),
         (Verdict::Software, "software"),
         (Verdict::OneQueue, "one-queue"),
@@ -57,15 +65,27 @@ pub struct Count {
     pub mismatched: u64,
 }
 
+/// What was seen of one client.
+#[derive(Clone, Debug, Default)]
+struct Client {
+    ports: BTreeSet<u16>,
+    queues: BTreeSet<u16>,
+}
+
 /// Everything seen on one device.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub kinds: BTreeMap<Kind, Count>,
+    clients: BTreeMap<IpAddr, Client>,
     /// Frames by queue.
     pub queues: Vec<u64>,
 }
 
 impl Tally {
+    pub fn new(queues: usize) -> Tally {
+        Tally { queues: vec![0; queues], ..Tally::default() }
+    }
+
     /// One frame that came in by `queue`. `expected`: what key and table say of it.
     pub fn add(
         &mut self,
@@ -87,6 +107,21 @@ impl Tally {
         }
     }
 
+    /// Who sent that frame, and from which port if it has any.
+    pub fn note_client(&mut self, address: IpAddr, port: Option<u16>, queue: u16) {
+        let client = self.clients.entry(address).or_default();
+        client.ports.extend(port);
+        client.queues.insert(queue);
+    }
+
+    /// Clients that sent from several ports, and how many of them came in by several queues.
+    fn scattered(&self) -> (usize, usize) {
+        let with_choice = self.clients.values().filter(|client| client.ports.len() > 1);
+        with_choice.fold((0, 0), |(all, scattered), client| {
+            (all + 1, scattered + usize::from(client.queues.len() > 1))
+        })
+    }
+
     pub fn total(&self) -> Count {
         self.kinds.values().fold(Count::default(), |sum, count| Count {
             frames: sum.frames + count.frames,
@@ -96,26 +131,35 @@ impl Tally {
         })
     }
 
-    /// `refuted`: what the director's own check said. It and the whole tally must agree.
-    pub fn verdict(&self, has_rule: bool, refuted: bool) -> Verdict {
+    /// `told`: what the port said of clients, if the device has a rule at all. `refuted`: what the director's own check
+    /// said. It and the whole tally must agree.
+    pub fn verdict(&self, told: Option<&ByClient>, refuted: bool) -> Verdict {
         let total = self.total();
-        match (total.frames, has_rule) {
-            (0, _) => Verdict::Silent,
-            (_, false) => Verdict::Software,
+        match (total.frames, told, self.scattered()) {
+            (0, ..) => Verdict::Silent,
+            (_, None, _) => Verdict::Software,
             _ if refuted => Verdict::Refuted,
             // One queue in use proves nothing: every frame is in the right place of one.
             _ if total.misplaced > 0 || self.queues.contains(&0) => Verdict::Silent,
-            _ => Verdict::Placed,
+            (_, _, (0, _)) => Verdict::Silent,
+            (_, Some(ByClient::Used(_) | ByClient::ByKey(_)), (_, 0)) => Verdict::ByClient,
+            (_, Some(ByClient::Unasked { .. } | ByClient::Refused(..)), (_, 1..)) => {
+                Verdict::ByFlow
+            }
+            _ => Verdict::Contradicted,
         }
     }
 }
 
-/// `packets 4096 (2040 + 2056), hash mismatches 0 of 4096, placement mismatches 0`, and where there are any, of what.
+/// `packets 4096 (2040 + 2056), clients on several queues 0 of 250, hash mismatches 0 of 4096, placement mismatches 0`, and
+/// where there are any, of what.
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
         let queues: Vec<String> = self.queues.iter().map(u64::to_string).collect();
+        let (clients, scattered) = self.scattered();
         write!(formatter, "packets {} ({}), ", total.frames, queues.join(" + "))?;
+        write!(formatter, "clients on several queues {scattered} of {clients}, ")?;
         match total.reported {
             0 => formatter.write_str("no hash reported")?,
             reported => write!(formatter, "hash mismatches {} of {reported}", total.mismatched)?,
@@ -141,30 +185,68 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use director::model::Faces;
+
+    const BY_FLOW: ByClient = ByClient::Unasked { able: false };
+
+    /// Two clients' frames from two ports each, every one where it should be: `[client][flow]` has their queues.
+    fn seen(queues: [[u16; 2]; 2]) -> Tally {
+        let mut tally = Tally::new(2);
+        for (client, flows) in queues.into_iter().enumerate() {
+            for (port, queue) in flows.into_iter().enumerate() {
+                let hash = u32::from(queue) + 4;
+                tally.add(Kind::TcpIpv4, queue, Some(hash), Some((hash, queue)));
+                let address = IpAddr::from([192, 0, 2, client as u8]);
+                tally.note_client(address, Some(port as u16), queue);
+            }
+        }
+        tally
+    }
 
     #[test]
     fn frames_are_counted_by_kind_and_queue() {
-        let mut tally = Tally { queues: vec![0; 2], ..Tally::default() };
-        tally.add(Kind::TcpIpv4, 0, Some(4), Some((4, 0)));
-        tally.add(Kind::TcpIpv4, 1, Some(5), Some((5, 1)));
+        let mut tally = seen([[0, 1], [1, 1]]);
         assert_eq!(
             tally.to_string(),
-            "packets 2 (1 + 1), hash mismatches 0 of 2, placement mismatches 0"
+            "packets 4 (1 + 3), clients on several queues 1 of 2, hash mismatches 0 of 4, \
+             placement mismatches 0"
         );
-        assert_eq!(tally.verdict(true, false), Verdict::Placed);
+        assert_eq!(tally.verdict(Some(&BY_FLOW), false), Verdict::ByFlow);
         tally.add(Kind::UdpIpv6, 1, Some(6), Some((7, 0)));
         assert!(tally.to_string().ends_with("placement mismatches 1 [udp6 1 of 1, hash 1 of 1]"));
-        assert_eq!(tally.verdict(true, true), Verdict::Refuted);
-        assert_eq!(tally.verdict(true, false), Verdict::Silent, "the check must find it too");
+        assert_eq!(tally.verdict(Some(&BY_FLOW), true), Verdict::Refuted);
+        assert_eq!(tally.verdict(Some(&BY_FLOW), false), Verdict::Silent, "the check must find it");
+    }
+
+    #[test]
+    fn what_is_said_of_clients_must_show_in_their_frames() {
+        let used = ByClient::Used(Faces::Clients);
+        let refused = ByClient::Refused(Faces::Clients, "the device cannot".to_owned());
+        let (apart, together) = ([[0, 1], [1, 1]], [[0, 0], [1, 1]]);
+        let cases = [
+            (apart, &BY_FLOW, Verdict::ByFlow),
+            (apart, &refused, Verdict::ByFlow),
+            (together, &used, Verdict::ByClient),
+            (together, &ByClient::ByKey(Faces::Servers), Verdict::ByClient),
+            (apart, &used, Verdict::Contradicted),
+            (together, &refused, Verdict::Contradicted),
+        ];
+        for (queues, told, verdict) in cases {
+            assert_eq!(seen(queues).verdict(Some(told), false), verdict, "{queues:?} {told:?}");
+        }
+        let mut one_flow_each = seen([[0, 0], [1, 1]]);
+        one_flow_each.clients.values_mut().for_each(|client| client.ports = [7].into());
+        assert_eq!(one_flow_each.verdict(Some(&used), false), Verdict::Silent);
     }
 
     #[test]
     fn nothing_is_judged_by_nothing() {
-        let mut tally = Tally { queues: vec![0; 2], ..Tally::default() };
-        assert_eq!(tally.verdict(true, false), Verdict::Silent);
+        let mut tally = Tally::new(2);
+        assert_eq!(tally.verdict(Some(&BY_FLOW), false), Verdict::Silent);
         tally.add(Kind::TcpIpv4, 0, None, None);
-        assert_eq!(tally.verdict(true, false), Verdict::Silent, "one queue proves nothing");
-        assert_eq!(tally.verdict(false, false), Verdict::Software);
+        let verdict = tally.verdict(Some(&BY_FLOW), false);
+        assert_eq!(verdict, Verdict::Silent, "one queue proves nothing");
+        assert_eq!(tally.verdict(None, false), Verdict::Software);
         assert!(tally.to_string().contains("no hash reported"));
     }
 

@@ -1,8 +1,9 @@
 //! The receiving side: DPDK's drivers, as the director uses them.
 
-use super::flows::Kind;
+use super::flows::{self, From};
 use super::judge::{Tally, Verdict};
 use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings};
+use director::model::Faces;
 use director::packet::rss::Rule;
 use director::port::{Burst, Frame, Queue};
 use director::time;
@@ -26,11 +27,14 @@ pub struct Arguments {
     /// Memory of DPDK in MB
     #[arg(long, default_value_t = 64)]
     memory: u32,
+    /// Whom the devices face, as a port's configuration has it: clients, servers or both
+    #[arg(long, default_value = "both", value_parser = faces)]
+    faces: Faces,
     /// DPDK's own log, as its --log-level takes it
     #[arg(long, default_value = "*:error")]
     log_level: String,
-    /// Name, PCI address and the verdict to come: NAME=ADDRESS=VERDICT; verdicts are placed, refuted, software,
-    /// one-queue
+    /// Name, PCI address and the verdict to come: NAME=ADDRESS=VERDICT; verdicts are by-flow, by-client,
+    /// refuted, software, one-queue
     #[arg(required = true)]
     devices: Vec<Candidate>,
 }
@@ -52,6 +56,15 @@ impl FromStr for Candidate {
         };
         let (name, address) = (name.to_owned(), address.to_owned());
         Ok(Candidate { name, address, expected: expected.parse()? })
+    }
+}
+
+fn faces(name: &str) -> Result<Faces, String> {
+    match name {
+        "both" => Ok(Faces::Both),
+        "clients" => Ok(Faces::Clients),
+        "servers" => Ok(Faces::Servers),
+        _ => Err("both, clients or servers is expected".to_owned()),
     }
 }
 
@@ -101,13 +114,16 @@ fn examine(
             format!("{driver}, {queues_max} queue at most, RSS none (nothing to spread over)");
         return Ok((Verdict::OneQueue, line));
     }
-    let settings = PortSettings { queues: QUEUES, promiscuous: true, ..PortSettings::default() };
+    let faces = arguments.faces;
+    let settings =
+        PortSettings { queues: QUEUES, promiscuous: true, faces, ..PortSettings::default() };
     let (port, mut queues) = Port::start(device, &settings, &[Arc::clone(pool)]).map_err(told)?;
     let rule = port.rss().rule().map(Arc::new);
     let (tally, verification) = watch(&mut queues, rule.as_ref(), arguments);
-    let verdict = tally.verdict(rule.is_some(), verification.is_refuted());
-    let status = if rule.is_some() { format!("; {verification}") } else { String::new() };
     let (rss, by_client) = (port.rss(), port.by_client());
+    let told = rule.is_some().then_some(by_client);
+    let verdict = tally.verdict(told, verification.is_refuted());
+    let status = if rule.is_some() { format!("; {verification}") } else { String::new() };
     let way = if rule.is_some() { format!(" ({by_client})") } else { String::new() };
     let line =
         format!("{driver}, {QUEUES} of {queues_max} queues, RSS {rss}{way}, {tally}{status}");
@@ -120,7 +136,7 @@ fn watch(
     rule: Option<&Arc<Rule>>,
     arguments: &Arguments,
 ) -> (Tally, Verification) {
-    let mut tally = Tally { queues: vec![0; queues.len()], ..Tally::default() };
+    let mut tally = Tally::new(queues.len());
     let evidence: Vec<QueueEvidence> = queues.iter().map(|_| QueueEvidence::default()).collect();
     let mut checks: Vec<QueueCheck> = queues
         .iter()
@@ -142,15 +158,28 @@ fn watch(
                 continue;
             }
             for frame in &burst {
-                let Some(kind) = Kind::of(frame.bytes()) else { continue };
+                let Some(sight) = flows::see(frame.bytes()) else { continue };
+                if !is_faced(arguments.faces, sight.from) {
+                    continue;
+                }
                 let hash = rule.and_then(|rule| Some((rule, rule.hash_frame(frame.bytes())?)));
                 let expected = hash.map(|(rule, hash)| (hash, rule.queue(hash)));
-                tally.add(kind, queue.index(), frame.rss_hash(), expected);
+                tally.add(sight.kind, queue.index(), frame.rss_hash(), expected);
+                tally.note_client(sight.client, sight.port, queue.index());
                 frames += 1;
             }
         }
     }
     (tally, Verification::of(&evidence))
+}
+
+/// A port that faces one side gets that side's frames; the others that come in here are none for it.
+fn is_faced(faces: Faces, from: From) -> bool {
+    match faces {
+        Faces::Both => true,
+        Faces::Clients => from == From::Client,
+        Faces::Servers => from == From::Server,
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +191,7 @@ mod tests {
         let candidate: Candidate = "vmxnet3=0000:00:03.0=refuted".parse().unwrap();
         assert_eq!(candidate.address, "0000:00:03.0");
         assert_eq!(candidate.expected, Verdict::Refuted);
-        for wrong in ["vmxnet3", "vmxnet3=0000:00:03.0", "a=b=c", "a=b=placed=d"] {
+        for wrong in ["vmxnet3", "vmxnet3=0000:00:03.0", "a=b=c", "a=b=by-flow=d"] {
             assert!(wrong.parse::<Candidate>().is_err(), "{wrong}");
         }
     }

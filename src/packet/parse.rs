@@ -7,6 +7,7 @@ use super::extension;
 use super::quoted::{self, Quotes};
 use super::{Address, Tuple, checksum, icmp, ipv4 as v4, ipv6 as v6, sctp, tcp, udp};
 use crate::stop::DropReason;
+use std::hint::cold_path;
 
 /// What a packet means to a director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub struct Packet<A> {
     /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
     pub fragment: Fragment,
+    /// A whole packet with ports that opens nothing (no SYN, no INIT) and has more than one hop to live: nothing in itself
+    /// asks for a closer look.
+    pub is_plain: bool,
     /// TCP's flags octet; 0 for anything else.
     pub tcp_flags: u8,
     /// Type of the first SCTP chunk; 0 for anything else.
@@ -89,6 +93,7 @@ impl<A: Address> Packet<A> {
         ttl: 0,
         tos: 0,
         dont_fragment: false,
+        is_plain: false,
         identification: 0,
         icmp_type: 0,
         icmp_code: 0,
@@ -100,6 +105,8 @@ impl<A: Address> Packet<A> {
     /// Writes what is not the IP header's: all of it, as the packet was another one before.
     #[inline(always)]
     fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
+        let is_whole = self.fragment == Fragment::Whole;
+        self.is_plain = role == Role::Transport && is_whole && self.ttl > 1;
         (self.tuple.source_port, self.tuple.destination_port) = ports;
         (self.tuple.protocol, self.protocol, self.role) = (protocol, protocol, role);
         (self.tcp_flags, self.sctp_chunk) = (0, 0);
@@ -279,35 +286,48 @@ fn upper_layer<A: Quotes>(
     datagram: &[u8],
     bytes: &[u8],
 ) -> Result<(), DropReason> {
-    match protocol {
-        v4::UDP => {
-            let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
-                return Err(DropReason::BadTransport);
-            };
-            let ports = (udp::source_port(header), udp::destination_port(header));
-            packet.set_upper_layer(protocol, Role::Transport, ports);
-        }
-        v4::TCP => {
-            let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
-                return Err(DropReason::BadTransport);
-            };
-            let ports = (tcp::source_port(header), tcp::destination_port(header));
-            packet.set_upper_layer(protocol, Role::Transport, ports);
-            packet.tcp_flags = tcp::flags(header);
-        }
-        v4::SCTP => {
-            let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
-                return Err(DropReason::BadTransport);
-            };
-            let ports = (sctp::source_port(header), sctp::destination_port(header));
-            packet.set_upper_layer(protocol, Role::Transport, ports);
-            packet.sctp_chunk = header[sctp::HEADER];
-        }
-        protocol if protocol == icmp::protocol(A::FAMILY) => {
-            packet.set_upper_layer(protocol, Role::Icmp, (0, 0));
-            return icmp_message(packet, datagram);
-        }
-        _ => packet.set_upper_layer(protocol, Role::Other, (0, 0)),
+    if protocol == v4::UDP {
+        let Some(header) = bytes.first_chunk::<{ udp::HEADER }>() else {
+            return Err(DropReason::BadTransport);
+        };
+        let ports = (udp::source_port(header), udp::destination_port(header));
+        packet.set_upper_layer(protocol, Role::Transport, ports);
+    } else if protocol == v4::TCP {
+        let Some(header) = bytes.first_chunk::<{ tcp::HEADER }>() else {
+            return Err(DropReason::BadTransport);
+        };
+        let ports = (tcp::source_port(header), tcp::destination_port(header));
+        packet.set_upper_layer(protocol, Role::Transport, ports);
+        packet.tcp_flags = tcp::flags(header);
+        packet.is_plain &= packet.tcp_flags & tcp::SYN == 0;
+    } else {
+        cold_path();
+        return other_upper_layer(packet, protocol, datagram, bytes);
+    }
+    Ok(())
+}
+
+/// [`upper_layer`] of what is neither UDP nor TCP.
+#[inline(never)]
+fn other_upper_layer<A: Quotes>(
+    packet: &mut Packet<A>,
+    protocol: u8,
+    datagram: &[u8],
+    bytes: &[u8],
+) -> Result<(), DropReason> {
+    if protocol == v4::SCTP {
+        let Some(header) = bytes.first_chunk::<{ sctp::HEADER + sctp::CHUNK_HEADER }>() else {
+            return Err(DropReason::BadTransport);
+        };
+        let ports = (sctp::source_port(header), sctp::destination_port(header));
+        packet.set_upper_layer(protocol, Role::Transport, ports);
+        packet.sctp_chunk = header[sctp::HEADER];
+        packet.is_plain &= packet.sctp_chunk != sctp::INIT;
+    } else if protocol == icmp::protocol(A::FAMILY) {
+        packet.set_upper_layer(protocol, Role::Icmp, (0, 0));
+        return icmp_message(packet, datagram);
+    } else {
+        packet.set_upper_layer(protocol, Role::Other, (0, 0));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::fragments::{Datagram, Fate};
 use super::output::Output;
 use super::tables::{Flows, Tables};
 use super::verdict::{Verdict, Visit};
+use crate::conn::Guess;
 use crate::model::PortId;
 use crate::packet::ethernet::{self, ETHERNET};
 use crate::packet::{Fragment, Role};
@@ -68,16 +69,29 @@ impl<Q: Queue> Passage<'_, Q> {
         let Some(header) = frame.bytes().first_chunk::<ETHERNET>() else {
             return self.output.drop_frame(port, DropReason::TooShort);
         };
-        let mut to_group = false;
-        if header.first_chunk().map(destination) != Some(station.address) {
-            cold_path();
-            to_group = header[0] & ethernet::GROUP != 0;
-            if !to_group {
-                return self.output.drop_frame(port, DropReason::NotForUs);
-            }
+        if header.first_chunk().map(destination) == Some(station.address) {
+            self.admit_addressed(frame, port, visit, false);
+        } else {
+            self.admit_other(frame, port, visit);
         }
+    }
+
+    /// Takes a frame in that is not sent to the port's own address.
+    #[cold]
+    #[inline(never)]
+    fn admit_other(&mut self, frame: Q::Frame, port: PortId, visit: Visit) {
+        let to_group = frame.bytes().first().is_some_and(|octet| octet & ethernet::GROUP != 0);
+        match to_group {
+            true => self.admit_addressed(frame, port, visit, true),
+            false => self.output.drop_frame(port, DropReason::NotForUs),
+        }
+    }
+
+    /// Takes a frame in that is sent to the port, or `to_group`.
+    #[inline(always)]
+    fn admit_addressed(&mut self, frame: Q::Frame, port: PortId, visit: Visit, to_group: bool) {
         let Tables { ipv4, ipv6 } = &self.engine.tables;
-        let ethertype = ethernet::ethernet_type(header);
+        let ethertype = ethernet::ethernet_type(frame.bytes());
         let outcome = if ethertype == ethernet::TYPE_IPV4 {
             self.batches.ipv4.add(ipv4, frame, to_group, port, visit)
         } else if ethertype == ethernet::TYPE_IPV6 {
@@ -106,20 +120,22 @@ impl<Q: Queue> Passage<'_, Q> {
         let batch = A::batch(batches);
         let table = A::table(&engine.tables);
         let count = batch.frames.len();
+        let is_straight = engine.is_straight[A::FAMILY as usize];
         for parsed in &mut batch.parsed[..count] {
-            parsed.guess = table.prefetch_entry(parsed.hash);
+            // No guess, no straight way.
+            parsed.guess =
+                if is_straight { table.prefetch_entry(parsed.hash) } else { Guess::default() };
         }
         let frames = batch.frames.drain(..);
         for (parsed, mut frame) in batch.parsed[..count].iter().zip(frames) {
-            if parsed.packet.fragment != Fragment::Whole {
-                handle_fragment(world, engine, output, frame, parsed);
-                continue;
-            }
             match engine.straight(world, &mut frame, parsed) {
                 Some(Verdict::Send { next_hop, ethertype }) => {
                     output.send_to(world, frame, parsed, next_hop, ethertype);
                 }
                 Some(verdict) => output.carry_out(world, frame, parsed, verdict),
+                None if parsed.packet.fragment != Fragment::Whole => {
+                    handle_fragment(world, engine, output, frame, parsed);
+                }
                 None => {
                     let verdict = engine.judge_closely(world, &mut frame, parsed);
                     output.carry_out(world, frame, parsed, verdict);

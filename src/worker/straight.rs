@@ -3,7 +3,7 @@
 //! other nothing is done: `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
 
 use super::batch::Parsed;
-use super::engine::{Engine, opens, step};
+use super::engine::{Engine, step};
 use super::inbound::{Way, outer};
 use super::outbound::count_reply;
 use super::tables::Flows;
@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 use crate::conn::{ConnectionId, Direction};
 use crate::forward::{self, End};
 use crate::model::DestinationId;
-use crate::packet::{Packet, Role};
+use crate::packet::Packet;
 use crate::port::Frame;
 use crate::service::{NextHopId, Snapshot};
 
@@ -25,8 +25,7 @@ impl<F: Frame> Engine<F> {
         parsed: &Parsed<A>,
     ) -> Option<Verdict> {
         let Parsed { packet, guess, .. } = parsed;
-        let may_be = packet.role == Role::Transport && self.is_straight[A::FAMILY as usize];
-        if !may_be || packet.ttl <= 1 || opens(packet) {
+        if !packet.is_plain {
             return None;
         }
         match A::table(&self.tables).along(*guess, &packet.tuple)? {

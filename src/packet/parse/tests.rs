@@ -31,6 +31,7 @@ const PLAIN: Packet<u32> = Packet {
     ttl: 64,
     tos: 0,
     dont_fragment: false,
+    is_plain: true,
     identification: 0,
     icmp_type: 0,
     icmp_code: 0,
@@ -41,6 +42,13 @@ const PLAIN: Packet<u32> = Packet {
 
 fn tuple(protocol: u8, source_port: u16, destination_port: u16) -> Tuple<u32> {
     Tuple { source_port, destination_port, protocol, ..PLAIN.tuple }
+}
+
+/// With what follows for the straight way.
+fn judged(packet: Packet<u32>) -> Packet<u32> {
+    let opens = packet.tcp_flags & tcp::SYN != 0 || packet.sctp_chunk == sctp::INIT;
+    let is_plain = packet.role == Role::Transport && packet.ttl > 1 && !opens;
+    Packet { is_plain: is_plain && packet.fragment == Fragment::Whole, ..packet }
 }
 
 #[test]
@@ -84,10 +92,10 @@ fn what_a_whole_ipv4_packet_says() {
             },
         ),
     ] {
-        assert_eq!(ipv4(&bytes.packet()), Ok(expected), "{bytes:?}");
+        assert_eq!(ipv4(&bytes.packet()), Ok(judged(expected)), "{bytes:?}");
         // Padding is not part of the packet.
         let padded = [bytes.packet(), vec![0xa5; 18]].concat();
-        assert_eq!(ipv4(&padded), Ok(expected), "{bytes:?}");
+        assert_eq!(ipv4(&padded), Ok(judged(expected)), "{bytes:?}");
     }
 }
 
@@ -406,7 +414,7 @@ proptest! {
             dont_fragment: df,
             ..PLAIN
         };
-        prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(expected));
+        prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(judged(expected)));
     }
 
     #[test]
@@ -426,7 +434,7 @@ proptest! {
             protocol: 17,
         };
         prop_assert_eq!(packet.tuple, expected);
-        prop_assert_eq!((packet.ttl, packet.tos), (ttl, tos));
+        prop_assert_eq!((packet.ttl, packet.tos, packet.is_plain), (ttl, tos, ttl > 1));
         prop_assert_eq!(packet.header, 40 + extensions * 8);
         prop_assert_eq!(packet.length, 48 + extensions * 8 + payload.len() as u16);
     }

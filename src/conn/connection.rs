@@ -294,11 +294,11 @@ impl<A: Address> Connection<A> {
     pub fn take(&mut self, step: &Step, now_ms: u32) -> bool {
         self.state = step.state;
         self.stamp = now_ms;
-        // Unbranched: it is hardly ever more.
+        // Compared together, and templates apart: hardly ever does anything change.
         let other_timeout = self.timeout_s ^ step.timeout_s;
-        let other_count = self.is_active() ^ step.active;
-        let assures = step.assures_template & (self.template != NO_TEMPLATE);
-        other_timeout | u32::from(other_count | assures) == 0
+        let other_count = (self.flags ^ step.count).intersection(Flags::INACTIVE);
+        let is_all = other_timeout | u32::from(other_count.bits()) == 0;
+        is_all && !(step.assures_template && self.template != NO_TEMPLATE)
     }
 
     #[inline]

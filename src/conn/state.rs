@@ -1,5 +1,6 @@
 //! What a packet does to the state of its connection, whichever protocol it is.
 
+use super::connection::Flags;
 use super::{sctp, tcp, udp};
 use crate::model::{Protocol, Timeouts};
 
@@ -86,10 +87,22 @@ pub struct Step {
     pub state: u8,
     /// Seconds from this packet.
     pub timeout_s: u32,
-    /// Counted among its destination's active connections, or else the inactive ones.
-    pub active: bool,
+    /// [`Flags::INACTIVE`] or nothing: counted among its destination's inactive connections, or else the active ones.
+    pub count: Flags,
     /// The template that controls the connection is to be marked as assured.
     pub assures_template: bool,
+}
+
+const fn count(is_active: bool) -> Flags {
+    if is_active { Flags::empty() } else { Flags::INACTIVE }
+}
+
+impl Step {
+    /// Counted among the active connections.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.count.is_empty()
+    }
 }
 
 /// The step that a packet with `event` makes from `state`.
@@ -103,14 +116,14 @@ pub fn advance(mode: Mode, side: Side, event: Event, state: u8, timeouts: &State
             Step {
                 state: to as u8,
                 timeout_s: timeouts.tcp[to as usize],
-                active: to.is_active(),
+                count: count(to.is_active()),
                 assures_template: to == established && from != established,
             }
         }
         Event::Udp => Step {
             state: udp::STATE,
             timeout_s: timeouts.udp,
-            active: false,
+            count: count(false),
             assures_template: side == Side::Output,
         },
         Event::Sctp(event) => {
@@ -120,7 +133,7 @@ pub fn advance(mode: Mode, side: Side, event: Event, state: u8, timeouts: &State
             Step {
                 state: to as u8,
                 timeout_s: timeouts.sctp[to as usize],
-                active: to == established,
+                count: count(to == established),
                 assures_template: to == established && from != established,
             }
         }
@@ -206,7 +219,7 @@ mod tests {
                 let from = connection.state;
                 let step = advance(*mode, side, *event, from, &timeouts);
                 connection.state = step.state;
-                let seen = (name(Protocol::Tcp, step.state), step.timeout_s, step.active);
+                let seen = (name(Protocol::Tcp, step.state), step.timeout_s, step.is_active());
                 assert_eq!(seen, (*state, *timeout_s, *active), "{method:?} packet {number}");
                 assert_eq!(step.assures_template, *state == "ESTABLISHED" && from != step.state);
             }
@@ -233,7 +246,10 @@ mod tests {
         for side in [Side::Input, Side::Output, Side::InputOnly] {
             let step = advance(Mode::Secure, side, Event::Udp, 0, &timeouts);
             let assures_template = side == Side::Output;
-            assert_eq!(step, Step { state: 0, timeout_s: 300, active: false, assures_template });
+            assert_eq!(
+                step,
+                Step { state: 0, timeout_s: 300, count: Flags::INACTIVE, assures_template }
+            );
         }
         assert_eq!(name(Protocol::Udp, 0), "UDP");
     }
@@ -244,13 +260,13 @@ mod tests {
         let init = Event::Sctp(sctp::SctpEvent::Init);
         let step = advance(Mode::Normal, Side::Input, init, 0, &timeouts);
         assert_eq!(
-            (name(Protocol::Sctp, step.state), step.timeout_s, step.active),
+            (name(Protocol::Sctp, step.state), step.timeout_s, step.is_active()),
             ("INIT1", 4, false)
         );
         let data = Event::Sctp(sctp::SctpEvent::Data);
         let step = advance(Mode::Normal, Side::Input, data, 0, &timeouts);
-        assert!(step.active && step.assures_template);
+        assert!(step.is_active() && step.assures_template);
         let again = advance(Mode::Normal, Side::Input, data, step.state, &timeouts);
-        assert!(again.active && !again.assures_template);
+        assert!(again.is_active() && !again.assures_template);
     }
 }

@@ -186,15 +186,15 @@ impl<F: Frame> Engine<F> {
     pub(super) fn turn<A: Flows>(&mut self, id: ConnectionId, step: Step) {
         let table = A::table_mut(&mut self.tables);
         let connection = table.get_mut(id);
-        let turns = connection.is_active() != step.active;
+        let turns = connection.is_active() != step.is_active();
         let (destination, template) = (connection.destination, connection.template);
         if turns {
             connection.flags.toggle(conn::Flags::INACTIVE);
         }
         table.set_timeout(id, step.timeout_s, self.now_ms);
         if turns && let Some(line) = self.line(destination) {
-            line.unbind(!step.active);
-            line.bind(step.active);
+            line.unbind(!step.is_active());
+            line.bind(step.is_active());
         }
         if step.assures_template && template != NO_TEMPLATE {
             self.templates.assure(TemplateId(template));

@@ -73,7 +73,7 @@ impl<F: Frame> Engine<F> {
     }
 
     /// A reply to a client whose last one went a way that is still the same.
-    #[inline(always)]
+    #[inline(never)]
     fn straight_back<A: Flows>(
         &mut self,
         world: &Snapshot,

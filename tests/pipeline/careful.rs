@@ -2,6 +2,7 @@
 //! keeps the same as one that need not, whatever comes and whatever changes in between.
 
 use crate::scene::*;
+use crate::support::director::Shape;
 use crate::support::{Director, LAN, VIP, VIP6, WAN, World};
 use director::model::{
     DestinationId, Family, ForwardMethod, PortId, Protocol, SchedulerKind, Tunnel, TunnelChecksum,
@@ -10,11 +11,14 @@ use director::packet::{Address, sctp, tcp};
 use director::port::MemoryFrame;
 use director::testing::PacketBuilder;
 use director::time::Duration;
+use director::worker::Chore;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
 /// Two servers, and the director itself.
 const DESTINATIONS: u8 = 3;
+/// Room for the few connections there are, so that the defence comes by them.
+const CONNECTIONS: usize = 16;
 
 /// What is balanced, and how.
 #[derive(Clone, Debug)]
@@ -30,6 +34,11 @@ struct Scene {
 }
 
 impl Scene {
+    fn director(&self, is_careful: bool) -> Director {
+        let shape = Shape { connections: CONNECTIONS, ..Shape::default() };
+        Director::shaped(self.world(is_careful), shape)
+    }
+
     fn world(&self, is_careful: bool) -> World {
         let mut world = World::new();
         world.is_careful = is_careful;
@@ -138,6 +147,8 @@ enum Doing {
     Say(Vec<Said>),
     Pass(u64),
     Edit(Edit),
+    /// The drop_entry defence goes by what each connection has seen, and when.
+    Defend,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -308,6 +319,7 @@ fn doings() -> impl Strategy<Value = Vec<Doing>> {
         8 => prop::collection::vec(said(), 1..6).prop_map(Doing::Say),
         1 => (0..20_000u64).prop_map(Doing::Pass),
         3 => edit().prop_map(Doing::Edit),
+        1 => Just(Doing::Defend),
     ];
     prop::collection::vec(doing, 1..30)
 }
@@ -327,6 +339,12 @@ fn observed(director: &mut Director, scene: &Scene, doing: &Doing) -> String {
             director.change(|world| edit.apply(scene, world));
             director.settle()
         }
+        Doing::Defend => {
+            let outcome = director.pass_s(61);
+            let family = scene.family;
+            director.chore(0, Chore::DropEntries { family, entries: 4 * CONNECTIONS as u32 });
+            outcome
+        }
     };
     let connections = director.connections(scene.family);
     let destinations = (0..DESTINATIONS).map(|number| DestinationId(number.into()));
@@ -336,11 +354,11 @@ fn observed(director: &mut Director, scene: &Scene, doing: &Doing) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
     #[test]
     fn who_need_not_ask_does_what_who_asks_does(scene in scene(), doings in doings()) {
-        let mut straight = Director::new(scene.world(false));
-        let mut careful = Director::new(scene.world(true));
+        let mut straight = scene.director(false);
+        let mut careful = scene.director(true);
         for doing in &doings {
             let expected = observed(&mut careful, &scene, doing);
             prop_assert_eq!(observed(&mut straight, &scene, doing), expected, "{:?}", doing);

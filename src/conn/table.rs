@@ -90,7 +90,7 @@ impl<A: Address> Table<A> {
         self.index.prefetch(hash);
     }
 
-    /// Second stage: asks for the entry that [`Table::find_guessed`] is going to compare, and says which it is.
+    /// Second stage: asks for the entry that [`Table::along`] is going to compare, and says which it is.
     #[inline]
     pub fn prefetch_entry(&self, hash: Hash) -> Guess {
         let Some(number) = self.index.peek(hash) else { return Guess::default() };

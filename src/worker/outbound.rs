@@ -111,8 +111,10 @@ fn take<A: Flows>(way: Way, frame: &mut impl Frame, packet: &Packet<A>) -> Verdi
 /// What the connection's next reply need not find out again.
 #[inline]
 fn way_back(world: &Snapshot, way: Way) -> WayBack {
-    match way.next_hop.and_then(|next_hop| u16::try_from(next_hop.0).ok()) {
-        Some(next_hop) => WayBack { forwarding: world.forwarding, next_hop, mtu: way.mtu },
-        None => WayBack::default(),
+    match way.next_hop.map(|next_hop| u16::try_from(next_hop.0)) {
+        Some(Ok(next_hop)) if world.forwarding != 0 => {
+            WayBack { forwarding: world.forwarding, next_hop, mtu: way.mtu }
+        }
+        _ => WayBack::default(),
     }
 }

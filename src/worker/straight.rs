@@ -43,33 +43,35 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Option<Verdict> {
-        let Engine { tables, loads, steps, steering, identification, now_ms, .. } = self;
+        let Engine { tables, loads, steps, now_ms, .. } = self;
         let connection = A::table_mut(tables).get_mut(id);
         let destination = world.destinations.get(connection.destination as usize)?;
-        let flags = connection.flags;
-        if packet.length > destination.clear_length(flags.is_tunnel()) {
+        let way = Way::of(connection);
+        if packet.length > destination.clear_length(way.flags.is_tunnel()) {
             return None;
-        }
-        forward::decrement_hop_limit::<A>(frame);
-        let mut ethertype = A::ETHERTYPE;
-        let rewritten = if flags.is_tunnel() {
-            let outer = outer(world, destination, packet, identification, steering);
-            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
-        } else {
-            Way::of(connection).translate_if_masq(frame, packet)
-        };
-        if let Err(reason) = rewritten {
-            return Some(Verdict::Drop(reason));
         }
         connection.in_packets = connection.in_packets.saturating_add(1);
         if let Some(line) = loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
+        // The packet is read before another header is in front of it.
         let step = step(steps, connection, Direction::Original, frame, packet);
         if !connection.take(&step, *now_ms) {
             self.turn::<A>(id, step);
         }
-        Some(Verdict::Send { next_hop: destination.next_hop, ethertype })
+        forward::decrement_hop_limit::<A>(frame);
+        let mut ethertype = A::ETHERTYPE;
+        let rewritten = if way.flags.is_tunnel() {
+            let Engine { identification, steering, .. } = self;
+            let outer = outer(world, destination, packet, identification, steering);
+            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
+        } else {
+            way.translate_if_masq(frame, packet)
+        };
+        match rewritten {
+            Ok(()) => Some(Verdict::Send { next_hop: destination.next_hop, ethertype }),
+            Err(reason) => Some(Verdict::Drop(reason)),
+        }
     }
 
     /// A reply to a client whose last one went a way that is still the same.

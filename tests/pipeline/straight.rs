@@ -3,6 +3,7 @@
 use crate::scene::*;
 use crate::support::{Director, LAN, LAN_MAC, VIP, WAN, World, server_mac};
 use director::model::{ForwardMethod, Protocol};
+use director::packet::sctp;
 use director::packet::tcp::{ACK, SYN};
 use director::stop::{DropReason, PuntReason};
 use director::testing::frame;
@@ -101,6 +102,7 @@ fn connections_keep_their_method() {
     }
 }
 
+/// Where nothing is remembered of their way too.
 #[test]
 fn replies_follow_their_clients_route() {
     let home = |macs: ([u8; 6], [u8; 6])| {
@@ -108,20 +110,23 @@ fn replies_follow_their_clients_route() {
         back.tcp(80, 3000).flags(ACK).payload([8; 800]).build()
     };
     let router = (crate::support::ROUTER_MAC, crate::support::WAN_MAC);
-    let mut director = under_way(ForwardMethod::Masq);
-    assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
-    let route = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.12")), 0);
-    director.change(|world| world.routes.push(route));
-    assert_eq!(director.server(&answered()).frame(), (LAN, home((server_mac(12), LAN_MAC))));
-    director.change(|world| world.unresolved.extend([ip("10.1.0.12")]));
-    assert_eq!(director.server(&answered()).punt().reason, PuntReason::NeighbourUnresolved);
-    director.change(|world| world.routes.clear());
-    assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
-    let narrow = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.13")), 839);
-    director.change(|world| world.routes.push(narrow));
-    for _ in 0..2 {
-        let punted = director.server(&answered()).punt();
-        assert_eq!((punted.reason, punted.mtu), (PuntReason::FragmentationNeeded, 839));
+    for is_careful in [false, true] {
+        let mut director = under_way(ForwardMethod::Masq);
+        director.change(|world| world.is_careful = is_careful);
+        assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+        let route = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.12")), 0);
+        director.change(|world| world.routes.push(route));
+        assert_eq!(director.server(&answered()).frame(), (LAN, home((server_mac(12), LAN_MAC))));
+        director.change(|world| world.unresolved.extend([ip("10.1.0.12")]));
+        assert_eq!(director.server(&answered()).punt().reason, PuntReason::NeighbourUnresolved);
+        director.change(|world| world.routes.clear());
+        assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+        let narrow = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.13")), 839);
+        director.change(|world| world.routes.push(narrow));
+        for _ in 0..2 {
+            let punted = director.server(&answered()).punt();
+            assert_eq!((punted.reason, punted.mtu), (PuntReason::FragmentationNeeded, 839));
+        }
     }
 }
 
@@ -134,4 +139,30 @@ fn both_ways_are_counted_with_every_packet() {
         assert_eq!((counters.in_packets, counters.out_packets), (4, answers), "{method:?}");
         assert_eq!((counters.in_bytes, counters.out_bytes), (40 + 3 * 840, answers * 840));
     }
+}
+
+/// What stands in a packet is read before another header is in front of it.
+#[test]
+fn an_abort_behind_a_cookie_is_seen() {
+    for method in METHODS {
+        let mut director = one(Protocol::Sctp, "10.1.0.11:80", method);
+        let packet = |chunk| request().sctp(3000, 80, chunk);
+        director.client(&packet(sctp::INIT).build()).frame();
+        let mut echo = packet(sctp::COOKIE_ECHO).payload([sctp::ABORT, 0, 0, 4]).build();
+        echo[14 + 20 + sctp::HEADER + 3] = sctp::CHUNK_HEADER as u8;
+        director.client(&echo).frame();
+        assert_eq!(director.state().0, "CLOSED", "{method:?}");
+    }
+}
+
+/// A first fragment whose checksum is out of reach goes nowhere, but it came.
+#[test]
+fn what_cannot_be_translated_is_counted() {
+    let mut director = one(Protocol::Sctp, "10.1.0.11:8080", ForwardMethod::Masq);
+    director.client(&request().sctp(3000, 80, sctp::INIT).build()).frame();
+    let echo = request().sctp(3000, 80, sctp::COOKIE_ECHO).payload([1; 100]);
+    let first = &echo.fragments(96)[0];
+    assert_eq!(director.client(first).drop(), DropReason::BadTransport);
+    assert_eq!(director.counters(ONLY).in_packets, 2);
+    assert_eq!(director.state().0, "INIT");
 }

@@ -56,8 +56,8 @@ pub struct Packet<A> {
     /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
     pub fragment: Fragment,
-    /// A whole packet with ports that opens nothing (no SYN, no INIT) and has more than one hop to live: nothing in itself
-    /// asks for a closer look.
+    /// A whole packet of UDP, or of TCP without SYN, that has more than one hop to live: nothing in itself asks for a
+    /// closer look.
     pub is_plain: bool,
     /// TCP's flags octet; 0 for anything else.
     pub tcp_flags: u8,
@@ -322,7 +322,7 @@ fn other_upper_layer<A: Quotes>(
         let ports = (sctp::source_port(header), sctp::destination_port(header));
         packet.set_upper_layer(protocol, Role::Transport, ports);
         packet.sctp_chunk = header[sctp::HEADER];
-        packet.is_plain &= packet.sctp_chunk != sctp::INIT;
+        packet.is_plain = false;
     } else if protocol == icmp::protocol(A::FAMILY) {
         packet.set_upper_layer(protocol, Role::Icmp, (0, 0));
         return icmp_message(packet, datagram);

@@ -229,7 +229,6 @@ pub(super) fn forget<A: Flows>(
 }
 
 /// Where a packet of TCP, UDP or SCTP takes its connection.
-#[inline(always)]
 pub(super) fn step<A: Flows>(
     steps: &Steps,
     connection: &mut Connection<A>,
@@ -237,11 +236,25 @@ pub(super) fn step<A: Flows>(
     frame: &impl Frame,
     packet: &Packet<A>,
 ) -> Step {
+    if packet.protocol != ipv4::SCTP {
+        return plain_step(steps, connection, direction, packet);
+    }
+    let side = connection.side(direction);
+    steps.sctp(side, sctp_event(frame, packet), connection.state)
+}
+
+/// [`step`] of TCP and UDP, which needs no look into the frame.
+#[inline(always)]
+pub(super) fn plain_step<A: Flows>(
+    steps: &Steps,
+    connection: &mut Connection<A>,
+    direction: Direction,
+    packet: &Packet<A>,
+) -> Step {
     let side = connection.side(direction);
     match packet.protocol {
         ipv4::UDP => steps.udp(side),
-        ipv4::TCP => steps.tcp(side, packet.tcp_flags, connection.state),
-        _ => steps.sctp(side, sctp_event(frame, packet), connection.state),
+        _ => steps.tcp(side, packet.tcp_flags, connection.state),
     }
 }
 

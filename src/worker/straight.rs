@@ -3,7 +3,7 @@
 //! other nothing is done: `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
 
 use super::batch::Parsed;
-use super::engine::{Engine, step};
+use super::engine::{Engine, plain_step};
 use super::inbound::{Way, outer};
 use super::outbound::count_reply;
 use super::tables::Flows;
@@ -14,6 +14,7 @@ use crate::model::DestinationId;
 use crate::packet::Packet;
 use crate::port::Frame;
 use crate::service::{NextHopId, Snapshot};
+use std::hint::cold_path;
 
 impl<F: Frame> Engine<F> {
     /// `None`: not here; the packet and its connection are as they were.
@@ -43,35 +44,34 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
     ) -> Option<Verdict> {
-        let Engine { tables, loads, steps, now_ms, .. } = self;
+        let Engine { tables, loads, steps, steering, identification, now_ms, .. } = self;
         let connection = A::table_mut(tables).get_mut(id);
         let destination = world.destinations.get(connection.destination as usize)?;
-        let way = Way::of(connection);
-        if packet.length > destination.clear_length(way.flags.is_tunnel()) {
+        let flags = connection.flags;
+        if packet.length > destination.clear_length(flags.is_tunnel()) {
             return None;
         }
+        forward::decrement_hop_limit::<A>(frame);
+        let mut ethertype = A::ETHERTYPE;
+        let rewritten = if flags.is_tunnel() {
+            let outer = outer(world, destination, packet, identification, steering);
+            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
+        } else {
+            Way::of(connection).translate_if_masq(frame, packet)
+        };
         connection.in_packets = connection.in_packets.saturating_add(1);
         if let Some(line) = loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
-        // The packet is read before another header is in front of it.
-        let step = step(steps, connection, Direction::Original, frame, packet);
+        let step = plain_step(steps, connection, Direction::Original, packet);
         if !connection.take(&step, *now_ms) {
             self.turn::<A>(id, step);
         }
-        forward::decrement_hop_limit::<A>(frame);
-        let mut ethertype = A::ETHERTYPE;
-        let rewritten = if way.flags.is_tunnel() {
-            let Engine { identification, steering, .. } = self;
-            let outer = outer(world, destination, packet, identification, steering);
-            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
-        } else {
-            way.translate_if_masq(frame, packet)
-        };
-        match rewritten {
-            Ok(()) => Some(Verdict::Send { next_hop: destination.next_hop, ethertype }),
-            Err(reason) => Some(Verdict::Drop(reason)),
+        if let Err(reason) = rewritten {
+            cold_path();
+            return Some(Verdict::Drop(reason));
         }
+        Some(Verdict::Send { next_hop: destination.next_hop, ethertype })
     }
 
     /// A reply to a client whose last one went a way that is still the same.
@@ -97,7 +97,7 @@ impl<F: Frame> Engine<F> {
             }
         }
         count_reply(loads, world, connection.destination, packet.length);
-        let step = step(steps, connection, Direction::Reply, frame, packet);
+        let step = plain_step(steps, connection, Direction::Reply, packet);
         if !connection.take(&step, *now_ms) {
             self.turn::<A>(id, step);
         }

@@ -46,9 +46,10 @@ fn tuple(protocol: u8, source_port: u16, destination_port: u16) -> Tuple<u32> {
 
 /// With what follows for the straight way.
 fn judged(packet: Packet<u32>) -> Packet<u32> {
-    let opens = packet.tcp_flags & tcp::SYN != 0 || packet.sctp_chunk == sctp::INIT;
-    let is_plain = packet.role == Role::Transport && packet.ttl > 1 && !opens;
-    Packet { is_plain: is_plain && packet.fragment == Fragment::Whole, ..packet }
+    let is_whole = packet.role == Role::Transport && packet.fragment == Fragment::Whole;
+    let opens = packet.tcp_flags & tcp::SYN != 0;
+    let is_plain = is_whole && packet.protocol != 132 && !opens && packet.ttl > 1;
+    Packet { is_plain, ..packet }
 }
 
 #[test]
@@ -309,6 +310,7 @@ fn is_read_anew<A: Parse + std::fmt::Debug>(bytes: &[u8], other: A) {
         ttl: 0xf8,
         tos: 0xf7,
         dont_fragment: true,
+        is_plain: true,
         fragment: Fragment::Later,
         tcp_flags: 0xf6,
         sctp_chunk: 0xf5,

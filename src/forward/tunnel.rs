@@ -3,7 +3,7 @@
 
 use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Address, Packet, checksum, ipv4, udp, wire};
+use crate::packet::{Address, Packet, checksum, ipv4, udp};
 use crate::port::Frame;
 use crate::service::{Destination, Encapsulation};
 use crate::stop::DropReason;
@@ -110,22 +110,27 @@ impl OuterHeader for u32 {
         // RFC 6864: an atomic datagram needs no identification.
         let identification = if dont_fragment { 0 } else { outer.identification };
         let fragment_word = if dont_fragment { ipv4::DONT_FRAGMENT } else { 0 };
-        let first = u16::from_be_bytes([0x45, outer_tos(packet.tos)]);
-        let length = ip.len() as u16;
-        let life = u16::from_be_bytes([packet.ttl - 1, protocol]);
-        // Summed up from the fields: reading the header back would wait for the octets just written. Addresses whole:
-        // what a 32-bit word adds is what its halves add.
-        let words = [first, length, identification, fragment_word, life];
-        let words = words.into_iter().map(u64::from).sum::<u64>();
-        let sum = words + u64::from(source) + u64::from(destination);
+        let [length_high, length_low] = (ip.len() as u16).to_be_bytes();
+        let [name_high, name_low] = identification.to_be_bytes();
+        let [flags, offset] = fragment_word.to_be_bytes();
+        let life = packet.ttl - 1;
+        // Words as they stand in the frame, whatever this machine's order: the sum's is the same (RFC 1071 section 2 B).
+        // Summed up here, as reading the header back would wait for the octets just written.
+        let mut words = [
+            u32::from_ne_bytes([0x45, outer_tos(packet.tos), length_high, length_low]),
+            u32::from_ne_bytes([name_high, name_low, flags, offset]),
+            u32::from_ne_bytes([life, protocol, 0, 0]),
+            source.to_be(),
+            destination.to_be(),
+        ];
+        let sum: u64 = words.iter().copied().map(u64::from).sum();
         let sum = checksum::finish((sum & 0xffff) as u32 + (sum >> 16) as u32);
+        let [sum_first, sum_second] = sum.to_ne_bytes();
+        words[2] = u32::from_ne_bytes([life, protocol, sum_first, sum_second]);
         let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
-        let wide = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
-        wire::set32(ip, 0, wide(first, length));
-        wire::set32(ip, 4, wide(identification, fragment_word));
-        wire::set32(ip, 8, wide(life, sum));
-        wire::set32(ip, u32::SOURCE, source);
-        wire::set32(ip, u32::DESTINATION, destination);
+        for (octets, word) in ip.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *octets = word.to_ne_bytes();
+        }
     }
 }
 

@@ -176,14 +176,16 @@ huge_settle() {
 
 # ---- assertions ---------------------------------------------------------------------------------
 
+PASSES=0
 FAILURES=0
 
-# check WHAT COMMAND...: says whether the command succeeded; failures are counted.
+# check WHAT COMMAND...: says whether the command succeeded, and counts it.
 check() {
     local what=$1
     shift
     if "$@"; then
         say "ok    $what"
+        PASSES=$((PASSES + 1))
     else
         say "FAIL  $what"
         FAILURES=$((FAILURES + 1))
@@ -201,6 +203,7 @@ quietly() { "$@" >/dev/null 2>&1; }
 
 # To be called last.
 conclude() {
+    say "checks: $PASSES passed, $FAILURES failed"
     [ "$FAILURES" = 0 ] || die "$FAILURES checks failed"
     say "${0##*/}: all well"
 }

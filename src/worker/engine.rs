@@ -75,22 +75,9 @@ impl<F: Frame> Engine<F> {
         }
     }
 
-    /// Decides about one packet and rewrites it.
-    pub(super) fn judge<A: Flows>(
-        &mut self,
-        world: &Snapshot,
-        frame: &mut F,
-        parsed: &Parsed<A>,
-    ) -> Verdict {
-        match self.straight(world, frame, parsed) {
-            Some(verdict) => verdict,
-            None => self.judge_closely(world, frame, parsed),
-        }
-    }
-
-    /// Decides about a packet that anything may be the matter with.
+    /// Decides about any packet, and rewrites it.
     #[inline(never)]
-    pub(super) fn judge_closely<A: Flows>(
+    pub(super) fn judge<A: Flows>(
         &mut self,
         world: &Snapshot,
         frame: &mut F,

@@ -5,7 +5,8 @@
 //! 1. `poll`: take a new snapshot if there is one, receive from every port
 //! 2. `Passage::admit`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
 //! 3. hash, and ask the cache for the table's buckets; then for the entries
-//! 4. `Engine::judge` finds the connection:
+//! 4. `straight`: the packets of a conversation under way, about which nothing has to be asked, are rewritten, counted and
+//!    sent at once. About all others `Engine::judge` decides, which finds the connection
 //!    * `inbound`: a client's packet: still usable? count, state, forward by method
 //!    * `outbound`: a reply: translate, count, state, route
 //!    * `related`: an ICMP error about either; `fragments`: what has no ports

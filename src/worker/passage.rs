@@ -132,12 +132,12 @@ impl<Q: Queue> Passage<'_, Q> {
                 Some(Verdict::Send { next_hop, ethertype }) => {
                     output.send_to(world, frame, parsed, next_hop, ethertype);
                 }
-                Some(verdict) => output.carry_out(world, frame, parsed, verdict),
+                Some(other) => output.carry_out(world, frame, parsed, other),
                 None if parsed.packet.fragment != Fragment::Whole => {
                     handle_fragment(world, engine, output, frame, parsed);
                 }
                 None => {
-                    let verdict = engine.judge_closely(world, &mut frame, parsed);
+                    let verdict = engine.judge(world, &mut frame, parsed);
                     output.carry_out(world, frame, parsed, verdict);
                 }
             }

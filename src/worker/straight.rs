@@ -1,6 +1,6 @@
-//! The straight way: a whole conversation's packets but for its first and last ones, and whatever is in the way of them.
-//! A packet of the connection that was guessed, which nothing has to be asked about, is counted and sent here. About any
-//! other nothing is done: `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
+//! The straight way, of nearly all of a conversation's packets but the first ones. A packet of the connection that was
+//! guessed, which nothing has to be asked about, is rewritten, counted and sent here. About any other nothing is done:
+//! `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
 
 use super::batch::Parsed;
 use super::engine::{Engine, plain_step};
@@ -74,7 +74,7 @@ impl<F: Frame> Engine<F> {
         Some(Verdict::Send { next_hop: destination.next_hop, ethertype })
     }
 
-    /// A reply to a client whose last one went a way that is still the same.
+    /// A reply to a client whose last one went a way that is still the same. Apart: it takes registers from the others.
     #[inline(never)]
     fn straight_back<A: Flows>(
         &mut self,

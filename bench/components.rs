@@ -181,7 +181,7 @@ fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     let hop = NextHop { resolved: true, ..NextHop::default() };
     let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
         forward::decrement_hop_limit::<A>(frame);
-        forward::address_frame(frame, &hop, A::ETHERTYPE);
+        forward::address_frame(frame, &hop, A::ETHER_TYPE);
     });
     report.add("rewrite", None, &name("DR"), cost);
     for protocol in [Protocol::Udp, Protocol::Tcp] {

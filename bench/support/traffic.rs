@@ -5,6 +5,7 @@ use super::world::{
     virtual_address,
 };
 use director::model::{Family, PortId, Protocol};
+use director::packet::ethernet::EtherType;
 use director::packet::{Address, Tuple, ethernet, ipv4, ipv6, tcp, wire};
 
 /// Client ports in use per client address.
@@ -56,11 +57,11 @@ pub fn shortest(family: Family, protocol: Protocol) -> usize {
 /// zero: a director updates it and does not verify it.
 pub fn write_headers<A: Address>(frame: &mut [u8], tuple: &Tuple<A>, tcp_flags: u8) {
     let port = ingress(tuple);
-    let (ethernet_type, header) = match A::FAMILY {
-        Family::Ipv4 => (ethernet::TYPE_IPV4, ipv4::HEADER),
-        Family::Ipv6 => (ethernet::TYPE_IPV6, ipv6::HEADER),
+    let (ether_type, header) = match A::FAMILY {
+        Family::Ipv4 => (EtherType::IPV4, ipv4::HEADER),
+        Family::Ipv6 => (EtherType::IPV6, ipv6::HEADER),
     };
-    ethernet::write(frame, MACS[port.index()], PEER, ethernet_type);
+    ethernet::write(frame, MACS[port.index()], PEER, ether_type);
     let length = frame.len() - ethernet::ETHERNET;
     let packet = &mut frame[ethernet::ETHERNET..];
     let (ip, transport) = packet.split_at_mut(header);

@@ -1,5 +1,6 @@
 //! What differs between IPv4 and IPv6 when a header is rewritten.
 
+use crate::packet::ethernet::EtherType;
 use crate::packet::{Address, checksum, ipv4, wire};
 
 /// Which end of a packet is rewritten.
@@ -11,7 +12,7 @@ pub enum End {
 
 /// Header fields of one address family, in place.
 pub trait Layer3: Address {
-    const ETHERTYPE: u16;
+    const ETHER_TYPE: EtherType;
     /// IANA number of this family encapsulated in IP (RFC 2003, RFC 2473).
     const ENCAPSULATED: u8;
     /// Octets of the header without options or extensions.
@@ -54,7 +55,7 @@ const IPV4_CHECKSUM: usize = 10;
 const IPV6_HOP_LIMIT: usize = 7;
 
 impl Layer3 for u32 {
-    const ETHERTYPE: u16 = 0x0800;
+    const ETHER_TYPE: EtherType = EtherType::IPV4;
     const ENCAPSULATED: u8 = 4;
     const HEADER: usize = 20;
     const SOURCE: usize = 12;
@@ -86,7 +87,7 @@ impl Layer3 for u32 {
 }
 
 impl Layer3 for u128 {
-    const ETHERTYPE: u16 = 0x86dd;
+    const ETHER_TYPE: EtherType = EtherType::IPV6;
     const ENCAPSULATED: u8 = 41;
     const HEADER: usize = 40;
     const SOURCE: usize = 8;

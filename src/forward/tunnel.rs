@@ -2,7 +2,7 @@
 //! Encapsulation, and GRE (RFC 2784).
 
 use super::Layer3;
-use crate::packet::ethernet::ETHERNET;
+use crate::packet::ethernet::{ETHERNET, EtherType};
 use crate::packet::{Address, Packet, checksum, ipv4, udp};
 use crate::port::Frame;
 use crate::service::{Destination, Encapsulation};
@@ -38,7 +38,7 @@ pub fn encapsulate<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
     outer: &Outer,
-) -> Result<u16, DropReason> {
+) -> Result<EtherType, DropReason> {
     let Destination { tunnel_source, address, encapsulation, .. } = outer.destination;
     match (tunnel_source, address) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -51,7 +51,7 @@ pub fn encapsulate<A: Layer3>(
             }
             let ip = &mut frame.bytes_mut()[ETHERNET..];
             u32::write_outer(ip, packet, addresses, A::ENCAPSULATED, outer);
-            Ok(u32::ETHERTYPE)
+            Ok(u32::ETHER_TYPE)
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             let addresses = (source.to_bits(), destination.to_bits());
@@ -69,7 +69,7 @@ fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     packet: &Packet<A>,
     outer: &Outer,
     addresses: (O, O),
-) -> Result<u16, DropReason> {
+) -> Result<EtherType, DropReason> {
     let shim = usize::from(outer.destination.encapsulation.overhead());
     if !frame.prepend(O::HEADER + shim) {
         return Err(DropReason::NoHeadroom);
@@ -77,7 +77,7 @@ fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     let ip = &mut frame.bytes_mut()[ETHERNET..];
     let protocol = write_shim::<O, A>(&mut ip[O::HEADER..], addresses, outer);
     O::write_outer(ip, packet, addresses, protocol, outer);
-    Ok(O::ETHERTYPE)
+    Ok(O::ETHER_TYPE)
 }
 
 /// A family whose header goes in front of a tunnelled packet.
@@ -183,7 +183,7 @@ fn write_shim<O: Layer3, A: Layer3>(
         }
         Encapsulation::Gre { checksum: with_checksum } => {
             body[..2].copy_from_slice(&[if with_checksum { 0x80 } else { 0 }, 0]);
-            body[2..4].copy_from_slice(&A::ETHERTYPE.to_be_bytes());
+            body[2..4].copy_from_slice(&A::ETHER_TYPE.octets());
             if with_checksum {
                 body[4..8].fill(0);
                 let sum = checksum::internet(body);

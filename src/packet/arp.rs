@@ -1,7 +1,7 @@
 //! ARP for IPv4 over Ethernet (RFC 826), and address announcements by it (RFC 5227 section 3).
 
 use super::{ethernet, wire};
-use ethernet::ETHERNET;
+use ethernet::{ETHERNET, EtherType};
 
 /// Length of an ARP packet, Ethernet header not included.
 pub const ARP: usize = 28;
@@ -80,7 +80,7 @@ impl Arp {
     pub fn write(&self, out: &mut [u8], destination: [u8; 6]) -> usize {
         let length = out.len().min(ethernet::SHORTEST);
         let out = &mut out[..length];
-        ethernet::write(out, destination, self.sender_mac, ethernet::TYPE_ARP);
+        ethernet::write(out, destination, self.sender_mac, EtherType::ARP);
         let (arp, padding) = out[ETHERNET..].split_at_mut(ARP);
         arp[..6].copy_from_slice(&ETHERNET_IPV4);
         wire::set16(

@@ -1,6 +1,5 @@
 //! The Ethernet header (IEEE 802.3): two MAC addresses and a type.
 
-use super::wire;
 use crate::stop::DropReason;
 
 /// Length of the header.
@@ -11,9 +10,26 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// The bit of an address's first octet that groups have.
 pub const GROUP: u8 = 1;
 
-pub const TYPE_IPV4: u16 = 0x0800;
-pub const TYPE_ARP: u16 = 0x0806;
-pub const TYPE_IPV6: u16 = 0x86dd;
+/// What a frame carries, or below 1536 its length. Kept as it stands in the frame: to compare and to write it, which is
+/// all that is done with it, needs no turning round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EtherType(u16);
+
+impl EtherType {
+    pub const IPV4: Self = EtherType::new(0x0800);
+    pub const ARP: Self = EtherType::new(0x0806);
+    pub const IPV6: Self = EtherType::new(0x86dd);
+
+    pub const fn new(number: u16) -> Self {
+        EtherType(number.to_be())
+    }
+
+    /// As they stand in the frame.
+    #[inline(always)]
+    pub const fn octets(self) -> [u8; 2] {
+        self.0.to_ne_bytes()
+    }
+}
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +38,22 @@ pub enum Layer3 {
     Ipv6,
     Arp,
     /// Any other Ethernet type, or a length below 1536.
-    Other(u16),
+    Other(EtherType),
 }
 
-/// The Ethernet type, or below 1536 a length.
 #[inline]
-pub fn ethernet_type(frame: &[u8]) -> u16 {
-    wire::get16(frame, 12)
+pub fn ether_type(frame: &[u8]) -> EtherType {
+    EtherType(u16::from_ne_bytes([frame[12], frame[13]]))
 }
 
 /// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
 #[inline]
 pub fn ethernet(bytes: &[u8]) -> Result<Layer3, DropReason> {
     let Some(header) = bytes.first_chunk::<ETHERNET>() else { return Err(DropReason::TooShort) };
-    Ok(match wire::get16(header, 12) {
-        TYPE_IPV4 => Layer3::Ipv4,
-        TYPE_IPV6 => Layer3::Ipv6,
-        TYPE_ARP => Layer3::Arp,
+    Ok(match ether_type(header) {
+        EtherType::IPV4 => Layer3::Ipv4,
+        EtherType::IPV6 => Layer3::Ipv6,
+        EtherType::ARP => Layer3::Arp,
         other => Layer3::Other(other),
     })
 }
@@ -67,10 +82,10 @@ pub fn set_source(frame: &mut [u8], address: [u8; 6]) {
 
 /// Writes the whole header to the first [`ETHERNET`] bytes.
 #[inline]
-pub fn write(frame: &mut [u8], destination: [u8; 6], source: [u8; 6], ethernet_type: u16) {
+pub fn write(frame: &mut [u8], destination: [u8; 6], source: [u8; 6], ether_type: EtherType) {
     set_destination(frame, destination);
     set_source(frame, source);
-    wire::set16(frame, 12, ethernet_type);
+    frame[12..ETHERNET].copy_from_slice(&ether_type.octets());
 }
 
 /// The address is that of a group; broadcast is one.
@@ -85,15 +100,18 @@ mod tests {
 
     #[test]
     fn the_type_decides() {
-        for (ethernet_type, expected) in [
+        for (number, expected) in [
             (0x0800, Layer3::Ipv4),
             (0x86dd, Layer3::Ipv6),
             (0x0806, Layer3::Arp),
-            (0x8100, Layer3::Other(0x8100)),
-            (0x0026, Layer3::Other(38)),
+            (0x8100, Layer3::Other(EtherType::new(0x8100))),
+            (0x0026, Layer3::Other(EtherType::new(38))),
         ] {
             let mut frame = [0; ETHERNET];
-            write(&mut frame, [2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0xfe, 0xfe], ethernet_type);
+            let (to, from) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0xfe, 0xfe]);
+            write(&mut frame, to, from, EtherType::new(number));
+            assert_eq!(frame[12..], number.to_be_bytes());
+            assert_eq!(ether_type(&frame), EtherType::new(number));
             assert_eq!(ethernet(&frame), Ok(expected));
             assert_eq!(destination(&frame), [2, 0, 0, 0, 0, 1]);
             assert_eq!(source(&frame), [2, 0, 0, 0, 0xfe, 0xfe]);

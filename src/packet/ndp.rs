@@ -1,7 +1,7 @@
 //! Neighbour solicitations and advertisements (RFC 4861 sections 4.3, 4.4 and 7.1): ARP's part for IPv6.
 
 use super::{Packet, Role, ethernet, icmp, ipv6, wire};
-use ethernet::ETHERNET;
+use ethernet::{ETHERNET, EtherType};
 use icmp::v6::{NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION};
 
 /// Length of a message without options.
@@ -158,7 +158,7 @@ impl Neighbour {
     /// If `out` is shorter than [`FRAME`].
     pub fn write(&self, out: &mut [u8], route: &Route) -> usize {
         let out = &mut out[..FRAME];
-        ethernet::write(out, route.destination_mac, route.source_mac, ethernet::TYPE_IPV6);
+        ethernet::write(out, route.destination_mac, route.source_mac, EtherType::IPV6);
         let (network, message) = out[ETHERNET..].split_at_mut(ipv6::HEADER);
         let length = MESSAGE + if self.mac.is_some() { LINK_OPTION } else { 0 };
         ipv6::Header {

@@ -55,10 +55,10 @@ pub struct Packet<A> {
     pub tos: u8,
     /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
-    pub fragment: Fragment,
     /// A whole packet of UDP, or of TCP without SYN, that has more than one hop to live: nothing in itself asks for a
     /// closer look.
     pub is_plain: bool,
+    pub fragment: Fragment,
     /// TCP's flags octet; 0 for anything else.
     pub tcp_flags: u8,
     /// Type of the first SCTP chunk; 0 for anything else.
@@ -102,16 +102,23 @@ impl<A: Address> Packet<A> {
         sctp_chunk: 0,
     };
 
-    /// Writes what is not the IP header's: all of it, as the packet was another one before.
+    /// Writes what every header above IP's says.
     #[inline(always)]
     fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
         let is_whole = self.fragment == Fragment::Whole;
         self.is_plain = role == Role::Transport && is_whole && self.ttl > 1;
         (self.tuple.source_port, self.tuple.destination_port) = ports;
         (self.tuple.protocol, self.protocol, self.role) = (protocol, protocol, role);
+    }
+
+    /// Writes what most packets have not: the packet was another one before.
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.fragment = Fragment::Whole;
         (self.tcp_flags, self.sctp_chunk) = (0, 0);
         (self.icmp_type, self.icmp_code) = (0, 0);
         (self.quoted, self.quoted_transport) = (0, 0);
+        self.identification = 0;
     }
 }
 
@@ -189,8 +196,7 @@ fn behind_header(
     packet.ttl = v4::ttl(fixed);
     packet.tos = v4::tos(fixed);
     packet.dont_fragment = word & v4::DONT_FRAGMENT != 0;
-    packet.fragment = Fragment::Whole;
-    packet.identification = 0;
+    packet.clear();
     if word & (v4::MORE_FRAGMENTS | v4::FRAGMENT_OFFSET) != 0 {
         return ipv4_piece(packet, fixed, datagram);
     }
@@ -254,6 +260,7 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
     packet.ttl = v6::hop_limit(fixed);
     packet.tos = v6::traffic_class(fixed);
     packet.dont_fragment = true;
+    packet.clear();
     packet.fragment = fragment;
     packet.identification = identification;
     match fragment {

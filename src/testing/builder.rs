@@ -13,6 +13,7 @@
 use super::AddressText;
 use super::upper::Upper;
 use crate::model::Family;
+use crate::packet::ethernet::EtherType;
 use crate::packet::{Address, ethernet, ipv4, ipv6, tcp, wire};
 
 /// A frame of which nothing but the MAC addresses is known.
@@ -319,11 +320,11 @@ impl<A: Address> PacketBuilder<A> {
 
     fn framed(&self, packet: &[u8]) -> Vec<u8> {
         let mut bytes = [&[0; ethernet::ETHERNET], packet].concat();
-        let ethernet_type = match A::FAMILY {
-            Family::Ipv4 => ethernet::TYPE_IPV4,
-            Family::Ipv6 => ethernet::TYPE_IPV6,
+        let ether_type = match A::FAMILY {
+            Family::Ipv4 => EtherType::IPV4,
+            Family::Ipv6 => EtherType::IPV6,
         };
-        ethernet::write(&mut bytes, self.frame.destination, self.frame.source, ethernet_type);
+        ethernet::write(&mut bytes, self.frame.destination, self.frame.source, ether_type);
         if self.padded && bytes.len() < ethernet::SHORTEST {
             bytes.resize(ethernet::SHORTEST, 0);
         }

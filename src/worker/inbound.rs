@@ -111,7 +111,7 @@ impl<F: Frame> Engine<F> {
         if way.flags.is_tunnel() {
             return self.forward_through_tunnel(world, frame, packet, destination);
         }
-        let (next_hop, mtu, ethertype) = (destination.next_hop, destination.mtu, A::ETHERTYPE);
+        let (next_hop, mtu, ether_type) = (destination.next_hop, destination.mtu, A::ETHER_TYPE);
         let is_large = packet.length > mtu;
         if is_large && let Err(verdict) = fits_link(packet, mtu) {
             return verdict;
@@ -121,9 +121,9 @@ impl<F: Frame> Engine<F> {
             return Verdict::Drop(reason);
         }
         if is_large {
-            return Verdict::Fragment { next_hop, ethertype, mtu };
+            return Verdict::Fragment { next_hop, ether_type, mtu };
         }
-        Verdict::Send { next_hop, ethertype }
+        Verdict::Send { next_hop, ether_type }
     }
 
     #[inline]
@@ -153,9 +153,9 @@ impl<F: Frame> Engine<F> {
         let Engine { identification, steering, .. } = self;
         let outer = outer(world, destination, packet, identification, steering);
         match forward::encapsulate(frame, packet, &outer) {
-            Ok(ethertype) => {
+            Ok(ether_type) => {
                 let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
-                Verdict::send(destination.next_hop, ethertype, length, destination.mtu)
+                Verdict::send(destination.next_hop, ether_type, length, destination.mtu)
             }
             Err(reason) => Verdict::Drop(reason),
         }

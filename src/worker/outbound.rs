@@ -103,7 +103,7 @@ fn take<A: Flows>(way: Way, frame: &mut impl Frame, packet: &Packet<A>) -> Verdi
     }
     forward::decrement_hop_limit::<A>(frame);
     match next_hop {
-        Some(next_hop) => Verdict::send(next_hop, A::ETHERTYPE, packet.length, mtu),
+        Some(next_hop) => Verdict::send(next_hop, A::ETHER_TYPE, packet.length, mtu),
         None => Verdict::Resolve,
     }
 }

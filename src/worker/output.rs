@@ -7,7 +7,7 @@ use super::verdict::{Verdict, Visit};
 use crate::forward;
 use crate::limits::PORTS_MAX;
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::ethernet::{ETHERNET, EtherType};
 use crate::packet::{Packet, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::{NextHop, NextHopId, Snapshot};
@@ -71,11 +71,11 @@ impl<Q: Queue> Output<Q> {
     ) {
         let port = parsed.port;
         match verdict {
-            Verdict::Send { next_hop, ethertype } => {
-                self.send_to(world, frame, parsed, next_hop, ethertype);
+            Verdict::Send { next_hop, ether_type } => {
+                self.send_to(world, frame, parsed, next_hop, ether_type);
             }
-            Verdict::Fragment { next_hop, ethertype, mtu } => {
-                self.send_in_pieces(world, frame, parsed, next_hop, ethertype, mtu);
+            Verdict::Fragment { next_hop, ether_type, mtu } => {
+                self.send_in_pieces(world, frame, parsed, next_hop, ether_type, mtu);
             }
             Verdict::Resolve => self.resolve(world, frame, parsed),
             Verdict::Ask(workers) => {
@@ -99,9 +99,9 @@ impl<Q: Queue> Output<Q> {
         frame: Q::Frame,
         parsed: &Parsed<A>,
         next_hop: NextHopId,
-        ethertype: u16,
+        ether_type: EtherType,
     ) {
-        if let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ethertype) {
+        if let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ether_type) {
             self.send(frame, parsed.port, egress);
         }
     }
@@ -115,13 +115,13 @@ impl<Q: Queue> Output<Q> {
         mut frame: Q::Frame,
         parsed: &Parsed<A>,
         next_hop: NextHopId,
-        ethertype: u16,
+        ether_type: EtherType,
     ) -> Option<(Q::Frame, PortId)> {
         let Some(hop) = world.next_hops.get(next_hop.0 as usize) else {
             self.drop_frame(parsed.port, DropReason::NoRoute);
             return None;
         };
-        forward::address_frame(&mut frame, hop, ethertype);
+        forward::address_frame(&mut frame, hop, ether_type);
         if !hop.resolved {
             self.unresolved(frame, parsed, (hop.port, hop.address));
             return None;
@@ -189,7 +189,7 @@ impl<Q: Queue> Output<Q> {
         let Some(next_hop) = next_on_route::<A>(world, &frame.bytes()[ETHERNET..]) else {
             return self.drop_frame(parsed.port, DropReason::NoRoute);
         };
-        forward::address_frame(&mut frame, &NextHop::default(), A::ETHERTYPE);
+        forward::address_frame(&mut frame, &NextHop::default(), A::ETHER_TYPE);
         self.unresolved(frame, parsed, next_hop);
     }
 
@@ -238,11 +238,11 @@ impl<Q: Queue> Output<Q> {
         frame: Q::Frame,
         parsed: &Parsed<A>,
         next_hop: NextHopId,
-        ethertype: u16,
+        ether_type: EtherType,
         mtu: u16,
     ) {
         let port = parsed.port;
-        let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ethertype) else {
+        let Some((frame, egress)) = self.address(world, frame, parsed, next_hop, ether_type) else {
             return;
         };
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
@@ -253,8 +253,8 @@ impl<Q: Queue> Output<Q> {
         let allocate = || lane.queue.allocate();
         let keep = |piece| overflow |= pieces.try_push(piece).is_err();
         let mtu = usize::from(mtu);
-        let outcome = match ethertype {
-            ethernet::TYPE_IPV4 => forward::fragment_ipv4(&frame, mtu, allocate, keep),
+        let outcome = match ether_type {
+            EtherType::IPV4 => forward::fragment_ipv4(&frame, mtu, allocate, keep),
             _ => {
                 self.identification = self.identification.wrapping_add(1);
                 forward::fragment_ipv6(&frame, mtu, self.identification, allocate, keep)

@@ -8,7 +8,7 @@ use super::tables::{Flows, Tables};
 use super::verdict::{Verdict, Visit};
 use crate::conn::Guess;
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::packet::{Fragment, Role};
 use crate::port::{Burst, Frame, Queue};
 use crate::service::Snapshot;
@@ -91,14 +91,14 @@ impl<Q: Queue> Passage<'_, Q> {
     #[inline(always)]
     fn admit_addressed(&mut self, frame: Q::Frame, port: PortId, visit: Visit, to_group: bool) {
         let Tables { ipv4, ipv6 } = &self.engine.tables;
-        let ethertype = ethernet::ethernet_type(frame.bytes());
-        let outcome = if ethertype == ethernet::TYPE_IPV4 {
+        let ether_type = ethernet::ether_type(frame.bytes());
+        let outcome = if ether_type == EtherType::IPV4 {
             self.batches.ipv4.add(ipv4, frame, to_group, port, visit)
-        } else if ethertype == ethernet::TYPE_IPV6 {
+        } else if ether_type == EtherType::IPV6 {
             self.batches.ipv6.add(ipv6, frame, to_group, port, visit)
         } else {
             cold_path();
-            if ethertype == ethernet::TYPE_ARP {
+            if ether_type == EtherType::ARP {
                 return self.output.punt(frame, port, PuntReason::Arp, 0);
             }
             Err(DropReason::BadEthernet)
@@ -129,8 +129,8 @@ impl<Q: Queue> Passage<'_, Q> {
         let frames = batch.frames.drain(..);
         for (parsed, mut frame) in batch.parsed[..count].iter().zip(frames) {
             match engine.straight(world, &mut frame, parsed) {
-                Some(Verdict::Send { next_hop, ethertype }) => {
-                    output.send_to(world, frame, parsed, next_hop, ethertype);
+                Some(Verdict::Send { next_hop, ether_type }) => {
+                    output.send_to(world, frame, parsed, next_hop, ether_type);
                 }
                 Some(other) => output.carry_out(world, frame, parsed, other),
                 None if parsed.packet.fragment != Fragment::Whole => {

@@ -119,16 +119,16 @@ impl<F: Frame> Engine<F> {
         }
         forward::decrement_hop_limit::<A>(frame);
         let (next_hop, mtu) = (destination.next_hop, destination.mtu);
-        let ethertype = match method {
+        let ether_type = match method {
             Method::Masq => {
                 let (address, port) = (connection.destination_address, connection.destination_port);
                 forward::translate_error(frame, packet, End::Destination, address, port);
-                A::ETHERTYPE
+                A::ETHER_TYPE
             }
             Method::Tunnel => return self.tunnel(world, frame, packet, destination),
-            Method::Route | Method::Bypass | Method::LocalNode => A::ETHERTYPE,
+            Method::Route | Method::Bypass | Method::LocalNode => A::ETHER_TYPE,
         };
-        Verdict::send(next_hop, ethertype, packet.length, mtu)
+        Verdict::send(next_hop, ether_type, packet.length, mtu)
     }
 
     /// From a server's side, about a request: the client is to learn of it, from the VIP.

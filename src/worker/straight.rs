@@ -52,10 +52,10 @@ impl<F: Frame> Engine<F> {
             return None;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let mut ethertype = A::ETHERTYPE;
+        let mut ether_type = A::ETHER_TYPE;
         let rewritten = if flags.is_tunnel() {
             let outer = outer(world, destination, packet, identification, steering);
-            forward::encapsulate(frame, packet, &outer).map(|outside| ethertype = outside)
+            forward::encapsulate(frame, packet, &outer).map(|outside| ether_type = outside)
         } else {
             Way::of(connection).translate_if_masq(frame, packet)
         };
@@ -71,7 +71,7 @@ impl<F: Frame> Engine<F> {
             cold_path();
             return Some(Verdict::Drop(reason));
         }
-        Some(Verdict::Send { next_hop: destination.next_hop, ethertype })
+        Some(Verdict::Send { next_hop: destination.next_hop, ether_type })
     }
 
     /// A reply to a client whose last one went a way that is still the same. Apart: it takes registers from the others.
@@ -102,6 +102,6 @@ impl<F: Frame> Engine<F> {
             self.turn::<A>(id, step);
         }
         let next_hop = NextHopId(back.next_hop.into());
-        Some(Verdict::Send { next_hop, ethertype: A::ETHERTYPE })
+        Some(Verdict::Send { next_hop, ether_type: A::ETHER_TYPE })
     }
 }

@@ -1,6 +1,7 @@
 //! What the pipeline decides about one packet.
 
 use super::steer::Workers;
+use crate::packet::ethernet::EtherType;
 use crate::service::NextHopId;
 use crate::stop::{DropReason, PuntReason};
 
@@ -10,12 +11,12 @@ pub(super) enum Verdict {
     /// Rewritten; the next hop's Ethernet header is all that is missing.
     Send {
         next_hop: NextHopId,
-        ethertype: u16,
+        ether_type: EtherType,
     },
     /// As `Send`, but larger than the link takes, and it may be fragmented.
     Fragment {
         next_hop: NextHopId,
-        ethertype: u16,
+        ether_type: EtherType,
         mtu: u16,
     },
     /// Rewritten, and routed by its destination to a neighbour nobody knows the address of yet.
@@ -51,10 +52,10 @@ pub(super) enum Visit {
 impl Verdict {
     /// Sends a packet of `length` octets over a link that takes `mtu`.
     #[inline(always)]
-    pub(super) fn send(next_hop: NextHopId, ethertype: u16, length: u16, mtu: u16) -> Self {
+    pub(super) fn send(next_hop: NextHopId, ether_type: EtherType, length: u16, mtu: u16) -> Self {
         match length > mtu {
-            true => Verdict::Fragment { next_hop, ethertype, mtu },
-            false => Verdict::Send { next_hop, ethertype },
+            true => Verdict::Fragment { next_hop, ether_type, mtu },
+            false => Verdict::Send { next_hop, ether_type },
         }
     }
 

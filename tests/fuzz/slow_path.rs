@@ -149,7 +149,7 @@ impl Host {
                 Layer3::Arp => assert!(Arp::parse(&frame[ETHERNET..]).is_some()),
                 Layer3::Ipv4 => check::<u32>(&frame, cause),
                 Layer3::Ipv6 => check::<u128>(&frame, cause),
-                Layer3::Other(other) => panic!("it sent a frame of type {other:#x}"),
+                Layer3::Other(other) => panic!("it sent a frame of type {:02x?}", other.octets()),
             }
         }
     }

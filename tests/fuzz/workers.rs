@@ -247,7 +247,7 @@ fn is_well_formed(is_lan: bool, bytes: &[u8]) {
         Layer3::Ipv4 => assert_eq!(u32::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
         Layer3::Ipv6 => assert_eq!(u128::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
         Layer3::Arp => {}
-        Layer3::Other(other) => panic!("a frame of type {other:#x} was sent"),
+        Layer3::Other(other) => panic!("a frame of type {:02x?} was sent", other.octets()),
     }
 }
 

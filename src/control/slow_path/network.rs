@@ -1,14 +1,15 @@
 //! The packets the director makes, the same for both address families.
 
 use super::errors::Message;
-use crate::packet::{Packet, Parse, ethernet, icmp_error, ipv4, ipv6, tcp_reset};
+use crate::packet::ethernet::EtherType;
+use crate::packet::{Packet, Parse, icmp_error, ipv4, ipv6, tcp_reset};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
 const TTL: u8 = 64;
 
 /// An address family whose packets the director can make.
 pub(super) trait Network: Parse {
-    const ETHERNET_TYPE: u16;
+    const ETHER_TYPE: EtherType;
     /// Length of the header without options.
     const HEADER: usize;
     /// Length of the longest ICMP error, headers included.
@@ -43,7 +44,7 @@ pub(super) trait Network: Parse {
 }
 
 impl Network for u32 {
-    const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV4;
+    const ETHER_TYPE: EtherType = EtherType::IPV4;
     const HEADER: usize = ipv4::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV4_MAX;
 
@@ -105,7 +106,7 @@ impl Network for u32 {
 }
 
 impl Network for u128 {
-    const ETHERNET_TYPE: u16 = ethernet::TYPE_IPV6;
+    const ETHER_TYPE: EtherType = EtherType::IPV6;
     const HEADER: usize = ipv6::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV6_MAX;
 

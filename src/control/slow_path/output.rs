@@ -50,7 +50,7 @@ impl<F: Frame> SlowPath<F> {
         };
         let bytes = frame.bytes_mut();
         // The addresses follow when the next hop's is known.
-        ethernet::write(bytes, [0; 6], [0; 6], A::ETHERNET_TYPE);
+        ethernet::write(bytes, [0; 6], [0; 6], A::ETHER_TYPE);
         let length = write(&mut bytes[ETHERNET..]);
         if length > usize::from(way.mtu) {
             return self.drop(DropReason::TooBig);

@@ -19,6 +19,7 @@ mod port;
 mod queue;
 mod ring;
 mod rss;
+mod setup;
 mod statistics;
 
 pub use by_client::ByClient;
@@ -31,10 +32,11 @@ pub use lcore::{Lcore, LcoreTask};
 pub use mbuf::Mbuf;
 pub use mempool::{DATA_ROOM, Mempool};
 pub use options::EalOptions;
-pub use port::{Link, Port, PortSettings};
+pub use port::{Link, Port};
 pub use queue::PortQueue;
 pub use ring::{RingConsumer, RingProducer, ring};
 pub use rss::{Rss, RssFunctions};
+pub use setup::PortSettings;
 pub use statistics::PortStatistics;
 
 /// What DPDK answered, or why it did not.

@@ -3,56 +3,14 @@
 use super::by_client::{self, ByClient, Choice};
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
-use super::{Device, Error, Mbuf, Mempool, PortQueue, Result, statistics};
+use super::{Device, Mbuf, Mempool, PortQueue, PortSettings, Result, setup, statistics};
 use crate::limits::BURST;
-use crate::model::Faces;
 use crate::port::{Burst, Queue};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
     DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
 };
-use std::ptr;
 use std::sync::Arc;
-
-/// Bytes of a frame that the MTU does not count: Ethernet header, one VLAN tag, checksum.
-const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
-
-/// What a port is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortSettings {
-    /// Queue pairs, one per worker.
-    pub queues: u16,
-    /// Receive descriptors per queue; brought into the device's limits.
-    pub rx_descriptors: u16,
-    /// Transmit descriptors per queue; brought into the device's limits.
-    pub tx_descriptors: u16,
-    /// Largest packet without its Ethernet header, in bytes. `None`: as the device has it.
-    pub mtu: Option<u16>,
-    /// Receive frames for any MAC address.
-    pub promiscuous: bool,
-    /// Receive frames for any multicast address.
-    pub all_multicast: bool,
-    /// Every frame the port sends comes from one and the same mempool: only then may a device that
-    /// can free sent mbufs without looking at each.
-    pub one_mempool: bool,
-    /// Whose packets come in by it: where it is one side's alone, the device hashes by client if it can.
-    pub faces: Faces,
-}
-
-impl Default for PortSettings {
-    fn default() -> Self {
-        PortSettings {
-            queues: 1,
-            rx_descriptors: 1024,
-            tx_descriptors: 1024,
-            mtu: None,
-            promiscuous: false,
-            all_multicast: true,
-            one_mempool: false,
-            faces: Faces::Both,
-        }
-    }
-}
 
 /// State of the cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +57,8 @@ impl Port {
             .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))
             .collect();
         let info = device.info()?;
-        check_settings(&device, settings, &info, &pools)?;
-        let old_mtu = mtu(&device)?;
+        setup::check(&device, settings, &info, &pools)?;
+        let old_mtu = setup::mtu(&device)?;
         let fast_free =
             settings.one_mempool && info.tx_offload_capa & DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE != 0;
         let mut port = Port {
@@ -115,8 +73,8 @@ impl Port {
             _mempools: pools.clone(),
         };
         let configured = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
-        port.descriptors = set_up_queues(&port.device, settings, &pools)?;
-        set_mtu(&port.device, settings.mtu, old_mtu)?;
+        port.descriptors = setup::queues(&port.device, settings, &pools)?;
+        setup::set_mtu(&port.device, settings.mtu, old_mtu)?;
         // SAFETY: the port is configured and all its queues are set up.
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
         port.settle_rss(settings, configured);
@@ -182,7 +140,7 @@ impl Port {
     /// # Errors
     /// The device is gone.
     pub fn mtu(&self) -> Result<u16> {
-        mtu(&self.device)
+        setup::mtu(&self.device)
     }
 
     /// State of the cable now. Does not wait for it to settle.
@@ -317,30 +275,6 @@ impl Drop for Port {
     }
 }
 
-fn check_settings(
-    device: &Device,
-    settings: &PortSettings,
-    info: &rte_eth_dev_info,
-    pools: &[Arc<Mempool>],
-) -> Result<()> {
-    let refuse = |what, asked: u16, allowed| {
-        Err(Error::Setting { device: device.name().to_owned(), what, asked: asked.into(), allowed })
-    };
-    let queues_max = info.max_rx_queues.min(info.max_tx_queues);
-    if settings.queues == 0 || settings.queues > queues_max {
-        return refuse("queues", settings.queues, format!("1 to {queues_max}"));
-    }
-    // A frame must fit one mbuf: the director drops those in several.
-    let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);
-    let mtu_max = info.max_mtu.min(room.saturating_sub(FRAME_OVERHEAD));
-    match settings.mtu {
-        Some(mtu) if mtu < info.min_mtu || mtu > mtu_max => {
-            refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// A device that has started receives at once, by a table of its own until ours is written. What it
 /// put on its queues before then would be on the wrong ones.
 fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
@@ -352,58 +286,4 @@ fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
         }
         Mbuf::free_all(&mut burst);
     }
-}
-
-fn set_up_queues(
-    device: &Device,
-    settings: &PortSettings,
-    pools: &[Arc<Mempool>],
-) -> Result<(u16, u16)> {
-    let (mut rx, mut tx) = (settings.rx_descriptors, settings.tx_descriptors);
-    // SAFETY: the port exists, and both numbers are ours.
-    let outcome =
-        unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(device.id(), &mut rx, &mut tx) };
-    device.check(outcome, "descriptors")?;
-    let socket = device.socket().unwrap_or(u32::MAX);
-    for (queue, pool) in pools.iter().enumerate() {
-        let queue = queue as u16;
-        // SAFETY: the port is configured with that many queues; the pool outlives the port, which
-        // holds it; null asks for the driver's default thresholds.
-        let outcome = unsafe {
-            dpdk_sys::rte_eth_rx_queue_setup(
-                device.id(),
-                queue,
-                rx,
-                socket,
-                ptr::null(),
-                pool.as_ptr(),
-            )
-        };
-        device.check(outcome, "receive queue")?;
-        // SAFETY: as above.
-        let outcome = unsafe {
-            dpdk_sys::rte_eth_tx_queue_setup(device.id(), queue, tx, socket, ptr::null())
-        };
-        device.check(outcome, "transmit queue")?;
-    }
-    Ok((rx, tx))
-}
-
-fn mtu(device: &Device) -> Result<u16> {
-    let mut mtu = 0;
-    // SAFETY: the port exists, and the number is ours.
-    let outcome = unsafe { dpdk_sys::rte_eth_dev_get_mtu(device.id(), &mut mtu) };
-    device.check(outcome, "mtu")?;
-    Ok(mtu)
-}
-
-/// The configuration holds the MTU already; devices with a kernel interface want to be told again.
-fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<()> {
-    let Some(wanted) = wanted.filter(|mtu| *mtu != old) else { return Ok(()) };
-    // SAFETY: the port exists and is stopped.
-    let outcome = unsafe { dpdk_sys::rte_eth_dev_set_mtu(device.id(), wanted) };
-    if outcome == -libc::ENOTSUP {
-        return Ok(());
-    }
-    device.check(outcome, "mtu").map(|_| ())
 }

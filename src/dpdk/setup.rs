@@ -1,0 +1,128 @@
+//! What a port is asked to be, and a device brought to it: its queues and its MTU.
+
+use super::{Device, Error, Mempool, Result};
+use crate::model::Faces;
+use dpdk_sys::rte_eth_dev_info;
+use std::ptr;
+use std::sync::Arc;
+
+/// Bytes of a frame that the MTU does not count: Ethernet header, one VLAN tag, checksum.
+const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
+
+/// What a port is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSettings {
+    /// Queue pairs, one per worker.
+    pub queues: u16,
+    /// Receive descriptors per queue; brought into the device's limits.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors per queue; brought into the device's limits.
+    pub tx_descriptors: u16,
+    /// Largest packet without its Ethernet header, in bytes. `None`: as the device has it.
+    pub mtu: Option<u16>,
+    /// Receive frames for any MAC address.
+    pub promiscuous: bool,
+    /// Receive frames for any multicast address.
+    pub all_multicast: bool,
+    /// Every frame the port sends comes from one and the same mempool: only then may a device that
+    /// can free sent mbufs without looking at each.
+    pub one_mempool: bool,
+    /// Whose packets come in by it: where it is one side's alone, the device hashes by client if it can.
+    pub faces: Faces,
+}
+
+impl Default for PortSettings {
+    fn default() -> Self {
+        PortSettings {
+            queues: 1,
+            rx_descriptors: 1024,
+            tx_descriptors: 1024,
+            mtu: None,
+            promiscuous: false,
+            all_multicast: true,
+            one_mempool: false,
+            faces: Faces::Both,
+        }
+    }
+}
+
+/// The device has the queues and takes the MTU, or says what it allows.
+pub(super) fn check(
+    device: &Device,
+    settings: &PortSettings,
+    info: &rte_eth_dev_info,
+    pools: &[Arc<Mempool>],
+) -> Result<()> {
+    let refuse = |what, asked: u16, allowed| {
+        Err(Error::Setting { device: device.name().to_owned(), what, asked: asked.into(), allowed })
+    };
+    let queues_max = info.max_rx_queues.min(info.max_tx_queues);
+    if settings.queues == 0 || settings.queues > queues_max {
+        return refuse("queues", settings.queues, format!("1 to {queues_max}"));
+    }
+    // A frame must fit one mbuf: the director drops those in several.
+    let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);
+    let mtu_max = info.max_mtu.min(room.saturating_sub(FRAME_OVERHEAD));
+    match settings.mtu {
+        Some(mtu) if mtu < info.min_mtu || mtu > mtu_max => {
+            refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Sets the queues of a configured device up, one pair for each mempool; says how many descriptors they have.
+pub(super) fn queues(
+    device: &Device,
+    settings: &PortSettings,
+    pools: &[Arc<Mempool>],
+) -> Result<(u16, u16)> {
+    let (mut rx, mut tx) = (settings.rx_descriptors, settings.tx_descriptors);
+    // SAFETY: the port exists, and both numbers are ours.
+    let outcome =
+        unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(device.id(), &mut rx, &mut tx) };
+    device.check(outcome, "descriptors")?;
+    let socket = device.socket().unwrap_or(u32::MAX);
+    for (queue, pool) in pools.iter().enumerate() {
+        let queue = queue as u16;
+        // SAFETY: the port is configured with that many queues; the pool outlives the port, which
+        // holds it; null asks for the driver's default thresholds.
+        let outcome = unsafe {
+            dpdk_sys::rte_eth_rx_queue_setup(
+                device.id(),
+                queue,
+                rx,
+                socket,
+                ptr::null(),
+                pool.as_ptr(),
+            )
+        };
+        device.check(outcome, "receive queue")?;
+        // SAFETY: as above.
+        let outcome = unsafe {
+            dpdk_sys::rte_eth_tx_queue_setup(device.id(), queue, tx, socket, ptr::null())
+        };
+        device.check(outcome, "transmit queue")?;
+    }
+    Ok((rx, tx))
+}
+
+/// Largest packet as the device has it.
+pub(super) fn mtu(device: &Device) -> Result<u16> {
+    let mut mtu = 0;
+    // SAFETY: the port exists, and the number is ours.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_get_mtu(device.id(), &mut mtu) };
+    device.check(outcome, "mtu")?;
+    Ok(mtu)
+}
+
+/// The configuration holds the MTU already; devices with a kernel interface want to be told again.
+pub(super) fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<()> {
+    let Some(wanted) = wanted.filter(|mtu| *mtu != old) else { return Ok(()) };
+    // SAFETY: the port exists and is stopped.
+    let outcome = unsafe { dpdk_sys::rte_eth_dev_set_mtu(device.id(), wanted) };
+    if outcome == -libc::ENOTSUP {
+        return Ok(());
+    }
+    device.check(outcome, "mtu").map(|_| ())
+}

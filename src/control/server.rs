@@ -272,12 +272,6 @@ mod tests {
     use super::*;
     use crate::api::{Client, Info};
 
-    fn path(name: &str) -> PathBuf {
-        std::env::temp_dir()
-            .join(format!("director-{name}-{}", std::process::id()))
-            .join("control.sock")
-    }
-
     /// Answers every request with an [`Info`] until the server's end of the channel closes.
     fn start(path: &Path) -> thread::JoinHandle<()> {
         let calls = Server::bind(path).unwrap().start().unwrap();
@@ -294,7 +288,9 @@ mod tests {
 
     #[test]
     fn requests_are_answered_and_the_socket_goes_with_the_server() {
-        let path = path("answers");
+        let folder = tempfile::tempdir().unwrap();
+        // The server makes the folders above its socket.
+        let path = folder.path().join("missing/control.sock");
         let server = start(&path);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(matches!(Server::bind(&path), Err(ServerError::Taken(_))));
@@ -311,7 +307,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_a_sentence() {
-        let path = path("nonsense");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
         let server = start(&path);
         let mut stream = UnixStream::connect(&path).unwrap();
         let mut answers = BufReader::new(stream.try_clone().unwrap());
@@ -332,12 +329,11 @@ mod tests {
 
     #[test]
     fn a_dead_socket_is_replaced_and_other_files_are_not() {
-        let path = path("dead");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
         drop(UnixListener::bind(&path).unwrap());
         drop(Server::bind(&path).unwrap());
         fs::write(&path, "not a socket").unwrap();
         assert!(matches!(Server::bind(&path), Err(ServerError::Bind { .. })));
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -194,13 +194,14 @@ mod tests {
 
     #[test]
     fn a_missing_pci_device_gets_the_right_command() {
-        let devices = std::env::temp_dir().join(format!("director-pci-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let devices = folder.path();
         for (address, driver) in [("0000:01:00.0", "ixgbe"), ("0000:01:00.1", "vfio-pci")] {
-            fs::create_dir_all(devices.join(address)).unwrap();
+            fs::create_dir(devices.join(address)).unwrap();
             let link = devices.join(address).join("driver");
             std::os::unix::fs::symlink(format!("../drivers/{driver}"), link).unwrap();
         }
-        fs::create_dir_all(devices.join("0000:01:00.2")).unwrap();
+        fs::create_dir(devices.join("0000:01:00.2")).unwrap();
         let cases = [
             ("0000:01:00.0", "driver ixgbe has it; run `dpdk-devbind.py --bind=vfio-pci"),
             ("0000:01:00.1", "no driver of DPDK took it"),
@@ -208,9 +209,8 @@ mod tests {
             ("0000:01:00.3", "`lspci -D`"),
         ];
         for (address, sentence) in cases {
-            let why = why_pci_missing(address, &devices);
+            let why = why_pci_missing(address, devices);
             assert!(why.contains(sentence), "{address}: {why}");
         }
-        fs::remove_dir_all(devices).unwrap();
     }
 }

@@ -4,40 +4,13 @@ use super::model::Table;
 use director::api::{Envelope, PROTOCOL_VERSION, Reply, Request};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-
-/// A path nobody else uses; gone with the value.
-#[derive(Debug)]
-pub struct SocketPath(PathBuf);
-
-impl SocketPath {
-    pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "director-cli-{}-{}.sock",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        SocketPath(std::env::temp_dir().join(name))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use tempfile::TempPath;
 
 /// A running daemon; its thread ends with the process.
 pub struct ControlSocket {
-    pub socket: SocketPath,
+    pub socket: TempPath,
     pub table: Arc<Mutex<Table>>,
 }
 
@@ -61,9 +34,9 @@ impl ControlSocket {
 }
 
 /// Answers every request with the lines `answer` gives; nothing means the connection is closed.
-pub fn serve(answer: impl Fn(Request) -> Vec<Reply> + Send + 'static) -> SocketPath {
-    let socket = SocketPath::new();
-    let listener = UnixListener::bind(socket.path()).expect("a socket in the temporary directory");
+pub fn serve(answer: impl Fn(Request) -> Vec<Reply> + Send + 'static) -> TempPath {
+    let bound = tempfile::Builder::new().make(|path| UnixListener::bind(path));
+    let (listener, socket) = bound.expect("a socket in the temporary directory").into_parts();
     thread::spawn(move || {
         for stream in listener.incoming() {
             converse(&stream.expect("a client"), &answer);

@@ -1,6 +1,6 @@
 //! ipvsadm: transcripts, restore, the wrapper scripts, a director that is not there.
 
-use super::control_socket::{ControlSocket, SocketPath, serve};
+use super::control_socket::{ControlSocket, serve};
 use super::golden::{self, Event, Step};
 use super::model::Table;
 use director::api::{Reply, SOCKET_VARIABLE};
@@ -77,7 +77,7 @@ fn administrative_transcripts() {
                     assert!(golden::count(&mut table, &sent, &forwarded), "{name}: a SYN");
                 }
                 Event::Command(step) => {
-                    let output = ipvsadm(director.socket.path(), &step.line, &step.input);
+                    let output = ipvsadm(&director.socket, &step.line, &step.input);
                     compare(name, &step, outcome(&output));
                 }
             }
@@ -132,7 +132,7 @@ fn what_is_saved_can_be_restored() {
 -a -f 3 -6 -r [2001:db8::9]:80 -m -w 1
 ";
     let director = ControlSocket::with_table();
-    let socket = director.socket.path();
+    let socket = &director.socket;
     assert_eq!(outcome(&ipvsadm(socket, "-R", rules)), (0, String::new(), String::new()));
     assert_eq!(outcome(&ipvsadm(socket, "-Sn", "")), (0, rules.to_owned(), String::new()));
     let (_, listing, _) = outcome(&ipvsadm(socket, "-Ln --tun-info", ""));
@@ -158,7 +158,7 @@ fn many_lines_go_in_few_requests() {
     let rules: String = (0..lines)
         .map(|line| format!("ipvsadm -A -t 10.0.{}.{}:80 -s rr\r\n", line / 250, line % 250 + 1))
         .collect();
-    let output = ipvsadm(director.socket.path(), "-R", &rules);
+    let output = ipvsadm(&director.socket, "-R", &rules);
     assert_eq!(outcome(&output), (0, String::new(), String::new()));
     let table = director.table.lock().unwrap();
     assert_eq!(table.batches, [APPLY_COMMANDS, APPLY_COMMANDS, 5]);
@@ -191,7 +191,7 @@ fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
         (String::new(), 0, "", String::new()),
     ] {
         let director = ControlSocket::with_table();
-        let run = outcome(&ipvsadm(director.socket.path(), "-R", &rules));
+        let run = outcome(&ipvsadm(&director.socket, "-R", &rules));
         assert_eq!(run, (status, output.to_owned(), errors), "{rules}");
     }
 }
@@ -199,7 +199,7 @@ fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
 #[test]
 fn refusals_in_ipvsadms_words() {
     let director = ControlSocket::with_table();
-    let socket = director.socket.path();
+    let socket = &director.socket;
     for (line, status, errors) in [
         ("-A -t 10.0.0.1:80 -s nosuch", 255, "Scheduler or persistence engine not found\n"),
         ("-E -t 10.0.0.1:80 -s nosuch", 255, "No such service\n"),
@@ -228,7 +228,7 @@ fn refusals_in_ipvsadms_words() {
 #[test]
 fn names_unless_numeric() {
     let director = ControlSocket::with_table();
-    let socket = director.socket.path();
+    let socket = &director.socket;
     let rules = "-A -t localhost:80 -s rr\n-a -t 127.0.0.1:80 -r localhost -m\n";
     assert_eq!(outcome(&ipvsadm(socket, "-R", rules)).0, 0);
     let (_, numeric, _) = outcome(&ipvsadm(socket, "-S -n", ""));
@@ -239,11 +239,11 @@ fn names_unless_numeric() {
 
 #[test]
 fn no_director() {
-    let nowhere = SocketPath::new();
-    let (status, output, errors) = outcome(&ipvsadm(nowhere.path(), "-Ln", ""));
+    let nowhere = Path::new("/nowhere");
+    let (status, output, errors) = outcome(&ipvsadm(nowhere, "-Ln", ""));
     assert_eq!((status, output.as_str(), errors.lines().count()), (2, "", 1));
     assert!(errors.starts_with("cannot reach the director at "), "{errors}");
-    let (status, output, _) = outcome(&ipvsadm(nowhere.path(), "-v", ""));
+    let (status, output, _) = outcome(&ipvsadm(nowhere, "-v", ""));
     let version = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
     assert_eq!((status, output.as_str()), (0, version));
 }
@@ -251,7 +251,7 @@ fn no_director() {
 #[test]
 fn a_director_that_goes_away_is_no_empty_listing() {
     let socket = serve(|_| vec![Reply::Connections(vec![])]);
-    let (status, _, errors) = outcome(&ipvsadm(socket.path(), "-Lnc", ""));
+    let (status, _, errors) = outcome(&ipvsadm(&socket, "-Lnc", ""));
     assert_eq!(status, 255);
     assert!(errors.starts_with("the director closed the connection"), "{errors}");
 }
@@ -270,7 +270,7 @@ fn the_wrapper_scripts_run_unchanged() {
         let output = Command::new("bash")
             .args(["-c", script])
             .env("IPVSADM", env!("CARGO_BIN_EXE_ipvsadm"))
-            .env(SOCKET_VARIABLE, director.socket.path())
+            .env(SOCKET_VARIABLE, &director.socket)
             .output()
             .expect("bash");
         outcome(&output)

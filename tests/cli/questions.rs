@@ -1,12 +1,13 @@
 //! directorctl: its questions as the director gets them, its answers as people and programs get
 //! them.
 
-use super::control_socket::{SocketPath, serve};
+use super::control_socket::serve;
 use director::api::{
     DropRow, NeighbourRow, Refusal, RefusalCode, Reply, Request, SOCKET_VARIABLE, SysctlRow,
 };
 use std::path::Path;
 use std::process::{Command, Output};
+use tempfile::TempPath;
 
 fn directorctl(socket: &Path, line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_directorctl"))
@@ -26,7 +27,7 @@ fn neighbour(address: &str) -> NeighbourRow {
     }
 }
 
-fn director() -> SocketPath {
+fn director() -> TempPath {
     serve(|request| match request {
         Request::Neighbours => vec![
             Reply::Neighbours(vec![neighbour("10.0.0.1")]),
@@ -53,7 +54,7 @@ fn director() -> SocketPath {
 #[test]
 fn tables_for_people() {
     let director = director();
-    let output = directorctl(director.path(), "neighbours");
+    let output = directorctl(&director, "neighbours");
     assert!(output.status.success());
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
@@ -68,12 +69,12 @@ fn json_for_programs() {
     let director = director();
     let output = directorctl(
         Path::new("/nowhere"),
-        &format!("drops --json --socket {}", director.path().display()),
+        &format!("drops --json --socket {}", director.display()),
     );
     assert!(output.status.success());
     let rows: Vec<DropRow> = serde_json::from_slice(&output.stdout).expect("an array of rows");
     assert_eq!((rows.len(), rows[0].packets), (1, 3));
-    let output = directorctl(director.path(), "--json sysctl sloppy_tcp=1");
+    let output = directorctl(&director, "--json sysctl sloppy_tcp=1");
     let rows: Vec<SysctlRow> = serde_json::from_slice(&output.stdout).expect("an array of rows");
     assert_eq!(rows[0].value, "1");
 }
@@ -81,11 +82,10 @@ fn json_for_programs() {
 #[test]
 fn refusals_are_one_sentence() {
     let director = director();
-    let output = directorctl(director.path(), "sysctl nosuch");
+    let output = directorctl(&director, "sysctl nosuch");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "directorctl: there is no such setting\n");
-    let nowhere = SocketPath::new();
-    let output = directorctl(nowhere.path(), "status");
+    let output = directorctl(Path::new("/nowhere"), "status");
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.starts_with("directorctl: cannot reach the director at "), "{errors}");

@@ -2,8 +2,7 @@
 
 use super::{MBUFS, eal, pool, port, unique};
 use director::port::{Burst, Frame, Queue};
-use std::path::PathBuf;
-use std::{env, fs, process};
+use std::fs;
 
 /// A capture file in the classic format, microseconds, Ethernet.
 fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
@@ -21,15 +20,12 @@ fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-fn temporary(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("director-{}-{name}", process::id()))
-}
-
 #[test]
 fn files_are_read_and_written_and_large_frames_come_in_segments() {
     let eal = eal();
     let pool = pool(&eal);
-    let (input, output) = (temporary("in.pcap"), temporary("out.pcap"));
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.pcap"), folder.path().join("out.pcap"));
     let frames = [vec![1; 60], vec![2; 5000], vec![3; 1514], vec![4; 5000]];
     fs::write(&input, capture(&frames)).unwrap();
     let device = unique("net_pcap");
@@ -59,15 +55,14 @@ fn files_are_read_and_written_and_large_frames_come_in_segments() {
         records = &records[16 + length..];
     }
     assert_eq!(lengths, [60, 3000, 1514, 1000]);
-    fs::remove_file(input).unwrap();
-    fs::remove_file(output).unwrap();
 }
 
 #[test]
 fn a_file_is_played_over_and_over() {
     let eal = eal();
     let pool = pool(&eal);
-    let input = temporary("endless.pcap");
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("endless.pcap");
     let frames: Vec<Vec<u8>> = (1..=4).map(|number| vec![number; 60]).collect();
     fs::write(&input, capture(&frames)).unwrap();
     let arguments = format!("{},rx_pcap={},infinite_rx=1", unique("net_pcap"), input.display());
@@ -85,5 +80,4 @@ fn a_file_is_played_over_and_over() {
     assert_eq!(first_bytes, expected);
     drop(queue);
     assert_eq!(pool.available(), MBUFS);
-    fs::remove_file(input).unwrap();
 }

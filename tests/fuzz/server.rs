@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Sessions that are open side by side.
 const CLIENTS: usize = 4;
@@ -98,15 +99,17 @@ fn answer(calls: &Calls) {
 struct Running {
     path: PathBuf,
     control: Option<thread::JoinHandle<()>>,
+    /// Of the socket; removed with the value.
+    _folder: TempDir,
 }
 
 impl Running {
-    fn start(name: &str) -> Self {
-        let folder = format!("director-fuzz-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(folder).join("control.sock");
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
         let calls = Server::bind(&path).unwrap().start().unwrap();
         let control = Some(thread::spawn(move || answer(&calls)));
-        Running { path, control }
+        Running { path, control, _folder: folder }
     }
 }
 
@@ -136,7 +139,6 @@ impl Drop for Running {
             thread::sleep(Duration::from_millis(1));
         }
         assert!(thread::panicking() || control.is_finished(), "the control thread ends");
-        let _ = self.path.parent().map(std::fs::remove_dir);
     }
 }
 
@@ -260,7 +262,7 @@ fn named(wanted: Vec<Wanted>) -> Vec<Wanted> {
 #[test]
 fn any_sessions() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Running::start("sessions");
+    let server = Running::start();
     type Case = Vec<(u8, Act)>;
     bolero::check!().with_type::<Case>().with_test_time(crate::SHORT).for_each(|acts| {
         let open =
@@ -285,7 +287,7 @@ fn any_sessions() {
 #[test]
 fn one_session_too_many() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Running::start("limit");
+    let server = Running::start();
     let mut clients: Vec<UnixStream> = (0..SESSIONS).map(|_| connect(&server.path)).collect();
     wait_for("every client has a session", || session_threads() == SESSIONS);
     for _ in 0..3 {

@@ -19,8 +19,8 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use tempfile::TempDir;
 
 /// Connections of the worker's table.
 pub const CONNECTIONS: usize = 4096;
@@ -108,6 +108,8 @@ pub struct Rig {
     polls: u32,
     stranger: u32,
     socket: PathBuf,
+    /// Of the socket; removed with the value.
+    _folder: TempDir,
 }
 
 impl Rig {
@@ -143,10 +145,8 @@ impl Rig {
         let seats = seats.into_iter().zip(&wires);
         let workers: Vec<_> =
             seats.map(|(seat, wire)| seat.sit(vec![queue(wire)]).unwrap()).collect();
-        static RIGS: AtomicUsize = AtomicUsize::new(0);
-        let number = RIGS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("director-overload-{}-{number}", std::process::id());
-        let socket = std::env::temp_dir().join(name).join("control.sock");
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control.sock");
         let now = Instant::from_secs(1);
         let mut ports = OnePort(pool.clone());
         director.start(&mut ports, now);
@@ -165,6 +165,7 @@ impl Rig {
             polls,
             stranger,
             socket,
+            _folder: folder,
         };
         rig.run(8);
         rig.establish();
@@ -307,15 +308,6 @@ impl Rig {
             self.take_sent(FRIENDS);
         }
         client.join().unwrap()
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        if let Some(folder) = self.socket.parent() {
-            // The socket itself goes with the director; what is left is in the temporary directory.
-            let _ = std::fs::remove_dir_all(folder);
-        }
     }
 }
 

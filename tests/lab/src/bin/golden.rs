@@ -97,12 +97,12 @@ fn prepare(arguments: Arguments) -> Result<(Run, usize), String> {
 
 /// Plays everything and prints the verdicts in the transcripts' order.
 fn play_all(run: &Run, jobs: usize) -> Result<Tally, String> {
-    let scratch = std::env::temp_dir().join(format!("golden-{}", std::process::id()));
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (sender, verdicts) = channel::<Result<(usize, Verdict), String>>();
     let mut tally = Tally::default();
     let outcome: Result<(), String> = thread::scope(|scope| {
         for job in 0..jobs {
-            let (sender, scratch) = (sender.clone(), scratch.as_path());
+            let (sender, scratch) = (sender.clone(), scratch.path());
             scope.spawn(move || work(run, job, scratch, &sender));
         }
         drop(sender);
@@ -119,8 +119,6 @@ fn play_all(run: &Run, jobs: usize) -> Result<Tally, String> {
         }
         Ok(())
     });
-    // Each director has removed its own folder; this one is empty or was never made.
-    let _ = std::fs::remove_dir(&scratch);
     outcome?;
     if run.stop.load(Ordering::Relaxed) {
         return Err("interrupted".to_owned());

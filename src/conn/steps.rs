@@ -45,25 +45,25 @@ impl Steps {
 
     /// The step that a TCP segment with these flags makes from `state`.
     #[inline(always)]
-    pub fn tcp(&self, side: Side, flags: u8, state: u8) -> Step {
+    pub fn tcp(&self, side: Side, flags: u8, state: u8) -> &Step {
         self.of(side, Event::Tcp(tcp::TcpEvent::from_flags(flags)), state)
     }
 
     /// The step that a UDP datagram makes.
     #[inline(always)]
-    pub fn udp(&self, side: Side) -> Step {
+    pub fn udp(&self, side: Side) -> &Step {
         self.of(side, Event::Udp, 0)
     }
 
     /// The step that an SCTP packet makes from `state`.
     #[inline(always)]
-    pub fn sctp(&self, side: Side, event: sctp::SctpEvent, state: u8) -> Step {
+    pub fn sctp(&self, side: Side, event: sctp::SctpEvent, state: u8) -> &Step {
         self.of(side, Event::Sctp(event), state)
     }
 
     #[inline(always)]
-    fn of(&self, side: Side, event: Event, state: u8) -> Step {
-        self.rows[side as usize][row(event) % EVENTS][usize::from(state) % STATES]
+    fn of(&self, side: Side, event: Event, state: u8) -> &Step {
+        &self.rows[side as usize][row(event) % EVENTS][usize::from(state) % STATES]
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
             steps.adopt(mode, timeouts);
             for (side, event) in Side::ALL.into_iter().flat_map(|side| events().map(move |event| (side, event))) {
                 let expected = advance(mode, side, event, state, &StateTimeouts::new(timeouts));
-                prop_assert_eq!(steps.of(side, event, state), expected);
+                prop_assert_eq!(*steps.of(side, event, state), expected);
             }
         }
     }

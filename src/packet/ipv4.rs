@@ -53,6 +53,24 @@ pub fn fragment_word(header: &[u8]) -> u16 {
     wire::get16(header, 6)
 }
 
+/// No router is to cut the packet into fragments.
+#[inline]
+pub fn dont_fragment(header: &[u8]) -> bool {
+    fragment_word(header) & DONT_FRAGMENT != 0
+}
+
+/// A fragment, the first or another one.
+#[inline]
+pub fn is_fragment(header: &[u8]) -> bool {
+    fragment_word(header) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+}
+
+/// A fragment other than the first.
+#[inline]
+pub fn is_later_fragment(header: &[u8]) -> bool {
+    fragment_word(header) & FRAGMENT_OFFSET != 0
+}
+
 #[inline]
 pub fn ttl(header: &[u8]) -> u8 {
     header[8]

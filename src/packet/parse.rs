@@ -188,16 +188,15 @@ fn behind_header(
     if datagram.len() < header {
         return Err(DropReason::BadIpLength);
     }
-    let word = v4::fragment_word(fixed);
     packet.tuple.source = v4::source(fixed);
     packet.tuple.destination = v4::destination(fixed);
     packet.header = header as u16;
     packet.length = length;
     packet.ttl = v4::ttl(fixed);
     packet.tos = v4::tos(fixed);
-    packet.dont_fragment = word & v4::DONT_FRAGMENT != 0;
+    packet.dont_fragment = v4::dont_fragment(fixed);
     packet.clear();
-    if word & (v4::MORE_FRAGMENTS | v4::FRAGMENT_OFFSET) != 0 {
+    if v4::is_fragment(fixed) {
         return ipv4_piece(packet, fixed, datagram);
     }
     upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..])
@@ -211,9 +210,9 @@ fn ipv4_piece(
     fixed: &[u8; v4::HEADER],
     datagram: &[u8],
 ) -> Result<(), DropReason> {
-    packet.fragment = match v4::fragment_word(fixed) & v4::FRAGMENT_OFFSET {
-        0 => Fragment::First,
-        _ => Fragment::Later,
+    packet.fragment = match v4::is_later_fragment(fixed) {
+        true => Fragment::Later,
+        false => Fragment::First,
     };
     packet.identification = u32::from(v4::identification(fixed));
     upper_layer_of_piece(packet, v4::protocol(fixed), datagram)

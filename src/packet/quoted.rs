@@ -40,7 +40,7 @@ impl Quotes for u32 {
     fn network(bytes: &[u8]) -> Option<Quotation<u32>> {
         let header = bytes.first_chunk::<{ ipv4::HEADER }>()?;
         let transport = ipv4::header_length(header);
-        let later = ipv4::fragment_word(header) & ipv4::FRAGMENT_OFFSET != 0;
+        let later = ipv4::is_later_fragment(header);
         if ipv4::version(header) != 4 || transport < ipv4::HEADER || later {
             return None;
         }

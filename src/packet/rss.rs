@@ -105,8 +105,7 @@ impl Rule {
     fn hash_ipv4(&self, packet: &[u8]) -> Option<u32> {
         let header = packet.get(..ipv4::HEADER)?;
         let (source, destination) = (ipv4::source(header), ipv4::destination(header));
-        let position = ipv4::FRAGMENT_OFFSET | ipv4::MORE_FRAGMENTS;
-        if ipv4::fragment_word(header) & position != 0 {
+        if ipv4::is_fragment(header) {
             return Some(self.hash_fragment(source, destination));
         }
         let behind = packet.get(ipv4::header_length(header)..)?;

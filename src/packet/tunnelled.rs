@@ -19,7 +19,7 @@ pub struct Tunnelled<'a> {
 /// data). `None`: something else, or too little of it.
 pub fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
     let header = outer.first_chunk::<{ ipv4::HEADER }>()?;
-    let later = ipv4::fragment_word(header) & ipv4::FRAGMENT_OFFSET != 0;
+    let later = ipv4::is_later_fragment(header);
     let payload = outer.get(ipv4::header_length(header)..).filter(|_| !later)?;
     let (bytes, port) = match ipv4::protocol(header) {
         ipv4::IPIP => (payload, None),
@@ -47,6 +47,6 @@ pub fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
     if tuple.protocol == ipv4::ICMP {
         return None;
     }
-    let dont_fragment = ipv4::fragment_word(bytes) & ipv4::DONT_FRAGMENT != 0;
+    let dont_fragment = ipv4::dont_fragment(bytes);
     Some(Tunnelled { bytes, tuple, dont_fragment, end: ipv4::destination(header), port })
 }

@@ -163,7 +163,8 @@ impl<F: Frame> Engine<F> {
         }
         let connection = A::table_mut(&mut self.tables).get_mut(id);
         let step = step(&self.steps, connection, direction, frame, packet);
-        if !connection.take(&step, self.now_ms) {
+        if !connection.take(step, self.now_ms) {
+            let step = *step;
             self.turn::<A>(id, step);
         }
     }
@@ -216,13 +217,13 @@ pub(super) fn forget<A: Flows>(
 }
 
 /// Where a packet of TCP, UDP or SCTP takes its connection.
-pub(super) fn step<A: Flows>(
-    steps: &Steps,
+pub(super) fn step<'s, A: Flows>(
+    steps: &'s Steps,
     connection: &mut Connection<A>,
     direction: Direction,
     frame: &impl Frame,
     packet: &Packet<A>,
-) -> Step {
+) -> &'s Step {
     if packet.protocol != ipv4::SCTP {
         return plain_step(steps, connection, direction, packet);
     }
@@ -232,12 +233,12 @@ pub(super) fn step<A: Flows>(
 
 /// [`step`] of TCP and UDP, which needs no look into the frame.
 #[inline(always)]
-pub(super) fn plain_step<A: Flows>(
-    steps: &Steps,
+pub(super) fn plain_step<'s, A: Flows>(
+    steps: &'s Steps,
     connection: &mut Connection<A>,
     direction: Direction,
     packet: &Packet<A>,
-) -> Step {
+) -> &'s Step {
     let side = connection.side(direction);
     match packet.protocol {
         ipv4::UDP => steps.udp(side),

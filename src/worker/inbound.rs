@@ -80,13 +80,24 @@ impl<F: Frame> Engine<F> {
                 _ => over(self, frame),
             };
         }
-        connection.in_packets = connection.in_packets.saturating_add(1);
         let way = Way::of(connection);
+        self.count_request(frame, packet, id);
+        self.forward(world, frame, packet, way, destination)
+    }
+
+    /// Counts a client's packet and takes its connection a step on.
+    pub(super) fn count_request<A: Flows>(
+        &mut self,
+        frame: &F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+    ) {
+        let connection = A::table_mut(&mut self.tables).get_mut(id);
+        connection.in_packets = connection.in_packets.saturating_add(1);
         if let Some(line) = self.loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
         self.advance(id, frame, packet, Direction::Original);
-        self.forward(world, frame, packet, way, destination)
     }
 
     /// Sends a client's packet to the connection's destination by the connection's method.

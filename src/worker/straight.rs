@@ -14,7 +14,7 @@ use crate::model::DestinationId;
 use crate::packet::Packet;
 use crate::port::Frame;
 use crate::service::{NextHopId, Snapshot};
-use std::hint::cold_path;
+use crate::stop::DropReason;
 
 impl<F: Frame> Engine<F> {
     /// `None`: not here; the packet and its connection are as they were.
@@ -52,26 +52,44 @@ impl<F: Frame> Engine<F> {
             return None;
         }
         forward::decrement_hop_limit::<A>(frame);
-        let mut ether_type = A::ETHER_TYPE;
         let rewritten = if flags.is_tunnel() {
             let outer = outer(world, destination, packet, identification, steering);
-            forward::encapsulate(frame, packet, &outer).map(|outside| ether_type = outside)
+            forward::encapsulate(frame, packet, &outer)
+        } else if flags.is_masq() {
+            let (address, port) = (connection.destination_address, connection.destination_port);
+            let translated = forward::translate(frame, packet, End::Destination, address, port);
+            translated.map(|()| A::ETHER_TYPE)
         } else {
-            Way::of(connection).translate_if_masq(frame, packet)
+            Ok(A::ETHER_TYPE)
+        };
+        let ether_type = match rewritten {
+            Ok(ether_type) => ether_type,
+            Err(reason) => return Some(self.drop_counted(frame, packet, id, reason)),
         };
         connection.in_packets = connection.in_packets.saturating_add(1);
         if let Some(line) = loads.own().get(DestinationId(connection.destination)) {
             line.count_in(packet.length);
         }
         let step = plain_step(steps, connection, Direction::Original, packet);
-        if !connection.take(&step, *now_ms) {
+        if !connection.take(step, *now_ms) {
+            let step = *step;
             self.turn::<A>(id, step);
         }
-        if let Err(reason) = rewritten {
-            cold_path();
-            return Some(Verdict::Drop(reason));
-        }
         Some(Verdict::Send { next_hop: destination.next_hop, ether_type })
+    }
+
+    /// A client's packet that could not be rewritten.
+    #[cold]
+    #[inline(never)]
+    fn drop_counted<A: Flows>(
+        &mut self,
+        frame: &F,
+        packet: &Packet<A>,
+        id: ConnectionId,
+        reason: DropReason,
+    ) -> Verdict {
+        self.count_request(frame, packet, id);
+        Verdict::Drop(reason)
     }
 
     /// A reply to a client whose last one went a way that is still the same. Apart: it takes registers from the others.
@@ -98,7 +116,8 @@ impl<F: Frame> Engine<F> {
         }
         count_reply(loads, world, connection.destination, packet.length);
         let step = plain_step(steps, connection, Direction::Reply, packet);
-        if !connection.take(&step, *now_ms) {
+        if !connection.take(step, *now_ms) {
+            let step = *step;
             self.turn::<A>(id, step);
         }
         let next_hop = NextHopId(back.next_hop.into());

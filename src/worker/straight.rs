@@ -4,7 +4,7 @@
 
 use super::batch::Parsed;
 use super::engine::{Engine, plain_step};
-use super::inbound::{Way, outer};
+use super::inbound::outer;
 use super::outbound::count_reply;
 use super::tables::Flows;
 use super::verdict::Verdict;

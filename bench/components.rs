@@ -16,7 +16,7 @@ use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
 use director::port::{Frame, MemoryFrame};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
-use director::service::{Destination, Encapsulation, NextHop, Snapshot, publication};
+use director::service::{Adjacency, Destination, Encapsulation, Snapshot, publication};
 use director::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
 use support::meter::{Cost, call};
@@ -178,10 +178,10 @@ fn flow(number: u32) -> Flow {
 
 fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     let name = |what: &str| format!("{} {what}", family::<A>());
-    let hop = NextHop { resolved: true, ..NextHop::default() };
+    let adjacency = Adjacency::unresolved(director::model::PortId(0));
     let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
         forward::decrement_hop_limit::<A>(frame);
-        forward::address_frame(frame, &hop, A::ETHER_TYPE);
+        forward::address_frame(frame, &adjacency, A::ETHER_TYPE);
     });
     report.add("rewrite", None, &name("DR"), cost);
     for protocol in [Protocol::Udp, Protocol::Tcp] {

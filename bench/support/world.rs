@@ -8,8 +8,8 @@ use director::packet::Address;
 use director::route::Routes;
 use director::scheduler::{Candidate, Scheduler};
 use director::service::{
-    Destination, Directory, Encapsulation, Link, LocalAddresses, Neighbours, NextHop, NextHopId,
-    Pages, Replies, Service, Settings, Snapshot,
+    Adjacency, Destination, Directory, Encapsulation, Link, LocalAddresses, Neighbours, NextHop,
+    NextHopId, Pages, Replies, Service, Settings, Snapshot,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -62,9 +62,12 @@ impl World {
                 let number = service * self.destinations + server;
                 let address = server_address::<A>(number).to_ip();
                 let hop = NextHopId(number + 1);
-                next_hops.set(hop.0 as usize, next_hop(SERVERS, address));
+                let next_hop = next_hop(SERVERS, address);
+                next_hops.set(hop.0 as usize, next_hop);
                 neighbours.insert(SERVERS, address, hop);
-                world.destinations.set(number as usize, self.destination(service, address, hop));
+                world
+                    .destinations
+                    .set(number as usize, self.destination(service, address, (hop, next_hop)));
                 let port = self.server_port();
                 let id = DestinationId(number);
                 candidates.insert(0, Candidate { id, address, port, weight: 1 });
@@ -109,9 +112,14 @@ impl World {
         Service::new(ServiceId(number), &spec, scheduler)
     }
 
-    fn destination(&self, service: u32, address: IpAddr, next_hop: NextHopId) -> Destination {
+    fn destination(
+        &self,
+        service: u32,
+        address: IpAddr,
+        (hop, next_hop): (NextHopId, NextHop),
+    ) -> Destination {
         Destination {
-            next_hop,
+            next_hop: hop,
             weight: 1,
             method: self.method,
             available: true,
@@ -126,7 +134,7 @@ impl World {
             },
             ..Destination::default()
         }
-        .cleared()
+        .cleared(Some(&next_hop))
     }
 }
 
@@ -134,7 +142,7 @@ fn next_hop(port: PortId, address: IpAddr) -> NextHop {
     let mut macs = [0; 12];
     macs[..6].copy_from_slice(&PEER);
     macs[6..].copy_from_slice(&MACS[port.index()]);
-    NextHop { macs, port, resolved: true, address }
+    NextHop { adjacency: Adjacency { macs, port }, resolved: true, address }
 }
 
 /// The servers are on the link; everybody else is behind the gateway.

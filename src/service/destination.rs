@@ -1,7 +1,7 @@
 //! What forwarding needs to know of one destination.
 
-use super::NextHopId;
-use crate::model::{ForwardMethod, ServiceId, Tunnel, TunnelChecksum};
+use super::{Adjacency, NextHop, NextHopId};
+use crate::model::{ForwardMethod, PortId, ServiceId, Tunnel, TunnelChecksum};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// One real server of one service. Kept while connections refer to it, also after its removal.
@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr};
 #[repr(C, align(64))]
 pub struct Destination {
     pub next_hop: NextHopId,
+    /// [`Destination::cleared`]'s, as is `clear`.
+    pub adjacency: Adjacency,
+    pub clear: Clear,
     pub weight: u32,
     /// New connections stop at this many; 0: no limit.
     pub upper_threshold: u32,
@@ -24,8 +27,6 @@ pub struct Destination {
     pub encapsulation: Encapsulation,
     /// Largest IP packet towards it, after encapsulation; 0 without a route.
     pub mtu: u16,
-    /// [`Destination::cleared`]'s.
-    pub clear: Clear,
     pub port: u16,
     pub service: ServiceId,
     pub address: IpAddr,
@@ -37,6 +38,8 @@ impl Default for Destination {
     fn default() -> Self {
         Destination {
             next_hop: super::UNROUTED,
+            adjacency: Adjacency::unresolved(PortId(0)),
+            clear: Clear::default(),
             weight: 0,
             upper_threshold: 0,
             lower_threshold: 0,
@@ -46,7 +49,6 @@ impl Default for Destination {
             is_local: false,
             encapsulation: Encapsulation::Ipip,
             mtu: 0,
-            clear: Clear::default(),
             port: 0,
             service: ServiceId(0),
             address: Ipv4Addr::UNSPECIFIED.into(),
@@ -64,15 +66,18 @@ pub struct Clear {
 }
 
 impl Destination {
-    /// With the sum of what the other fields say about packets on their way here. Without it every packet is looked at
-    /// more closely, and goes the same way.
-    pub fn cleared(self) -> Self {
-        if !self.available || self.is_local {
-            return Destination { clear: Clear::default(), ..self };
-        }
+    /// With the sum of what the other fields and its next hop say about packets on their way here. Without it every
+    /// packet is looked at more closely, and goes the same way.
+    pub fn cleared(self, next_hop: Option<&NextHop>) -> Self {
+        let next_hop = next_hop.filter(|next_hop| next_hop.resolved);
+        let Some(next_hop) = next_hop.filter(|_| self.available && !self.is_local) else {
+            let (adjacency, clear) = (Adjacency::unresolved(PortId(0)), Clear::default());
+            return Destination { adjacency, clear, ..self };
+        };
         let inside = self.mtu_inside_tunnel();
         let tunnel = if inside >= self.least_mtu_inside_tunnel() { inside } else { 0 };
-        Destination { clear: Clear { link: self.mtu, tunnel }, ..self }
+        let clear = Clear { link: self.mtu, tunnel };
+        Destination { adjacency: next_hop.adjacency, clear, ..self }
     }
 
     /// Longest packet that goes to an available destination elsewhere whole and unasked.

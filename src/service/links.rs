@@ -19,12 +19,25 @@ pub struct NextHopId(pub u32);
 /// The next hop of an address that no route leads to.
 pub const UNROUTED: NextHopId = NextHopId(u32::MAX);
 
-/// A neighbour on one port and the Ethernet addresses of frames to it.
-#[derive(Clone, Copy, Debug)]
-pub struct NextHop {
-    /// Destination and source address, as they stand in the frame.
+/// What a frame to a neighbour lacks: all that is looked at when it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adjacency {
+    /// Destination and source address, as they stand in the frame; zeros for a neighbour that is not resolved.
     pub macs: [u8; 12],
     pub port: PortId,
+}
+
+impl Adjacency {
+    /// Of a neighbour that is not resolved.
+    pub const fn unresolved(port: PortId) -> Self {
+        Adjacency { macs: [0; 12], port }
+    }
+}
+
+/// A neighbour on one port.
+#[derive(Clone, Copy, Debug)]
+pub struct NextHop {
+    pub adjacency: Adjacency,
     pub resolved: bool,
     pub address: IpAddr,
 }
@@ -32,8 +45,7 @@ pub struct NextHop {
 impl Default for NextHop {
     fn default() -> Self {
         NextHop {
-            macs: [0; 12],
-            port: PortId(0),
+            adjacency: Adjacency::unresolved(PortId(0)),
             resolved: false,
             address: Ipv4Addr::UNSPECIFIED.into(),
         }

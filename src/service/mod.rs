@@ -20,7 +20,7 @@ mod publish_tests;
 
 pub use destination::{Clear, Destination, Encapsulation};
 pub use directory::{Directory, Service};
-pub use links::{Link, Neighbours, NextHop, NextHopId, UNROUTED};
+pub use links::{Adjacency, Link, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
 pub use marks::{Mark, MarkPrefix, Marks};
 pub use pages::Pages;
@@ -28,6 +28,7 @@ pub use publish::{Adopter, Publisher, publication};
 pub use replies::{Origin, Replies};
 pub use settings::Settings;
 
+use crate::model::DestinationId;
 use crate::packet::Address;
 use crate::route::{Route, Routes};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct Snapshot {
     /// Grows by one with every publication.
     pub epoch: u64,
     pub services: Arc<Directory>,
-    /// By [`DestinationId`](crate::model::DestinationId).
+    /// By [`DestinationId`].
     pub destinations: Pages<Destination>,
     /// By [`NextHopId`].
     pub next_hops: Pages<NextHop>,
@@ -71,6 +72,13 @@ impl Snapshot {
             0 => Some(self.links.get(route.port.index())?.mtu),
             mtu => Some(mtu),
         }
+    }
+
+    /// Writes a destination, with what its next hop has for it.
+    pub fn set_destination(&mut self, id: DestinationId, destination: Destination) {
+        let next_hop = self.next_hops.get(destination.next_hop.0 as usize);
+        let cleared = destination.cleared(next_hop);
+        self.destinations.set(id.index(), cleared);
     }
 
     /// What was found on routes and among neighbours is to be looked up anew.

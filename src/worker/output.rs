@@ -10,7 +10,7 @@ use crate::model::PortId;
 use crate::packet::ethernet::{ETHERNET, EtherType};
 use crate::packet::{Packet, Role};
 use crate::port::{Burst, Frame, Queue};
-use crate::service::{NextHop, NextHopId, Snapshot};
+use crate::service::{Adjacency, NextHopId, Snapshot};
 use crate::stop::{DropReason, Punt, PuntReason};
 use arrayvec::ArrayVec;
 use crossbeam_utils::CachePadded;
@@ -92,7 +92,6 @@ impl<Q: Queue> Output<Q> {
     }
 
     /// Gives the frame its next hop's Ethernet header and sends it.
-    #[inline(always)]
     pub(super) fn send_to<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -106,9 +105,21 @@ impl<Q: Queue> Output<Q> {
         }
     }
 
+    /// Sends a frame that came in by `port` to a neighbour that is known to be resolved.
+    #[inline(always)]
+    pub(super) fn send_along(
+        &mut self,
+        mut frame: Q::Frame,
+        port: PortId,
+        adjacency: &Adjacency,
+        ether_type: EtherType,
+    ) {
+        forward::address_frame(&mut frame, adjacency, ether_type);
+        self.send(frame, port, adjacency.port);
+    }
+
     /// Gives the frame its next hop's Ethernet header and says where it goes out; a frame that cannot go yet is dealt
     /// with.
-    #[inline(always)]
     fn address<A: Flows>(
         &mut self,
         world: &Snapshot,
@@ -121,12 +132,12 @@ impl<Q: Queue> Output<Q> {
             self.drop_frame(parsed.port, DropReason::NoRoute);
             return None;
         };
-        forward::address_frame(&mut frame, hop, ether_type);
+        forward::address_frame(&mut frame, &hop.adjacency, ether_type);
         if !hop.resolved {
-            self.unresolved(frame, parsed, (hop.port, hop.address));
+            self.unresolved(frame, parsed, (hop.adjacency.port, hop.address));
             return None;
         }
-        Some((frame, hop.port))
+        Some((frame, hop.adjacency.port))
     }
 
     /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
@@ -189,7 +200,7 @@ impl<Q: Queue> Output<Q> {
         let Some(next_hop) = next_on_route::<A>(world, &frame.bytes()[ETHERNET..]) else {
             return self.drop_frame(parsed.port, DropReason::NoRoute);
         };
-        forward::address_frame(&mut frame, &NextHop::default(), A::ETHER_TYPE);
+        forward::address_frame(&mut frame, &Adjacency::unresolved(PortId(0)), A::ETHER_TYPE);
         self.unresolved(frame, parsed, next_hop);
     }
 

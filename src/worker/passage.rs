@@ -129,10 +129,10 @@ impl<Q: Queue> Passage<'_, Q> {
         let frames = batch.frames.drain(..);
         for (parsed, mut frame) in batch.parsed[..count].iter().zip(frames) {
             match engine.straight(world, &mut frame, parsed) {
-                Some(Verdict::Send { next_hop, ether_type }) => {
-                    output.send_to(world, frame, parsed, next_hop, ether_type);
+                Some(Ok((adjacency, ether_type))) => {
+                    output.send_along(frame, parsed.port, adjacency, ether_type);
                 }
-                Some(other) => output.carry_out(world, frame, parsed, other),
+                Some(Err(reason)) => output.carry_out(world, frame, parsed, reason.into()),
                 None if parsed.packet.fragment != Fragment::Whole => {
                     handle_fragment(world, engine, output, frame, parsed);
                 }

@@ -7,24 +7,27 @@ use super::engine::{Engine, plain_step};
 use super::inbound::outer;
 use super::outbound::count_reply;
 use super::tables::Flows;
-use super::verdict::Verdict;
 use crate::conn::{ConnectionId, Direction};
 use crate::forward::{self, End};
 use crate::model::DestinationId;
 use crate::packet::Packet;
+use crate::packet::ethernet::EtherType;
 use crate::port::Frame;
-use crate::service::{NextHopId, Snapshot};
+use crate::service::{Adjacency, Snapshot};
 use crate::stop::DropReason;
+
+/// A packet was rewritten: where it goes, and as what; or why it is dropped after all.
+pub(super) type Sent<'w> = Result<(&'w Adjacency, EtherType), DropReason>;
 
 impl<F: Frame> Engine<F> {
     /// `None`: not here; the packet and its connection are as they were.
     #[inline(always)]
-    pub(super) fn straight<A: Flows>(
+    pub(super) fn straight<'w, A: Flows>(
         &mut self,
-        world: &Snapshot,
+        world: &'w Snapshot,
         frame: &mut F,
         parsed: &Parsed<A>,
-    ) -> Option<Verdict> {
+    ) -> Option<Sent<'w>> {
         let Parsed { packet, guess, .. } = parsed;
         if !packet.is_plain {
             return None;
@@ -37,13 +40,13 @@ impl<F: Frame> Engine<F> {
 
     /// A client's packet to a destination that takes it as it is.
     #[inline(always)]
-    fn straight_on<A: Flows>(
+    fn straight_on<'w, A: Flows>(
         &mut self,
-        world: &Snapshot,
+        world: &'w Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
         id: ConnectionId,
-    ) -> Option<Verdict> {
+    ) -> Option<Sent<'w>> {
         let Engine { tables, loads, steps, steering, identification, now_ms, .. } = self;
         let connection = A::table_mut(tables).get_mut(id);
         let destination = world.destinations.get(connection.destination as usize)?;
@@ -64,7 +67,7 @@ impl<F: Frame> Engine<F> {
         };
         let ether_type = match rewritten {
             Ok(ether_type) => ether_type,
-            Err(reason) => return Some(self.drop_counted(frame, packet, id, reason)),
+            Err(reason) => return Some(Err(self.drop_counted(frame, packet, id, reason))),
         };
         connection.in_packets = connection.in_packets.saturating_add(1);
         if let Some(line) = loads.own().get(DestinationId(connection.destination)) {
@@ -75,7 +78,7 @@ impl<F: Frame> Engine<F> {
             let step = *step;
             self.turn::<A>(id, step);
         }
-        Some(Verdict::Send { next_hop: destination.next_hop, ether_type })
+        Some(Ok((&destination.adjacency, ether_type)))
     }
 
     /// A client's packet that could not be rewritten.
@@ -87,31 +90,32 @@ impl<F: Frame> Engine<F> {
         packet: &Packet<A>,
         id: ConnectionId,
         reason: DropReason,
-    ) -> Verdict {
+    ) -> DropReason {
         self.count_request(frame, packet, id);
-        Verdict::Drop(reason)
+        reason
     }
 
     /// A reply to a client whose last one went a way that is still the same. Apart: it takes registers from the others.
     #[inline(never)]
-    fn straight_back<A: Flows>(
+    fn straight_back<'w, A: Flows>(
         &mut self,
-        world: &Snapshot,
+        world: &'w Snapshot,
         frame: &mut F,
         packet: &Packet<A>,
         id: ConnectionId,
-    ) -> Option<Verdict> {
+    ) -> Option<Sent<'w>> {
         let Engine { tables, loads, steps, now_ms, .. } = self;
         let connection = A::table_mut(tables).get_mut(id);
         let back = connection.way_back;
         if packet.length > back.mtu || back.forwarding != world.forwarding {
             return None;
         }
+        let next_hop = world.next_hops.get(back.next_hop.into())?;
         forward::decrement_hop_limit::<A>(frame);
         if connection.flags.is_masq() {
             let (address, port) = (connection.virtual_address, connection.virtual_port);
             if let Err(reason) = forward::translate(frame, packet, End::Source, address, port) {
-                return Some(Verdict::Drop(reason));
+                return Some(Err(reason));
             }
         }
         count_reply(loads, world, connection.destination, packet.length);
@@ -120,7 +124,6 @@ impl<F: Frame> Engine<F> {
             let step = *step;
             self.turn::<A>(id, step);
         }
-        let next_hop = NextHopId(back.next_hop.into());
-        Some(Verdict::Send { next_hop, ether_type: A::ETHER_TYPE })
+        Some(Ok((&next_hop.adjacency, A::ETHER_TYPE)))
     }
 }

@@ -11,8 +11,8 @@ use director::model::{
 use director::route::{Network, Routes};
 use director::scheduler::{Candidate, Change, Scheduler};
 use director::service::{
-    Destination, Directory, Link, LocalAddresses, Mark, Marks, Neighbours, NextHop, NextHopId,
-    Pages, Replies, Service, Settings, Snapshot, UNROUTED,
+    Adjacency, Destination, Directory, Link, LocalAddresses, Mark, Marks, Neighbours, NextHop,
+    NextHopId, Pages, Replies, Service, Settings, Snapshot, UNROUTED,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -204,7 +204,7 @@ impl World {
         let mut destinations = Pages::default();
         let mut replies = Replies::default();
         for (slot, member) in self.destinations.iter().enumerate() {
-            destinations.set(slot, self.reach(member, &routes, &neighbours));
+            destinations.set(slot, self.reach(member, &routes, (&next_hops, &neighbours)));
             if member.spec.method == ForwardMethod::Masq {
                 let key = &self.services[member.service.index()].0.key;
                 replies.insert(key, member.spec.at.address, member.spec.at.port);
@@ -265,7 +265,8 @@ impl World {
             let resolved = !self.unresolved.contains(&address);
             let own = if port == WAN { WAN_MAC } else { LAN_MAC };
             let macs = [mac, own].concat().try_into().unwrap();
-            next_hops.set(index, NextHop { macs, port, resolved, address });
+            next_hops
+                .set(index, NextHop { adjacency: Adjacency { macs, port }, resolved, address });
             if resolved {
                 neighbours.insert(port, address, NextHopId(index as u32));
             }
@@ -274,13 +275,18 @@ impl World {
         let unresolved = self.unresolved.iter().enumerate();
         for (index, &address) in unresolved {
             let slot = 2 + 2 * usize::from(SERVERS) + index;
-            let hop = NextHop { macs: [0; 12], port: LAN, resolved: false, address };
-            next_hops.set(slot, hop);
+            let adjacency = Adjacency::unresolved(LAN);
+            next_hops.set(slot, NextHop { adjacency, resolved: false, address });
         }
         (next_hops, neighbours)
     }
 
-    fn reach(&self, member: &Member, routes: &Routes, neighbours: &Neighbours) -> Destination {
+    fn reach(
+        &self,
+        member: &Member,
+        routes: &Routes,
+        (next_hops, neighbours): (&Pages<NextHop>, &Neighbours),
+    ) -> Destination {
         let spec = member.spec;
         let mut destination = Destination {
             weight: spec.weight,
@@ -311,7 +317,8 @@ impl World {
             let next_hop = neighbours.get(port, address).or_else(slot_of_unresolved);
             destination.next_hop = next_hop.unwrap_or(UNROUTED);
         }
-        if self.is_careful { destination } else { destination.cleared() }
+        let next_hop = next_hops.get(destination.next_hop.0 as usize);
+        if self.is_careful { destination } else { destination.cleared(next_hop) }
     }
 }
 

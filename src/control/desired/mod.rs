@@ -109,6 +109,7 @@ pub struct Desired {
     /// Listed destinations and those in the trash.
     places: HashMap<(ServiceId, DestinationAddress), DestinationId>,
     by_address: BTreeSet<(IpAddr, DestinationId)>,
+    by_next_hop: BTreeSet<((PortId, IpAddr), DestinationId)>,
     trash: Trash,
 
     addresses: Addresses,
@@ -156,6 +157,7 @@ impl Desired {
             destinations: Vec::new(),
             places: HashMap::new(),
             by_address: BTreeSet::new(),
+            by_next_hop: BTreeSet::new(),
             trash: Trash::default(),
             addresses,
             next_hops: NextHops::new(),

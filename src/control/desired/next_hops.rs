@@ -2,7 +2,7 @@
 
 use super::slots::Slots;
 use crate::model::PortId;
-use crate::service::{NextHop, NextHopId, Snapshot};
+use crate::service::{Adjacency, NextHop, NextHopId, Snapshot};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -72,9 +72,10 @@ impl NextHops {
             macs[..6].copy_from_slice(&mac);
             macs[6..].copy_from_slice(&source);
         }
-        let new = NextHop { macs, port, resolved: mac.is_some(), address };
+        let new = NextHop { adjacency: Adjacency { macs, port }, resolved: mac.is_some(), address };
         let index = entry.id.0 as usize;
-        let is_same = |old: &NextHop| (old.macs, old.resolved) == (new.macs, new.resolved);
+        let is_same =
+            |old: &NextHop| (old.adjacency, old.resolved) == (new.adjacency, new.resolved);
         if to.next_hops.get(index).is_some_and(is_same) {
             return false;
         }
@@ -110,7 +111,8 @@ impl NextHops {
         if !self.by_address.contains_key(&at) {
             let id = NextHopId(self.slots.take()?);
             let (port, address) = at;
-            let unresolved = NextHop { port, address, ..NextHop::default() };
+            let adjacency = Adjacency::unresolved(port);
+            let unresolved = NextHop { adjacency, resolved: false, address };
             to.next_hops.set(id.0 as usize, unresolved);
             self.by_address.insert(at, Entry { id, users: 0, is_resolved: false });
         }

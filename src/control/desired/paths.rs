@@ -66,9 +66,17 @@ impl Desired {
 
     /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
     pub fn neighbour_changed(&mut self, port: PortId, address: IpAddr, mac: Option<[u8; 6]>) {
-        if self.next_hops.neighbour_changed(&mut self.pieces, (port, address), mac) {
-            self.touch();
+        let at = (port, address);
+        if !self.next_hops.neighbour_changed(&mut self.pieces, at, mac) {
+            return;
         }
+        let all = (at, DestinationId(0))..=(at, DestinationId(u32::MAX));
+        for &(_, id) in self.by_next_hop.range(all) {
+            if let Some(&old) = self.pieces.destinations.get(id.index()) {
+                self.pieces.set_destination(id, old);
+            }
+        }
+        self.touch();
     }
 
     /// Next hops of destinations, and gateways: the slow path keeps them resolved from now on, or (false) need not any
@@ -167,9 +175,11 @@ impl Desired {
         let next_hop = at.and_then(|at| self.next_hops.take(&mut self.pieces, at));
         if let Some(old) = old {
             self.next_hops.give_back(old);
+            self.by_next_hop.remove(&(old, id));
         }
         if let Some(row) = &mut self.destinations[id.index()] {
             row.next_hop = next_hop.and(at);
+            self.by_next_hop.extend(row.next_hop.map(|at| (at, id)));
         }
         let new = Destination {
             next_hop: next_hop.unwrap_or(UNROUTED),
@@ -188,7 +198,7 @@ impl Desired {
             tunnel_source,
             ..Destination::default()
         };
-        self.pieces.destinations.set(id.index(), new.cleared());
+        self.pieces.set_destination(id, new);
         self.register_answers(id);
         self.touch();
     }

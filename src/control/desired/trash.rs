@@ -90,6 +90,7 @@ impl Desired {
         self.by_address.remove(&(row.spec.at.address, id));
         if let Some(at) = row.next_hop {
             self.next_hops.give_back(at);
+            self.by_next_hop.remove(&(at, id));
         }
         if row.answers {
             let replies = Arc::make_mut(&mut self.pieces.replies);

@@ -26,6 +26,8 @@ struct Removed {
 struct Model {
     services: Vec<(ServiceSpec, Vec<Server>)>,
     removed: Vec<Removed>,
+    /// Those whose Ethernet address is known.
+    neighbours: BTreeMap<(PortId, IpAddr), [u8; 6]>,
 }
 
 impl Model {
@@ -146,6 +148,8 @@ enum Step {
     Connect(usize),
     /// All connections of one of them end.
     Disconnect(usize),
+    /// The Ethernet address of a neighbour is known, or no longer.
+    Neighbour((PortId, IpAddr), Option<[u8; 6]>),
 }
 
 fn service_key() -> impl Strategy<Value = ServiceKey> {
@@ -187,6 +191,14 @@ fn destination_spec() -> impl Strategy<Value = DestinationSpec> {
         })
 }
 
+/// Some are servers', one is the gateway of others.
+fn neighbour() -> impl Strategy<Value = Step> {
+    let all = [(1, "10.1.0.11"), (1, "10.1.0.12"), (1, "10.1.0.254"), (0, "fd00:a::11")];
+    let at = prop::sample::select(all.map(|(port, address)| (PortId(port), ip(address))).to_vec());
+    (at, prop::option::of(1..4u8))
+        .prop_map(|(at, last)| Step::Neighbour(at, last.map(|last| [2, 9, 9, 9, 9, last])))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let destination = || (service_key(), destination_spec());
     prop_oneof![
@@ -200,6 +212,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..200u64).prop_map(Step::Wait),
         2 => (0..64usize).prop_map(Step::Connect),
         1 => (0..64usize).prop_map(Step::Disconnect),
+        4 => neighbour(),
     ]
 }
 
@@ -245,6 +258,13 @@ impl Run {
                         }
                     }
                 }
+            }
+            Step::Neighbour((port, address), mac) => {
+                self.fixture.desired.neighbour_changed(*port, *address, *mac);
+                match mac {
+                    Some(mac) => self.model.neighbours.insert((*port, *address), *mac),
+                    None => self.model.neighbours.remove(&(*port, *address)),
+                };
             }
         }
     }
@@ -318,6 +338,22 @@ impl Run {
             assert_eq!(answers(&world, &gone.service, gone.server.spec.at), expected, "{gone:?}");
         }
         assert_eq!(desired.destinations_len() + self.model.removed.len(), taken.len());
+        let mut behind = BTreeSet::new();
+        for slot in taken {
+            let row = world.destinations.get(slot.index()).unwrap();
+            let at = desired.row(slot).and_then(|row| row.next_hop);
+            let mac = at.and_then(|at| self.model.neighbours.get(&at));
+            let (clear, macs) = match (at, mac) {
+                (Some((port, _)), Some(mac)) if row.available => {
+                    (row.mtu, [*mac, world.links[port.index()].mac].concat())
+                }
+                _ => (0, vec![0; 12]),
+            };
+            assert_eq!((row.clear_length(false), row.adjacency.macs.to_vec()), (clear, macs));
+            assert!(clear == 0 || Some(row.adjacency.port) == at.map(|(port, _)| port));
+            behind.extend(at.map(|at| (at, slot)));
+        }
+        assert_eq!(desired.by_next_hop, behind);
         let hops = desired.destinations.iter().flatten().filter_map(|row| row.next_hop);
         let expected: BTreeSet<_> = hops.chain(desired.gateways.iter().copied()).collect();
         assert_eq!(*self.fixture.wanted(), expected);

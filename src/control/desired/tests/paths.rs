@@ -24,7 +24,7 @@ fn routes_decide_next_hop_mtu_and_tunnel_source() {
         let spec = DestinationSpec { method: ForwardMethod::Tunnel, ..server(address) };
         fixture.ok(add(key(80), spec));
         let (row, hop) = (fixture.newest(&key(80)), fixture.hop(&key(80)));
-        assert_eq!((hop.address, hop.port), (ip(next_hop), PortId(port)), "{address}");
+        assert_eq!((hop.address, hop.adjacency.port), (ip(next_hop), PortId(port)), "{address}");
         assert_eq!((row.mtu, row.tunnel_source), (mtu, ip(source)), "{address}");
         assert!(!row.is_local && !hop.resolved, "{address}");
         let gateway = (PortId(1), ip("10.1.0.254"));
@@ -61,7 +61,7 @@ fn neighbours_reach_next_hops_and_the_table() {
     fixture.desired.neighbour_changed(port, address, Some(mac));
     let hop = fixture.hop(&key(80));
     assert!(hop.resolved);
-    assert_eq!(hop.macs, [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1]);
+    assert_eq!(hop.adjacency.macs, [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1]);
     let neighbours = |fixture: &Fixture| fixture.desired.snapshot().neighbours.get(port, address);
     assert_eq!(neighbours(&fixture), Some(fixture.newest(&key(80)).next_hop));
     let before = fixture.desired.generation();

@@ -10,13 +10,14 @@ use director::conn::Table;
 use director::forward::{self, End, Layer3, Outer};
 use director::limits::BURST;
 use director::model::{
-    DestinationId, Family, ForwardMethod, Protocol, SchedulerFlags, SchedulerKind, ServiceKey,
+    DestinationId, Family, ForwardMethod, PortId, Protocol, SchedulerFlags, SchedulerKind,
+    ServiceKey,
 };
 use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
 use director::port::{Frame, MemoryFrame};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
-use director::service::{Adjacency, Destination, Encapsulation, Snapshot, publication};
+use director::service::{Adjacency, Destination, Encapsulation, NextHop, Snapshot, publication};
 use director::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
 use support::meter::{Cost, call};
@@ -178,7 +179,7 @@ fn flow(number: u32) -> Flow {
 
 fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     let name = |what: &str| format!("{} {what}", family::<A>());
-    let adjacency = Adjacency::unresolved(director::model::PortId(0));
+    let adjacency = Adjacency::unresolved(PortId(0));
     let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
         forward::decrement_hop_limit::<A>(frame);
         forward::address_frame(frame, &adjacency, A::ETHER_TYPE);
@@ -227,12 +228,17 @@ fn parsed<A: Parse>(bytes: &[u8]) -> Packet<A> {
 
 /// The outer headers written and taken off again.
 fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
+    let address = server_address::<A>(0).to_ip();
+    let adjacency = Adjacency::unresolved(PortId(0));
     let destination = Destination {
+        available: true,
+        mtu: 1500,
         tunnel_source: virtual_address::<A>(0).to_ip(),
-        address: server_address::<A>(0).to_ip(),
+        address,
         encapsulation,
         ..Destination::default()
-    };
+    }
+    .prepared(Some(&NextHop { adjacency, resolved: true, address }));
     let outer =
         Outer { destination: &destination, copy_dont_fragment: true, identification: 7, flow: 99 };
     rewrite::<A, _>(Protocol::Udp, 0, |frame, packet| {

@@ -134,7 +134,7 @@ impl World {
             },
             ..Destination::default()
         }
-        .cleared(Some(&next_hop))
+        .prepared(Some(&next_hop))
     }
 }
 

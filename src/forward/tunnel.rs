@@ -5,7 +5,7 @@ use super::Layer3;
 use crate::packet::ethernet::{ETHERNET, EtherType};
 use crate::packet::{Address, Packet, checksum, ipv4, udp};
 use crate::port::Frame;
-use crate::service::{Destination, Encapsulation};
+use crate::service::{Destination, Encapsulation, Ends};
 use crate::stop::DropReason;
 use std::net::IpAddr;
 
@@ -39,19 +39,27 @@ pub fn encapsulate<A: Layer3>(
     packet: &Packet<A>,
     outer: &Outer,
 ) -> Result<EtherType, DropReason> {
-    let Destination { tunnel_source, address, encapsulation, .. } = outer.destination;
-    match (tunnel_source, address) {
+    let Some(ends) = &outer.destination.ipip else {
+        return encapsulate_by_any(frame, packet, outer);
+    };
+    if !frame.prepend(u32::HEADER) {
+        return Err(DropReason::NoHeadroom);
+    }
+    write_ipv4(&mut frame.bytes_mut()[ETHERNET..], packet, ends, A::ENCAPSULATED, outer);
+    Ok(u32::ETHER_TYPE)
+}
+
+/// [`encapsulate`] by any encapsulation; apart, so that plain IP in IP stays a straight line.
+#[inline(never)]
+fn encapsulate_by_any<A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    outer: &Outer,
+) -> Result<EtherType, DropReason> {
+    match (outer.destination.tunnel_source, outer.destination.address) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let addresses = (source.to_bits(), destination.to_bits());
-            if *encapsulation != Encapsulation::Ipip {
-                return encapsulate_behind_shim(frame, packet, outer, addresses);
-            }
-            if !frame.prepend(u32::HEADER) {
-                return Err(DropReason::NoHeadroom);
-            }
-            let ip = &mut frame.bytes_mut()[ETHERNET..];
-            u32::write_outer(ip, packet, addresses, A::ENCAPSULATED, outer);
-            Ok(u32::ETHER_TYPE)
+            encapsulate_behind_shim(frame, packet, outer, addresses)
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             let addresses = (source.to_bits(), destination.to_bits());
@@ -62,8 +70,6 @@ pub fn encapsulate<A: Layer3>(
     }
 }
 
-/// Any encapsulation; apart, so that plain IP in IP stays a straight line.
-#[inline(never)]
 fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
@@ -94,11 +100,10 @@ trait OuterHeader: Layer3 {
 
 /// RFC 3168 section 9.1.1 limited functionality as Linux's IPVS has it: a congestion mark does not go outside.
 fn outer_tos(inner: u8) -> u8 {
-    if inner & 0x03 == 0x03 { inner & 0xfc | 0x02 } else { inner }
+    inner - (inner & inner >> 1 & 1)
 }
 
 impl OuterHeader for u32 {
-    #[inline(always)]
     fn write_outer<A>(
         ip: &mut [u8],
         packet: &Packet<A>,
@@ -106,31 +111,41 @@ impl OuterHeader for u32 {
         protocol: u8,
         outer: &Outer,
     ) {
-        let dont_fragment = outer.copy_dont_fragment && packet.dont_fragment;
-        // RFC 6864: an atomic datagram needs no identification.
-        let identification = if dont_fragment { 0 } else { outer.identification };
-        let fragment_word = if dont_fragment { ipv4::DONT_FRAGMENT } else { 0 };
-        let [length_high, length_low] = (ip.len() as u16).to_be_bytes();
-        let [name_high, name_low] = identification.to_be_bytes();
-        let [flags, offset] = fragment_word.to_be_bytes();
-        let life = packet.ttl - 1;
-        // Words as they stand in the frame, whatever this machine's order: the sum's is the same (RFC 1071 section 2 B).
-        // Summed up here, as reading the header back would wait for the octets just written.
-        let mut words = [
-            u32::from_ne_bytes([0x45, outer_tos(packet.tos), length_high, length_low]),
-            u32::from_ne_bytes([name_high, name_low, flags, offset]),
-            u32::from_ne_bytes([life, protocol, 0, 0]),
-            source.to_be(),
-            destination.to_be(),
-        ];
-        let sum: u64 = words.iter().copied().map(u64::from).sum();
-        let sum = checksum::finish((sum & 0xffff) as u32 + (sum >> 16) as u32);
-        let [sum_first, sum_second] = sum.to_ne_bytes();
-        words[2] = u32::from_ne_bytes([life, protocol, sum_first, sum_second]);
-        let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
-        for (octets, word) in ip.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *octets = word.to_ne_bytes();
+        let ends = Ends::new(source, destination);
+        write_ipv4(ip, packet, &ends, protocol, outer);
+    }
+}
+
+/// [`OuterHeader::write_outer`] of IPv4.
+#[inline(always)]
+fn write_ipv4<A>(ip: &mut [u8], packet: &Packet<A>, ends: &Ends, protocol: u8, outer: &Outer) {
+    let [length_high, length_low] = (ip.len() as u16).to_be_bytes();
+    let [flags, _] = ipv4::DONT_FRAGMENT.to_be_bytes();
+    // RFC 6864: an atomic datagram needs no identification.
+    let identity = match outer.copy_dont_fragment && packet.dont_fragment {
+        true => [0, 0, flags, 0],
+        false => {
+            let [high, low] = outer.identification.to_be_bytes();
+            [high, low, 0, 0]
         }
+    };
+    let life = packet.ttl - 1;
+    // Words as they stand in the frame, whatever this machine's order: the sum's is the same (RFC 1071 section 2 B).
+    // Summed up here, as reading the header back would wait for the octets just written.
+    let mut words = [
+        u32::from_ne_bytes([0x45, outer_tos(packet.tos), length_high, length_low]),
+        u32::from_ne_bytes(identity),
+        u32::from_ne_bytes([life, protocol, 0, 0]),
+        ends.words[0],
+        ends.words[1],
+    ];
+    let sum: u64 = words[..3].iter().copied().map(u64::from).sum::<u64>() + u64::from(ends.sum);
+    let sum = checksum::finish((sum & 0xffff) as u32 + (sum >> 16) as u32);
+    let [sum_first, sum_second] = sum.to_ne_bytes();
+    words[2] = u32::from_ne_bytes([life, protocol, sum_first, sum_second]);
+    let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
+    for (octets, word) in ip.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *octets = word.to_ne_bytes();
     }
 }
 

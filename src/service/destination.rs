@@ -9,9 +9,11 @@ use std::net::{IpAddr, Ipv4Addr};
 #[repr(C, align(64))]
 pub struct Destination {
     pub next_hop: NextHopId,
-    /// [`Destination::cleared`]'s, as is `clear`.
+    /// These three are worked out by [`Destination::prepared`].
     pub adjacency: Adjacency,
     pub clear: Clear,
+    /// Of the tunnel, if it is plain IP in IPv4.
+    pub ipip: Option<Ends>,
     pub weight: u32,
     /// New connections stop at this many; 0: no limit.
     pub upper_threshold: u32,
@@ -40,6 +42,7 @@ impl Default for Destination {
             next_hop: super::UNROUTED,
             adjacency: Adjacency::unresolved(PortId(0)),
             clear: Clear::default(),
+            ipip: None,
             weight: 0,
             upper_threshold: 0,
             lower_threshold: 0,
@@ -65,19 +68,43 @@ pub struct Clear {
     tunnel: u16,
 }
 
+/// The two ends of an IPv4 tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// Source and destination as they stand in the outer header.
+    pub words: [u32; 2],
+    /// Their part in its checksum: the sum of their halves as they stand there.
+    pub sum: u32,
+}
+
+impl Ends {
+    #[inline]
+    pub fn new(source: u32, destination: u32) -> Self {
+        let words = [source.to_be(), destination.to_be()];
+        let sum = words.iter().map(|word| (word & 0xffff) + (word >> 16)).sum();
+        Ends { words, sum }
+    }
+}
+
 impl Destination {
-    /// With the sum of what the other fields and its next hop say about packets on their way here. Without it every
+    /// With all that the other fields and its next hop say beforehand about packets on their way here. Without it every
     /// packet is looked at more closely, and goes the same way.
-    pub fn cleared(self, next_hop: Option<&NextHop>) -> Self {
+    pub fn prepared(self, next_hop: Option<&NextHop>) -> Self {
         let next_hop = next_hop.filter(|next_hop| next_hop.resolved);
         let Some(next_hop) = next_hop.filter(|_| self.available && !self.is_local) else {
             let (adjacency, clear) = (Adjacency::unresolved(PortId(0)), Clear::default());
-            return Destination { adjacency, clear, ..self };
+            return Destination { adjacency, clear, ipip: None, ..self };
         };
         let inside = self.mtu_inside_tunnel();
         let tunnel = if inside >= self.least_mtu_inside_tunnel() { inside } else { 0 };
         let clear = Clear { link: self.mtu, tunnel };
-        Destination { adjacency: next_hop.adjacency, clear, ..self }
+        let ipip = match (self.encapsulation, self.tunnel_source, self.address) {
+            (Encapsulation::Ipip, IpAddr::V4(source), IpAddr::V4(destination)) => {
+                Some(Ends::new(source.to_bits(), destination.to_bits()))
+            }
+            _ => None,
+        };
+        Destination { adjacency: next_hop.adjacency, clear, ipip, ..self }
     }
 
     /// Longest packet that goes to an available destination elsewhere whole and unasked.

@@ -18,7 +18,7 @@ mod sync;
 #[cfg(test)]
 mod publish_tests;
 
-pub use destination::{Clear, Destination, Encapsulation};
+pub use destination::{Clear, Destination, Encapsulation, Ends};
 pub use directory::{Directory, Service};
 pub use links::{Adjacency, Link, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
@@ -77,8 +77,8 @@ impl Snapshot {
     /// Writes a destination, with what its next hop has for it.
     pub fn set_destination(&mut self, id: DestinationId, destination: Destination) {
         let next_hop = self.next_hops.get(destination.next_hop.0 as usize);
-        let cleared = destination.cleared(next_hop);
-        self.destinations.set(id.index(), cleared);
+        let prepared = destination.prepared(next_hop);
+        self.destinations.set(id.index(), prepared);
     }
 
     /// What was found on routes and among neighbours is to be looked up anew.

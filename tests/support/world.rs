@@ -318,7 +318,7 @@ impl World {
             destination.next_hop = next_hop.unwrap_or(UNROUTED);
         }
         let next_hop = next_hops.get(destination.next_hop.0 as usize);
-        if self.is_careful { destination } else { destination.cleared(next_hop) }
+        if self.is_careful { destination } else { destination.prepared(next_hop) }
     }
 }
 

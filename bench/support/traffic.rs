@@ -57,11 +57,11 @@ pub fn shortest(family: Family, protocol: Protocol) -> usize {
 /// zero: a director updates it and does not verify it.
 pub fn write_headers<A: Address>(frame: &mut [u8], tuple: &Tuple<A>, tcp_flags: u8) {
     let port = ingress(tuple);
-    let (ether_type, header) = match A::FAMILY {
-        Family::Ipv4 => (EtherType::IPV4, ipv4::HEADER),
-        Family::Ipv6 => (EtherType::IPV6, ipv6::HEADER),
+    let header = match A::FAMILY {
+        Family::Ipv4 => ipv4::HEADER,
+        Family::Ipv6 => ipv6::HEADER,
     };
-    ethernet::write(frame, MACS[port.index()], PEER, ether_type);
+    ethernet::write(frame, MACS[port.index()], PEER, EtherType::of(A::FAMILY));
     let length = frame.len() - ethernet::ETHERNET;
     let packet = &mut frame[ethernet::ETHERNET..];
     let (ip, transport) = packet.split_at_mut(header);

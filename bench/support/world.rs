@@ -9,7 +9,7 @@ use director::route::Routes;
 use director::scheduler::{Candidate, Scheduler};
 use director::service::{
     Adjacency, Destination, Directory, Encapsulation, Link, LocalAddresses, Neighbours, NextHop,
-    NextHopId, Pages, Replies, Service, Settings, Snapshot,
+    NextHopId, Replies, Service, Settings, Snapshot,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -51,9 +51,8 @@ impl World {
         let mut world = Snapshot { settings: Settings::default(), ..Snapshot::default() };
         let (mut services, mut replies) = (Directory::default(), Replies::default());
         let mut neighbours = Neighbours::default();
-        let mut next_hops = Pages::default();
         let gateway = gateway::<A>().to_ip();
-        next_hops.set(0, next_hop(CLIENTS, gateway));
+        world.next_hops.set(0, next_hop(CLIENTS, gateway));
         neighbours.insert(CLIENTS, gateway, NextHopId(0));
         for service in 0..self.services {
             let key = self.key::<A>(service);
@@ -62,14 +61,11 @@ impl World {
                 let number = service * self.destinations + server;
                 let address = server_address::<A>(number).to_ip();
                 let hop = NextHopId(number + 1);
-                let next_hop = next_hop(SERVERS, address);
-                next_hops.set(hop.0 as usize, next_hop);
+                world.next_hops.set(hop.0 as usize, next_hop(SERVERS, address));
                 neighbours.insert(SERVERS, address, hop);
-                world
-                    .destinations
-                    .set(number as usize, self.destination(service, address, (hop, next_hop)));
-                let port = self.server_port();
                 let id = DestinationId(number);
+                world.set_destination(id, self.destination(service, address, hop));
+                let port = self.server_port();
                 candidates.insert(0, Candidate { id, address, port, weight: 1 });
                 if self.method == ForwardMethod::Masq {
                     replies.insert(&key, address, port);
@@ -80,7 +76,6 @@ impl World {
         world.services = Arc::new(services);
         world.replies = Arc::new(replies);
         world.neighbours = Arc::new(neighbours);
-        world.next_hops = next_hops;
         world.routes = Arc::new(routes::<A>());
         world.forwarding_changed();
         let vips = (0..self.services).map(|service| virtual_address::<A>(service).to_ip());
@@ -112,14 +107,9 @@ impl World {
         Service::new(ServiceId(number), &spec, scheduler)
     }
 
-    fn destination(
-        &self,
-        service: u32,
-        address: IpAddr,
-        (hop, next_hop): (NextHopId, NextHop),
-    ) -> Destination {
+    fn destination(&self, service: u32, address: IpAddr, next_hop: NextHopId) -> Destination {
         Destination {
-            next_hop: hop,
+            next_hop,
             weight: 1,
             method: self.method,
             available: true,
@@ -134,7 +124,6 @@ impl World {
             },
             ..Destination::default()
         }
-        .prepared(Some(&next_hop))
     }
 }
 

@@ -12,7 +12,7 @@ pub enum End {
 
 /// Header fields of one address family, in place.
 pub trait Layer3: Address {
-    const ETHER_TYPE: EtherType;
+    const ETHER_TYPE: EtherType = EtherType::of(Self::FAMILY);
     /// IANA number of this family encapsulated in IP (RFC 2003, RFC 2473).
     const ENCAPSULATED: u8;
     /// Octets of the header without options or extensions.
@@ -55,7 +55,6 @@ const IPV4_CHECKSUM: usize = 10;
 const IPV6_HOP_LIMIT: usize = 7;
 
 impl Layer3 for u32 {
-    const ETHER_TYPE: EtherType = EtherType::IPV4;
     const ENCAPSULATED: u8 = 4;
     const HEADER: usize = 20;
     const SOURCE: usize = 12;
@@ -87,7 +86,6 @@ impl Layer3 for u32 {
 }
 
 impl Layer3 for u128 {
-    const ETHER_TYPE: EtherType = EtherType::IPV6;
     const ENCAPSULATED: u8 = 41;
     const HEADER: usize = 40;
     const SOURCE: usize = 8;

@@ -1,5 +1,6 @@
 //! The Ethernet header (IEEE 802.3): two MAC addresses and a type.
 
+use crate::model::Family;
 use crate::stop::DropReason;
 
 /// Length of the header.
@@ -22,6 +23,14 @@ impl EtherType {
 
     pub const fn new(number: u16) -> Self {
         EtherType(number.to_be())
+    }
+
+    /// That of a family's packets.
+    pub const fn of(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => EtherType::IPV4,
+            Family::Ipv6 => EtherType::IPV6,
+        }
     }
 
     /// As they stand in the frame.

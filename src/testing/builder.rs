@@ -320,10 +320,7 @@ impl<A: Address> PacketBuilder<A> {
 
     fn framed(&self, packet: &[u8]) -> Vec<u8> {
         let mut bytes = [&[0; ethernet::ETHERNET], packet].concat();
-        let ether_type = match A::FAMILY {
-            Family::Ipv4 => EtherType::IPV4,
-            Family::Ipv6 => EtherType::IPV6,
-        };
+        let ether_type = EtherType::of(A::FAMILY);
         ethernet::write(&mut bytes, self.frame.destination, self.frame.source, ether_type);
         if self.padded && bytes.len() < ethernet::SHORTEST {
             bytes.resize(ethernet::SHORTEST, 0);

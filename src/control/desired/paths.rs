@@ -6,6 +6,7 @@ use crate::model::{DestinationId, Family, PortId, Prefix};
 use crate::route::Routes;
 use crate::service::{Destination, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -70,8 +71,7 @@ impl Desired {
         if !self.next_hops.neighbour_changed(&mut self.pieces, at, mac) {
             return;
         }
-        let all = (at, DestinationId(0))..=(at, DestinationId(u32::MAX));
-        for &(_, id) in self.by_next_hop.range(all) {
+        for id in listed_under(&self.by_next_hop, at) {
             if let Some(&old) = self.pieces.destinations.get(id.index()) {
                 self.pieces.set_destination(id, old);
             }
@@ -148,8 +148,7 @@ impl Desired {
     }
 
     fn destinations_at(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {
-        let all = (address, DestinationId(0))..=(address, DestinationId(u32::MAX));
-        self.by_address.range(all).map(|(_, id)| *id)
+        listed_under(&self.by_address, address)
     }
 
     fn place_destinations_at(&mut self, address: IpAddr) {
@@ -235,6 +234,15 @@ impl Desired {
             .max_by_key(worth)
             .map_or(unspecified(family), |(_, address, _)| address)
     }
+}
+
+/// The destinations that an index has under one key.
+fn listed_under<K: Ord + Copy>(
+    index: &BTreeSet<(K, DestinationId)>,
+    key: K,
+) -> impl Iterator<Item = DestinationId> {
+    let all = (key, DestinationId(0))..=(key, DestinationId(u32::MAX));
+    index.range(all).map(|(_, id)| *id)
 }
 
 fn unspecified(family: Family) -> IpAddr {

@@ -1,7 +1,6 @@
 //! The packets the director makes, the same for both address families.
 
 use super::errors::Message;
-use crate::packet::ethernet::EtherType;
 use crate::packet::{Packet, Parse, icmp_error, ipv4, ipv6, tcp_reset};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
@@ -9,7 +8,6 @@ const TTL: u8 = 64;
 
 /// An address family whose packets the director can make.
 pub(super) trait Network: Parse {
-    const ETHER_TYPE: EtherType;
     /// Length of the header without options.
     const HEADER: usize;
     /// Length of the longest ICMP error, headers included.
@@ -44,7 +42,6 @@ pub(super) trait Network: Parse {
 }
 
 impl Network for u32 {
-    const ETHER_TYPE: EtherType = EtherType::IPV4;
     const HEADER: usize = ipv4::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV4_MAX;
 
@@ -106,7 +103,6 @@ impl Network for u32 {
 }
 
 impl Network for u128 {
-    const ETHER_TYPE: EtherType = EtherType::IPV6;
     const HEADER: usize = ipv6::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV6_MAX;
 

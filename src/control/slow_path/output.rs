@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::{Outbox, SlowPath};
 use crate::model::PortId;
-use crate::packet::ethernet::{self, ETHERNET};
+use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::port::Frame;
 use crate::stop::DropReason;
 use crate::time::Instant;
@@ -50,7 +50,7 @@ impl<F: Frame> SlowPath<F> {
         };
         let bytes = frame.bytes_mut();
         // The addresses follow when the next hop's is known.
-        ethernet::write(bytes, [0; 6], [0; 6], A::ETHER_TYPE);
+        ethernet::write(bytes, [0; 6], [0; 6], EtherType::of(A::FAMILY));
         let length = write(&mut bytes[ETHERNET..]);
         if length > usize::from(way.mtu) {
             return self.drop(DropReason::TooBig);

@@ -3,12 +3,11 @@
 
 use super::Layer3;
 use crate::packet::ethernet::ETHERNET;
+use crate::packet::ipv4::{FRAGMENT_OFFSET, MORE_FRAGMENTS};
 use crate::packet::{ipv6, wire};
 use crate::port::Frame;
 use crate::stop::DropReason;
 
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
 /// Options a fragment behind the first must carry too have this bit.
 const COPIED: u8 = 0x80;
 const END_OF_OPTIONS: u8 = 0;
@@ -49,7 +48,7 @@ pub fn fragment_ipv4<F: Frame>(
         if index > 0 {
             blank_options(&mut out[20..header]);
         }
-        let offset = (flags & OFFSET) + (index * room / 8) as u16;
+        let offset = (flags & FRAGMENT_OFFSET) + (index * room / 8) as u16;
         let more = if index + 1 < pieces { MORE_FRAGMENTS } else { flags & MORE_FRAGMENTS };
         out[2..4].copy_from_slice(&((header + piece.len()) as u16).to_be_bytes());
         out[6..8].copy_from_slice(&(offset | more).to_be_bytes());

@@ -22,8 +22,6 @@ pub struct Outer<'w> {
     pub flow: u32,
 }
 
-const IPPROTO_UDP: u8 = 17;
-const IPPROTO_GRE: u8 = 47;
 /// Linux's default range of local ports, which GUE source ports come from.
 const LOCAL_PORTS: (u32, u32) = (32_768, 60_999);
 const UDP_HEADER: usize = 8;
@@ -191,10 +189,10 @@ fn write_shim<O: Layer3, A: Layer3>(
             // Version 0, no control, no options: the next octet tells the inner protocol.
             body[UDP_HEADER..UDP_HEADER + 4].copy_from_slice(&[0, A::ENCAPSULATED, 0, 0]);
             if with_checksum {
-                let sum = checksum::transport(source, destination, IPPROTO_UDP, body);
+                let sum = checksum::transport(source, destination, ipv4::UDP, body);
                 udp::set_checksum(body, udp::sendable(sum));
             }
-            IPPROTO_UDP
+            ipv4::UDP
         }
         Encapsulation::Gre { checksum: with_checksum } => {
             body[..2].copy_from_slice(&[if with_checksum { 0x80 } else { 0 }, 0]);
@@ -204,7 +202,7 @@ fn write_shim<O: Layer3, A: Layer3>(
                 let sum = checksum::internet(body);
                 body[4..6].copy_from_slice(&sum.to_be_bytes());
             }
-            IPPROTO_GRE
+            ipv4::GRE
         }
     }
 }

@@ -13,15 +13,15 @@ use director::dpdk::{Eal, EalOptions};
 use director::limits::BURST;
 use director::model::{DestinationId, ForwardMethod, Protocol};
 use director::scheduler::Change;
-use director::service::{Service, Snapshot};
+use director::snapshot::{Service, Snapshot};
 use serde::Serialize;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use support::bench_setup::{self, Planned, Stand};
 use support::clock::{Clock, waited};
 use support::report::{Machine, write_json};
-use support::stand::{self, Planned, Stand};
+use support::testbed::TestSnapshot;
 use support::traffic::Spread;
-use support::world::World;
 
 /// Cycles of the polls that adopt an edit, and of those that do not.
 #[derive(Parser)]
@@ -173,18 +173,18 @@ fn measure(
     clock: Clock,
     mut done: impl FnMut(Row),
 ) {
-    let world = World {
+    let snapshot = TestSnapshot {
         services: arguments.services,
         destinations: arguments.destinations,
-        ..World::of(ForwardMethod::Route, Protocol::Udp)
+        ..TestSnapshot::of(ForwardMethod::Route, Protocol::Udp)
     };
-    let mempool = stand::mempool(eal);
+    let mempool = bench_setup::mempool(eal);
     let capacity = (arguments.flows as usize).next_power_of_two();
-    let mut stand: Stand<u32> = Stand::new(world, &mempool, capacity);
+    let mut stand: Stand<u32> = Stand::new(snapshot, &mempool, capacity);
     stand.grow(arguments.flows);
     let mut interrupted = Interrupted(waited());
     let mut idle = Polls::default();
-    for taken in stand.idle_polls(arguments.edits * stand::BATCH / BURST) {
+    for taken in stand.idle_polls(arguments.edits * bench_setup::BATCH / BURST) {
         idle.note(taken, clock, &mut interrupted);
     }
     done(idle.row("without packets".to_owned(), clock));
@@ -193,7 +193,7 @@ fn measure(
         (Edit::Destination, "a destination edited", arguments.edits),
         (Edit::Everything, "everything new", arguments.edits.div_ceil(100)),
     ] {
-        let control = Control::start(world, edit, other);
+        let control = Control::start(snapshot, edit, other);
         let (mut first, mut later) = (Polls::default(), Polls::default());
         for _ in 0..edits {
             let snapshot = control.next();
@@ -214,7 +214,7 @@ fn measure(
 /// A batch of packets of the open flows: cycles of each poll.
 fn traffic(stand: &mut Stand<u32>, flows: u32) -> Vec<u64> {
     let length = stand.shortest();
-    for _ in 0..stand::BATCH {
+    for _ in 0..bench_setup::BATCH {
         let number = stand.pick(Spread::Uniform, flows);
         stand.plan(Planned { tuple: stand.request(number), tcp_flags: 0, length });
     }
@@ -229,16 +229,16 @@ struct Control {
 }
 
 impl Control {
-    fn start(world: World, edit: Edit, core: usize) -> Control {
+    fn start(snapshot: TestSnapshot, edit: Edit, core: usize) -> Control {
         let (give, new) = mpsc::sync_channel(1);
         let (old, take) = mpsc::channel::<Arc<Snapshot>>();
         thread::spawn(move || {
             core_affinity::set_for_current(core_affinity::CoreId { id: core });
-            let first = world.snapshot::<u32>();
+            let first = snapshot.snapshot::<u32>();
             for turn in 0.. {
                 let next = match edit {
-                    Edit::Everything => world.snapshot::<u32>(),
-                    Edit::Nothing | Edit::Destination => edited(&first, &world, turn),
+                    Edit::Everything => snapshot.snapshot::<u32>(),
+                    Edit::Nothing | Edit::Destination => edited(&first, &snapshot, turn),
                 };
                 if give.send(next).is_err() {
                     break;
@@ -270,10 +270,10 @@ impl Control {
 }
 
 /// One destination of one service has another weight.
-fn edited(first: &Snapshot, world: &World, turn: u32) -> Snapshot {
-    let (number, weight) = (turn.wrapping_mul(7919) % world.services, 1 + turn % 9);
+fn edited(first: &Snapshot, snapshot: &TestSnapshot, turn: u32) -> Snapshot {
+    let (number, weight) = (turn.wrapping_mul(7919) % snapshot.services, 1 + turn % 9);
     let mut next = first.clone();
-    let old = first.services.get(&world.key::<u32>(number)).expect("one of the services");
+    let old = first.services.get(&snapshot.key::<u32>(number)).expect("one of the services");
     let mut candidates = old.scheduler.candidates().to_vec();
     candidates[0].weight = weight;
     let id: DestinationId = candidates[0].id;

@@ -7,7 +7,7 @@ mod support;
 
 use clap::Parser;
 use director::conn::Table;
-use director::forward::{self, End, Layer3, Outer};
+use director::io::{Frame, MemoryFrame};
 use director::limits::BURST;
 use director::model::{
     DestinationId, Family, ForwardMethod, PortId, Protocol, SchedulerFlags, SchedulerKind,
@@ -15,15 +15,15 @@ use director::model::{
 };
 use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
-use director::port::{Frame, MemoryFrame};
+use director::rewrite::{self, End, Layer3, Outer};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
-use director::service::{Adjacency, Destination, Encapsulation, NextHop, Snapshot, publication};
+use director::snapshot::{Adjacency, Destination, Encapsulation, NextHop, Snapshot, publication};
 use director::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
 use support::meter::{Cost, call};
 use support::report::Report;
+use support::testbed::{TestSnapshot, server_address, virtual_address};
 use support::traffic::{self, request};
-use support::world::{World, server_address, virtual_address};
 
 /// Cycles per call of each piece.
 #[derive(Parser)]
@@ -114,8 +114,8 @@ fn hashes<A: Address>(report: &mut Report) {
 }
 
 fn look_services_up(report: &mut Report, services: u32) {
-    let world = World { services, destinations: 1, ..dr() };
-    let snapshot = world.snapshot::<u32>();
+    let snapshot = TestSnapshot { services, destinations: 1, ..dr() };
+    let snapshot = snapshot.snapshot::<u32>();
     let tuples: Vec<Tuple<u32>> =
         (0..PACKETS as u32).map(|number| request(number * 41, services, Protocol::Udp)).collect();
     let cost = call(|index| snapshot.services.find(&tuples[index % PACKETS], 0).is_some());
@@ -125,14 +125,14 @@ fn look_services_up(report: &mut Report, services: u32) {
     report.add("service", None, &format!("miss among {services}"), cost);
 }
 
-fn dr() -> World {
-    World::of(ForwardMethod::Route, Protocol::Udp)
+fn dr() -> TestSnapshot {
+    TestSnapshot::of(ForwardMethod::Route, Protocol::Udp)
 }
 
 /// Loads that differ, and nobody overloaded.
-struct Loads(Vec<u32>);
+struct ConnCounts(Vec<u32>);
 
-impl Load for Loads {
+impl Load for ConnCounts {
     fn active(&self, index: usize) -> u32 {
         self.0[index]
     }
@@ -155,7 +155,7 @@ fn schedulers(report: &mut Report, destinations: u32) {
             weight: 1 + number % 4,
         })
         .collect();
-    let loads = Loads((0..destinations).map(|number| number * 7919 % 97).collect());
+    let loads = ConnCounts((0..destinations).map(|number| number * 7919 % 97).collect());
     let flows: Vec<Flow> = (0..PACKETS as u32).map(flow).collect();
     for kind in SchedulerKind::ALL {
         let scheduler = Scheduler::new(kind, SchedulerFlags::default(), candidates.clone());
@@ -181,15 +181,15 @@ fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     let name = |what: &str| format!("{} {what}", family::<A>());
     let adjacency = Adjacency::unresolved(PortId(0));
     let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
-        forward::decrement_hop_limit::<A>(frame);
-        forward::address_frame(frame, &adjacency, A::ETHER_TYPE);
+        rewrite::decrement_hop_limit::<A>(frame);
+        rewrite::write_link_header(frame, &adjacency, A::ETHER_TYPE);
     });
     report.add("rewrite", None, &name("DR"), cost);
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let to: A = server_address(3);
         let cost = rewrite::<A, _>(protocol, 0, |frame, packet| {
-            forward::decrement_hop_limit::<A>(frame);
-            forward::translate(frame, packet, End::Destination, to, 8080).is_ok()
+            rewrite::decrement_hop_limit::<A>(frame);
+            rewrite::translate(frame, packet, End::Destination, to, 8080).is_ok()
         });
         report.add("rewrite", None, &name(&format!("NAT {protocol}")), cost);
     }
@@ -243,7 +243,7 @@ fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
         Outer { destination: &destination, copy_dont_fragment: true, identification: 7, flow: 99 };
     rewrite::<A, _>(Protocol::Udp, 0, |frame, packet| {
         let before = frame.bytes().len();
-        let done = forward::encapsulate(frame, packet, &outer).is_ok();
+        let done = rewrite::encapsulate(frame, packet, &outer).is_ok();
         let grown = frame.bytes().len() - before;
         frame.trim_front(grown) && done
     })
@@ -251,13 +251,13 @@ fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
 
 /// 10,000 services of ten destinations: what an edit costs control, and adopting it a worker.
 fn snapshots(report: &mut Report) {
-    let world = World { services: 10_000, destinations: 10, ..dr() };
-    let first = world.snapshot::<u32>();
+    let snapshot = TestSnapshot { services: 10_000, destinations: 10, ..dr() };
+    let first = snapshot.snapshot::<u32>();
     let cost = call(|_| first.clone().epoch);
     report.add("snapshot", None, "copy of 100,000 rows", cost);
     let cost = call(|index| edited(&first, index).destinations.len());
     report.add("snapshot", None, "one destination edited", cost);
-    let key = world.key::<u32>(77);
+    let key = snapshot.key::<u32>(77);
     let cost = call(|index| with_new_weight(&first, &key, 1 + index as u32 % 9));
     report.add("snapshot", None, "one scheduler edited", cost);
     let (mut publisher, mut adopters) = publication(first.clone(), 1);

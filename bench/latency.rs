@@ -13,10 +13,10 @@ mod support;
 
 use clap::Parser;
 use director::dpdk::{Eal, EalOptions, Mbuf, Mempool, cycles, cycles_per_second};
+use director::io::{Burst, Frame, Queue};
 use director::model::{ForwardMethod, PortId, Protocol};
-use director::port::{Burst, Frame, Queue};
-use director::worker::steer::{Placement, Steering};
-use director::worker::{Plan, Worker, mesh};
+use director::worker::steering::{Placement, Steering};
+use director::worker::{Sizing, Worker, connect_rings};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,8 +25,8 @@ use support::clock::Clock;
 use support::meter::median;
 use support::report::{Machine, write_json};
 use support::stock::{Prepared, Stock, prepare};
+use support::testbed::{CLIENTS, SERVERS, TestSnapshot};
 use support::traffic::request;
-use support::world::{CLIENTS, SERVERS, World};
 
 /// Time from arrival to sending at a part of the highest load.
 #[derive(Parser)]
@@ -86,11 +86,11 @@ struct LinePort {
 }
 
 impl Line {
-    fn new(stock: Stock, flows: u32, world: &World) -> Line {
+    fn new(stock: Stock, flows: u32, snapshot: &TestSnapshot) -> Line {
         let mut random = fastrand::Rng::with_seed(3);
         let mut numbers: Vec<u32> = (0..flows).collect();
         random.shuffle(&mut numbers);
-        let tuple = |flow| request::<u32>(flow, world.services, Protocol::Udp);
+        let tuple = |flow| request::<u32>(flow, snapshot.services, Protocol::Udp);
         Line {
             stock,
             frames: numbers.into_iter().map(|flow| prepare(&tuple(flow))).collect(),
@@ -258,24 +258,25 @@ fn measure(
     name: &'static str,
     results: &mut Results,
 ) {
-    let world = World::of(method, Protocol::Udp);
-    let plan = Plan {
+    let snapshot = TestSnapshot::of(method, Protocol::Udp);
+    let plan = Sizing {
         workers: 1,
         ports: 2,
         connections_ipv4: arguments.flows as usize,
         connections_ipv6: 1,
-        services: world.services as usize,
-        destinations: world.all_destinations() as usize,
+        services: snapshot.services as usize,
+        destinations: snapshot.all_destinations() as usize,
         templates: 1,
     };
     let steering = Steering::new(1, vec![Placement::Software; 2]);
-    let (_control, mut seats, _shared) = mesh::<Mbuf>(plan, world.snapshot::<u32>(), steering);
+    let (_control, mut seats, _shared) =
+        connect_rings::<Mbuf>(plan, snapshot.snapshot::<u32>(), steering);
     let mempool = Mempool::new(eal, &format!("bench {name}"), 4095, None).expect("4,095 mbufs");
-    let line = Line::new(Stock::new(&mempool), arguments.flows, &world);
+    let line = Line::new(Stock::new(&mempool), arguments.flows, &snapshot);
     let line = Rc::new(RefCell::new(line));
     let ports = [CLIENTS, SERVERS].map(|port| LinePort { port, line: Rc::clone(&line) });
     let seat = seats.pop().expect("one worker was asked for");
-    let mut worker = seat.sit(ports.into()).expect("memory for the tables");
+    let mut worker = seat.build(ports.into()).expect("memory for the tables");
     let clock = Clock::start();
     let full = saturate(&mut worker, &line, arguments, clock);
     for &percent in &arguments.loads {

@@ -12,11 +12,11 @@ use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::{Address, tcp};
 use director::time::Duration;
 use std::sync::Arc;
+use support::bench_setup::{BATCH, Planned, Run, Stand, idle, mempool};
 use support::meter::{Cost, median};
 use support::report::Report;
-use support::stand::{BATCH, Planned, Run, Stand, idle, mempool};
+use support::testbed::TestSnapshot;
 use support::traffic::{Size, Spread};
-use support::world::World;
 
 /// Cycles per packet through the worker.
 #[derive(Parser)]
@@ -132,8 +132,8 @@ impl Pipeline {
     /// Flows opened, then their packets in random order.
     fn established<A: Address>(&mut self, method: ForwardMethod, protocol: Protocol, name: &str) {
         let most = self.flows.iter().max().map_or(0, |&flows| flows as usize);
-        let world = World::of(method, protocol);
-        let mut stand = Stand::<A>::new(world, &self.mempool, most.max(CAPACITY));
+        let snapshot = TestSnapshot::of(method, protocol);
+        let mut stand = Stand::<A>::new(snapshot, &self.mempool, most.max(CAPACITY));
         let batches = self.arguments.batches;
         for flows in self.flows.clone() {
             if let Some(cost) = stand.grow(flows)
@@ -167,8 +167,8 @@ impl Pipeline {
 
     /// Six packets of TCP from SYN to the last ACK, and the end of the connection by its timer.
     fn conversations<A: Address>(&mut self, method: ForwardMethod, name: &str) {
-        let world = World::of(method, Protocol::Tcp);
-        let mut stand = Stand::<A>::new(world, &self.mempool, CAPACITY);
+        let snapshot = TestSnapshot::of(method, Protocol::Tcp);
+        let mut stand = Stand::<A>::new(snapshot, &self.mempool, CAPACITY);
         let steps = steps(method);
         let each = BATCH / steps.len();
         // A thousand a second, so that what waits for its end stays far from filling the table.

@@ -13,10 +13,10 @@ use clap::Parser;
 use director::dpdk::{Eal, EalOptions, Mbuf, Mempool, cycles, cycles_per_second};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::Tuple;
-use director::stop::DropReason;
+use director::reason::DropReason;
 use director::time::{Duration, Instant};
-use director::worker::steer::{Placement, Steering};
-use director::worker::{ControlEnd, Plan, Seat, Shared, Worker, mesh};
+use director::worker::steering::{Placement, Steering};
+use director::worker::{ControlEnd, Shared, Sizing, Worker, WorkerBuilder, connect_rings};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,8 +26,8 @@ use support::clock::{Clock, waited};
 use support::meter::median;
 use support::report::{Machine, write_json};
 use support::stock::{Script, Source, Stock};
+use support::testbed::{CLIENTS, SERVERS, TestSnapshot};
 use support::traffic::{reply, request};
-use support::world::{CLIENTS, SERVERS, World};
 
 /// What a second worker brings, and what a hand-off costs.
 #[derive(Parser)]
@@ -161,48 +161,49 @@ fn start(cores: &[usize]) -> Eal {
 
 /// Workers before they have their seats.
 struct Team {
-    seats: Vec<Seat<Mbuf>>,
+    seats: Vec<WorkerBuilder<Mbuf>>,
     shared: Shared,
     /// Workers look for its snapshots as long as they run.
     _control: ControlEnd<Mbuf>,
 }
 
 /// One server to a service, so that it is known which one answers.
-fn world(method: ForwardMethod) -> World {
-    World { destinations: 1, ..World::of(method, Protocol::Udp) }
+fn snapshot(method: ForwardMethod) -> TestSnapshot {
+    TestSnapshot { destinations: 1, ..TestSnapshot::of(method, Protocol::Udp) }
 }
 
 impl Bench {
     fn team(&self, workers: u16, method: ForwardMethod) -> Team {
-        let world = world(method);
-        let plan = Plan {
+        let snapshot = snapshot(method);
+        let plan = Sizing {
             workers,
             ports: 2,
             connections_ipv4: self.arguments.flows as usize,
             connections_ipv6: 1,
-            services: world.services as usize,
-            destinations: world.all_destinations() as usize,
+            services: snapshot.services as usize,
+            destinations: snapshot.all_destinations() as usize,
             templates: 1,
         };
         let steering = Steering::new(workers, vec![Placement::Software; 2]);
-        let (_control, seats, shared) = mesh::<Mbuf>(plan, world.snapshot::<u32>(), steering);
+        let (_control, seats, shared) =
+            connect_rings::<Mbuf>(plan, snapshot.snapshot::<u32>(), steering);
         Team { seats, shared, _control }
     }
 
     /// The flows that live on `worker`.
     fn flows(&self, steering: &Steering, worker: usize) -> Vec<u32> {
-        let services = world(ForwardMethod::Masq).services;
+        let services = snapshot(ForwardMethod::Masq).services;
         (0..self.arguments.flows)
             .filter(|&flow| {
                 let tuple: Tuple<u32> = request(flow, services, Protocol::Udp);
-                usize::from(steering.home(CLIENTS, &tuple)) == worker
+                usize::from(steering.owner(CLIENTS, &tuple)) == worker
             })
             .collect()
     }
 
     /// The requests that open what lives on `worker`, and then the traffic that is measured.
     fn load(&self, team: &Team, worker: usize, traffic: Traffic) -> Load {
-        let services = world(ForwardMethod::Masq).services;
+        let services = snapshot(ForwardMethod::Masq).services;
         let requests = |flows: Vec<u32>| {
             flows.into_iter().map(|flow| request(flow, services, Protocol::Udp)).collect()
         };
@@ -388,11 +389,11 @@ struct Seated {
 }
 
 impl Seated {
-    fn new(seat: Seat<Mbuf>, mempool: &Arc<Mempool>) -> Seated {
+    fn new(seat: WorkerBuilder<Mbuf>, mempool: &Arc<Mempool>) -> Seated {
         let stock = Stock::new(mempool);
         let (clients, from_clients) = Source::new(&stock);
         let (servers, from_servers) = Source::new(&stock);
-        let worker = seat.sit(vec![clients, servers]).expect("memory for the tables");
+        let worker = seat.build(vec![clients, servers]).expect("memory for the tables");
         Seated { worker, scripts: [from_clients, from_servers] }
     }
 
@@ -431,7 +432,7 @@ fn check_hand_offs(shared: &Shared, traffic: Traffic) {
     let (mut away, mut replies) = (0, 0);
     for counters in &shared.counters {
         let servers = &counters.queues[SERVERS.index()];
-        away += counters.handed_off.get() + servers.drop_of(DropReason::HandoffRingFull).get();
+        away += counters.handoff_tx.get() + servers.drop_of(DropReason::HandoffRingFull).get();
         replies += servers.rx_packets.get();
     }
     let expected = if traffic == Traffic::RepliesAway { replies } else { 0 };

@@ -3,18 +3,19 @@
 //! The modules, bottom up. Each imports only from lines above its own, which `tests/architecture.rs` sees to:
 //!
 //! * `limits`, `model`, `time`: every bound; the nouns of LVS; time as an argument
-//! * `stop`: why a packet leaves the fast path
-//! * `port`: frames in, frames out; implemented by `dpdk` and by plain memory
+//! * `reason`: why a packet leaves the packet path: drop and punt reasons
+//! * `io`: frames in, frames out; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
-//! * `dpdk`: the safe face of DPDK
-//! * `testing`: what tests and benches build packets with
-//! * `conn`, `route`, `scheduler`: one worker's connections; where addresses are; picking a destination
-//! * `service`: the immutable snapshot that workers read
-//! * `forward`: rewriting a packet by DR, NAT or TUN
-//! * `worker`: the poll loop and a packet's way through it
-//! * `api`: what the tools and the daemon say to each other
-//! * `cli`, `config`: ipvsadm's and directorctl's words and listings; the configuration file
-//! * `control`: desired state, ARP and ND, ICMP, statistics
+//! * `dpdk`: the safe wrapper of DPDK
+//! * `testing`: builders of frames for tests and benches
+//! * `conn`, `route`, `scheduler`: the connections of one worker; the routing table; picking a destination
+//! * `snapshot`: the immutable configuration that workers read, and its publication
+//! * `rewrite`: rewriting a packet for DR, NAT or TUN
+//! * `worker`: the poll loop and the packet path
+//! * `host`: the director as an IP host: ARP, neighbour discovery, ICMP, announcements
+//! * `api`: the protocol between the tools and the daemon
+//! * `cli`, `config`: ipvsadm's and directorctl's grammar and listings; the configuration file
+//! * `control`: the control thread: desired state, commands, statistics
 //!
 //! Above them stand the binaries: `directord` puts the parts together, `ipvsadm` and `directorctl` ask it.
 
@@ -24,9 +25,9 @@ pub mod limits;
 pub mod model;
 pub mod time;
 
-pub mod stop;
+pub mod reason;
 
-pub mod port;
+pub mod io;
 
 pub mod packet;
 
@@ -41,11 +42,13 @@ pub mod conn;
 pub mod route;
 pub mod scheduler;
 
-pub mod service;
+pub mod snapshot;
 
-pub mod forward;
+pub mod rewrite;
 
 pub mod worker;
+
+pub mod host;
 
 pub mod api;
 

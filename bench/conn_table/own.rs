@@ -3,7 +3,7 @@
 use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
 use super::meter::Meter;
-use director::conn::{Connection, ConnectionId, Direction, Guess, Hash, Method, Table, Verdict};
+use director::conn::{Connection, ConnectionId, Direction, Expiry, Hash, Hint, Method, Table};
 use director::limits::BURST;
 use director::packet::{Address, Tuple};
 
@@ -57,10 +57,10 @@ fn find_in_bursts<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usiz
             table.prefetch_bucket(hash);
             hash
         });
-        let guesses: [Guess; BURST] =
+        let guesses: [Hint; BURST] =
             std::array::from_fn(|index| table.prefetch_entry(hashes[index]));
         for ((guess, hash), tuple) in guesses.into_iter().zip(hashes).zip(burst) {
-            let connection = table.along(guess, tuple).or_else(|| table.find(hash, tuple));
+            let connection = table.verify_hint(guess, tuple).or_else(|| table.find(hash, tuple));
             found += stamp(table, connection);
         }
     }
@@ -117,7 +117,7 @@ impl<A: Address> Iterator for Turn<'_, A> {
         }
         let mut looked = 0;
         for _ in 0..32 {
-            let used = self.table.expire(self.now_ms, BURST, |_, _| Verdict::Remove);
+            let used = self.table.expire(self.now_ms, BURST, |_, _| Expiry::Remove);
             looked += used;
             if used < BURST {
                 self.now_ms += 64;

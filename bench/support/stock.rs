@@ -2,9 +2,9 @@
 
 use super::traffic;
 use director::dpdk::{Mbuf, Mempool};
+use director::io::{Burst, Frame, Queue};
 use director::model::{Family, Protocol};
 use director::packet::{Tuple, ethernet};
-use director::port::{Burst, Frame, Queue};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The packets of numbered flows, and the order in which flows send.
 
-use super::world::{
+use super::testbed::{
     CLIENTS, MACS, PEER, SERVER_PORT, SERVERS, SERVICE_PORT, client_address, server_address,
     virtual_address,
 };

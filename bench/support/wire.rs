@@ -3,8 +3,8 @@
 
 use super::traffic;
 use director::dpdk::{Mbuf, Mempool};
+use director::io::{Burst, Frame, Queue};
 use director::packet::{Address, Tuple};
-use director::port::{Burst, Frame, Queue};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ check "arrives" measured '.end.sum.lost_percent < 5 and .end.sum.packets > 1000'
 check "200 requests with two workers" into "$WORLD/pages" fetch 200 "http://$VIP_NAT/"
 check "are balanced" even "$WORLD/pages" 200 3
 check "megabytes are whole" megabytes 6 "http://$VIP_NAT"
-check "answers were handed from worker to worker" test "$(counter handed_off)" -gt 0
+check "answers were handed from worker to worker" test "$(counter handoff_tx)" -gt 0
 directorctl queues
 check "SIGTERM ends the director with status 0" director_stop
 conclude

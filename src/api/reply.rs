@@ -64,9 +64,9 @@ pub struct WorkerStatus {
     /// Polls that found work, in percent of all polls since the last report.
     pub busy_percent: f64,
     /// Packets given to other workers because their connection lives there.
-    pub handed_off: u64,
+    pub handoff_tx: u64,
     /// Packets taken from other workers.
-    pub taken_over: u64,
+    pub handoff_rx: u64,
     /// Connections that the drop_entry defence ended.
     pub entries_dropped: u64,
     /// SYNs whose maximum segment size was lowered (`tcp.mss_clamp`).

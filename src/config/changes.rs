@@ -1,9 +1,10 @@
 //! What a second reading of the file changes while the director runs.
 
 use super::fault::{Fault, Faults};
-use super::settings::{NeighbourConfig, PortConfig, RouteConfig, ServiceConfig, Unserved};
+use super::settings::{NeighbourConfig, PortConfig, RouteConfig, ServiceConfig};
 use super::{Config, DpdkConfig, Tables};
 use crate::api::Command;
+use crate::model::Unserved;
 use crate::model::{MarkRule, MssClamp, Prefix, ServiceKey, Sysctls, Timeouts};
 use log::LevelFilter;
 use std::collections::{HashMap, HashSet};
@@ -107,7 +108,7 @@ fn fixed_keys(old: &Config, new: &Config) -> Vec<String> {
         compare(&of_port("device"), old.device == new.device);
         compare(&of_port("mtu"), old.mtu == new.mtu);
         compare(&of_port("promiscuous"), old.promiscuous == new.promiscuous);
-        compare(&of_port("faces"), old.faces == new.faces);
+        compare(&of_port("side"), old.side == new.side);
         compare(&of_port("rx_descriptors"), old.rx_descriptors == new.rx_descriptors);
         compare(&of_port("tx_descriptors"), old.tx_descriptors == new.tx_descriptors);
     }

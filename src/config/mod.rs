@@ -8,11 +8,11 @@
 
 mod changes;
 mod destinations;
+mod director;
 mod endpoint;
 mod fault;
 mod marks;
 mod network;
-mod process;
 mod raw;
 mod report;
 mod sections;
@@ -20,7 +20,7 @@ mod services;
 mod settings;
 
 use crate::api::Command;
-use crate::model::{MarkRule, MssClamp, Prefix, Sysctls, Timeouts};
+use crate::model::{MarkRule, MssClamp, Prefix, Sysctls, Timeouts, Unserved};
 use log::LevelFilter;
 use network::KnownPorts;
 use report::Report;
@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 pub use changes::Reload;
 pub use fault::{Fault, Faults};
 pub use settings::{
-    DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop, ServiceConfig, Tables, Unserved,
+    DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop, ServiceConfig, Tables,
 };
 
 /// A valid configuration.
@@ -89,12 +89,12 @@ impl Config {
     /// has no faults: one mistake is told once.
     fn check(sections: Sections, file: &str, report: &mut Report) -> Self {
         let readable = report.count() == 0;
-        let director = process::director(sections.director, report);
-        let dpdk = process::dpdk(sections.dpdk, report);
-        let tables = process::tables(sections.tables, report);
-        let timeouts = process::timeouts(sections.timeouts, report);
-        let mss_clamp = process::tcp(sections.tcp, report);
-        let sysctls = process::sysctl(sections.sysctl, report);
+        let director = director::director(sections.director, report);
+        let dpdk = director::dpdk(sections.dpdk, report);
+        let tables = director::tables(sections.tables, report);
+        let timeouts = director::timeouts(sections.timeouts, report);
+        let mss_clamp = director::tcp(sections.tcp, report);
+        let sysctls = director::sysctl(sections.sysctl, report);
         let process_sound = report.count() == 0;
         let ports = network::ports(sections.ports, process_sound.then_some(&dpdk), report);
         if readable && ports.is_empty() {

@@ -1,12 +1,12 @@
 //! Checks ports, neighbours and routes: `[[port]]`, `[[neighbour]]`, `[[route]]`.
 
-use super::process::is_word;
+use super::director::is_word;
 use super::raw;
 use super::report::Report;
 use super::sections::Section;
 use super::settings::{DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::limits::PORTS_MAX;
-use crate::model::{Faces, InterfaceAddress, MacAddress, PortId, Prefix};
+use crate::model::{InterfaceAddress, MacAddress, PortId, PortSide, Prefix};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::Spanned;
 
@@ -15,8 +15,8 @@ const MTU_MIN: u16 = 68;
 /// Smallest link MTU of IPv6 (RFC 8200 section 5).
 const MTU_MIN_IPV6: u16 = 1280;
 
-const FACES: [(&str, Faces); 3] =
-    [("both", Faces::Both), ("clients", Faces::Clients), ("servers", Faces::Servers)];
+const SIDES: [(&str, PortSide); 3] =
+    [("both", PortSide::Both), ("clients", PortSide::Clients), ("servers", PortSide::Servers)];
 const INTERFACE_FORM: &str = "an address with its prefix length as 10.0.0.1/24";
 pub(super) const NETWORK_FORM: &str = "a network as 10.0.0.0/8";
 const MAC_FORM: &str = "a unicast address as 02:00:00:00:00:01";
@@ -88,7 +88,7 @@ fn port(raw: &raw::Port, others: &[PortConfig], report: &mut Report) -> PortConf
         gateway_ipv6: report.text(&raw.gateway_ipv6, "port.gateway_ipv6", "an IPv6 address", ipv6),
         mtu: mtu.unwrap_or(PortConfig::MTU_DEFAULT),
         promiscuous: raw.promiscuous.unwrap_or(false),
-        faces: report.word(&raw.faces, "port.faces", &FACES).unwrap_or_default(),
+        side: report.word(&raw.side, "port.side", &SIDES).unwrap_or_default(),
         rx_descriptors: report.number(&raw.rx_descriptors, "port.rx_descriptors", 32..=32_768),
         tx_descriptors: report.number(&raw.tx_descriptors, "port.tx_descriptors", 32..=32_768),
     };

@@ -12,7 +12,7 @@ pub(super) type Field<T> = Option<Spanned<T>>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Director {
+pub(super) struct DirectorTable {
     pub socket: Field<String>,
     #[serde(default)]
     pub vips: Vec<Spanned<String>>,
@@ -57,7 +57,7 @@ pub(super) struct Port {
     pub gateway_ipv6: Field<String>,
     pub mtu: Field<i64>,
     pub promiscuous: Option<bool>,
-    pub faces: Field<String>,
+    pub side: Field<String>,
     pub rx_descriptors: Field<i64>,
     pub tx_descriptors: Field<i64>,
 }

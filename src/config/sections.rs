@@ -15,7 +15,7 @@ pub(super) struct Section<T> {
 
 /// Everything the file says. Faulty tables are reported; `[...]` are empty then, `[[...]]` missing.
 pub(super) struct Sections {
-    pub director: raw::Director,
+    pub director: raw::DirectorTable,
     pub dpdk: raw::Dpdk,
     pub tables: raw::Tables,
     pub ports: Vec<Section<raw::Port>>,

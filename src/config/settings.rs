@@ -2,19 +2,9 @@
 
 use crate::limits;
 use crate::model::{
-    DestinationSpec, Faces, InterfaceAddress, MacAddress, PortId, Prefix, ServiceSpec,
+    DestinationSpec, InterfaceAddress, MacAddress, PortId, PortSide, Prefix, ServiceSpec,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// What a local address answers on TCP and UDP ports that no service has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unserved {
-    /// RST, or port unreachable, as an ordinary host would.
-    #[default]
-    Reject,
-    /// Nothing.
-    Drop,
-}
 
 /// How DPDK is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +74,7 @@ pub struct PortConfig {
     /// Bytes of the longest IP packet.
     pub mtu: u16,
     pub promiscuous: bool,
-    pub faces: Faces,
+    pub side: PortSide,
     /// `None`: the daemon chooses.
     pub rx_descriptors: Option<u16>,
     /// `None`: the daemon chooses.

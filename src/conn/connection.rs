@@ -140,13 +140,13 @@ pub struct Connection<A> {
     /// The timer wheel's slot it is filed under plus one; zero while the entry is vacant.
     pub(super) filed: u16,
     pub(super) links: Links,
-    pub way_back: WayBack,
+    pub cached_reply_route: CachedReplyRoute,
 }
 
 /// Where a connection's replies go, as it was found for an earlier one.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct WayBack {
+pub struct CachedReplyRoute {
     /// State of routes and neighbours that it was found under; zero for none.
     pub forwarding: u32,
     /// Slot of the next hop, and the MTU of the route.
@@ -193,7 +193,7 @@ impl<A: Address> Connection<A> {
             flags: Flags::born(method),
             filed: 0,
             links: Links::default(),
-            way_back: WayBack::default(),
+            cached_reply_route: CachedReplyRoute::default(),
         }
     }
 
@@ -291,7 +291,7 @@ impl<A: Address> Connection<A> {
     /// Takes a step to another state, by a packet at `now_ms`. False if that is not all: the timeout, the count that it
     /// is in, or its template is to change too.
     #[inline(always)]
-    pub fn take(&mut self, step: &Step, now_ms: u32) -> bool {
+    pub fn apply_step(&mut self, step: &Step, now_ms: u32) -> bool {
         self.state = step.state;
         self.stamp = now_ms;
         // Compared together, and templates apart: hardly ever does anything change.

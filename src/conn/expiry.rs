@@ -10,7 +10,7 @@ const LEAD: usize = 8;
 
 /// What becomes of a connection whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Expiry {
     Remove,
     /// It stays, with this timeout in seconds from now on.
     Keep(u32),
@@ -31,7 +31,7 @@ impl<A: Address> Table<A> {
         &mut self,
         now_ms: u32,
         budget: usize,
-        mut expired: impl FnMut(ConnectionId, &Connection<A>) -> Verdict,
+        mut expired: impl FnMut(ConnectionId, &Connection<A>) -> Expiry,
     ) -> usize {
         let mut used = 0;
         let mut lead = Lead::default();
@@ -47,7 +47,7 @@ impl<A: Address> Table<A> {
             let entry = &self.entries[id.index()];
             let mut remaining_ms = entry.remaining_ms(now_ms);
             if remaining_ms == 0 {
-                let Verdict::Keep(timeout_s) = expired(id, entry) else {
+                let Expiry::Keep(timeout_s) = expired(id, entry) else {
                     self.remove(id);
                     continue;
                 };

@@ -26,14 +26,15 @@ pub mod udp;
 mod wheel;
 
 pub use connection::{
-    Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION, NO_TEMPLATE, WayBack,
+    CachedReplyRoute, Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION,
+    NO_TEMPLATE,
 };
-pub use expiry::Verdict;
+pub use expiry::Expiry;
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
 pub use state::{Mode, Side, Step};
 pub use steps::Steps;
-pub use table::{Guess, Table, TableError, TableFull};
+pub use table::{Hint, Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};
 pub use template_key::TemplateKey;
 

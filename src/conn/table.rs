@@ -4,7 +4,7 @@
 //! reference included: 99 and 163 bytes in all. It is mapped when the table is made and never grows.
 //!
 //! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
-//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `along`, and `find` where the guess was wrong.
+//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `verify_hint`, and `find` where the hint was wrong.
 
 use super::connection::{Connection, ConnectionId, Direction, Flags, Method};
 use super::hash::{Hash, Key};
@@ -32,7 +32,7 @@ pub struct TableFull;
 
 /// The entry that a look-up is likely to find; none unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Guess(u32);
+pub struct Hint(u32);
 
 /// See the module.
 pub struct Table<A> {
@@ -90,24 +90,24 @@ impl<A: Address> Table<A> {
         self.index.prefetch(hash);
     }
 
-    /// Second stage: asks for the entry that [`Table::along`] is going to compare, and says which it is.
+    /// Second stage: asks for the entry that [`Table::verify_hint`] is going to compare, and says which it is.
     #[inline]
-    pub fn prefetch_entry(&self, hash: Hash) -> Guess {
-        let Some(number) = self.index.peek(hash) else { return Guess::default() };
+    pub fn prefetch_entry(&self, hash: Hash) -> Hint {
+        let Some(number) = self.index.peek(hash) else { return Hint::default() };
         let entry = self.entries.as_ptr().wrapping_add(number as usize);
         prefetch(entry);
         if size_of::<Connection<A>>() > 64 {
             prefetch(entry.wrapping_byte_add(64));
         }
-        Guess(number)
+        Hint(number)
     }
 
     /// Which way a packet goes along the connection that [`Table::prefetch_entry`] guessed, if it is that one's: what
     /// happened to the table since does not matter. Otherwise it may be another one's, which [`Table::find`] finds.
     /// The packet's protocol has ports.
     #[inline(always)]
-    pub fn along(&self, guess: Guess, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
-        let id = ConnectionId(guess.0);
+    pub fn verify_hint(&self, hint: Hint, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
+        let id = ConnectionId(hint.0);
         let entry = &self.entries[id.index()];
         // Vacant entries are of protocol 0, which has none.
         if entry.is_original(tuple) {

@@ -198,10 +198,10 @@ impl Model {
             let number = Self::number(connection);
             if number % 7 == 0 && connection.timeout_s != 60 {
                 kept.push(number);
-                return Verdict::Keep(60);
+                return Expiry::Keep(60);
             }
             gone.push(number);
-            Verdict::Remove
+            Expiry::Remove
         }) == 5
         {}
         for number in kept {
@@ -358,7 +358,7 @@ fn a_kept_connection_lives_on() {
     for now_ms in (1000..200_000).step_by(50) {
         table.expire(now_ms, 64, |_, _| {
             asked.push(now_ms);
-            if asked.len() < 3 { Verdict::Keep(60) } else { Verdict::Remove }
+            if asked.len() < 3 { Expiry::Keep(60) } else { Expiry::Remove }
         });
     }
     let [first, second, third] = asked[..] else { panic!("asked at {asked:?}") };

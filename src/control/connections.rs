@@ -5,9 +5,9 @@ use crate::conn::template::{Cursor, Template, TemplateId};
 use crate::conn::{NO_DESTINATION, Templates, state};
 use crate::limits::REPLY_ROWS;
 use crate::model::{ConnectionRow, Family, Protocol};
-use crate::service::{Destination, Pages};
+use crate::snapshot::{Destination, Pages};
 use crate::time::Instant;
-use crate::worker::{Chore, ConnectionPiece, RawConnection};
+use crate::worker::{ConnectionPiece, RawConnection, TableJob};
 use std::net::{IpAddr, SocketAddr};
 
 /// The persistence engine's name.
@@ -32,12 +32,12 @@ impl Walk {
     }
 
     /// The chore that brings the next piece, if a worker is to bring it.
-    pub(super) fn chore(&self) -> Option<(usize, Chore)> {
+    pub(super) fn job(&self) -> Option<(usize, TableJob)> {
         match *self {
             Walk::Worker { worker, family, cursor } => {
                 let rows = Vec::with_capacity(REPLY_ROWS);
                 let piece = ConnectionPiece { family, cursor, rows, is_last: false };
-                Some((worker, Chore::List(piece)))
+                Some((worker, TableJob::List(piece)))
             }
             Walk::Templates(_) | Walk::Done => None,
         }

@@ -49,7 +49,7 @@ pub fn service_row(desired: &Desired, id: ServiceId, spec: &ServiceSpec) -> Serv
 }
 
 fn destination_row(desired: &Desired, id: DestinationId, spec: &DestinationSpec) -> DestinationRow {
-    let connections = desired.ledgers().connections(id);
+    let connections = desired.destination_stats().connections(id);
     let shown = desired.statistics().destination(id);
     DestinationRow {
         spec: *spec,

@@ -1,11 +1,11 @@
-//! The slow path's way out: frames go through the workers, who own the transmit queues.
+//! The host path's way out: frames go through the workers, who own the transmit queues.
 
-use super::slow_path::Outbox;
+use crate::host::Outbox;
 use crate::model::PortId;
 use crate::worker::Injection;
 use rtrb::Producer;
 
-/// Frames of the slow path, spread over the workers' injection rings.
+/// Frames of the host path, spread over the workers' injection rings.
 pub(super) struct WorkerOutbox<'a, F, A> {
     pub(super) injections: &'a mut [Producer<Injection<F>>],
     pub(super) allocate: A,

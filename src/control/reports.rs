@@ -1,18 +1,18 @@
 //! What `directorctl` shows: rows from counters that workers write and control only reads.
 
-use super::slow_path::Neighbour;
 use crate::api::{DropRow, NeighbourRow, QueueRow, StatusReport, WorkerStatus};
+use crate::host::Neighbour;
 use crate::model::PortId;
-use crate::service::Publisher;
-use crate::stop::{DropReason, PuntReason};
+use crate::reason::{DropReason, PuntReason};
+use crate::snapshot::Publisher;
 use crate::time::{Duration, Instant};
 use crate::worker::Shared;
-use crate::worker::verify::Verification;
+use crate::worker::upkeep::rss_check::RssCheckResult;
 use std::collections::BTreeMap;
 
 /// What is known of the process and does not change while it runs.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct StaticInfo {
     pub version: String,
     /// By worker.
     pub cores: Vec<Option<u32>>,
@@ -57,7 +57,7 @@ impl BusyMeter {
 }
 
 pub(super) fn status(
-    facts: &Facts,
+    info: &StaticInfo,
     shared: &Shared,
     publisher: &Publisher,
     busy: &BusyMeter,
@@ -70,14 +70,14 @@ pub(super) fn status(
         let [polls_over_20us, polls_over_100us, polls_over_1000us] = counters.stalls.over();
         WorkerStatus {
             worker: worker as u16,
-            core: facts.cores.get(worker).copied().flatten(),
+            core: info.cores.get(worker).copied().flatten(),
             epoch: publisher.acknowledged(worker),
             connections_ipv4: counters.connections_ipv4.get(),
             connections_ipv6: counters.connections_ipv6.get(),
-            connections_max: facts.connections_max,
+            connections_max: info.connections_max,
             busy_percent: busy.percent(worker),
-            handed_off: counters.handed_off.get(),
-            taken_over: counters.taken_over.get(),
+            handoff_tx: counters.handoff_tx.get(),
+            handoff_rx: counters.handoff_rx.get(),
             entries_dropped: counters.entries_dropped.get(),
             mss_clamped: counters.mss_clamped.get(),
             longest_poll_us: counters.stalls.longest.get() / 1000,
@@ -87,36 +87,37 @@ pub(super) fn status(
         }
     };
     StatusReport {
-        version: facts.version.clone(),
+        version: info.version.clone(),
         uptime_s: now.since(Instant::START).as_secs(),
         epoch: publisher.current().epoch,
         services,
         destinations,
         workers: (0..shared.counters.len()).map(worker).collect(),
-        steering: steering(facts, shared),
-        warnings: facts.warnings.clone(),
+        steering: steering(info, shared),
+        warnings: info.warnings.clone(),
     }
 }
 
 /// What is known of each port's placement, and what its first frames have shown.
-fn steering(facts: &Facts, shared: &Shared) -> Vec<String> {
-    let line = |(port, text): (usize, &String)| match verification(shared, PortId(port as u16)) {
-        Some(verification) => format!("{text}; {verification}"),
+fn steering(info: &StaticInfo, shared: &Shared) -> Vec<String> {
+    let stats = |(port, text): (usize, &String)| match rss_check_result(shared, PortId(port as u16))
+    {
+        Some(rss_check_result) => format!("{text}; {rss_check_result}"),
         None => text.clone(),
     };
-    facts.steering.iter().enumerate().map(line).collect()
+    info.steering.iter().enumerate().map(stats).collect()
 }
 
 /// What all workers' queues of a port have shown; `None` where there is nothing to verify.
-pub(super) fn verification(shared: &Shared, port: PortId) -> Option<Verification> {
+pub(super) fn rss_check_result(shared: &Shared, port: PortId) -> Option<RssCheckResult> {
     shared.steering.has_rule(port).then(|| {
         let evidence =
             shared.counters.iter().filter_map(|worker| worker.evidence.get(port.index()));
-        Verification::of(evidence)
+        RssCheckResult::of(evidence)
     })
 }
 
-pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<QueueRow> {
+pub(super) fn queues(info: &StaticInfo, shared: &Shared, busy: &BusyMeter) -> Vec<QueueRow> {
     let mut rows = Vec::new();
     for (worker, counters) in shared.counters.iter().enumerate() {
         for (port, queue) in counters.queues.iter().enumerate() {
@@ -126,7 +127,7 @@ pub(super) fn queues(facts: &Facts, shared: &Shared, busy: &BusyMeter) -> Vec<Qu
                 PuntReason::ALL.iter().map(|reason| (reason.name(), queue.punt_of(*reason).get()));
             rows.push(QueueRow {
                 worker: worker as u16,
-                port: facts.ports.get(port).cloned().unwrap_or_default(),
+                port: info.ports.get(port).cloned().unwrap_or_default(),
                 rx_packets: queue.rx_packets.get(),
                 rx_bytes: queue.rx_bytes.get(),
                 tx_packets: queue.tx_packets.get(),
@@ -145,11 +146,11 @@ fn occurred(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<Strin
     counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-/// Drops and punts over all queues; `slow_path`: what the control thread itself dropped.
-pub(super) fn drops(shared: &Shared, slow_path: impl Fn(DropReason) -> u64) -> Vec<DropRow> {
+/// Drops and punts over all queues; `host`: what the control thread itself dropped.
+pub(super) fn drops(shared: &Shared, host: impl Fn(DropReason) -> u64) -> Vec<DropRow> {
     let queues = || shared.counters.iter().flat_map(|counters| counters.queues.iter());
     let dropped = |reason: DropReason| {
-        queues().map(|queue| queue.drop_of(reason).get()).sum::<u64>() + slow_path(reason)
+        queues().map(|queue| queue.drop_of(reason).get()).sum::<u64>() + host(reason)
     };
     let punted =
         |reason: PuntReason| queues().map(|queue| queue.punt_of(reason).get()).sum::<u64>();
@@ -169,13 +170,13 @@ pub(super) fn drops(shared: &Shared, slow_path: impl Fn(DropReason) -> u64) -> V
 }
 
 pub(super) fn neighbours(
-    facts: &Facts,
+    info: &StaticInfo,
     list: impl Iterator<Item = Neighbour>,
 ) -> Vec<NeighbourRow> {
     let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
     list.map(|neighbour| NeighbourRow {
         address: neighbour.address,
-        port: port_name(facts, neighbour.port),
+        port: port_name(info, neighbour.port),
         mac: neighbour.mac.map(mac),
         state: neighbour.state.name().to_owned(),
         queued: neighbour.queued as u64,
@@ -183,6 +184,6 @@ pub(super) fn neighbours(
     .collect()
 }
 
-fn port_name(facts: &Facts, port: PortId) -> String {
-    facts.ports.get(port.index()).cloned().unwrap_or_default()
+fn port_name(info: &StaticInfo, port: PortId) -> String {
+    info.ports.get(port.index()).cloned().unwrap_or_default()
 }

@@ -202,26 +202,26 @@ fn accept(listener: &UnixListener, calls: &Sender<Call>) {
 fn serve(stream: UnixStream, calls: &Sender<Call>) -> io::Result<()> {
     let mut writer = BufWriter::new(stream.try_clone()?);
     let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
+    let mut stats = Vec::new();
     loop {
-        line.clear();
+        stats.clear();
         let room = REQUEST_BYTES as u64 + 1;
-        if reader.by_ref().take(room).read_until(b'\n', &mut line)? == 0 {
+        if reader.by_ref().take(room).read_until(b'\n', &mut stats)? == 0 {
             return Ok(());
         }
-        if line.len() > REQUEST_BYTES {
+        if stats.len() > REQUEST_BYTES {
             let detail = format!("a request is longer than {REQUEST_BYTES} bytes");
             write_line(&mut writer, &Reply::Failed(Refusal::new(RefusalCode::EINVAL, detail)))?;
             return Ok(());
         }
-        match read(&line) {
+        match read(&stats) {
             Ok(request) => answer(request, calls, &mut writer)?,
             Err(refusal) => write_line(&mut writer, &Reply::Failed(refusal))?,
         }
     }
 }
 
-fn read(line: &[u8]) -> Result<Request, Refusal> {
+fn read(stats: &[u8]) -> Result<Request, Refusal> {
     /// The part of an envelope that every version has.
     #[derive(serde::Deserialize)]
     struct Version {
@@ -230,14 +230,14 @@ fn read(line: &[u8]) -> Result<Request, Refusal> {
     let invalid = |error: serde_json::Error| {
         Refusal::new(RefusalCode::EINVAL, format!("the request is not understood: {error}"))
     };
-    let Version { version } = serde_json::from_slice(line).map_err(invalid)?;
+    let Version { version } = serde_json::from_slice(stats).map_err(invalid)?;
     if version != PROTOCOL_VERSION {
         let detail = format!(
             "the client speaks version {version} of the control protocol, the director {PROTOCOL_VERSION}"
         );
         return Err(Refusal::new(RefusalCode::EINVAL, detail));
     }
-    serde_json::from_slice::<Envelope>(line).map(|envelope| envelope.request).map_err(invalid)
+    serde_json::from_slice::<Envelope>(stats).map(|envelope| envelope.request).map_err(invalid)
 }
 
 /// Asks the control thread and passes its pieces on to the client.
@@ -312,15 +312,15 @@ mod tests {
         let server = start(&path);
         let mut stream = UnixStream::connect(&path).unwrap();
         let mut answers = BufReader::new(stream.try_clone().unwrap());
-        for (line, expected) in [
+        for (stats, expected) in [
             ("nonsense\n", "not understood"),
             ("{\"version\":99,\"request\":\"info\"}\n", "version 99"),
             ("{\"version\":1,\"request\":\"dance\"}\n", "unknown variant"),
         ] {
-            stream.write_all(line.as_bytes()).unwrap();
+            stream.write_all(stats.as_bytes()).unwrap();
             let mut answer = String::new();
             answers.read_line(&mut answer).unwrap();
-            assert!(answer.contains(expected), "{line}: {answer}");
+            assert!(answer.contains(expected), "{stats}: {answer}");
         }
         let mut client = Client::connect(&path).unwrap();
         assert!(client.call(Request::Status, |_| ()).is_err());

@@ -4,24 +4,24 @@
 //! Hashed by their source where clients send and by their destination where servers answer, a request and NAT's reply to it
 //! come to the same worker, as do fragments: nothing is handed over. The price is that all flows of one client share one
 //! worker, and that of a port with both kinds of packets one kind would be placed by the virtual address, all on one
-//! worker. So a port is told whom it faces, or whole flows are hashed.
+//! worker. So a port is told whom it side, or whole flows are hashed.
 
 use super::keying::Keying;
 use super::rss::RssFunctions;
-use crate::model::Faces;
+use crate::model::PortSide;
 use std::fmt;
 
 /// What became of hashing by client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByClient {
-    /// The port's configuration does not say whom it faces; whether the device could.
+    /// The port's configuration does not say whom it side; whether the device could.
     Unasked { able: bool },
     /// Clients' source addresses, or servers' destination addresses, are hashed.
-    Used(Faces),
+    Used(PortSide),
     /// Whole flows are hashed, by a key to which only those addresses matter.
-    ByKey(Faces),
-    /// It is not, though the port faces clients or servers alone.
-    Refused(Faces, String),
+    ByKey(PortSide),
+    /// It is not, though the port side clients or servers alone.
+    Refused(PortSide, String),
 }
 
 /// One way to ask a device.
@@ -36,34 +36,34 @@ pub(super) struct Choice {
 }
 
 /// What to ask of a device with a table of `reta_size` entries, in this order until it agrees.
-pub(super) fn choices(offered: RssFunctions, faces: Faces, reta_size: u16) -> Vec<Choice> {
+pub(super) fn choices(offered: RssFunctions, side: PortSide, reta_size: u16) -> Vec<Choice> {
     let flows = offered.difference(RssFunctions::ONE_ADDRESS);
     if flows.is_empty() {
         return Vec::new();
     }
     let by_flow = |functions, by_client| Choice { functions, keying: Keying::Flow, by_client };
-    let only = match faces {
-        Faces::Both => {
+    let only = match side {
+        PortSide::Both => {
             let either = [RssFunctions::SOURCE_ONLY, RssFunctions::DESTINATION_ONLY];
             let by_function = either.iter().all(|only| client_alone(offered, *only).is_some());
-            let able = by_function || Keying::client(Faces::Clients, reta_size).is_some();
+            let able = by_function || Keying::client(PortSide::Clients, reta_size).is_some();
             return vec![by_flow(flows, ByClient::Unasked { able })];
         }
-        Faces::Clients => RssFunctions::SOURCE_ONLY,
-        Faces::Servers => RssFunctions::DESTINATION_ONLY,
+        PortSide::Clients => RssFunctions::SOURCE_ONLY,
+        PortSide::Servers => RssFunctions::DESTINATION_ONLY,
     };
     let by_function =
-        client_alone(offered, only).map(|functions| by_flow(functions, ByClient::Used(faces)));
-    let by_key = Keying::client(faces, reta_size).map(|keying| Choice {
+        client_alone(offered, only).map(|functions| by_flow(functions, ByClient::Used(side)));
+    let by_key = Keying::client(side, reta_size).map(|keying| Choice {
         functions: flows,
         keying,
-        by_client: ByClient::ByKey(faces),
+        by_client: ByClient::ByKey(side),
     });
     let why = match (&by_function, &by_key) {
         (None, None) => CANNOT,
         _ => "its driver does not take it",
     };
-    let refused = by_flow(flows, ByClient::Refused(faces, why.to_owned()));
+    let refused = by_flow(flows, ByClient::Refused(side, why.to_owned()));
     by_function.into_iter().chain(by_key).chain([refused]).collect()
 }
 
@@ -82,22 +82,22 @@ fn client_alone(offered: RssFunctions, only: RssFunctions) -> Option<RssFunction
 }
 
 /// Of a device whose hash is none or not known.
-pub(super) fn without_rss(faces: Faces) -> ByClient {
-    match faces {
-        Faces::Both => ByClient::Unasked { able: false },
-        faces => ByClient::Refused(faces, "no hash of the device's is used".to_owned()),
+pub(super) fn without_rss(side: PortSide) -> ByClient {
+    match side {
+        PortSide::Both => ByClient::Unasked { able: false },
+        side => ByClient::Refused(side, "no hash of the device's is used".to_owned()),
     }
 }
 
 /// Corrects what was meant to be by what the device says it hashes, and by whether it has the key that was meant.
 pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> ByClient {
-    let refused = |faces, why: &str| ByClient::Refused(faces, why.to_owned());
+    let refused = |side, why: &str| ByClient::Refused(side, why.to_owned());
     match meant {
-        ByClient::Used(faces) if !told.intersects(RssFunctions::ONE_ADDRESS) => {
-            refused(faces, "the device hashes both addresses all the same")
+        ByClient::Used(side) if !told.intersects(RssFunctions::ONE_ADDRESS) => {
+            refused(side, "the device hashes both addresses all the same")
         }
-        ByClient::ByKey(faces) if !is_key_kept => {
-            refused(faces, "the device keeps to a key or a size of table of its own")
+        ByClient::ByKey(side) if !is_key_kept => {
+            refused(side, "the device keeps to a key or a size of table of its own")
         }
         meant => meant,
     }
@@ -106,10 +106,10 @@ pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> 
 /// For `directorctl status`, after what is hashed.
 impl fmt::Display for ByClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whom = |faces: &Faces| match faces {
-            Faces::Both => "both sides",
-            Faces::Clients => "clients",
-            Faces::Servers => "servers",
+        let whom = |side: &PortSide| match side {
+            PortSide::Both => "both sides",
+            PortSide::Clients => "clients",
+            PortSide::Servers => "servers",
         };
         match self {
             ByClient::Unasked { able: false } => {
@@ -118,17 +118,17 @@ impl fmt::Display for ByClient {
             ByClient::Unasked { able: true } => {
                 formatter.write_str("by flow, as the port is not said to face clients or servers")
             }
-            ByClient::Used(faces) => {
-                write!(formatter, "by client alone, as the port faces {}", whom(faces))
+            ByClient::Used(side) => {
+                write!(formatter, "by client alone, as the port side {}", whom(side))
             }
-            ByClient::ByKey(faces) => {
-                let whom = whom(faces);
-                write!(formatter, "by client alone, by way of the key, as the port faces {whom}")
+            ByClient::ByKey(side) => {
+                let whom = whom(side);
+                write!(formatter, "by client alone, by way of the key, as the port side {whom}")
             }
-            ByClient::Refused(faces, why) => write!(
+            ByClient::Refused(side, why) => write!(
                 formatter,
-                "by flow, not by client alone though the port faces {}: {why}",
-                whom(faces)
+                "by flow, not by client alone though the port side {}: {why}",
+                whom(side)
             ),
         }
     }
@@ -152,43 +152,43 @@ mod tests {
         let either = RssFunctions::ONE_ADDRESS;
         let (source, destination) = (RssFunctions::SOURCE_ONLY, RssFunctions::DESTINATION_ONLY);
         let by_port = RssFunctions::IPV4_TCP | RssFunctions::IPV6_TCP;
-        let used = |functions, faces| Some((functions, ByClient::Used(faces)));
-        // (what, offered, faces, what is asked first if it is by client)
+        let used = |functions, side| Some((functions, ByClient::Used(side)));
+        // (what, offered, side, what is asked first if it is by client)
         let cases = [
-            ("no RSS", RssFunctions::empty(), Faces::Clients, None),
-            ("usual", usual(), Faces::Clients, None),
-            ("usual", usual(), Faces::Servers, None),
-            ("able, unasked", usual() | either, Faces::Both, None),
+            ("no RSS", RssFunctions::empty(), PortSide::Clients, None),
+            ("usual", usual(), PortSide::Clients, None),
+            ("usual", usual(), PortSide::Servers, None),
+            ("able, unasked", usual() | either, PortSide::Both, None),
             (
                 "clients",
                 addresses() | by_port | either,
-                Faces::Clients,
-                used(addresses() | source, Faces::Clients),
+                PortSide::Clients,
+                used(addresses() | source, PortSide::Clients),
             ),
             (
                 "servers",
                 addresses() | by_port | either,
-                Faces::Servers,
-                used(addresses() | destination, Faces::Servers),
+                PortSide::Servers,
+                used(addresses() | destination, PortSide::Servers),
             ),
             (
                 "one direction",
                 addresses() | source,
-                Faces::Clients,
-                used(addresses() | source, Faces::Clients),
+                PortSide::Clients,
+                used(addresses() | source, PortSide::Clients),
             ),
-            ("the other direction", addresses() | source, Faces::Servers, None),
+            ("the other direction", addresses() | source, PortSide::Servers, None),
             (
                 "IPv4 alone",
                 RssFunctions::IPV4 | RssFunctions::IPV4_UDP | source,
-                Faces::Clients,
-                used(RssFunctions::IPV4 | source, Faces::Clients),
+                PortSide::Clients,
+                used(RssFunctions::IPV4 | source, PortSide::Clients),
             ),
-            ("IPv6 by ports only", RssFunctions::IPV4 | by_port | source, Faces::Clients, None),
-            ("by ports only", by_port | source, Faces::Clients, None),
+            ("IPv6 by ports only", RssFunctions::IPV4 | by_port | source, PortSide::Clients, None),
+            ("by ports only", by_port | source, PortSide::Clients, None),
         ];
-        for (what, offered, faces, expected) in cases {
-            let first = choices(offered, faces, 128).into_iter().next();
+        for (what, offered, side, expected) in cases {
+            let first = choices(offered, side, 128).into_iter().next();
             let asked = first.map(|choice| (choice.functions, choice.by_client));
             let by_client = asked.filter(|(_, said)| matches!(said, ByClient::Used(_)));
             assert_eq!(by_client, expected, "{what}");
@@ -198,9 +198,9 @@ mod tests {
     /// Whatever is offered, the last choice is whole flows, as every device with RSS takes them.
     #[test]
     fn whole_flows_are_what_is_left() {
-        for faces in [Faces::Both, Faces::Clients, Faces::Servers] {
+        for side in [PortSide::Both, PortSide::Clients, PortSide::Servers] {
             for offered in [usual(), RssFunctions::all(), addresses()] {
-                let choices = choices(offered, faces, 128);
+                let choices = choices(offered, side, 128);
                 let Choice { functions, keying, by_client } = choices.last().unwrap();
                 assert_eq!(*functions, offered.difference(RssFunctions::ONE_ADDRESS));
                 assert_eq!(*keying, Keying::Flow);
@@ -212,12 +212,12 @@ mod tests {
     /// What hashes whole flows is asked by a key, after the hash of one address and before whole flows.
     #[test]
     fn a_key_serves_where_the_device_cannot_choose() {
-        let ways = |offered, faces, size: u16| -> Vec<ByClient> {
-            choices(offered, faces, size).into_iter().map(|choice| choice.by_client).collect()
+        let ways = |offered, side, size: u16| -> Vec<ByClient> {
+            choices(offered, side, size).into_iter().map(|choice| choice.by_client).collect()
         };
-        let refused = |why: &str| ByClient::Refused(Faces::Servers, why.to_owned());
-        let by_key = ByClient::ByKey(Faces::Servers);
-        let used = ByClient::Used(Faces::Servers);
+        let refused = |why: &str| ByClient::Refused(PortSide::Servers, why.to_owned());
+        let by_key = ByClient::ByKey(PortSide::Servers);
+        let used = ByClient::Used(PortSide::Servers);
         let not_taken = refused("its driver does not take it");
         let able = usual() | RssFunctions::ONE_ADDRESS;
         let cases = [
@@ -227,19 +227,19 @@ mod tests {
             (usual(), 100, vec![refused(CANNOT)]),
         ];
         for (offered, size, expected) in cases {
-            assert_eq!(ways(offered, Faces::Servers, size), expected);
+            assert_eq!(ways(offered, PortSide::Servers, size), expected);
         }
-        let keying = choices(usual(), Faces::Clients, 64)[0].keying;
-        assert_eq!(Some(keying), Keying::client(Faces::Clients, 64));
+        let keying = choices(usual(), PortSide::Clients, 64)[0].keying;
+        assert_eq!(Some(keying), Keying::client(PortSide::Clients, 64));
     }
 
     #[test]
     fn without_rss_nothing_is_by_client() {
-        assert_eq!(without_rss(Faces::Both), ByClient::Unasked { able: false });
-        let said = without_rss(Faces::Servers).to_string();
+        assert_eq!(without_rss(PortSide::Both), ByClient::Unasked { able: false });
+        let said = without_rss(PortSide::Servers).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port faces servers: \
+            "by flow, not by client alone though the port side servers: \
              no hash of the device's is used"
         );
     }
@@ -247,51 +247,56 @@ mod tests {
     #[test]
     fn what_the_device_says_in_the_end_counts() {
         let told = addresses() | RssFunctions::SOURCE_ONLY;
-        let used = ByClient::Used(Faces::Clients);
+        let used = ByClient::Used(PortSide::Clients);
         assert_eq!(settle(used.clone(), told, true), used);
-        let by_key = ByClient::ByKey(Faces::Clients);
+        let by_key = ByClient::ByKey(PortSide::Clients);
         assert_eq!(settle(by_key.clone(), addresses(), true), by_key);
         let said = settle(by_key, addresses(), false).to_string();
         assert!(said.ends_with("the device keeps to a key or a size of table of its own"));
         let said = settle(used, addresses(), true).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port faces clients: \
+            "by flow, not by client alone though the port side clients: \
              the device hashes both addresses all the same"
         );
     }
 
     #[test]
     fn each_way_is_told_with_its_reason() {
-        let told = |offered, faces, size| choices(offered, faces, size)[0].by_client.to_string();
+        let told = |offered, side, size| choices(offered, side, size)[0].by_client.to_string();
         let able = usual() | RssFunctions::ONE_ADDRESS;
         let cases = [
-            (usual(), Faces::Both, 0, "by flow, as the device cannot hash by client alone"),
+            (usual(), PortSide::Both, 0, "by flow, as the device cannot hash by client alone"),
             (
                 usual(),
-                Faces::Both,
+                PortSide::Both,
                 64,
                 "by flow, as the port is not said to face clients or servers",
             ),
-            (able, Faces::Both, 0, "by flow, as the port is not said to face clients or servers"),
-            (able, Faces::Servers, 64, "by client alone, as the port faces servers"),
+            (
+                able,
+                PortSide::Both,
+                0,
+                "by flow, as the port is not said to face clients or servers",
+            ),
+            (able, PortSide::Servers, 64, "by client alone, as the port side servers"),
             (
                 usual(),
-                Faces::Servers,
+                PortSide::Servers,
                 64,
-                "by client alone, by way of the key, as the port faces servers",
+                "by client alone, by way of the key, as the port side servers",
             ),
             (
                 usual(),
-                Faces::Servers,
+                PortSide::Servers,
                 0,
-                "by flow, not by client alone though the port faces servers: \
+                "by flow, not by client alone though the port side servers: \
                  the device has no hash of one address, and tells no table of 16 to 4096 entries that a \
                  key could be made for",
             ),
         ];
-        for (offered, faces, size, text) in cases {
-            assert_eq!(told(offered, faces, size), text);
+        for (offered, side, size, text) in cases {
+            assert_eq!(told(offered, side, size), text);
         }
     }
 }

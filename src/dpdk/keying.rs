@@ -11,7 +11,7 @@
 //! another queue than the requests, and are handed over as without such a key. All workers reckon with the key that
 //! is in the device, so this costs time and no packet.
 
-use crate::model::Faces;
+use crate::model::PortSide;
 use std::ops::RangeInclusive;
 
 /// What chooses the queue of a device that hashes whole flows.
@@ -21,21 +21,21 @@ pub(super) enum Keying {
     Flow,
     /// The address of the client: the source on ports that face clients, else the destination. Made for tables of
     /// 2^`index_bits` entries.
-    Client { faces: Faces, index_bits: usize },
+    Client { side: PortSide, index_bits: usize },
 }
 
 impl Keying {
     /// By the client, if a table of that size allows it.
-    pub(super) fn client(faces: Faces, reta_size: u16) -> Option<Keying> {
+    pub(super) fn client(side: PortSide, reta_size: u16) -> Option<Keying> {
         let index_bits = index_bits(reta_size)?;
-        (faces != Faces::Both).then_some(Keying::Client { faces, index_bits })
+        (side != PortSide::Both).then_some(Keying::Client { side, index_bits })
     }
 
     /// A key of `length` bytes.
     pub(super) fn key(self, length: usize) -> Vec<u8> {
         match self {
             Keying::Flow => symmetric_key(length),
-            Keying::Client { faces, index_bits } => client_key(length, index_bits, faces),
+            Keying::Client { side, index_bits } => client_key(length, index_bits, side),
         }
     }
 
@@ -91,15 +91,15 @@ fn index_bits(reta_size: u16) -> Option<usize> {
 }
 
 /// A key of `length` bytes, the longest input's at least, by which the client chooses among 2^`index_bits` entries.
-fn client_key(length: usize, index_bits: usize, faces: Faces) -> Vec<u8> {
+fn client_key(length: usize, index_bits: usize, side: PortSide) -> Vec<u8> {
     let mut key = vec![0; length];
-    let runs: &[usize] = match faces {
-        Faces::Servers => &[
+    let runs: &[usize] = match side {
+        PortSide::Servers => &[
             SOURCE + TO_DESTINATION_IPV4,
             SOURCE + TO_DESTINATION_IPV6,
             SOURCE_END_IPV6 + TO_DESTINATION_IPV6,
         ],
-        Faces::Clients | Faces::Both => &[SOURCE, SOURCE_END_IPV6],
+        PortSide::Clients | PortSide::Both => &[SOURCE, SOURCE_END_IPV6],
     };
     // A run one bit longer would reach under the next field's first bit.
     let run = HASH + 1 - index_bits;
@@ -128,7 +128,7 @@ mod tests {
     use crate::packet::{Address, Tuple};
     use proptest::prelude::*;
 
-    fn rule(index_bits: usize, queues: u16, faces: Faces) -> Rule {
+    fn rule(index_bits: usize, queues: u16, side: PortSide) -> Rule {
         let ports = Input::AddressesAndPorts;
         let addresses = Input::Addresses;
         let fields = Fields {
@@ -138,7 +138,7 @@ mod tests {
             other: addresses,
             fragment: addresses,
         };
-        let key = client_key(40, index_bits, faces);
+        let key = client_key(40, index_bits, side);
         Rule::new(key, client_table(index_bits, queues), fields, fields)
     }
 
@@ -177,16 +177,16 @@ mod tests {
 
     #[test]
     fn a_device_must_have_key_and_size_that_were_meant() {
-        let keying = Keying::client(Faces::Clients, 128).unwrap();
-        assert_eq!(keying, Keying::Client { faces: Faces::Clients, index_bits: 7 });
+        let keying = Keying::client(PortSide::Clients, 128).unwrap();
+        assert_eq!(keying, Keying::Client { side: PortSide::Clients, index_bits: 7 });
         assert_eq!(keying.reta(128, 2).len(), 128);
         assert_eq!(keying.reta(100, 2), round_robin(100, 2));
         assert!(keying.is_kept(&keying.key(40), 128) && keying.is_kept(&keying.key(52), 128));
         assert!(!keying.is_kept(&keying.key(40), 64));
         assert!(!keying.is_kept(&symmetric_key(40), 128));
         assert!(Keying::Flow.is_kept(&[1, 2, 3], 5));
-        assert_eq!(Keying::client(Faces::Clients, 0), None);
-        assert_eq!(Keying::client(Faces::Both, 128), None);
+        assert_eq!(Keying::client(PortSide::Clients, 0), None);
+        assert_eq!(Keying::client(PortSide::Both, 128), None);
     }
 
     #[test]
@@ -201,12 +201,14 @@ mod tests {
     #[test]
     fn all_queues_get_their_share_of_neighbours() {
         for queues in 1..=16 {
-            for (network, faces) in [(0x0a01_0200, Faces::Clients), (0xc0a8_0a00, Faces::Servers)] {
-                let rule = rule(7, queues, faces);
+            for (network, side) in
+                [(0x0a01_0200, PortSide::Clients), (0xc0a8_0a00, PortSide::Servers)]
+            {
+                let rule = rule(7, queues, side);
                 let mut shares = vec![0_u16; usize::from(queues)];
                 for host in 0..256_u32 {
-                    let tuple = match faces {
-                        Faces::Clients => request(network | host, 1, (1, 2)),
+                    let tuple = match side {
+                        PortSide::Clients => request(network | host, 1, (1, 2)),
                         _ => answer(network | host, 1, (1, 2)),
                     };
                     shares[usize::from(queue(&rule, &tuple))] += 1;
@@ -221,7 +223,7 @@ mod tests {
     #[test]
     fn every_bit_takes_part() {
         for bits in INDEX_BITS {
-            let rule = rule(bits, 1 << bits, Faces::Clients);
+            let rule = rule(bits, 1 << bits, PortSide::Clients);
             let moved = |bit: u32| queue(&rule, &request(1_u32 << bit, 0, (0, 0))) != 0;
             assert!((0..32).all(moved), "{bits}");
             let moved = |bit: u32| queue(&rule, &request(1_u128 << bit, 0, (0, 0))) != 0;
@@ -240,8 +242,8 @@ mod tests {
             bits in INDEX_BITS,
             queues in 1..20_u16,
         ) {
-            let wan = rule(bits, queues, Faces::Clients);
-            let lan = rule(bits, queues, Faces::Servers);
+            let wan = rule(bits, queues, PortSide::Clients);
+            let lan = rule(bits, queues, PortSide::Servers);
             let home = queue(&wan, &request(client, virtual_address, ports[0]));
             prop_assert!(home < queues);
             prop_assert_eq!(queue(&wan, &request(client, servers[0], ports[1])), home);
@@ -263,8 +265,8 @@ mod tests {
             bits in INDEX_BITS,
             queues in 1..20_u16,
         ) {
-            let wan = rule(bits, queues, Faces::Clients);
-            let lan = rule(bits, queues, Faces::Servers);
+            let wan = rule(bits, queues, PortSide::Clients);
+            let lan = rule(bits, queues, PortSide::Servers);
             let home = queue(&wan, &request(client, virtual_address, ports[0]));
             prop_assert_eq!(queue(&wan, &request(client, !virtual_address, ports[1])), home);
             // Bits 32 to 63 are none: fd00:1::/64 and its like.

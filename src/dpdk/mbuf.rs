@@ -3,7 +3,7 @@
 //! Reading and reshaping touch the first cache line of the mbuf only. A frame in several segments
 //! shows its first one; the pipeline drops it by [`Frame::is_contiguous`].
 
-use crate::port::{Burst, Frame};
+use crate::io::{Burst, Frame};
 use dpdk_sys::{DIRECTOR_RX_RSS_HASH, director_mbuf_head, rte_mbuf};
 use std::fmt;
 use std::ptr::NonNull;

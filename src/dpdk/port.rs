@@ -4,8 +4,8 @@ use super::by_client::{self, ByClient, Choice};
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
 use super::{Device, Mbuf, Mempool, PortQueue, PortSettings, Result, setup, statistics};
+use crate::io::{Burst, Queue};
 use crate::limits::BURST;
-use crate::port::{Burst, Queue};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
     DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
@@ -194,7 +194,7 @@ impl Port {
         with_rss.rxmode.mq_mode = DIRECTOR_MULTI_QUEUE_RSS;
         with_rss.rxmode.offloads |= info.rx_offload_capa & DIRECTOR_RX_OFFLOAD_RSS_HASH;
         let length = rss::key_length(info.hash_key_size);
-        for choice in by_client::choices(offered, settings.faces, info.reta_size) {
+        for choice in by_client::choices(offered, settings.side, info.reta_size) {
             self.rss_key = choice.keying.key(length);
             with_rss.rx_adv_conf.rss_conf =
                 rss::configuration(&mut self.rss_key, length, choice.functions);
@@ -213,7 +213,7 @@ impl Port {
             Configured::WithRss(choice) => choice,
             Configured::WithoutRss { why } => {
                 self.rss = Rss::None { why };
-                self.by_client = by_client::without_rss(settings.faces);
+                self.by_client = by_client::without_rss(settings.side);
                 return;
             }
         };
@@ -223,7 +223,7 @@ impl Port {
             Rss::Programmed { key, reta, functions } | Rss::ReadBack { key, reta, functions } => {
                 by_client::settle(by_client, *functions, keying.is_kept(key, reta.len()))
             }
-            Rss::None { .. } => by_client::without_rss(settings.faces),
+            Rss::None { .. } => by_client::without_rss(settings.side),
         };
     }
 

@@ -1,7 +1,7 @@
 //! One receive and transmit queue pair of one port: where a worker meets the wire.
 
 use super::{Mbuf, Mempool, Port};
-use crate::port::{Burst, Queue};
+use crate::io::{Burst, Queue};
 use std::ptr;
 use std::sync::Arc;
 

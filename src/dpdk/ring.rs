@@ -2,7 +2,7 @@
 
 use super::eal::Running;
 use super::{Eal, Error, Mbuf, Result};
-use crate::port::Burst;
+use crate::io::Burst;
 use dpdk_sys::rte_ring;
 use std::ffi::CString;
 use std::ptr::{self, NonNull};

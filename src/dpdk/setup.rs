@@ -1,7 +1,7 @@
 //! What a port is asked to be, and a device brought to it: its queues and its MTU.
 
 use super::{Device, Error, Mempool, Result};
-use crate::model::Faces;
+use crate::model::PortSide;
 use dpdk_sys::rte_eth_dev_info;
 use std::ptr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct PortSettings {
     /// can free sent mbufs without looking at each.
     pub one_mempool: bool,
     /// Whose packets come in by it: where it is one side's alone, the device hashes by client if it can.
-    pub faces: Faces,
+    pub side: PortSide,
 }
 
 impl Default for PortSettings {
@@ -41,7 +41,7 @@ impl Default for PortSettings {
             promiscuous: false,
             all_multicast: true,
             one_mempool: false,
-            faces: Faces::Both,
+            side: PortSide::Both,
         }
     }
 }

@@ -2,7 +2,6 @@
 //! Plain data that parses, prints and serialises; no behaviour.
 
 mod destination;
-mod faces;
 mod forward_method;
 mod ids;
 mod mac_address;
@@ -13,11 +12,12 @@ mod protocol;
 mod rows;
 mod scheduler_kind;
 mod service;
+mod side;
 mod sysctl;
 mod timeouts;
+mod unserved;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
-pub use faces::Faces;
 pub use forward_method::ForwardMethod;
 pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
 pub use mac_address::{BadMacAddress, MacAddress};
@@ -28,5 +28,7 @@ pub use protocol::{Family, Protocol};
 pub use rows::{ConnectionRow, Counters, DestinationRow, Rates, ServiceRow};
 pub use scheduler_kind::{SchedulerFlags, SchedulerKind, UnknownScheduler};
 pub use service::{Persistence, PersistenceMask, ServiceKey, ServiceSpec};
+pub use side::PortSide;
 pub use sysctl::{SysctlError, SysctlValue, Sysctls};
 pub use timeouts::Timeouts;
+pub use unserved::Unserved;

@@ -1,7 +1,7 @@
 //! The Ethernet header (IEEE 802.3): two MAC addresses and a type.
 
 use crate::model::Family;
-use crate::stop::DropReason;
+use crate::reason::DropReason;
 
 /// Length of the header.
 pub const ETHERNET: usize = 14;
@@ -42,7 +42,7 @@ impl EtherType {
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layer3 {
+pub enum Payload {
     Ipv4,
     Ipv6,
     Arp,
@@ -57,13 +57,13 @@ pub fn ether_type(frame: &[u8]) -> EtherType {
 
 /// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
 #[inline]
-pub fn ethernet(bytes: &[u8]) -> Result<Layer3, DropReason> {
+pub fn ethernet(bytes: &[u8]) -> Result<Payload, DropReason> {
     let Some(header) = bytes.first_chunk::<ETHERNET>() else { return Err(DropReason::TooShort) };
     Ok(match ether_type(header) {
-        EtherType::IPV4 => Layer3::Ipv4,
-        EtherType::IPV6 => Layer3::Ipv6,
-        EtherType::ARP => Layer3::Arp,
-        other => Layer3::Other(other),
+        EtherType::IPV4 => Payload::Ipv4,
+        EtherType::IPV6 => Payload::Ipv6,
+        EtherType::ARP => Payload::Arp,
+        other => Payload::Other(other),
     })
 }
 
@@ -110,11 +110,11 @@ mod tests {
     #[test]
     fn the_type_decides() {
         for (number, expected) in [
-            (0x0800, Layer3::Ipv4),
-            (0x86dd, Layer3::Ipv6),
-            (0x0806, Layer3::Arp),
-            (0x8100, Layer3::Other(EtherType::new(0x8100))),
-            (0x0026, Layer3::Other(EtherType::new(38))),
+            (0x0800, Payload::Ipv4),
+            (0x86dd, Payload::Ipv6),
+            (0x0806, Payload::Arp),
+            (0x8100, Payload::Other(EtherType::new(0x8100))),
+            (0x0026, Payload::Other(EtherType::new(38))),
         ] {
             let mut frame = [0; ETHERNET];
             let (to, from) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0xfe, 0xfe]);

@@ -6,7 +6,7 @@
 use super::extension;
 use super::quoted::{self, Quotes};
 use super::{Address, Tuple, checksum, icmp, ipv4 as v4, ipv6 as v6, sctp, tcp, udp};
-use crate::stop::DropReason;
+use crate::reason::DropReason;
 use std::hint::cold_path;
 
 /// What a packet means to a director.
@@ -57,7 +57,7 @@ pub struct Packet<A> {
     pub dont_fragment: bool,
     /// A whole packet of UDP, or of TCP without SYN, that has more than one hop to live: nothing in itself asks for a
     /// closer look.
-    pub is_plain: bool,
+    pub fast_path_eligible: bool,
     pub fragment: Fragment,
     /// TCP's flags octet; 0 for anything else.
     pub tcp_flags: u8,
@@ -93,7 +93,7 @@ impl<A: Address> Packet<A> {
         ttl: 0,
         tos: 0,
         dont_fragment: false,
-        is_plain: false,
+        fast_path_eligible: false,
         identification: 0,
         icmp_type: 0,
         icmp_code: 0,
@@ -106,7 +106,7 @@ impl<A: Address> Packet<A> {
     #[inline(always)]
     fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
         let is_whole = self.fragment == Fragment::Whole;
-        self.is_plain = role == Role::Transport && is_whole && self.ttl > 1;
+        self.fast_path_eligible = role == Role::Transport && is_whole && self.ttl > 1;
         (self.tuple.source_port, self.tuple.destination_port) = ports;
         (self.tuple.protocol, self.protocol, self.role) = (protocol, protocol, role);
     }
@@ -305,7 +305,7 @@ fn upper_layer<A: Quotes>(
         let ports = (tcp::source_port(header), tcp::destination_port(header));
         packet.set_upper_layer(protocol, Role::Transport, ports);
         packet.tcp_flags = tcp::flags(header);
-        packet.is_plain &= packet.tcp_flags & tcp::SYN == 0;
+        packet.fast_path_eligible &= packet.tcp_flags & tcp::SYN == 0;
     } else {
         cold_path();
         return other_upper_layer(packet, protocol, datagram, bytes);
@@ -328,7 +328,7 @@ fn other_upper_layer<A: Quotes>(
         let ports = (sctp::source_port(header), sctp::destination_port(header));
         packet.set_upper_layer(protocol, Role::Transport, ports);
         packet.sctp_chunk = header[sctp::HEADER];
-        packet.is_plain = false;
+        packet.fast_path_eligible = false;
     } else if protocol == icmp::protocol(A::FAMILY) {
         packet.set_upper_layer(protocol, Role::Icmp, (0, 0));
         return icmp_message(packet, datagram);

@@ -3,7 +3,7 @@
 //! NICs differ in what they put into the Toeplitz hash: some know no SCTP, some hash UDP by addresses alone. [`Fields`]
 //! says it for one device; [`Rule`] is the whole arithmetic.
 
-use super::ethernet::{self, ETHERNET, Layer3};
+use super::ethernet::{self, ETHERNET, Payload};
 use super::{Address, Toeplitz, Tuple, ipv4, ipv6, wire};
 use crate::model::Family;
 
@@ -96,8 +96,8 @@ impl Rule {
     pub fn hash_frame(&self, frame: &[u8]) -> Option<u32> {
         let packet = frame.get(ETHERNET..)?;
         match ethernet::ethernet(frame) {
-            Ok(Layer3::Ipv4) => self.hash_ipv4(packet),
-            Ok(Layer3::Ipv6) => self.hash_ipv6(packet),
+            Ok(Payload::Ipv4) => self.hash_ipv4(packet),
+            Ok(Payload::Ipv6) => self.hash_ipv6(packet),
             _ => None,
         }
     }

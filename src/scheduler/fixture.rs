@@ -68,15 +68,15 @@ pub(super) struct Farm {
     pub(super) tcp: bool,
 }
 
-pub(super) struct Loads<'a>(pub(super) &'a [Candidate], pub(super) &'a [Server]);
+pub(super) struct ConnCounts<'a>(pub(super) &'a [Candidate], pub(super) &'a [Server]);
 
-impl Loads<'_> {
+impl ConnCounts<'_> {
     fn server(&self, index: usize) -> &Server {
         &self.1[self.0[index].id.index()]
     }
 }
 
-impl Load for Loads<'_> {
+impl Load for ConnCounts<'_> {
     fn active(&self, index: usize) -> u32 {
         self.server(index).active
     }
@@ -141,7 +141,7 @@ impl Farm {
 
     /// One new connection: the letter of its destination, `!` for nobody.
     pub(super) fn pick(&mut self) -> char {
-        let loads = Loads(self.scheduler.candidates(), &self.servers);
+        let loads = ConnCounts(self.scheduler.candidates(), &self.servers);
         let picked = self.scheduler.pick(&mut self.cursor, &loads, &self.flow, self.now);
         let Some(index) = picked else { return '!' };
         let id = self.scheduler.candidates()[index].id;

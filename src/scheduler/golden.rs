@@ -141,15 +141,15 @@ struct Service {
     ids: HashMap<SocketAddr, DestinationId>,
 }
 
-struct Loads<'a>(&'a [Candidate], &'a [Server]);
+struct ConnCounts<'a>(&'a [Candidate], &'a [Server]);
 
-impl Loads<'_> {
+impl ConnCounts<'_> {
     fn server(&self, index: usize) -> &Server {
         &self.1[self.0[index].id.index()]
     }
 }
 
-impl Load for Loads<'_> {
+impl Load for ConnCounts<'_> {
     fn active(&self, index: usize) -> u32 {
         self.server(index).active
     }
@@ -228,7 +228,7 @@ impl Service {
     }
 
     fn schedule(&mut self, flow: &Flow, now: Instant) -> Option<DestinationId> {
-        let loads = Loads(self.scheduler.candidates(), &self.servers);
+        let loads = ConnCounts(self.scheduler.candidates(), &self.servers);
         let index = self.scheduler.pick(&mut self.cursor, &loads, flow, now)?;
         Some(self.scheduler.candidates()[index].id)
     }
@@ -246,13 +246,13 @@ struct Connection {
 }
 
 #[derive(Default)]
-struct Director {
+struct GoldenRun {
     services: HashMap<String, Service>,
     connections: HashMap<(IpAddr, u16, IpAddr, u16), Connection>,
     now: Instant,
 }
 
-impl Director {
+impl GoldenRun {
     fn command(&mut self, line: &str) {
         let command = Command(line.split_whitespace().collect());
         let kind = command.value("-s").unwrap_or("wlc").parse();
@@ -382,7 +382,7 @@ fn expected(step: &Value, neighbours: &HashMap<String, IpAddr>) -> Option<IpAddr
 
 /// Plays one transcript; gives the packets compared.
 fn replay(transcript: &Value, neighbours: &HashMap<String, IpAddr>) -> usize {
-    let mut director = Director::default();
+    let mut director = GoldenRun::default();
     let mut packets = 0;
     for (number, step) in transcript["steps"].as_array().unwrap().iter().enumerate() {
         let place = format!("{} step {number}", transcript["name"]);

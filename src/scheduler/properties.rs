@@ -1,7 +1,7 @@
 //! Properties that hold for any list, any edits and any number of workers.
 
 use super::candidate::{Candidate, Change, Flow, Load};
-use super::fixture::{Idle, Loads, Server, candidate, candidates, client};
+use super::fixture::{ConnCounts, Idle, Server, candidate, candidates, client};
 use super::wrr::greatest_common_divisor;
 use super::{Cursor, Scheduler};
 use crate::model::{DestinationId, SchedulerFlags, SchedulerKind, WorkerId};
@@ -117,7 +117,7 @@ impl World {
         };
         self.picks += 1;
         let now = Instant::from_secs(self.picks);
-        let loads = Loads(self.scheduler.candidates(), &self.servers);
+        let loads = ConnCounts(self.scheduler.candidates(), &self.servers);
         let cursor = &mut self.cursors[usize::from(worker)];
         let index = self.scheduler.pick(cursor, &loads, &flow, now)?;
         let picked = self.scheduler.candidates()[index];
@@ -232,13 +232,13 @@ proptest! {
         workers in 1..4u16,
         actions in prop::collection::vec(action(3), 1..200),
     ) {
-        let mut world = World::new(kind, flags, workers);
+        let mut snapshot = World::new(kind, flags, workers);
         for action in actions {
-            world.change(action);
+            snapshot.change(action);
             let Action::Pick { worker, client } = action else { continue };
-            let eligible = world.eligible();
-            let before: Vec<bool> = (0..=SERVERS).map(|id| world.overloaded(id)).collect();
-            let picked = world.pick(worker % workers, client);
+            let eligible = snapshot.eligible();
+            let before: Vec<bool> = (0..=SERVERS).map(|id| snapshot.overloaded(id)).collect();
+            let picked = snapshot.pick(worker % workers, client);
             if let Some(picked) = picked {
                 prop_assert!(picked.weight > 0);
                 prop_assert!(kind == SchedulerKind::Lblc || !before[picked.id.index()]);
@@ -247,7 +247,7 @@ proptest! {
             let sure = match kind {
                 SchedulerKind::None | SchedulerKind::Dh | SchedulerKind::Ovf => false,
                 SchedulerKind::Sh => false,
-                SchedulerKind::Mh => fallback && world.scheduler.candidates().len() == 1,
+                SchedulerKind::Mh => fallback && snapshot.scheduler.candidates().len() == 1,
                 _ => true,
             };
             prop_assert!(!sure || !eligible || picked.is_some(), "nobody though somebody could");
@@ -256,21 +256,21 @@ proptest! {
 
     #[test]
     fn rr_is_the_kernels(actions in prop::collection::vec(action(1), 1..200)) {
-        let mut world = World::new(SchedulerKind::Rr, SchedulerFlags::empty(), 1);
+        let mut snapshot = World::new(SchedulerKind::Rr, SchedulerFlags::empty(), 1);
         let mut oracle = Oracle::default();
         for action in actions {
-            world.change(action);
+            snapshot.change(action);
             oracle.change(action);
             if let Action::Pick { client, .. } = action {
-                let expected = oracle.round_robin(|id| world.overloaded(id));
-                prop_assert_eq!(world.pick(0, client).map(|picked| picked.id.0), expected);
+                let expected = oracle.round_robin(|id| snapshot.overloaded(id));
+                prop_assert_eq!(snapshot.pick(0, client).map(|picked| picked.id.0), expected);
             }
         }
     }
 
     #[test]
     fn wrr_is_the_kernels(actions in prop::collection::vec(action(1), 1..200)) {
-        let mut world = World::new(SchedulerKind::Wrr, SchedulerFlags::empty(), 1);
+        let mut snapshot = World::new(SchedulerKind::Wrr, SchedulerFlags::empty(), 1);
         let mut oracle = Oracle::default();
         for action in actions {
             // The oracle goes through every pass, however many there are.
@@ -279,14 +279,14 @@ proptest! {
                 action => action,
             };
             let length = oracle.list.len();
-            world.change(action);
+            snapshot.change(action);
             oracle.change(action);
             match action {
                 Action::Put { .. } => oracle.rewind(),
                 Action::Remove { .. } if oracle.list.len() < length => oracle.rewind(),
                 Action::Pick { client, .. } => {
-                    let expected = oracle.weighted(|id| world.overloaded(id));
-                    prop_assert_eq!(world.pick(0, client).map(|picked| picked.id.0), expected);
+                    let expected = oracle.weighted(|id| snapshot.overloaded(id));
+                    prop_assert_eq!(snapshot.pick(0, client).map(|picked| picked.id.0), expected);
                 }
                 _ => {}
             }
@@ -355,7 +355,7 @@ proptest! {
             by_id[entry.id.index()] =
                 Server { active: server.1, inactive: server.2, upper_threshold: 0 };
         }
-        let loads = Loads(&list, &by_id);
+        let loads = ConnCounts(&list, &by_id);
         let scheduler = Scheduler::new(SchedulerKind::Wlc, SchedulerFlags::empty(), list.clone());
         let flow = client("10.0.0.2", 1);
         let picked = scheduler.pick(&mut Cursor::default(), &loads, &flow, Instant::START);

@@ -4,15 +4,15 @@
 //! parsed packet is written once, where it is looked at until the end of the poll. Moving it would cost more than
 //! parsing it.
 
-use super::tables::Flows;
-use super::verdict::Visit;
-use crate::conn::{Guess, Hash, Table};
+use crate::conn::{Hash, Hint, Table};
+use crate::io::{Burst, Frame};
 use crate::limits::BURST;
 use crate::model::PortId;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
-use crate::port::{Burst, Frame};
-use crate::stop::DropReason;
+use crate::reason::DropReason;
+use crate::worker::tables::WorkerFamily;
+use crate::worker::verdict::Handoff;
 
 /// What is known of a frame beside its bytes.
 pub(super) struct Parsed<A> {
@@ -20,18 +20,18 @@ pub(super) struct Parsed<A> {
     /// Of the packet's tuple, or for an ICMP error of the quoted packet's.
     pub(super) hash: Hash,
     /// The connection it is likely to belong to.
-    pub(super) guess: Guess,
+    pub(super) hint: Hint,
     /// Where the frame came in, and whether it has been on other workers.
     pub(super) port: PortId,
-    pub(super) visit: Visit,
+    pub(super) handoff: Handoff,
 }
 
-impl<A: Flows> Parsed<A> {
+impl<A: WorkerFamily> Parsed<A> {
     /// A frame that is still to be parsed.
     #[inline]
-    pub(super) fn new(port: PortId, visit: Visit) -> Self {
-        let (hash, guess) = (Hash::default(), Guess::default());
-        Parsed { packet: Packet::BLANK, hash, guess, port, visit }
+    pub(super) fn new(port: PortId, handoff: Handoff) -> Self {
+        let (hash, hint) = (Hash::default(), Hint::default());
+        Parsed { packet: Packet::BLANK, hash, hint, port, handoff }
     }
 }
 
@@ -55,9 +55,9 @@ impl<F: Frame> Batches<F> {
     }
 }
 
-impl<F: Frame, A: Flows> Batch<F, A> {
+impl<F: Frame, A: WorkerFamily> Batch<F, A> {
     fn new() -> Self {
-        let blank = |_| Parsed::new(PortId(0), Visit::First);
+        let blank = |_| Parsed::new(PortId(0), Handoff::None);
         Batch { frames: Burst::new(), parsed: Box::new(std::array::from_fn(blank)) }
     }
 
@@ -70,7 +70,7 @@ impl<F: Frame, A: Flows> Batch<F, A> {
         mut frame: F,
         to_group: bool,
         port: PortId,
-        visit: Visit,
+        handoff: Handoff,
     ) -> Result<(), DropReason> {
         // There are never more frames than this: a batch takes one burst.
         let Some(parsed) = self.parsed.get_mut(self.frames.len()) else { return Ok(()) };
@@ -78,11 +78,11 @@ impl<F: Frame, A: Flows> Batch<F, A> {
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
         // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
         if to_group && packet.role != Role::Icmp {
-            return Err(DropReason::SlowPathInput);
+            return Err(DropReason::NoLocalHandler);
         }
         parsed.hash = table.hash(&packet.tuple);
         table.prefetch_bucket(parsed.hash);
-        (parsed.port, parsed.visit) = (port, visit);
+        (parsed.port, parsed.handoff) = (port, handoff);
         frame.truncate(ETHERNET + usize::from(packet.length));
         self.frames.push(frame);
         Ok(())

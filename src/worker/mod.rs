@@ -1,90 +1,76 @@
-//! One worker: the poll loop and a packet's way through it.
+//! One worker: the poll loop and the packet path.
 //!
-//! The way of a burst, in order:
+//! A packet's way, in order. Each step is a file or a folder:
 //!
-//! 1. `poll`: take a new snapshot if there is one, receive from every port
-//! 2. `Passage::admit`: Ethernet, IP, transport; every length checked (`packet::parse`); into a `batch` for each family
-//! 3. hash, and ask the cache for the table's buckets; then for the entries
-//! 4. `straight`: the packets of a conversation under way, about which nothing has to be asked, are rewritten, counted and
-//!    sent at once. About all others `Engine::judge` decides, which finds the connection
-//!    * `inbound`: a client's packet: still usable? count, state, forward by method
-//!    * `outbound`: a reply: translate, count, state, route
-//!    * `related`: an ICMP error about either; `fragments`: what has no ports
-//!    * `unknown`: another worker's (`steer`), a `martian`, or new: `schedule`
-//!    * `mss`: what a SYN of any of them announces
-//! 5. `Output::carry_out`: transmit buffer, punt, hand-off, or a counted drop
-//! 6. then a bounded piece of everything else: handed-over packets, control's frames, expiry, listings; last, transmit
+//! 1. `poll` (here): adopt a new snapshot if there is one; receive a burst from every port
+//! 2. `ingress`: check Ethernet, IP and transport headers and every length; sort packets by family into a `batch`;
+//!    prefetch the table bucket, then the entry
+//! 3. `fast_path`: packets of established connections that need no further check: rewrite, count, step, send
+//! 4. `full_path`: every other packet; its page lists the questions in order
+//! 5. `egress`: carries out the `verdict`: transmit buffer, punt, hand-off, counted drop
+//! 6. `handoff`: packets that other workers passed on take steps 2 to 5 here
+//! 7. `upkeep`: a bounded slice of expiry, `drop_entry` and listings per poll
 //!
-//! Nothing here allocates, locks, logs, waits or calls the system, but for the shared templates' brief locks when a
-//! connection is made.
+//! Beside the steps: `tables` (connection tables of both families), `steering` (which worker owns a flow), `stats` (what
+//! is counted), `builder` (workers and the rings between them).
+//!
+//! The packet path never allocates, locks, logs, waits or calls the system. One exception: the shared table of persistence
+//! templates takes a short lock when a connection is created or ends.
 
-pub mod aged;
 mod batch;
-mod call_out;
-mod carried;
-mod chores;
-pub mod counters;
-mod engine;
-mod expiry;
-mod fragments;
-mod inbound;
-pub mod ledger;
+mod builder;
 #[cfg(test)]
-mod lines_tests;
-mod load;
-mod martian;
-mod mss;
-mod outbound;
-mod output;
-mod passage;
-mod persist;
-mod related;
-mod schedule;
-mod setup;
-pub mod steer;
-mod straight;
+mod cache_line_tests;
+mod egress;
+mod engine;
+mod fast_path;
+mod full_path;
+mod ingress;
+pub mod stats;
+pub mod steering;
 mod tables;
-mod tunnel_error;
-mod unknown;
+pub mod upkeep;
 mod verdict;
-pub mod verify;
 
-pub use chores::{Chore, ConnectionPiece, RawConnection};
-pub use output::Handed;
-pub use setup::{ControlEnd, Injection, Plan, Seat, SetupError, Shared, mesh};
+pub use builder::{
+    ControlEnd, Injection, SetupError, Shared, Sizing, WorkerBuilder, connect_rings,
+};
+pub use egress::HandoffFrame;
+pub use upkeep::jobs::{ConnectionPiece, RawConnection, TableJob};
 
+use crate::io::{Burst, Frame, Queue};
 use crate::limits::BURST;
 use crate::model::PortId;
-use crate::port::{Burst, Frame, Queue};
-use crate::service::Adopter;
+use crate::snapshot::Adopter;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 use batch::Batches;
 use crossbeam_utils::CachePadded;
+use egress::Egress;
 use engine::Engine;
-use output::Output;
-use passage::Passage;
+use ingress::Ingress;
 use rtrb::{Consumer, Producer};
-use verify::QueueCheck;
+use upkeep::rss_check::QueueCheck;
 
 /// Wheel slots and entries looked at per poll.
 const EXPIRE_BUDGET: usize = 64;
 /// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
-const CHORE_BUDGET: usize = 64;
+const JOB_BUDGET: usize = 64;
 
-/// See the module. From one cache line's begin to another's end, wherever it lies.
+/// A worker: its snapshot, its tables and its ends of every ring. Cache-line aligned, so that it shares no line with a
+/// neighbouring allocation.
 #[repr(align(64))]
 pub struct Worker<Q: Queue> {
     snapshot: Adopter,
     engine: Engine<Q::Frame>,
-    output: Output<Q>,
+    egress: Egress<Q>,
     batches: Batches<Q::Frame>,
-    /// Each end on lines of its own, as what it has seen of the other end is written with every frame.
-    handed: Vec<CachePadded<Consumer<Handed<Q::Frame>>>>,
+    /// Each end on cache lines of its own, as what it has seen of the other end is written with every frame.
+    handoff_rings: Vec<CachePadded<Consumer<HandoffFrame<Q::Frame>>>>,
     injections: Consumer<Injection<Q::Frame>>,
-    chores: Consumer<Chore>,
-    chore: Option<Chore>,
-    done: Producer<Chore>,
+    jobs: Consumer<TableJob>,
+    job: Option<TableJob>,
+    done: Producer<TableJob>,
     /// By port: a look at the device's first frames.
     checks: Vec<QueueCheck>,
 }
@@ -94,39 +80,39 @@ impl<Q: Queue> Worker<Q> {
     pub fn poll(&mut self, now: Instant) -> usize {
         self.engine.set_time(now);
         if self.snapshot.adopt() {
-            self.engine.adopted(self.snapshot.current());
+            self.engine.adopt_snapshot(self.snapshot.current());
         }
         let mut handled = 0;
-        for port in 0..self.output.lanes.len() {
+        for port in 0..self.egress.lanes.len() {
             handled += self.receive(PortId(port as u16));
         }
-        for ring in 0..self.handed.len() {
-            handled += self.take_over(ring);
+        for ring in 0..self.handoff_rings.len() {
+            handled += self.receive_handoffs(ring);
         }
         handled += self.inject();
         self.housekeep();
-        self.output.flush_all();
+        self.egress.flush_all();
         handled
     }
 
     fn receive(&mut self, port: PortId) -> usize {
         let mut burst: Burst<Q::Frame> = ArrayVec::new();
-        self.output.lanes[port.index()].queue.receive(&mut burst);
+        self.egress.lanes[port.index()].queue.receive(&mut burst);
         if burst.is_empty() {
             return 0;
         }
         let check = &mut self.checks[port.index()];
         if check.is_due(self.engine.now) {
-            check.look(&burst, &self.output.counters.evidence[port.index()]);
+            check.look(&burst, &self.egress.counters.evidence[port.index()]);
         }
         let count = burst.len();
         for frame in &burst {
             frame.prefetch();
         }
-        let mut passage = self.passage();
-        let bytes = passage.admit_burst(&mut burst, port);
-        passage.settle();
-        let queue = &self.output.counters.queues[port.index()];
+        let mut ingress = self.ingress();
+        let bytes = ingress.classify_burst(&mut burst, port);
+        ingress.process_burst();
+        let queue = &self.egress.counters.queues[port.index()];
         queue.rx_packets.add(count as u64);
         queue.rx_bytes.add(bytes);
         queue.rx_bursts.add(1);
@@ -134,25 +120,27 @@ impl<Q: Queue> Worker<Q> {
     }
 
     /// Packets that another worker found to be this one's.
-    fn take_over(&mut self, ring: usize) -> usize {
-        let waiting = self.handed[ring].slots().min(BURST);
+    fn receive_handoffs(&mut self, ring: usize) -> usize {
+        let waiting = self.handoff_rings[ring].slots().min(BURST);
         if waiting == 0 {
             return 0;
         }
-        let Worker { snapshot, engine, output, batches, handed, .. } = self;
-        let mut passage = Passage { world: snapshot.current(), engine, output, batches };
+        let Worker { snapshot, engine, egress, batches, handoff_rings, .. } = self;
+        let mut ingress = Ingress { snapshot: snapshot.current(), engine, egress, batches };
         for _ in 0..waiting {
-            let Ok(Handed { frame, port, visit }) = handed[ring].pop() else { break };
-            passage.admit(frame, passage.station(port), visit);
+            let Ok(HandoffFrame { frame, port, handoff }) = handoff_rings[ring].pop() else {
+                break;
+            };
+            ingress.classify(frame, ingress.ingress_port(port), handoff);
         }
-        passage.settle();
-        self.output.counters.taken_over.add(waiting as u64);
+        ingress.process_burst();
+        self.egress.counters.handoff_rx.add(waiting as u64);
         waiting
     }
 
-    fn passage(&mut self) -> Passage<'_, Q> {
-        let Worker { snapshot, engine, output, batches, .. } = self;
-        Passage { world: snapshot.current(), engine, output, batches }
+    fn ingress(&mut self) -> Ingress<'_, Q> {
+        let Worker { snapshot, engine, egress, batches, .. } = self;
+        Ingress { snapshot: snapshot.current(), engine, egress, batches }
     }
 
     /// Frames of the control thread, ready to be sent.
@@ -161,7 +149,7 @@ impl<Q: Queue> Worker<Q> {
         for _ in 0..waiting {
             let Ok(Injection { port, frame }) = self.injections.pop() else { break };
             // It came in by no port: what has nowhere to go counts at the first.
-            self.output.send(frame, PortId(0), port);
+            self.egress.send(frame, PortId(0), port);
         }
         waiting
     }

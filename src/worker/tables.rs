@@ -1,11 +1,11 @@
 //! The two connection tables of a worker, so that everything else is written once for both families.
 
-use super::batch::{Batch, Batches};
-use super::engine::Engine;
-use super::fragments::Fragments;
 use crate::conn::Table;
-use crate::forward::Layer3;
 use crate::packet::Parse;
+use crate::rewrite::Layer3;
+use crate::worker::batch::{Batch, Batches};
+use crate::worker::engine::Engine;
+use crate::worker::full_path::fragments::FragmentTable;
 
 /// IPv4 and IPv6 apart: their entries differ in size.
 pub(super) struct Tables {
@@ -14,15 +14,15 @@ pub(super) struct Tables {
 }
 
 /// An address family as the pipeline needs it.
-pub(super) trait Flows: Layer3 + Parse {
+pub(super) trait WorkerFamily: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
     fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self>;
-    fn fragments<F>(engine: &Engine<F>) -> &Fragments<Self, F>;
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<Self, F>;
+    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<Self, F>;
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<Self, F>;
 }
 
-impl Flows for u32 {
+impl WorkerFamily for u32 {
     #[inline]
     fn table(tables: &Tables) -> &Table<u32> {
         &tables.ipv4
@@ -39,17 +39,17 @@ impl Flows for u32 {
     }
 
     #[inline]
-    fn fragments<F>(engine: &Engine<F>) -> &Fragments<u32, F> {
+    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<u32, F> {
         &engine.fragments_ipv4
     }
 
     #[inline]
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<u32, F> {
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<u32, F> {
         &mut engine.fragments_ipv4
     }
 }
 
-impl Flows for u128 {
+impl WorkerFamily for u128 {
     #[inline]
     fn table(tables: &Tables) -> &Table<u128> {
         &tables.ipv6
@@ -66,12 +66,12 @@ impl Flows for u128 {
     }
 
     #[inline]
-    fn fragments<F>(engine: &Engine<F>) -> &Fragments<u128, F> {
+    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<u128, F> {
         &engine.fragments_ipv6
     }
 
     #[inline]
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut Fragments<u128, F> {
+    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<u128, F> {
         &mut engine.fragments_ipv6
     }
 }

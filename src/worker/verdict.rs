@@ -1,9 +1,9 @@
 //! What the pipeline decides about one packet.
 
-use super::steer::Workers;
 use crate::packet::ethernet::EtherType;
-use crate::service::NextHopId;
-use crate::stop::{DropReason, PuntReason};
+use crate::reason::{DropReason, PuntReason};
+use crate::snapshot::NextHopId;
+use crate::worker::steering::Workers;
 
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
     /// Rewritten, and routed by its destination to a neighbour nobody knows the address of yet.
     Resolve,
     /// Another worker may have its connection: the first of these is asked, then the next. Never empty.
-    Ask(Workers),
+    Probe(Workers),
     /// Another worker is the home of its flow and decides.
     HandOff {
         to: u16,
@@ -31,22 +31,22 @@ pub(super) enum Verdict {
     /// Larger than the next link takes: the MTU to report.
     TooBig(u16),
     /// A later fragment that came before its first.
-    Wait,
+    Hold,
     Drop(DropReason),
 }
 
-// Two registers: a verdict is returned without a detour through memory.
+// Two registers: a verdict is returned without a detour through entry.
 const _: () = assert!(size_of::<Verdict>() == 16);
 
 /// Whether a packet has been on other workers, and which may still have its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Visit {
+pub(super) enum Handoff {
     /// Straight from the queue.
-    First,
+    None,
     /// Handed over, with those to ask next.
-    Passed(Workers),
+    Probing(Workers),
     /// Handed over for good: the home of the flow decides.
-    Last,
+    Final,
 }
 
 impl Verdict {

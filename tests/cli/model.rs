@@ -3,7 +3,7 @@
 use director::api::{
     ClientError, Command, Info, Refusal, RefusalCode, Reply, Request, SyncDaemon, SyncRole,
 };
-use director::cli::ipvsadm::Director;
+use director::cli::ipvsadm::Backend;
 use director::model::{
     ConnectionRow, Counters, DestinationAddress, DestinationRow, DestinationSpec, Rates,
     ServiceKey, ServiceRow, Timeouts,
@@ -206,7 +206,7 @@ fn count(counters: &mut Counters, bytes: u64) {
     counters.in_bytes += bytes;
 }
 
-impl Director for Table {
+impl Backend for Table {
     fn call(&mut self, request: Request, each: &mut dyn FnMut(Reply)) -> Result<(), ClientError> {
         let pieces = self.answer(request).map_err(ClientError::Failed)?;
         pieces.into_iter().for_each(each);

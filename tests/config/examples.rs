@@ -1,6 +1,7 @@
 //! The shipped files are valid and mean what they say.
 
-use director::config::{Config, RouteHop, Unserved};
+use director::config::{Config, RouteHop};
+use director::model::Unserved;
 use director::model::{
     Family, ForwardMethod, MssClamp, PersistenceMask, PortId, Protocol, SchedulerFlags,
     SchedulerKind, ServiceKey, Tunnel, TunnelChecksum,

@@ -109,11 +109,11 @@ name = "lan0"
 device = "0000:02:00.1"
 mtu = 70000
 rx_descriptors = 1
-faces = "routers""#,
+side = "routers""#,
             &[
                 "4: port.mtu: 70000 is out of range; allowed: 68 to 65535",
                 "5: port.rx_descriptors: 1 is out of range; allowed: 32 to 32768",
-                "6: port.faces: unknown value `routers`; allowed: both, clients, servers",
+                "6: port.side: unknown value `routers`; allowed: both, clients, servers",
             ],
         ),
         (

@@ -208,7 +208,7 @@ fn what_is_read_at_start_only_is_refused_by_name() {
         ("[director]", "[director]\nsocket = \"/run/other.sock\"", "director.socket"),
         ("0000:01:00.0", "0000:01:00.1", "port.device of wan0"),
         ("gateway = ", "mtu = 9000\ngateway = ", "port.mtu of wan0"),
-        ("gateway = ", "faces = \"clients\"\ngateway = ", "port.faces of wan0"),
+        ("gateway = ", "side = \"clients\"\ngateway = ", "port.side of wan0"),
         (
             "[[neighbour]]",
             "[[port]]\nname = \"lan0\"\ndevice = \"0000:01:00.1\"\n[[neighbour]]",

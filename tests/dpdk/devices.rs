@@ -2,7 +2,7 @@
 
 use super::{MBUFS, eal, frame, numbered, numbers, pool, port, unique};
 use director::dpdk::{Device, Eal, Error, Mbuf, Rss};
-use director::port::{Burst, Frame, Queue};
+use director::io::{Burst, Frame, Queue};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};

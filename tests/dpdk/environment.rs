@@ -4,7 +4,7 @@ use super::{MBUFS, eal, numbered, options, pool, port, prefix, unique};
 use director::dpdk::{
     Device, Eal, EalOptions, Error, Mbuf, Mempool, Port, PortSettings, cycles, cycles_per_second,
 };
-use director::port::{Burst, Queue};
+use director::io::{Burst, Queue};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Capture files as devices.
 
 use super::{MBUFS, eal, pool, port, unique};
-use director::port::{Burst, Frame, Queue};
+use director::io::{Burst, Frame, Queue};
 use std::fs;
 
 /// A capture file in the classic format, microseconds, Ethernet.

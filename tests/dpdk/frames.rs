@@ -2,7 +2,7 @@
 
 use super::{MBUFS, eal, frame, numbered, numbers, pool, unique};
 use director::dpdk::{Mbuf, ring};
-use director::port::{Burst, Frame, MemoryFrame};
+use director::io::{Burst, Frame, MemoryFrame};
 use proptest::prelude::*;
 
 #[test]

@@ -8,7 +8,7 @@ mod frames;
 mod hash;
 
 use director::dpdk::{Device, Eal, EalOptions, Mbuf, Mempool, Port, PortQueue, PortSettings};
-use director::port::{Burst, Frame};
+use director::io::{Burst, Frame};
 use parking_lot::{Mutex, MutexGuard};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,12 +1,12 @@
 //! A director with a service for everything it can do, for random frames to meet.
 
 use crate::recipe::{MAPPED, PORTS};
-use crate::support::World;
-use crate::support::director::{Director, Shape};
+use crate::support::TestSnapshot;
+use crate::support::director::{Shape, TestDirector};
 use director::model::{
     DestinationId, Family, ForwardMethod, Protocol, SchedulerKind, Tunnel, TunnelChecksum,
 };
-use director::service::{Mark, MarkPrefix};
+use director::snapshot::{Mark, MarkPrefix};
 
 /// What the service of one port does with its packets.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +42,17 @@ const WAYS: [Way; 15] = [
     Way::Nat,
 ];
 
-/// Destinations, and the world they are in.
+/// Destinations, and the snapshot they are in.
 pub struct Farm {
-    pub world: World,
+    pub snapshot: TestSnapshot,
     pub destinations: Vec<DestinationId>,
 }
 
 impl Farm {
     /// MTUs far above anything sent, so that nothing is cut into pieces.
     pub fn new() -> Self {
-        let mut farm = Farm { world: World::new(), destinations: Vec::new() };
-        farm.world.mtu = [9000, 9000];
+        let mut farm = Farm { snapshot: TestSnapshot::new(), destinations: Vec::new() };
+        farm.snapshot.mtu = [9000, 9000];
         let vips = [(Family::Ipv4, "10.0.0.100"), (Family::Ipv6, "[fd00:a::100]")];
         let mut kinds = SchedulerKind::ALL.into_iter().filter(|kind| *kind != SchedulerKind::None);
         let mut kinds = std::iter::from_fn(move || Some(kinds.next().unwrap_or(SchedulerKind::Rr)));
@@ -78,7 +78,7 @@ impl Farm {
         way: Way,
         kind: SchedulerKind,
     ) {
-        let service = self.world.service(protocol, at, kind);
+        let service = self.snapshot.service(protocol, at, kind);
         let (method, tunnel) = match way {
             Way::Direct | Way::Quiesced | Way::Limited => (ForwardMethod::Route, Tunnel::Ipip),
             Way::Nat | Way::PersistentNat | Way::OnePacket => (ForwardMethod::Masq, Tunnel::Ipip),
@@ -86,8 +86,8 @@ impl Farm {
             Way::Nobody => return,
         };
         match way {
-            Way::PersistentNat => self.world.persist(service, 10),
-            Way::OnePacket => self.world.edit_service(service, |spec| spec.one_packet = true),
+            Way::PersistentNat => self.snapshot.persist(service, 10),
+            Way::OnePacket => self.snapshot.edit_service(service, |spec| spec.one_packet = true),
             _ => {}
         }
         let is_ipv6 = (family == Family::Ipv6) != matches!(way, Way::OtherFamily(_));
@@ -97,8 +97,8 @@ impl Farm {
                 true => format!("[fd00:b::{server}]:{port}"),
                 false => format!("10.1.0.{server}:{port}"),
             };
-            let id = self.world.destination(service, &at, method);
-            self.world.edit_destination(id, |spec| {
+            let id = self.snapshot.destination(service, &at, method);
+            self.snapshot.edit_destination(id, |spec| {
                 spec.tunnel = tunnel;
                 match way {
                     Way::Quiesced => spec.weight = 0,
@@ -112,13 +112,13 @@ impl Farm {
 
     /// Whatever is sent to the second virtual address carries a mark.
     fn mark_service(&mut self) {
-        let service = self.world.mark_service(7, Family::Ipv4, SchedulerKind::Lblcr);
+        let service = self.snapshot.mark_service(7, Family::Ipv4, SchedulerKind::Lblcr);
         for server in 11..15 {
             let at = format!("10.1.0.{server}:0");
-            self.destinations.push(self.world.destination(service, &at, ForwardMethod::Masq));
+            self.destinations.push(self.snapshot.destination(service, &at, ForwardMethod::Masq));
         }
         let vip = MarkPrefix { address: 0x0a00_0065, length: 32, is_ipv6: false };
-        self.world.marks.push(Mark {
+        self.snapshot.marks.push(Mark {
             port: None,
             protocol: None,
             source: None,
@@ -129,7 +129,7 @@ impl Farm {
         });
     }
 
-    pub fn director(self, shape: Shape) -> (Director, Vec<DestinationId>) {
-        (Director::shaped(self.world, shape), self.destinations)
+    pub fn director(self, shape: Shape) -> (TestDirector, Vec<DestinationId>) {
+        (TestDirector::shaped(self.snapshot, shape), self.destinations)
     }
 }

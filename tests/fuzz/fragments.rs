@@ -2,13 +2,13 @@
 //! wait, none waits long, and datagrams of a connection come out whole.
 
 use crate::farm::Farm;
-use crate::support::director::{Director, Shape};
+use crate::support::director::{Shape, TestDirector};
 use crate::support::{LAN, WAN};
 use bolero::TypeGenerator;
+use director::io::MemoryFrame;
 use director::packet::ethernet::ETHERNET;
 use director::packet::{Fragment, Packet, Parse, ipv4};
-use director::port::MemoryFrame;
-use director::stop::DropReason;
+use director::reason::DropReason;
 use director::testing::{PacketBuilder, frame};
 use director::time::Duration;
 
@@ -143,7 +143,11 @@ fn offset<A: Parse>(packet: &Packet<A>, ip: &[u8]) -> u16 {
     }
 }
 
-fn comes_out<A: Parse>(director: &mut Director, frames: &[Vec<u8>], case: &Shuffled) -> Vec<u8> {
+fn comes_out<A: Parse>(
+    director: &mut TestDirector,
+    frames: &[Vec<u8>],
+    case: &Shuffled,
+) -> Vec<u8> {
     let mut order: Vec<usize> = (0..frames.len()).collect();
     order.sort_by_key(|&index| case.order[index % case.order.len()]);
     let mut sent = Vec::new();

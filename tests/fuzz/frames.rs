@@ -2,9 +2,9 @@
 
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
-use director::packet::ethernet::{self, ETHERNET, Layer3};
+use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Address, Fragment, Packet, Parse, Role, icmp, ipv4, ipv6};
-use director::stop::DropReason;
+use director::reason::DropReason;
 
 /// What holds for every packet the parser lets through: whatever is read later lies inside of it.
 fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
@@ -41,9 +41,9 @@ fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
 
 fn check_any(bytes: &[u8]) {
     match ethernet::ethernet(bytes) {
-        Ok(Layer3::Ipv4) => drop(check::<u32>(&bytes[ETHERNET..])),
-        Ok(Layer3::Ipv6) => drop(check::<u128>(&bytes[ETHERNET..])),
-        Ok(Layer3::Arp | Layer3::Other(_)) => {}
+        Ok(Payload::Ipv4) => drop(check::<u32>(&bytes[ETHERNET..])),
+        Ok(Payload::Ipv6) => drop(check::<u128>(&bytes[ETHERNET..])),
+        Ok(Payload::Arp | Payload::Other(_)) => {}
         Err(reason) => assert!(reason == DropReason::TooShort && bytes.len() < ETHERNET),
     }
     // Whatever the type says, the bytes may stand behind it.

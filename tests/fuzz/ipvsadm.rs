@@ -4,7 +4,7 @@
 use crate::nameless::Nameless;
 use bolero::TypeGenerator;
 use director::api::{ClientError, Command, Reply, Request};
-use director::cli::ipvsadm::{CommandLine, Director, Streams, parse, run};
+use director::cli::ipvsadm::{Backend, CommandLine, Streams, parse, run};
 use director::model::{
     Counters, DestinationRow, DestinationSpec, Rates, ServiceKey, ServiceRow, ServiceSpec,
 };
@@ -236,7 +236,7 @@ fn row(spec: &DestinationSpec) -> DestinationRow {
     }
 }
 
-impl Director for Table {
+impl Backend for Table {
     fn call(&mut self, request: Request, each: &mut dyn FnMut(Reply)) -> Result<(), ClientError> {
         match request {
             Request::Apply(commands) => {

@@ -3,7 +3,7 @@
 //!
 //! * `recipe`: frames that get past the first check, whole or damaged; `oracle`: checksums the slow way
 //! * `frames`, `rewriting`, `neighbours`: bytes to packets, and packets changed in place
-//! * `fragments`, `workers`: the real workers over memory ports; `slow_path`: the control thread's answers
+//! * `fragments`, `workers`: the real workers over memory ports; `host`: the control thread's answers
 //! * `schedulers`: edits and picks; `ipvsadm`, `config`, `protocol`: text from outside; `server`: the
 //!   control socket's sessions
 
@@ -17,6 +17,7 @@ mod recipe;
 mod config;
 mod fragments;
 mod frames;
+mod host;
 mod ipvsadm;
 #[path = "../support/nameless.rs"]
 mod nameless;
@@ -25,7 +26,6 @@ mod protocol;
 mod rewriting;
 mod schedulers;
 mod server;
-mod slow_path;
 mod workers;
 
 use std::time::Duration;

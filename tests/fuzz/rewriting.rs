@@ -4,10 +4,10 @@
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
 use bolero::TypeGenerator;
-use director::forward::{self, End, Layer3};
+use director::io::{Frame, MemoryFrame};
 use director::packet::ethernet::ETHERNET;
 use director::packet::{Fragment, Packet, Parse, Role, ipv4, tcp};
-use director::port::{Frame, MemoryFrame};
+use director::rewrite::{self, End, Layer3};
 
 /// A packet and what one of its ends becomes.
 #[derive(Clone, Debug, TypeGenerator)]
@@ -81,7 +81,7 @@ fn translate<A: Shortened>(case: &Case) {
     }
     let (end, address) = (case.end(), A::shortened(case.address));
     let was_right = oracle::is_upper_right(&packet, &before);
-    if forward::translate(&mut frame, &packet, end, address, case.port).is_err() {
+    if rewrite::translate(&mut frame, &packet, end, address, case.port).is_err() {
         let is_sctp_piece = packet.protocol == ipv4::SCTP && packet.fragment != Fragment::Whole;
         assert!(is_sctp_piece, "refused {packet:?}");
         return;
@@ -135,7 +135,7 @@ fn translate_error<A: Shortened>(case: &Case) {
         return;
     }
     let (end, address) = (case.end(), A::shortened(case.address));
-    forward::translate_error(&mut frame, &packet, end, address, case.port);
+    rewrite::translate_error(&mut frame, &packet, end, address, case.port);
     let after = &frame.bytes()[ETHERNET..];
     let (outer, inner, port) = match end {
         End::Source => (A::SOURCE, A::DESTINATION, 2),
@@ -203,7 +203,7 @@ fn quoted_protocols_without_ports() {
     let mut frame = MemoryFrame::new(&error.icmp_error(3, 1, 0, &quoted).build());
     let packet = u32::parse(&frame.bytes()[ETHERNET..]).unwrap();
     assert_eq!(packet.role, Role::IcmpError);
-    forward::translate_error(&mut frame, &packet, End::Source, 0x0a00_0064, 443);
+    rewrite::translate_error(&mut frame, &packet, End::Source, 0x0a00_0064, 443);
     assert!(frame.bytes().ends_with(&[0x5a; 16]));
 }
 
@@ -257,7 +257,7 @@ fn clamp_mss<A: Shortened>(syn: &Syn) {
     let mut frame = MemoryFrame::new(&syn.bytes());
     let before = frame.bytes()[ETHERNET..].to_vec();
     let packet = A::parse(&before).unwrap();
-    let is_lowered = forward::clamp_mss(&mut frame, &packet, syn.limit);
+    let is_lowered = rewrite::clamp_mss(&mut frame, &packet, syn.limit);
     let after = &frame.bytes()[ETHERNET..];
     let options = usize::from(packet.header) + tcp::HEADER;
     let end = (usize::from(packet.header) + tcp::header_length(&before[options - tcp::HEADER..]))
@@ -278,7 +278,7 @@ fn clamp_mss<A: Shortened>(syn: &Syn) {
     tcp::write_checksum(&mut mended[options - tcp::HEADER..], from, to);
     assert_eq!(oracle::is_upper_right(&packet, &mended), Some(true));
     let mut frame = MemoryFrame::new(&[&[0; ETHERNET][..], &mended].concat());
-    assert!(forward::clamp_mss(&mut frame, &packet, syn.limit));
+    assert!(rewrite::clamp_mss(&mut frame, &packet, syn.limit));
     assert_eq!(oracle::is_upper_right(&packet, &frame.bytes()[ETHERNET..]), Some(true));
 }
 

@@ -4,17 +4,17 @@
 use crate::farm::Farm;
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
-use crate::support::director::{Director, Outcome, Shape};
+use crate::support::director::{Outcome, Shape, TestDirector};
 use crate::support::{LAN, LAN_MAC, WAN, WAN_MAC};
 use bolero::TypeGenerator;
+use director::io::MemoryFrame;
 use director::model::{DestinationId, Family, MssClamp};
-use director::packet::ethernet::{self, ETHERNET, Layer3};
+use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Fragment, Parse, Role};
-use director::port::MemoryFrame;
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use director::time::Duration;
-use director::worker::steer::Placement;
-use director::worker::{Chore, ConnectionPiece};
+use director::worker::steering::Placement;
+use director::worker::{ConnectionPiece, TableJob};
 
 /// Something that happens to a director.
 #[derive(Clone, Debug, TypeGenerator)]
@@ -71,7 +71,7 @@ fn family(ipv6: bool) -> Family {
 }
 
 struct Run {
-    director: Director,
+    director: TestDirector,
     destinations: Vec<DestinationId>,
     removed: Vec<DestinationId>,
     last: Option<Recipe>,
@@ -130,34 +130,34 @@ impl Run {
             Step::Weight { destination, weight } => {
                 let id = self.destinations[usize::from(*destination) % self.destinations.len()];
                 let weight = u32::from(*weight);
-                self.director.change(|world| {
-                    world.edit_destination(id, |spec| spec.weight = weight);
+                self.director.change(|snapshot| {
+                    snapshot.edit_destination(id, |spec| spec.weight = weight);
                 });
             }
             Step::Remove { destination } => {
                 let id = self.destinations[usize::from(*destination) % self.destinations.len()];
                 if !self.removed.contains(&id) {
                     self.removed.push(id);
-                    self.director.change(|world| world.remove_destination(id));
+                    self.director.change(|snapshot| snapshot.remove_destination(id));
                 }
             }
             Step::Sysctl { setting, value } => self.set(*setting, i32::from(*value)),
             Step::DropEntries { worker: number, ipv6 } => {
-                let chore = Chore::DropEntries { family: family(*ipv6), entries: 48 };
+                let job = TableJob::DropEntries { family: family(*ipv6), entries: 48 };
                 let worker = worker(*number);
-                self.director.chore(worker, chore);
+                self.director.job(worker, job);
             }
             Step::Sweep { worker: number, ipv6 } => {
-                let chore = Chore::SweepRemoved { family: family(*ipv6), cursor: 0 };
+                let job = TableJob::SweepRemoved { family: family(*ipv6), cursor: 0 };
                 let worker = worker(*number);
-                self.director.chore(worker, chore);
+                self.director.job(worker, job);
             }
             Step::List { worker: number, ipv6 } => {
                 let rows = Vec::with_capacity(7);
                 let piece =
                     ConnectionPiece { family: family(*ipv6), cursor: 0, rows, is_last: false };
                 let worker = worker(*number);
-                let Chore::List(piece) = self.director.chore(worker, Chore::List(piece)) else {
+                let TableJob::List(piece) = self.director.job(worker, TableJob::List(piece)) else {
                     panic!("a listing came back as something else")
                 };
                 assert!(piece.rows.len() <= 7);
@@ -182,8 +182,8 @@ impl Run {
     }
 
     fn set(&mut self, setting: u8, value: i32) {
-        self.director.change(|world| {
-            let settings = &mut world.settings;
+        self.director.change(|snapshot| {
+            let settings = &mut snapshot.settings;
             let sysctls = &mut settings.sysctls;
             match setting % 12 {
                 0 => sysctls.conn_reuse_mode = value,
@@ -216,7 +216,7 @@ impl Run {
         let totals = self.director.totals();
         let ended = totals.sent - self.injected + totals.dropped + totals.punted;
         assert_eq!(totals.received, ended, "{totals:?}");
-        assert_eq!(totals.handed_off, totals.taken_over);
+        assert_eq!(totals.handoff_tx, totals.handoff_rx);
         let seen = &self.outcome;
         let seen = (seen.sent.len() as u64, seen.punts.len() as u64, seen.drops.len() as u64);
         assert_eq!(seen, (totals.sent, totals.punted, totals.dropped));
@@ -244,10 +244,10 @@ fn is_well_formed(is_lan: bool, bytes: &[u8]) {
     assert_ne!(ethernet::destination(bytes), own);
     let ip = &bytes[ETHERNET..];
     match ethernet::ethernet(bytes).unwrap() {
-        Layer3::Ipv4 => assert_eq!(u32::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
-        Layer3::Ipv6 => assert_eq!(u128::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
-        Layer3::Arp => {}
-        Layer3::Other(other) => panic!("a frame of type {:02x?} was sent", other.octets()),
+        Payload::Ipv4 => assert_eq!(u32::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
+        Payload::Ipv6 => assert_eq!(u128::parse(ip).map(|packet| packet.ttl != 0), Ok(true)),
+        Payload::Arp => {}
+        Payload::Other(other) => panic!("a frame of type {:02x?} was sent", other.octets()),
     }
 }
 
@@ -279,8 +279,8 @@ fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
     for (_, sent) in &outcome.sent {
         let ip = &sent[ETHERNET..];
         match ethernet::ethernet(sent) {
-            Ok(Layer3::Ipv4) => is_right::<u32>(ip),
-            Ok(Layer3::Ipv6) => is_right::<u128>(ip),
+            Ok(Payload::Ipv4) => is_right::<u32>(ip),
+            Ok(Payload::Ipv6) => is_right::<u128>(ip),
             _ => {}
         }
     }

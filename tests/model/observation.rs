@@ -1,7 +1,7 @@
 //! What can be seen of a director from outside; director and reference say it in the same words.
 
 use director::model::{Counters, DestinationAddress, PortId, ServiceKey};
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use std::net::{IpAddr, SocketAddr};
 
 /// What became of a packet.

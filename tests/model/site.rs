@@ -1,4 +1,4 @@
-//! The small world of the model test: a director between clients (port 0) and servers (port 1), both on its links.
+//! The small snapshot of the model test: a director between clients (port 0) and servers (port 1), both on its links.
 
 use director::model::{DestinationAddress, Family, PortId, Protocol, ServiceKey};
 use std::net::{IpAddr, SocketAddr};

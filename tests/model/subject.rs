@@ -1,4 +1,4 @@
-//! The director that is tested: the real desired state, slow path and workers, on memory ports and a hand-moved clock.
+//! The director that is tested: the real desired state, host path and workers, on memory ports and a hand-moved clock.
 
 use crate::observation::{ConnectionView, DestinationView, Listing, Outcome, ServiceView, Why};
 use crate::site::{self, TICK_MS};
@@ -6,17 +6,19 @@ use crate::wire;
 use director::api::{Command, RefusalCode};
 use director::conn::state;
 use director::conn::template::{Cursor, Template};
-use director::control::desired::{Capacity, Desired, Site};
-use director::control::ledgers::Ledgers;
-use director::control::slow_path::{Interface, Limit, Outbox, Rate, Settings, SlowPath};
+use director::control::desired::{Capacity, Desired, Topology};
+use director::control::destination_totals::DestinationTotals;
+use director::host::{Interface, IpHost, Limit, Outbox, Rate, Settings};
+use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::model::{DestinationId, Family, PortId, Protocol, Sysctls};
-use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
+use director::reason::{DropReason, PuntReason};
 use director::route::Routes;
-use director::service::{Link, Mark, Marks};
-use director::stop::{DropReason, PuntReason};
+use director::snapshot::{Link, Mark, Marks};
 use director::time::Instant;
-use director::worker::steer::{Placement, Steering};
-use director::worker::{Chore, ConnectionPiece, ControlEnd, Plan, Shared, Worker, mesh};
+use director::worker::steering::{Placement, Steering};
+use director::worker::{
+    ConnectionPiece, ControlEnd, Shared, Sizing, TableJob, Worker, connect_rings,
+};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -38,7 +40,7 @@ const TOLD_APART: [(DropReason, Why); 3] = [
 /// See the module.
 pub struct Subject {
     desired: Desired,
-    slow: SlowPath<MemoryFrame>,
+    slow: IpHost<MemoryFrame>,
     end: ControlEnd<MemoryFrame>,
     shared: Shared,
     workers: Vec<Worker<MemoryQueue>>,
@@ -49,7 +51,7 @@ pub struct Subject {
     removals: u64,
 }
 
-/// Frames of the slow path.
+/// Frames of the host path.
 #[derive(Default)]
 struct Answers(Vec<Left>);
 
@@ -59,7 +61,7 @@ impl Outbox<MemoryFrame> for Answers {
     }
 
     fn send(&mut self, port: PortId, frame: MemoryFrame) {
-        self.0.push((port, director::port::Frame::bytes(&frame).to_vec()));
+        self.0.push((port, director::io::Frame::bytes(&frame).to_vec()));
     }
 }
 
@@ -113,7 +115,7 @@ impl Subject {
             networks.map(|network| (network, interface.id, None, 0))
         })));
         let vips: BTreeSet<_> = site::VIPS.map(site::ip).into();
-        let plan = Plan {
+        let plan = Sizing {
             workers,
             ports: PORTS,
             connections_ipv4: 4096,
@@ -123,20 +125,21 @@ impl Subject {
             templates: 4096,
         };
         let steering = Steering::new(workers, vec![Placement::Software; PORTS]);
-        let (end, seats, shared) = mesh(plan, Default::default(), steering);
-        let site = Site {
+        let (end, seats, shared) = connect_rings(plan, Default::default(), steering);
+        let site = Topology {
             links,
             interfaces: interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect(),
             vips: vips.clone(),
         };
         let capacity = Capacity { services: plan.services, destinations: plan.destinations };
-        let mut desired = Desired::new(capacity, site, Ledgers::new(shared.ledgers.clone()));
+        let mut desired =
+            Desired::new(capacity, site, DestinationTotals::new(shared.destination_stats.clone()));
         desired.set_routes(Arc::clone(&routes));
         desired.set_marks(marks());
         for (address, mac) in site::neighbours() {
             desired.neighbour_changed(site::port_towards(address), address, Some(mac));
         }
-        let mut slow = SlowPath::new(interfaces, routes, settings());
+        let mut slow = IpHost::new(interfaces, routes, settings());
         let mut answers = Answers::default();
         let known = site::neighbours()
             .map(|(address, mac)| ((site::port_towards(address), address), mac))
@@ -149,7 +152,7 @@ impl Subject {
         for seat in seats {
             let queues: Vec<_> = (0..PORTS).map(|_| MemoryQueue::default()).collect();
             wires.push(queues.iter().map(|queue| Rc::clone(&queue.wire)).collect());
-            seated.push(seat.sit(queues).expect("memory for small tables"));
+            seated.push(seat.build(queues).expect("memory for small tables"));
         }
         let mut subject = Subject {
             desired,
@@ -191,7 +194,7 @@ impl Subject {
         for ring in &mut self.end.punts {
             while let Ok(punt) = ring.pop() {
                 assert!(punted.is_none(), "one packet, one punt");
-                // Only the slow path sees that nothing was tunnelled here with which an error has to do.
+                // Only the host path sees that nothing was tunnelled here with which an error has to do.
                 punted = Some(match punt.reason {
                     PuntReason::TunnelIcmp => PuntReason::LocalOther,
                     reason => reason,
@@ -232,7 +235,7 @@ impl Subject {
             for (port, wire) in wires.iter().enumerate() {
                 let frames = wire.borrow_mut().sent.split_off(0);
                 sent.extend(frames.iter().map(|frame| {
-                    (PortId(port as u16), director::port::Frame::bytes(frame).to_vec())
+                    (PortId(port as u16), director::io::Frame::bytes(frame).to_vec())
                 }));
             }
         }
@@ -261,11 +264,11 @@ impl Subject {
     }
 
     fn sweep_templates(&self, unwanted: impl FnMut(&Template) -> bool) {
-        let own = self.shared.ledgers.last();
+        let own = self.shared.destination_stats.last();
         let gone = |template: &Template| {
             let id = DestinationId(template.destination);
-            if let Some(line) = own.and_then(|ledger| ledger.get(id)) {
-                line.unbind_template();
+            if let Some(line) = own.and_then(|stats_table| stats_table.get(id)) {
+                line.template_removed();
             }
         };
         let all = usize::MAX;
@@ -286,7 +289,7 @@ impl Subject {
             if self.desired.sysctls().expire_nodest_conn != 0 {
                 for worker in 0..self.workers.len() {
                     for family in [Family::Ipv4, Family::Ipv6] {
-                        self.chore(worker, Chore::SweepRemoved { family, cursor: 0 });
+                        self.job(worker, TableJob::SweepRemoved { family, cursor: 0 });
                     }
                 }
                 let destinations = &self.end.publisher.current().destinations;
@@ -299,8 +302,8 @@ impl Subject {
     }
 
     /// Has a worker do a chore.
-    fn chore(&mut self, worker: usize, chore: Chore) -> Chore {
-        self.end.chores[worker].push(chore).expect("one chore at a time");
+    fn job(&mut self, worker: usize, job: TableJob) -> TableJob {
+        self.end.jobs[worker].push(job).expect("one chore at a time");
         for _ in 0..1000 {
             self.workers[worker].poll(self.now);
             if let Ok(done) = self.end.done[worker].pop() {
@@ -318,7 +321,7 @@ impl Subject {
                 .desired
                 .destinations(id)
                 .map(|(id, spec)| {
-                    let connections = self.desired.ledgers().connections(id);
+                    let connections = self.desired.destination_stats().connections(id);
                     DestinationView {
                         at: spec.at,
                         weight: spec.weight,
@@ -344,7 +347,7 @@ impl Subject {
             for family in [Family::Ipv4, Family::Ipv6] {
                 let rows = Vec::with_capacity(8192);
                 let piece = ConnectionPiece { family, cursor: 0, rows, is_last: false };
-                let Chore::List(piece) = self.chore(worker, Chore::List(piece)) else {
+                let TableJob::List(piece) = self.job(worker, TableJob::List(piece)) else {
                     panic!("another chore came back");
                 };
                 let destinations = &self.end.publisher.current().destinations;

@@ -3,7 +3,7 @@
 use crate::observation::{Answer, AnswerKind, Outcome, Sent};
 use crate::site;
 use director::model::{Family, PortId};
-use director::packet::ethernet::{self, ETHERNET, Layer3};
+use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Address, Packet, Parse, icmp, ipv4, ipv6, tcp};
 use std::net::{IpAddr, SocketAddr};
 
@@ -44,7 +44,7 @@ pub fn sent(by: PortId, frame: &[u8]) -> Outcome {
     let mac = ethernet::destination(frame);
     let next_hop = site::neighbours().find(|(_, known)| *known == mac).expect("a neighbour").0;
     let mut bytes = &frame[ETHERNET..];
-    let is_ipv6 = matches!(ethernet::ethernet(frame), Ok(Layer3::Ipv6));
+    let is_ipv6 = matches!(ethernet::ethernet(frame), Ok(Payload::Ipv6));
     assert_eq!(bytes[0] >> 4, if is_ipv6 { 6 } else { 4 }, "the Ethernet type tells the family");
     let mut read = headers(bytes);
     let mut outer = None;

@@ -1,9 +1,9 @@
 //! A device that takes nothing more, and a pool without a buffer.
 
-use crate::rig::{ESTABLISHED, ROUTER_MAC, Rig, VIP, datagram, friend, syn};
+use crate::testbed::{ESTABLISHED, ROUTER_MAC, Rig, VIP, datagram, friend, syn};
 use director::api::{Reply, Request};
 use director::packet::tcp;
-use director::stop::DropReason;
+use director::reason::DropReason;
 use std::net::Ipv4Addr;
 
 #[test]

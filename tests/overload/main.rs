@@ -2,8 +2,8 @@
 //! their packets, memory stays bounded, what is lost is counted, and control answers.
 
 mod device;
+mod host;
 mod pool;
-mod rig;
-mod slow_path;
 mod syn_flood;
+mod testbed;
 mod two_workers;

@@ -1,6 +1,6 @@
 //! Frames of a pool that is counted and can run dry, and a queue whose wire takes no more than it is told to.
 
-use director::port::{Burst, Frame, MemoryFrame, Queue};
+use director::io::{Burst, Frame, MemoryFrame, Queue};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -1,9 +1,9 @@
 //! SYNs from everywhere, until the connection table is full and long after.
 
-use crate::rig::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
+use crate::testbed::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
 use director::api::{Reply, Request};
 use director::packet::tcp;
-use director::stop::DropReason;
+use director::reason::DropReason;
 use director::time::Duration;
 
 /// Enough for the table five times over.

@@ -1,13 +1,13 @@
 //! Two workers, one of them in trouble: the other one does not notice, what is refused is counted by who refused it, and
 //! control answers.
 
-use crate::rig::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
+use crate::testbed::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
 use director::api::{Reply, Request};
 use director::limits::{BURST, HANDOFF_RING};
 use director::packet::tcp;
 use director::packet::toeplitz::SYMMETRIC_KEY;
-use director::stop::DropReason;
-use director::worker::steer::Placement;
+use director::reason::DropReason;
+use director::worker::steering::Placement;
 
 /// Enough for a table and for a ring several times over.
 const ROUNDS: u32 = 800;
@@ -107,7 +107,7 @@ fn a_flood_of_one_worker_is_no_business_of_the_other() {
     for reason in DropReason::ALL {
         assert_eq!(rig.dropped_by(1, *reason), 0, "{}", reason.name());
     }
-    assert_eq!((flooded.handed_off.get(), other.taken_over.get()), (0, 0));
+    assert_eq!((flooded.handoff_tx.get(), other.handoff_rx.get()), (0, 0));
 }
 
 /// The device places as it likes: the flood comes in at worker 0 and belongs to worker 1, which is slower than it comes.
@@ -123,12 +123,12 @@ fn a_full_ring_between_workers_refuses_the_flood_and_nothing_else() {
     let [flooded, other] = [0, 1].map(|worker| &rig.shared.counters[worker]);
     let no_room = rig.dropped_by(0, DropReason::HandoffRingFull);
     assert!(no_room > u64::from(ROUNDS), "the ring was full: {no_room}");
-    assert_eq!(trouble.syns, flooded.handed_off.get() + no_room);
-    assert_eq!(other.taken_over.get(), flooded.handed_off.get());
+    assert_eq!(trouble.syns, flooded.handoff_tx.get() + no_room);
+    assert_eq!(other.handoff_rx.get(), flooded.handoff_tx.get());
     // What was taken over found the last room in worker 1's table, or none.
     let made = CONNECTIONS as u64 - trouble.clients[1].len() as u64;
     let refused = rig.dropped_by(1, DropReason::ConnectionTableFull);
-    assert_eq!(other.taken_over.get(), made + refused);
+    assert_eq!(other.handoff_rx.get(), made + refused);
     assert_eq!(flooded.connections_ipv4.get(), trouble.clients[0].len() as u64);
 }
 

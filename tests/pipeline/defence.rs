@@ -1,22 +1,25 @@
 //! Defence: what is refused when there is too much, and that those who are served stay so.
 
 use crate::scene::*;
-use crate::support::Director;
+use crate::support::TestDirector;
 use crate::support::director::Shape;
 use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::tcp::{ACK, SYN};
-use director::stop::DropReason;
-use director::worker::Chore;
+use director::reason::DropReason;
+use director::worker::TableJob;
 
-fn small(connections: usize, templates: usize) -> Director {
-    let mut world = world(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
+fn small(connections: usize, templates: usize) -> TestDirector {
+    let mut snapshot = snapshot(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
     if templates != 0 {
-        world.persist(director::model::ServiceId(0), 300);
+        snapshot.persist(director::model::ServiceId(0), 300);
     }
-    Director::shaped(world, Shape { connections, templates: templates.max(1), ..Shape::default() })
+    TestDirector::shaped(
+        snapshot,
+        Shape { connections, templates: templates.max(1), ..Shape::default() },
+    )
 }
 
-fn send(director: &mut Director, client: u32, flags: u8) -> crate::support::Outcome {
+fn send(director: &mut TestDirector, client: u32, flags: u8) -> crate::support::Outcome {
     let packet = director::testing::frame().ipv4(0x4d00_0000 + client, crate::support::VIP);
     director.client(&packet.tcp(3000, 80).flags(flags).build())
 }
@@ -25,7 +28,7 @@ fn send(director: &mut Director, client: u32, flags: u8) -> crate::support::Outc
 #[test]
 fn drop_packet() {
     let mut director = small(64, 0);
-    director.change(|world| world.settings.drop_packet_rate = 3);
+    director.change(|snapshot| snapshot.settings.drop_packet_rate = 3);
     let is_dropped: Vec<bool> =
         (0..7).map(|client| !send(&mut director, client, SYN).drops.is_empty()).collect();
     assert_eq!(is_dropped, [true, false, false, true, false, false, true]);
@@ -35,15 +38,15 @@ fn drop_packet() {
     }
     // By itself it begins with those that pass.
     let mut director = small(64, 0);
-    director.change(|world| {
-        world.settings.sysctls.drop_packet = 2;
-        world.settings.drop_packet_rate = 3;
+    director.change(|snapshot| {
+        snapshot.settings.sysctls.drop_packet = 2;
+        snapshot.settings.drop_packet_rate = 3;
     });
     let is_dropped =
         [0, 1, 2, 3, 4, 5, 6].map(|client| !send(&mut director, client, SYN).drops.is_empty());
     assert_eq!(is_dropped, [false, false, true, false, false, true, false]);
     let mut director = small(64, 0);
-    director.change(|world| world.settings.drop_packet_rate = 1);
+    director.change(|snapshot| snapshot.settings.drop_packet_rate = 1);
     for client in 10..15 {
         assert_eq!(send(&mut director, client, SYN).drop(), DropReason::DropPacket);
     }
@@ -94,7 +97,7 @@ fn drop_entry() {
         send(&mut director, client, ACK).frame();
     }
     for _ in 0..50 {
-        director.chore(0, Chore::DropEntries { family: Family::Ipv4, entries: 64 });
+        director.job(0, TableJob::DropEntries { family: Family::Ipv4, entries: 64 });
     }
     let left = director.connections(Family::Ipv4);
     assert_eq!(left.len(), 5);
@@ -117,7 +120,7 @@ fn outlets_that_are_full() {
     assert_eq!(director.dropped(DropReason::TransmitRingFull), 3);
     let unserved = request().udp(1, 9).build();
     for _ in 0..director::limits::PUNT_RING + 7 {
-        let frame = director::port::MemoryFrame::new(&unserved);
+        let frame = director::io::MemoryFrame::new(&unserved);
         director.wires[0][0].borrow_mut().to_receive.push_back(frame);
         director.poll();
     }

@@ -4,7 +4,7 @@ use crate::scene::{one, request, request6, to_server, to_server6};
 use crate::support::{LAN, VIP, VIP6};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::tcp::SYN;
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 
 #[test]
 fn a_request_goes_to_the_server_with_one_hop_less() {
@@ -71,9 +71,10 @@ fn a_last_hop_is_answered() {
 
 #[test]
 fn an_unresolved_server_is_asked_for() {
-    let mut world = crate::scene::world(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
-    world.unresolved.insert("10.1.0.11".parse().unwrap());
-    let mut director = crate::support::Director::new(world);
+    let mut snapshot =
+        crate::scene::snapshot(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
+    snapshot.unresolved.insert("10.1.0.11".parse().unwrap());
+    let mut director = crate::support::TestDirector::new(snapshot);
     let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
     assert_eq!(punt.reason, PuntReason::NeighbourUnresolved);
     assert_eq!(punt.next_hop, Some((LAN, "10.1.0.11".parse().unwrap())));
@@ -82,18 +83,21 @@ fn an_unresolved_server_is_asked_for() {
     assert_eq!(punt.frame[12..], expected[12..]);
 }
 
-/// Whoever tells the client that its server does not answer has to know what the client had asked for.
+/// Whoever tells the client that its server does not answer has to know what the client had original_destination for.
 #[test]
 fn an_unresolved_servers_packet_tells_where_it_was_sent() {
-    for (method, server, asked) in [
+    for (method, server, original_destination) in [
         (ForwardMethod::Masq, "10.1.0.11:8080", Some((VIP.parse().unwrap(), 80))),
         (ForwardMethod::Route, "10.1.0.11:80", None),
         (ForwardMethod::Tunnel, "10.1.0.11:80", None),
     ] {
-        let mut world = crate::scene::world(Protocol::Tcp, &[server], method);
-        world.unresolved.insert("10.1.0.11".parse().unwrap());
-        let mut director = crate::support::Director::new(world);
+        let mut snapshot = crate::scene::snapshot(Protocol::Tcp, &[server], method);
+        snapshot.unresolved.insert("10.1.0.11".parse().unwrap());
+        let mut director = crate::support::TestDirector::new(snapshot);
         let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
-        assert_eq!((punt.reason, punt.asked), (PuntReason::NeighbourUnresolved, asked));
+        assert_eq!(
+            (punt.reason, punt.original_destination),
+            (PuntReason::NeighbourUnresolved, original_destination)
+        );
     }
 }

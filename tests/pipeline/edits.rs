@@ -2,31 +2,31 @@
 //! begins anew.
 
 use crate::scene::*;
-use crate::support::Director;
+use crate::support::TestDirector;
 use director::model::{DestinationId, Family, ForwardMethod, Protocol};
 use director::packet::tcp::{ACK, FIN, RST, SYN};
-use director::stop::{DropReason, PuntReason};
-use director::worker::Chore;
+use director::reason::{DropReason, PuntReason};
+use director::worker::TableJob;
 
 const SERVERS: [&str; 2] = ["10.1.0.11:80", "10.1.0.12:80"];
 const FIRST: DestinationId = DestinationId(0);
 const SECOND: DestinationId = DestinationId(1);
 
-fn two(method: ForwardMethod) -> Director {
-    Director::new(world(Protocol::Tcp, &SERVERS, method))
+fn two(method: ForwardMethod) -> TestDirector {
+    TestDirector::new(snapshot(Protocol::Tcp, &SERVERS, method))
 }
 
-fn send(director: &mut Director, port: u16, flags: u8) -> crate::support::Outcome {
+fn send(director: &mut TestDirector, port: u16, flags: u8) -> crate::support::Outcome {
     director.client(&request().tcp(port, 80).flags(flags).build())
 }
 
 /// The server that a packet goes to.
-fn server(director: &mut Director, port: u16, flags: u8) -> u8 {
+fn server(director: &mut TestDirector, port: u16, flags: u8) -> u8 {
     server_of(&send(director, port, flags).frame().1)
 }
 
-fn set_weight(director: &mut Director, id: DestinationId, weight: u32) {
-    director.change(|world| world.edit_destination(id, |spec| spec.weight = weight));
+fn set_weight(director: &mut TestDirector, id: DestinationId, weight: u32) {
+    director.change(|snapshot| snapshot.edit_destination(id, |spec| spec.weight = weight));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_quiesced_server_keeps_its_connections() {
     );
     assert_eq!([2, 3].map(|port| server(&mut director, port, SYN)), [11, 11]);
     // expire_nodest_conn: a new SYN finds a server that takes new ones; other packets stay.
-    director.change(|world| world.settings.sysctls.expire_nodest_conn = 1);
+    director.change(|snapshot| snapshot.settings.sysctls.expire_nodest_conn = 1);
     assert_eq!(server(&mut director, 1, ACK), 12);
     assert_eq!(server(&mut director, 1, SYN), 11);
     assert_eq!(director.load(SECOND), (0, 0, 0));
@@ -60,14 +60,14 @@ fn a_removed_servers_packets_are_dropped_without_a_word() {
     let mut director = two(ForwardMethod::Route);
     assert_eq!(server(&mut director, 1, SYN), 12);
     director.pass_s(10);
-    director.change(|world| world.remove_destination(SECOND));
+    director.change(|snapshot| snapshot.remove_destination(SECOND));
     for flags in [ACK, SYN] {
         assert_eq!(send(&mut director, 1, flags).drop(), DropReason::DestinationUnavailable);
     }
     assert_eq!(director.state(), ("SYN_RECV", 50), "no packet restarts its timer");
     // Taken back, with its connections.
-    director.change(|world| {
-        world.destination(director::model::ServiceId(0), SERVERS[1], ForwardMethod::Route)
+    director.change(|snapshot| {
+        snapshot.destination(director::model::ServiceId(0), SERVERS[1], ForwardMethod::Route)
     });
     assert_eq!(server(&mut director, 1, ACK), 12);
     assert_eq!(director.load(SECOND), (1, 0, 0));
@@ -78,9 +78,9 @@ fn expire_nodest_conn_ends_them() {
     let removed = || {
         let mut director = two(ForwardMethod::Route);
         assert_eq!(server(&mut director, 1, SYN), 12);
-        director.change(|world| {
-            world.settings.sysctls.expire_nodest_conn = 1;
-            world.remove_destination(SECOND);
+        director.change(|snapshot| {
+            snapshot.settings.sysctls.expire_nodest_conn = 1;
+            snapshot.remove_destination(SECOND);
         });
         director
     };
@@ -91,7 +91,7 @@ fn expire_nodest_conn_ends_them() {
     assert!(director.connections(Family::Ipv4).is_empty());
     // The sweep ends those of whom nothing is heard.
     let mut director = removed();
-    director.chore(0, Chore::SweepRemoved { family: Family::Ipv4, cursor: 0 });
+    director.job(0, TableJob::SweepRemoved { family: Family::Ipv4, cursor: 0 });
     assert!(director.connections(Family::Ipv4).is_empty());
     assert_eq!(director.load(SECOND), (0, 0, 0));
 }
@@ -115,7 +115,7 @@ fn conn_reuse_mode() {
     for (method, (state, said)) in cases {
         for mode in 0..4 {
             let mut director = two(method);
-            director.change(|world| world.settings.sysctls.conn_reuse_mode = mode);
+            director.change(|snapshot| snapshot.settings.sysctls.conn_reuse_mode = mode);
             for &(is_client, flags) in said {
                 match is_client {
                     true => send(&mut director, 1, flags).frame(),
@@ -147,8 +147,8 @@ fn thresholds() {
     for (upper, lower, freed) in [(2, 0, 1), (4, 2, 3), (4, 0, 2)] {
         let mut director = two(ForwardMethod::Masq);
         set_weight(&mut director, SECOND, 0);
-        director.change(|world| {
-            world.edit_destination(FIRST, |spec| {
+        director.change(|snapshot| {
+            snapshot.edit_destination(FIRST, |spec| {
                 (spec.upper_threshold, spec.lower_threshold) = (upper, lower);
             });
         });

@@ -1,14 +1,14 @@
 //! Fragments go where the first of their datagram goes, in whatever order they come.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, VIP, VIP6, WAN, server_mac};
+use crate::support::{LAN, TestDirector, VIP, VIP6, WAN, server_mac};
 use director::model::{ForwardMethod, Protocol};
-use director::stop::DropReason;
+use director::reason::DropReason;
 use director::time::Duration;
 
 const PAYLOAD: [u8; 200] = [0x77; 200];
 
-fn masq() -> Director {
+fn masq() -> TestDirector {
     one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Masq)
 }
 
@@ -96,7 +96,7 @@ fn a_first_that_does_not_come_is_given_up() {
 fn what_befalls_the_first_befalls_all() {
     let (came, _) = request_pieces();
     let mut director = masq();
-    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.weight = 0));
     assert!(director.client(&came[1]).is_nothing());
     let outcome = director.client(&came[0]);
     assert_eq!((outcome.punts.len(), outcome.drops.len(), outcome.sent.len()), (1, 1, 0));

@@ -2,15 +2,17 @@
 
 use crate::scene::*;
 use crate::support::director::Shape;
-use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, WAN, WAN_MAC, World, server_mac};
+use crate::support::{
+    LAN, LAN_MAC, ROUTER_MAC, TestDirector, TestSnapshot, VIP, WAN, WAN_MAC, server_mac,
+};
+use director::io::MemoryFrame;
 use director::model::{DestinationId, ForwardMethod, PortId, Protocol, SchedulerKind};
 use director::packet::rss::{Fields, Input, Rule};
 use director::packet::tcp::{ACK, SYN};
 use director::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
 use director::packet::{Parse, Tuple};
-use director::port::MemoryFrame;
 use director::testing::frame;
-use director::worker::steer::Placement;
+use director::worker::steering::Placement;
 use std::sync::Arc;
 
 const WORKERS: u16 = 3;
@@ -26,9 +28,9 @@ fn placement(is_rss: bool) -> Placement {
     }
 }
 
-fn several(world: World, is_rss: bool) -> Director {
+fn several(snapshot: TestSnapshot, is_rss: bool) -> TestDirector {
     let shape = Shape { workers: WORKERS, placement: placement(is_rss), ..Shape::default() };
-    Director::shaped(world, shape)
+    TestDirector::shaped(snapshot, shape)
 }
 
 /// The queue that a device with RSS puts the frame into.
@@ -37,7 +39,12 @@ fn queue(bytes: &[u8]) -> usize {
     Toeplitz::new(&SYMMETRIC_KEY).hash(&tuple) as usize % RETA % usize::from(WORKERS)
 }
 
-fn arrive(director: &mut Director, worker: usize, port: PortId, bytes: &[u8]) -> (PortId, Vec<u8>) {
+fn arrive(
+    director: &mut TestDirector,
+    worker: usize,
+    port: PortId,
+    bytes: &[u8],
+) -> (PortId, Vec<u8>) {
     director.input_at(worker, port, MemoryFrame::new(bytes)).frame()
 }
 
@@ -46,7 +53,7 @@ fn arrive(director: &mut Director, worker: usize, port: PortId, bytes: &[u8]) ->
 fn any_worker_may_get_any_packet() {
     for client in 1001..1040u16 {
         for (first, second, third) in [(0, 1, 2), (2, 0, 1), (1, 1, 0)] {
-            let masq = world(Protocol::Tcp, &["10.1.0.11:8080"], ForwardMethod::Masq);
+            let masq = snapshot(Protocol::Tcp, &["10.1.0.11:8080"], ForwardMethod::Masq);
             let mut director = several(masq, false);
             let syn = request().tcp(client, 80).flags(SYN).build();
             let (port, sent) = arrive(&mut director, first, WAN, &syn);
@@ -60,7 +67,7 @@ fn any_worker_may_get_any_packet() {
             assert_eq!(director.state(), ("ESTABLISHED", 900), "one connection, on one worker");
             let totals = director.totals();
             assert_eq!((totals.received, totals.sent), (3, 3));
-            assert_eq!(totals.handed_off, totals.taken_over);
+            assert_eq!(totals.handoff_tx, totals.handoff_rx);
         }
     }
 }
@@ -68,7 +75,7 @@ fn any_worker_may_get_any_packet() {
 /// With RSS a request is at home; the reply comes in by another hash and goes over exactly once, or not at all.
 #[test]
 fn replies_land_on_the_wrong_worker() {
-    let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+    let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
     let mut director = several(masq, true);
     let mut expected = 0;
     for client in 1001..1200 {
@@ -76,15 +83,15 @@ fn replies_land_on_the_wrong_worker() {
         let back = answer(SERVER).udp(53, client).payload("a").build();
         let home = queue(&query);
         arrive(&mut director, home, WAN, &query);
-        assert_eq!(director.totals().handed_off, expected, "a request goes nowhere else");
+        assert_eq!(director.totals().handoff_tx, expected, "a request goes nowhere else");
         let landed = queue(&back);
         let sent = arrive(&mut director, landed, LAN, &back);
         assert_eq!(sent.1, to_client(VIP).ttl(63).udp(80, client).payload("a").build());
         expected += u64::from(landed != home);
-        assert_eq!(director.totals().handed_off, expected);
+        assert_eq!(director.totals().handoff_tx, expected);
     }
     assert!(expected > 50, "the test is about replies that land elsewhere");
-    assert_eq!(director.totals().taken_over, expected);
+    assert_eq!(director.totals().handoff_rx, expected);
     assert_eq!(director.counters(ONLY).out_packets, 199);
 }
 
@@ -100,9 +107,9 @@ fn by_client() -> [Placement; 2] {
 /// There everything of a client is at home where it arrives: requests, NAT's replies, and their pieces.
 #[test]
 fn by_client_alone_nothing_is_handed_over() {
-    let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+    let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
     let shape = Shape { workers: WORKERS, ..Shape::default() };
-    let mut director = Director::placed(masq, shape, by_client());
+    let mut director = TestDirector::placed(masq, shape, by_client());
     let mut workers = std::collections::BTreeSet::new();
     for number in 0..200u32 {
         let client = 0x4d01_0000 + number * 40_503;
@@ -121,36 +128,36 @@ fn by_client_alone_nothing_is_handed_over() {
     }
     assert_eq!(workers.len(), usize::from(WORKERS), "the clients are spread");
     let totals = director.totals();
-    assert_eq!((totals.handed_off, totals.taken_over, totals.connections), (0, 0, 200));
+    assert_eq!((totals.handoff_tx, totals.handoff_rx, totals.connections), (0, 0, 200));
     assert_eq!(director.counters(ONLY).out_packets, 2 * 200);
 }
 
 /// A server of several services: the reply asks the home of each, one after the other, until one knows it.
 #[test]
 fn a_reply_may_answer_several_services() {
-    let mut world = World::new();
+    let mut snapshot = TestSnapshot::new();
     for port in 80..86 {
         let at = format!("10.0.0.100:{port}");
-        let service = world.service(Protocol::Udp, &at, SchedulerKind::Rr);
-        world.destination(service, "10.1.0.11:53", ForwardMethod::Masq);
+        let service = snapshot.service(Protocol::Udp, &at, SchedulerKind::Rr);
+        snapshot.destination(service, "10.1.0.11:53", ForwardMethod::Masq);
     }
-    let mut director = several(world, true);
+    let mut director = several(snapshot, true);
     for client in 1001..1060 {
         let service = 80 + client % 6;
         let query = request().udp(client, service).build();
         arrive(&mut director, queue(&query), WAN, &query);
-        let before = director.totals().handed_off;
+        let before = director.totals().handoff_tx;
         let back = answer(SERVER).udp(53, client).build();
         let sent = arrive(&mut director, queue(&back), LAN, &back);
         assert_eq!(sent.1, to_client(VIP).ttl(63).udp(service, client).build());
         assert!(
-            director.totals().handed_off - before < u64::from(WORKERS),
-            "nobody is asked twice"
+            director.totals().handoff_tx - before < u64::from(WORKERS),
+            "nobody is original_destination twice"
         );
     }
     // One that answers nobody makes the round and leaves as it is.
-    let stray = answer(SERVER).udp(53, 999).build();
-    let sent = arrive(&mut director, queue(&stray), LAN, &stray);
+    let deliver_or_route = answer(SERVER).udp(53, 999).build();
+    let sent = arrive(&mut director, queue(&deliver_or_route), LAN, &deliver_or_route);
     assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).udp(53, 999).build()));
 }
 
@@ -158,7 +165,7 @@ fn a_reply_may_answer_several_services() {
 fn errors_and_fragments_find_their_worker_too() {
     for is_rss in [true, false] {
         for arrives_at in 0..usize::from(WORKERS) {
-            let masq = world(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
+            let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
             let mut director = several(masq, is_rss);
             let query = request().udp(3000, 80).build();
             arrive(&mut director, queue(&query), WAN, &query);
@@ -188,7 +195,7 @@ fn errors_and_fragments_find_their_worker_too() {
 #[test]
 fn three_workers_share_fairly() {
     let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80", "10.1.0.14:80"];
-    let mut director = several(world(Protocol::Tcp, &servers, ForwardMethod::Route), true);
+    let mut director = several(snapshot(Protocol::Tcp, &servers, ForwardMethod::Route), true);
     for client in 0..400u32 {
         let from = 0x4d00_0000 + client * 7;
         let syn =
@@ -205,9 +212,9 @@ fn three_workers_share_fairly() {
 #[test]
 fn persistence_over_all_workers() {
     let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];
-    let mut world = world(Protocol::Tcp, &servers, ForwardMethod::Route);
-    world.persist(director::model::ServiceId(0), 300);
-    let mut director = several(world, true);
+    let mut snapshot = snapshot(Protocol::Tcp, &servers, ForwardMethod::Route);
+    snapshot.persist(director::model::ServiceId(0), 300);
+    let mut director = several(snapshot, true);
     let mut workers = std::collections::BTreeSet::new();
     let mut seen = std::collections::BTreeSet::new();
     for port in 1001..1050 {

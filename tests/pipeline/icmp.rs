@@ -1,14 +1,14 @@
 //! ICMP errors follow the connection whose packet they quote, in both directions, rewritten outside and inside.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, VIP6, WAN, WAN_MAC, server_mac};
+use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, VIP6, WAN, WAN_MAC, server_mac};
 use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::tcp::SYN;
-use director::stop::{DropReason, PuntReason};
+use director::reason::{DropReason, PuntReason};
 use director::testing::frame;
 
 /// A NAT director with one connection.
-fn masq() -> Director {
+fn masq() -> TestDirector {
     let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
     director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
     director
@@ -93,16 +93,19 @@ fn other_methods_send_it_as_it_is() {
 
 #[test]
 fn errors_of_nobody() {
-    let stray = |port| to_client(VIP).tcp(80, port).packet();
+    let deliver_or_route = |port| to_client(VIP).tcp(80, port).packet();
     // For the director itself, and through it.
-    let punt = masq().client(&request().icmp_error(3, 3, 0, &stray(3001)).build()).punt();
+    let punt =
+        masq().client(&request().icmp_error(3, 3, 0, &deliver_or_route(3001)).build()).punt();
     assert_eq!(punt.reason, PuntReason::LocalOther);
     let seen = to_server(SERVER).tcp(3001, 8080).packet();
     let sent = masq().server(&answer(SERVER).icmp_error(3, 3, 0, &seen).build()).frame();
     assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).icmp_error(3, 3, 0, &seen).build()));
     // Redirects and parameter problems are not translated, though they quote a connection.
     for kind in [5, 12] {
-        let punt = masq().client(&request().icmp_error(kind, 0, 0, &stray(3000)).build()).punt();
+        let punt = masq()
+            .client(&request().icmp_error(kind, 0, 0, &deliver_or_route(3000)).build())
+            .punt();
         assert_eq!(punt.reason, PuntReason::LocalOther);
     }
 }
@@ -153,8 +156,8 @@ fn errors_with_a_wrong_checksum() {
     direct.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
     let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).packet();
     direct.client(&broken(request6().icmp_error(1, 4, 0, &seen).build(), 58)).frame();
-    let stray = to_server6(SERVER6).tcp(3001, 80).packet();
-    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &stray).build(), 58);
+    let deliver_or_route = to_server6(SERVER6).tcp(3001, 80).packet();
+    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &deliver_or_route).build(), 58);
     director.server(&came).frame();
 }
 
@@ -166,13 +169,13 @@ fn large_errors() {
         let mut director = one(Protocol::Tcp, "[fd00:b::11]:80", method);
         director.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
         director.client(&request6().icmp_error(2, 0, 1280, &seen).build()).frame();
-        director.change(|world| world.mtu[1] = 1270);
+        director.change(|snapshot| snapshot.mtu[1] = 1270);
         let outcome = director.client(&request6().icmp_error(2, 0, 1280, &seen).build());
         assert_eq!(outcome.drop(), DropReason::TooBig, "{method:?}");
     }
     let seen = to_client(VIP).tcp(80, 3000).flags(SYN).payload([7; 600]).packet();
     let mut director = masq();
-    director.change(|world| world.mtu[1] = 576);
+    director.change(|snapshot| snapshot.mtu[1] = 576);
     let outcome = director.client(&request().df().icmp_error(3, 3, 0, &seen).build());
     assert_eq!((outcome.sent.len(), outcome.punts.len(), outcome.drops.len()), (2, 0, 0));
 }
@@ -181,14 +184,14 @@ fn large_errors() {
 #[test]
 fn schedule_icmp() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
-    director.change(|world| world.settings.sysctls.schedule_icmp = 1);
+    director.change(|snapshot| snapshot.settings.sysctls.schedule_icmp = 1);
     let seen = to_client(VIP).tcp(80, 3000).flags(SYN).packet();
     let (port, sent) = director.client(&request().icmp_error(3, 4, 900, &seen).build()).frame();
     assert_eq!((port, server_of(&sent)), (LAN, 11));
     assert_eq!(director.state(), ("NONE", 3));
     director.pass_s(5);
     assert!(director.connections(Family::Ipv4).is_empty());
-    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.weight = 0));
     let drop = director.client(&request().icmp_error(3, 4, 900, &seen).build()).drop();
     assert_eq!(drop, DropReason::NoDestination);
 }

@@ -9,10 +9,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod careful;
 mod defence;
 mod direct;
 mod edits;
+mod fast_path;
+mod fast_path_equivalence;
 mod fragments;
 mod hand_off;
 mod icmp;
@@ -22,6 +23,5 @@ mod nat;
 mod persistence;
 mod scene;
 mod states;
-mod straight;
 mod tunnel;
 mod unbalanced;

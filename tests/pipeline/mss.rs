@@ -1,16 +1,16 @@
 //! The MSS clamp: what SYNs announce, by forwarding method and direction, and what is left alone.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, VIP, VIP6, WAN};
+use crate::support::{LAN, TestDirector, VIP, VIP6, WAN};
 use director::model::{ForwardMethod, MssClamp, Protocol, Tunnel, TunnelChecksum};
 use director::packet::tcp::{ACK, FIN, RST, SYN};
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 
 /// Turns the clamp to the path's MTU on and gives the links these MTUs.
-fn clamping(mut director: Director, wan: u16, lan: u16) -> Director {
-    director.change(|world| {
-        world.settings.mss_clamp = MssClamp::PathMtu;
-        world.mtu = [wan, lan];
+fn clamping(mut director: TestDirector, wan: u16, lan: u16) -> TestDirector {
+    director.change(|snapshot| {
+        snapshot.settings.mss_clamp = MssClamp::PathMtu;
+        snapshot.mtu = [wan, lan];
     });
     director
 }
@@ -27,15 +27,15 @@ fn odd_mss(value: u16) -> Vec<u8> {
     vec![1, 2, 4, high, low, 3, 3, 7, 4, 2, 1, 0]
 }
 
-fn clamped(director: &Director) -> u64 {
+fn clamped(director: &TestDirector) -> u64 {
     director.shared.counters.iter().map(|worker| worker.mss_clamped.get()).sum()
 }
 
-fn one4(method: ForwardMethod) -> Director {
+fn one4(method: ForwardMethod) -> TestDirector {
     one(Protocol::Tcp, "10.1.0.11:80", method)
 }
 
-fn one6(method: ForwardMethod) -> Director {
+fn one6(method: ForwardMethod) -> TestDirector {
     one(Protocol::Tcp, "[fd00:b::11]:80", method)
 }
 
@@ -241,7 +241,7 @@ fn what_is_left_alone() {
 fn off_unless_asked_for() {
     for method in [ForwardMethod::Route, ForwardMethod::Masq] {
         let mut director = one4(method);
-        director.change(|world| world.mtu = [1300, 1300]);
+        director.change(|snapshot| snapshot.mtu = [1300, 1300]);
         let at = if method == ForwardMethod::Route { VIP } else { SERVER };
         let came = request().tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
         let went = to_server(at).ttl(63).tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
@@ -251,7 +251,7 @@ fn off_unless_asked_for() {
         for (clamp, goes) in
             [(MssClamp::PathMtu, 1260), (MssClamp::Bytes(1000), 1000), (MssClamp::Off, 1460)]
         {
-            director.change(|world| world.settings.mss_clamp = clamp);
+            director.change(|snapshot| snapshot.settings.mss_clamp = clamp);
             let went = to_server(at).ttl(63).tcp(4000, 80).flags(SYN).tcp_options(&mss(goes));
             assert_eq!(director.client(&came).frame(), (LAN, went.build()));
         }
@@ -261,10 +261,10 @@ fn off_unless_asked_for() {
 /// A number is the same for both families, all methods and both directions, whatever the way takes.
 #[test]
 fn a_number_stands_by_itself() {
-    let fixed = |mut director: Director| {
-        director.change(|world| {
-            world.settings.mss_clamp = MssClamp::Bytes(1400);
-            world.mtu = [1300, 1300];
+    let fixed = |mut director: TestDirector| {
+        director.change(|snapshot| {
+            snapshot.settings.mss_clamp = MssClamp::Bytes(1400);
+            snapshot.mtu = [1300, 1300];
         });
         director
     };
@@ -288,11 +288,11 @@ fn routes_have_an_mtu_of_their_own() {
         [("10.1.0.11", None, 1200 - 40), (CLIENT, Some("10.0.0.254"), 1200 - 40)]
     {
         let mut director = one4(ForwardMethod::Masq);
-        director.change(|world| {
-            world.settings.mss_clamp = MssClamp::PathMtu;
+        director.change(|snapshot| {
+            snapshot.settings.mss_clamp = MssClamp::PathMtu;
             let port = if hop.is_some() { WAN } else { LAN };
             let hop = hop.map(|hop: &str| hop.parse().unwrap());
-            world.routes.push(((network.parse().unwrap(), 32), port, hop, 1200));
+            snapshot.routes.push(((network.parse().unwrap(), 32), port, hop, 1200));
         });
         let came = request().tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
         let went = to_server(SERVER).ttl(63).tcp(4000, 80).flags(SYN).tcp_options(&mss(goes));

@@ -1,15 +1,15 @@
 //! MTU rules: what is too large is answered with the MTU, cut into pieces, or fragmented outside the tunnel.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, LAN_MAC, VIP, server_mac};
+use crate::support::{LAN, LAN_MAC, TestDirector, VIP, server_mac};
 use director::model::{ForwardMethod, Protocol, Tunnel, TunnelChecksum};
 use director::packet::{Fragment, Parse, ipv4};
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use director::testing::frame;
 
 /// The same director behind a link of this MTU.
-fn narrow(mut director: Director, mtu: u16) -> Director {
-    director.change(|world| world.mtu[1] = mtu);
+fn narrow(mut director: TestDirector, mtu: u16) -> TestDirector {
+    director.change(|snapshot| snapshot.mtu[1] = mtu);
     director
 }
 
@@ -26,7 +26,7 @@ fn gue() -> Tunnel {
 #[test]
 fn df_and_too_large_is_answered_with_the_mtu_inside() {
     let gre = Tunnel::Gre { checksum: TunnelChecksum::Full };
-    let cases: [(fn() -> Director, u16); 5] = [
+    let cases: [(fn() -> TestDirector, u16); 5] = [
         (|| one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route), 1000),
         (|| one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq), 1000),
         (|| tunnelled(false, "10.1.0.11:80", Tunnel::Ipip), 980),
@@ -92,7 +92,7 @@ fn without_df_it_is_cut() {
 #[test]
 fn a_tunnel_without_pmtu_disc_is_fragmented_outside() {
     let mut director = narrow(tunnelled(false, "10.1.0.11:80", Tunnel::Ipip), 1000);
-    director.change(|world| world.settings.sysctls.pmtu_disc = 0);
+    director.change(|snapshot| snapshot.settings.sysctls.pmtu_disc = 0);
     let sent = director.client(&of_length(1400, true));
     let inner = to_server(VIP).ttl(63).df().tcp(4000, 80).flags(2).payload(vec![7; 1360]).packet();
     assert_eq!(together(&sent.sent, 1000), inner);
@@ -106,7 +106,7 @@ fn a_tunnel_over_ipv6_is_fragmented_outside() {
         [(Tunnel::Ipip, 1, false), (Tunnel::Ipip, 0, true), (gre, 1, false)]
     {
         let mut director = tunnelled(false, "[fd00:b::11]:80", tunnel);
-        director.change(|world| world.settings.sysctls.pmtu_disc = pmtu_disc);
+        director.change(|snapshot| snapshot.settings.sysctls.pmtu_disc = pmtu_disc);
         let inner = to_server(VIP).ttl(63).tcp(4000, 80).flags(2).payload(vec![7; 1460]);
         let inner = if df { inner.df().packet() } else { inner.packet() };
         let (protocol, shim): (u8, &[u8]) =
@@ -127,7 +127,7 @@ fn too_small_for_a_tunnel() {
         let mut director = narrow(tunnelled(false, server, Tunnel::Ipip), mtu);
         assert_eq!(
             director.client(&of_length(60, false)).drop(),
-            director::stop::DropReason::TooBig
+            director::reason::DropReason::TooBig
         );
     }
 }
@@ -136,7 +136,7 @@ fn too_small_for_a_tunnel() {
 #[test]
 fn replies_obey_the_other_links_mtu() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
-    director.change(|world| world.mtu[0] = 1000);
+    director.change(|snapshot| snapshot.mtu[0] = 1000);
     director.client(&request().tcp(4000, 80).flags(2).build()).frame();
     let back = answer(SERVER).df().tcp(8080, 4000).payload(vec![0; 1000]).build();
     let punt = director.server(&back).punt();

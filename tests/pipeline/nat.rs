@@ -6,7 +6,7 @@ use director::model::{ForwardMethod, Protocol};
 use director::packet::tcp::{ACK, SYN};
 use director::packet::{sctp, udp};
 
-fn masq(protocol: Protocol, server: &str) -> crate::support::Director {
+fn masq(protocol: Protocol, server: &str) -> crate::support::TestDirector {
     one(protocol, server, ForwardMethod::Masq)
 }
 
@@ -114,10 +114,13 @@ fn sctp_gets_a_new_checksum_with_a_new_port() {
 #[test]
 fn replies_without_connection_leave_as_they_are() {
     let mut director = masq(Protocol::Tcp, "10.1.0.11:8080");
-    let stray = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
+    let deliver_or_route = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
     let expected = to_client(SERVER).ttl(63).tcp(8080, 3000).flags(ACK).build();
-    assert_eq!(director.server(&stray).frame(), (WAN, expected));
-    let stray = answer(SERVER).ttl(1).tcp(8080, 3000).build();
-    let punt = director.server(&stray).punt();
-    assert_eq!((punt.reason, punt.frame), (director::stop::PuntReason::TtlExpired, stray));
+    assert_eq!(director.server(&deliver_or_route).frame(), (WAN, expected));
+    let deliver_or_route = answer(SERVER).ttl(1).tcp(8080, 3000).build();
+    let punt = director.server(&deliver_or_route).punt();
+    assert_eq!(
+        (punt.reason, punt.frame),
+        (director::reason::PuntReason::TtlExpired, deliver_or_route)
+    );
 }

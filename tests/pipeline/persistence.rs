@@ -1,34 +1,34 @@
 //! Persistence: a client keeps its server, by templates; and one-packet scheduling, which keeps nothing.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, VIP, WAN};
+use crate::support::{LAN, TestDirector, VIP, WAN};
 use director::model::{
     DestinationId, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, ServiceId,
 };
 use director::packet::tcp::SYN;
-use director::service::{Mark, MarkPrefix};
-use director::stop::PuntReason;
+use director::reason::PuntReason;
+use director::snapshot::{Mark, MarkPrefix};
 use director::testing::frame;
 use std::net::Ipv4Addr;
 
 const SERVERS: [&str; 3] = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];
 
-fn persistent(mask: Ipv4Addr, timeout_s: u32) -> Director {
-    let mut world = world(Protocol::Tcp, &SERVERS, ForwardMethod::Route);
-    world.edit_service(ServiceId(0), |spec| {
+fn persistent(mask: Ipv4Addr, timeout_s: u32) -> TestDirector {
+    let mut snapshot = snapshot(Protocol::Tcp, &SERVERS, ForwardMethod::Route);
+    snapshot.edit_service(ServiceId(0), |spec| {
         let mask = PersistenceMask::Ipv4(mask);
         spec.persistence = Some(Persistence { timeout_s, mask });
     });
-    Director::new(world)
+    TestDirector::new(snapshot)
 }
 
 /// The server that a SYN of this client goes to.
-fn server(director: &mut Director, client: &str, port: u16) -> u8 {
+fn server(director: &mut TestDirector, client: &str, port: u16) -> u8 {
     let syn = frame().ipv4(client, VIP).tcp(port, 80).flags(SYN).build();
     server_of(&director.client(&syn).frame().1)
 }
 
-fn persistent_count(director: &Director) -> u32 {
+fn persistent_count(director: &TestDirector) -> u32 {
     (0..3).map(|id| director.load(DestinationId(id)).2).sum()
 }
 
@@ -61,16 +61,16 @@ fn a_mask_makes_neighbours_one_client() {
 fn quiesced_and_removed_servers() {
     for (setting, stays) in [(0, true), (1, false)] {
         let mut director = persistent(Ipv4Addr::BROADCAST, 300);
-        director.change(|world| world.settings.sysctls.expire_quiescent_template = setting);
+        director.change(|snapshot| snapshot.settings.sysctls.expire_quiescent_template = setting);
         let first = server(&mut director, "77.0.0.1", 1000);
         let id = DestinationId(u32::from(first) - 11);
-        director.change(|world| world.edit_destination(id, |spec| spec.weight = 0));
+        director.change(|snapshot| snapshot.edit_destination(id, |spec| spec.weight = 0));
         assert_eq!(server(&mut director, "77.0.0.1", 1001) == first, stays, "{setting}");
     }
     let mut director = persistent(Ipv4Addr::BROADCAST, 300);
     let first = server(&mut director, "77.0.0.1", 1000);
     let id = DestinationId(u32::from(first) - 11);
-    director.change(|world| world.remove_destination(id));
+    director.change(|snapshot| snapshot.remove_destination(id));
     let second = server(&mut director, "77.0.0.1", 1001);
     assert_ne!(second, first);
     assert_eq!(server(&mut director, "77.0.0.1", 1002), second);
@@ -79,13 +79,13 @@ fn quiesced_and_removed_servers() {
 /// A persistent service of port 0 takes every port that has no service of its own, to the same port of one server.
 #[test]
 fn port_zero() {
-    let mut world = crate::support::World::new();
-    let any = world.service(Protocol::Tcp, "10.0.0.100:0", director::model::SchedulerKind::Rr);
-    world.persist(any, 300);
-    world.destination(any, "10.1.0.11:0", ForwardMethod::Masq);
-    world.destination(any, "10.1.0.12:0", ForwardMethod::Masq);
-    let mut director = Director::new(world);
-    let send = |director: &mut Director, port| {
+    let mut snapshot = crate::support::TestSnapshot::new();
+    let any = snapshot.service(Protocol::Tcp, "10.0.0.100:0", director::model::SchedulerKind::Rr);
+    snapshot.persist(any, 300);
+    snapshot.destination(any, "10.1.0.11:0", ForwardMethod::Masq);
+    snapshot.destination(any, "10.1.0.12:0", ForwardMethod::Masq);
+    let mut director = TestDirector::new(snapshot);
+    let send = |director: &mut TestDirector, port| {
         let (_, sent) = director.client(&request().tcp(3000, port).flags(SYN).build()).frame();
         (server_of(&sent), u16::from_be_bytes([sent[36], sent[37]]))
     };
@@ -98,14 +98,14 @@ fn port_zero() {
 /// A mark's service ties TCP and UDP, and every address with the mark, to one server.
 #[test]
 fn a_marks_service() {
-    let mut world = crate::support::World::new();
-    let marked = world.mark_service(7, Family::Ipv4, director::model::SchedulerKind::Rr);
-    world.persist(marked, 300);
+    let mut snapshot = crate::support::TestSnapshot::new();
+    let marked = snapshot.mark_service(7, Family::Ipv4, director::model::SchedulerKind::Rr);
+    snapshot.persist(marked, 300);
     for server in SERVERS {
-        world.destination(marked, &server.replace(":80", ":0"), ForwardMethod::Route);
+        snapshot.destination(marked, &server.replace(":80", ":0"), ForwardMethod::Route);
     }
     let network = MarkPrefix { address: 0x0a09_0000, length: 16, is_ipv6: false };
-    world.marks.push(Mark {
+    snapshot.marks.push(Mark {
         port: Some(WAN),
         protocol: None,
         source: None,
@@ -114,9 +114,9 @@ fn a_marks_service() {
         destination_ports: 1..=1000,
         mark: 7,
     });
-    let mut director = Director::new(world);
+    let mut director = TestDirector::new(snapshot);
     let to =
-        |director: &mut Director, bytes: Vec<u8>| server_of(&director.client(&bytes).frame().1);
+        |director: &mut TestDirector, bytes: Vec<u8>| server_of(&director.client(&bytes).frame().1);
     let start = |to: &str| frame().ipv4(CLIENT, to);
     let first = to(&mut director, start("10.9.0.1").tcp(1, 80).flags(SYN).build());
     assert_eq!(to(&mut director, start("10.9.0.1").udp(1, 53).build()), first);
@@ -130,9 +130,10 @@ fn a_marks_service() {
 /// Every datagram is scheduled for itself, counted, and forgotten; its answer leaves untranslated.
 #[test]
 fn one_packet() {
-    let mut world = world(Protocol::Udp, &["10.1.0.11:53", "10.1.0.12:53"], ForwardMethod::Masq);
-    world.edit_service(ServiceId(0), |spec| spec.one_packet = true);
-    let mut director = Director::new(world);
+    let mut snapshot =
+        snapshot(Protocol::Udp, &["10.1.0.11:53", "10.1.0.12:53"], ForwardMethod::Masq);
+    snapshot.edit_service(ServiceId(0), |spec| spec.one_packet = true);
+    let mut director = TestDirector::new(snapshot);
     let query = request().udp(3000, 80).payload("q").build();
     let to: Vec<u8> = (0..4).map(|_| server_of(&director.client(&query).frame().1)).collect();
     assert_eq!(to, [12, 11, 12, 11]);
@@ -147,12 +148,12 @@ fn one_packet() {
 #[test]
 fn ipv6_by_prefix() {
     let servers = ["[fd00:b::11]:80", "[fd00:b::12]:80"];
-    let mut world = world(Protocol::Tcp, &servers, ForwardMethod::Route);
-    world.edit_service(ServiceId(0), |spec| {
+    let mut snapshot = snapshot(Protocol::Tcp, &servers, ForwardMethod::Route);
+    snapshot.edit_service(ServiceId(0), |spec| {
         let mask = PersistenceMask::Ipv6(64);
         spec.persistence = Some(Persistence { timeout_s: 60, mask });
     });
-    let mut director = Director::new(world);
+    let mut director = TestDirector::new(snapshot);
     let mut server = |client: &str| {
         let syn = frame().ipv6(client, crate::support::VIP6).tcp(1, 80).flags(SYN).build();
         let (port, sent) = director.client(&syn).frame();
@@ -168,9 +169,9 @@ fn ipv6_by_prefix() {
 #[test]
 fn nobody_to_keep() {
     let mut director = persistent(Ipv4Addr::BROADCAST, 300);
-    director.change(|world| {
+    director.change(|snapshot| {
         for id in 0..3 {
-            world.edit_destination(DestinationId(id), |spec| spec.weight = 0);
+            snapshot.edit_destination(DestinationId(id), |spec| spec.weight = 0);
         }
     });
     let punt = director.client(&request().tcp(1, 80).flags(SYN).build()).punt();

@@ -1,6 +1,8 @@
 //! One service, one server, one client; and packets between them.
 
-use crate::support::{Director, LAN_MAC, ROUTER_MAC, VIP, VIP6, WAN_MAC, World, server_mac};
+use crate::support::{
+    LAN_MAC, ROUTER_MAC, TestDirector, TestSnapshot, VIP, VIP6, WAN_MAC, server_mac,
+};
 use director::model::{DestinationId, ForwardMethod, Protocol, SchedulerKind, Tunnel};
 use director::testing::{PacketBuilder, frame};
 
@@ -11,33 +13,33 @@ pub const SERVER6: &str = "fd00:b::11";
 /// The only server of [`one`].
 pub const ONLY: DestinationId = DestinationId(0);
 
-/// A world with one service of this protocol at port 80 of both virtual addresses; the destinations of the first are
+/// A snapshot with one service of this protocol at port 80 of both virtual addresses; the destinations of the first are
 /// added with `method` at the addresses given.
-pub fn world(protocol: Protocol, servers: &[&str], method: ForwardMethod) -> World {
-    let mut world = World::new();
+pub fn snapshot(protocol: Protocol, servers: &[&str], method: ForwardMethod) -> TestSnapshot {
+    let mut snapshot = TestSnapshot::new();
     let is_ipv6_service =
         servers.iter().all(|server| server.starts_with('[')) && !servers.is_empty();
     let at = if is_ipv6_service { "[fd00:a::100]:80" } else { "10.0.0.100:80" };
-    let service = world.service(protocol, at, SchedulerKind::Rr);
+    let service = snapshot.service(protocol, at, SchedulerKind::Rr);
     for server in servers {
-        world.destination(service, server, method);
+        snapshot.destination(service, server, method);
     }
-    world
+    snapshot
 }
 
 /// A director with one server.
-pub fn one(protocol: Protocol, server: &str, method: ForwardMethod) -> Director {
-    Director::new(world(protocol, &[server], method))
+pub fn one(protocol: Protocol, server: &str, method: ForwardMethod) -> TestDirector {
+    TestDirector::new(snapshot(protocol, &[server], method))
 }
 
 /// A director with one tunnelled server behind an IPv4 or IPv6 service.
-pub fn tunnelled(is_ipv6_service: bool, server: &str, tunnel: Tunnel) -> Director {
-    let mut world = World::new();
+pub fn tunnelled(is_ipv6_service: bool, server: &str, tunnel: Tunnel) -> TestDirector {
+    let mut snapshot = TestSnapshot::new();
     let at = if is_ipv6_service { "[fd00:a::100]:80" } else { "10.0.0.100:80" };
-    let service = world.service(Protocol::Tcp, at, SchedulerKind::Rr);
-    let id = world.destination(service, server, ForwardMethod::Tunnel);
-    world.edit_destination(id, |spec| spec.tunnel = tunnel);
-    Director::new(world)
+    let service = snapshot.service(Protocol::Tcp, at, SchedulerKind::Rr);
+    let id = snapshot.destination(service, server, ForwardMethod::Tunnel);
+    snapshot.edit_destination(id, |spec| spec.tunnel = tunnel);
+    TestDirector::new(snapshot)
 }
 
 /// From the client to the virtual address, as the router sends it.

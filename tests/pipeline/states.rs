@@ -1,7 +1,7 @@
 //! TCP, UDP and SCTP states as packets make them, their timers, and who counts as active.
 
 use crate::scene::*;
-use crate::support::Director;
+use crate::support::TestDirector;
 use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::sctp;
 use director::packet::tcp::{ACK, FIN, RST, SYN};
@@ -14,14 +14,14 @@ enum Said {
 use Said::{Client, Server};
 
 /// Plays a conversation; after each packet: state, seconds left, (ActiveConn, InActConn).
-fn play(director: &mut Director, said: &[Said]) -> Vec<(&'static str, u64, (u32, u32))> {
+fn play(director: &mut TestDirector, said: &[Said]) -> Vec<(&'static str, u64, (u32, u32))> {
     said.iter()
         .map(|said| {
             match said {
                 Client(flags) => director.client(&request().tcp(3000, 80).flags(*flags).build()),
                 Server(flags) => {
                     // Through NAT from the server's own address, else already from the virtual one.
-                    let is_masq = director.world.method_of(ONLY) == ForwardMethod::Masq;
+                    let is_masq = director.snapshot.method_of(ONLY) == ForwardMethod::Masq;
                     let (from, port) = if is_masq { (SERVER, 8080) } else { ("10.0.0.100", 80) };
                     director.server(&answer(from).tcp(port, 3000).flags(*flags).build())
                 }
@@ -34,11 +34,11 @@ fn play(director: &mut Director, said: &[Said]) -> Vec<(&'static str, u64, (u32,
         .collect()
 }
 
-fn masq() -> Director {
+fn masq() -> TestDirector {
     one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq)
 }
 
-fn direct() -> Director {
+fn direct() -> TestDirector {
     one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route)
 }
 
@@ -99,11 +99,11 @@ fn conversations() {
 #[test]
 fn sloppy_and_secure_tcp() {
     let mut director = direct();
-    director.change(|world| world.settings.sysctls.sloppy_tcp = 1);
+    director.change(|snapshot| snapshot.settings.sysctls.sloppy_tcp = 1);
     assert_eq!(play(&mut director, &[Client(ACK)]), [("ESTABLISHED", 900, ACTIVE)]);
 
-    let secure = |mut director: Director, said: &[Said]| {
-        director.change(|world| world.settings.secure_tcp = true);
+    let secure = |mut director: TestDirector, said: &[Said]| {
+        director.change(|snapshot| snapshot.settings.secure_tcp = true);
         play(&mut director, said).into_iter().map(|(state, ..)| state).collect::<Vec<_>>()
     };
     let seen = secure(masq(), &[Client(SYN), Client(ACK), Client(ACK)]);
@@ -129,7 +129,7 @@ fn connections_end_in_time() {
     assert!(director.connections(Family::Ipv4).is_empty());
     assert_eq!(director.load(ONLY), (0, 0, 0));
     let late = director.client(&request().tcp(3000, 80).flags(ACK).build()).punt();
-    assert_eq!(late.reason, director::stop::PuntReason::UnservedPort);
+    assert_eq!(late.reason, director::reason::PuntReason::UnservedPort);
 }
 
 /// Changed timeouts count from a connection's next packet on.
@@ -137,7 +137,7 @@ fn connections_end_in_time() {
 fn timeouts_are_those_of_the_last_packet() {
     let mut director = masq();
     play(&mut director, &[Client(SYN), Client(ACK)]);
-    director.change(|world| world.settings.timeouts.tcp = 50);
+    director.change(|snapshot| snapshot.settings.timeouts.tcp = 50);
     assert_eq!(director.state(), ("ESTABLISHED", 900));
     play(&mut director, &[Client(ACK)]);
     assert_eq!(director.state(), ("ESTABLISHED", 50));

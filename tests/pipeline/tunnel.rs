@@ -83,7 +83,7 @@ fn df_outside_follows_pmtu_disc() {
         [(1, true, true), (1, false, false), (0, true, false), (0, false, false)]
     {
         let mut director = tunnelled(false, "10.1.0.11:80", Tunnel::Ipip);
-        director.change(|world| world.settings.sysctls.pmtu_disc = pmtu_disc);
+        director.change(|snapshot| snapshot.settings.sysctls.pmtu_disc = pmtu_disc);
         let (_, sent) = director.client(&syn(0, df)).frame();
         let packet = u32::parse(&sent[14..]).unwrap();
         assert_eq!(packet.dont_fragment, outside);

@@ -1,14 +1,14 @@
 //! What is not IPVS's: left to the director's own stack, routed on, or dropped for what it is.
 
 use crate::scene::*;
-use crate::support::{Director, LAN, LAN_MAC, ROUTER_MAC, VIP, WAN, WAN_MAC};
+use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, WAN, WAN_MAC};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::sctp;
 use director::packet::tcp::{ACK, FIN, RST, SYN};
-use director::stop::{DropReason, PuntReason};
+use director::reason::{DropReason, PuntReason};
 use director::testing::frame;
 
-fn director() -> Director {
+fn director() -> TestDirector {
     one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route)
 }
 
@@ -44,7 +44,7 @@ fn sctp_opens_by_init_alone() {
     }
     let sloppy = |chunk| {
         let mut director = director();
-        director.change(|world| world.settings.sysctls.sloppy_sctp = 1);
+        director.change(|snapshot| snapshot.settings.sysctls.sloppy_sctp = 1);
         director.client(&packet(chunk))
     };
     sloppy(sctp::DATA).frame();
@@ -54,7 +54,7 @@ fn sctp_opens_by_init_alone() {
 #[test]
 fn nobody_to_pick_is_answered_even_for_tcp() {
     let mut director = director();
-    director.change(|world| world.edit_destination(ONLY, |spec| spec.weight = 0));
+    director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.weight = 0));
     let came = request().tcp(3000, 80).flags(SYN).build();
     let punt = director.client(&came).punt();
     assert_eq!((punt.reason, punt.frame), (PuntReason::NoDestination, came));
@@ -85,8 +85,8 @@ fn the_director_routes_what_is_not_its_own() {
 fn a_server_without_a_route() {
     for method in [ForwardMethod::Route, ForwardMethod::Masq, ForwardMethod::Tunnel] {
         let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
-        director.change(|world| {
-            world.unrouted.insert(SERVER.parse().unwrap());
+        director.change(|snapshot| {
+            snapshot.unrouted.insert(SERVER.parse().unwrap());
         });
         let came = request().ttl(1).tcp(3000, 80).flags(SYN).build();
         let punt = director.client(&came).punt();
@@ -121,12 +121,12 @@ fn a_server_that_is_the_director() {
 fn nat_icmp_send() {
     let director = |setting| {
         let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
-        director.change(|world| world.settings.sysctls.nat_icmp_send = setting);
+        director.change(|snapshot| snapshot.settings.sysctls.nat_icmp_send = setting);
         director
     };
-    let stray = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
-    assert_eq!(director(1).server(&stray).punt().reason, PuntReason::NatIcmpSend);
-    director(0).server(&stray).frame();
+    let deliver_or_route = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
+    assert_eq!(director(1).server(&deliver_or_route).punt().reason, PuntReason::NatIcmpSend);
+    director(0).server(&deliver_or_route).frame();
     director(1).server(&answer(SERVER).tcp(8080, 3000).flags(RST).build()).frame();
     director(1).server(&answer(SERVER).tcp(8081, 3000).flags(ACK).build()).frame();
 }
@@ -146,7 +146,7 @@ fn frames_that_concern_nobody_here() {
         (
             "to all, but of IPVS",
             frame().macs([0xff; 6], ROUTER_MAC).ipv4(CLIENT, VIP).tcp(1, 80).flags(SYN).build(),
-            DropReason::SlowPathInput,
+            DropReason::NoLocalHandler,
         ),
     ];
     for (what, came, reason) in cases {
@@ -161,7 +161,7 @@ fn frames_that_concern_nobody_here() {
 #[test]
 fn inbound_off() {
     let mut director = director();
-    director.change(|world| world.settings.inbound_off = true);
+    director.change(|snapshot| snapshot.settings.inbound_off = true);
     let came = request().tcp(3000, 80).flags(SYN).build();
     assert_eq!(director.client(&came).punt().reason, PuntReason::UnservedPort);
 }

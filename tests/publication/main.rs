@@ -1,5 +1,5 @@
 //! The protocol that hands snapshots to workers, run by loom through the interleavings of its threads and through what
-//! weak memory may show them: `src/service/publish.rs` itself, on a model of its ring, its counter and its `Arc`.
+//! weak memory may show them: `src/snapshot/publish.rs` itself, on a model of its ring, its counter and its `Arc`.
 //!
 //! Shown, for one worker and three publications with up to five preemptions, for two workers and two publications with
 //! up to three:
@@ -10,7 +10,7 @@
 //!
 //! Taken on trust: that rtrb's ring is what `ring.rs` models.
 
-#[path = "../../src/service/publish.rs"]
+#[path = "../../src/snapshot/publish.rs"]
 #[allow(dead_code)]
 mod publish;
 mod ring;
@@ -83,13 +83,13 @@ struct Bounds {
 }
 
 /// One worker and the epoch it has come to.
-struct Seat {
+struct WorkerBuilder {
     worker: usize,
     adopter: Adopter,
     epoch: u64,
 }
 
-impl Seat {
+impl WorkerBuilder {
     /// A burst, and a look for a new snapshot.
     fn poll(&mut self) {
         self.adopter.current().touch(self.worker);
@@ -134,16 +134,16 @@ fn explore(bounds: Bounds) -> u64 {
         let (mut publisher, adopters) = publication(Snapshot::of_control(), bounds.workers);
         let start = |(worker, adopter)| {
             thread::spawn(move || {
-                let mut seat = Seat { worker, adopter, epoch: 0 };
+                let mut seat = WorkerBuilder { worker, adopter, epoch: 0 };
                 (0..bounds.polls).for_each(|_| seat.poll());
                 seat
             })
         };
         let threads: Vec<_> = adopters.into_iter().enumerate().map(start).collect();
         let published = control(&mut publisher, bounds);
-        let mut seats: Vec<Seat> =
+        let mut seats: Vec<WorkerBuilder> =
             threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        seats.iter_mut().for_each(Seat::poll);
+        seats.iter_mut().for_each(WorkerBuilder::poll);
         assert!(publisher.is_settled(), "a worker that polls once more is up to date");
         assert!((0..bounds.workers).all(|worker| publisher.acknowledged(worker) == published));
         reached.fetch_max(published, std::sync::atomic::Ordering::Relaxed);

@@ -1,13 +1,15 @@
 //! The workers of one director over memory ports, and a clock that moves by hand.
 
-use super::world::{LAN, WAN, World};
+use super::testbed::{LAN, TestSnapshot, WAN};
 use director::conn::state;
+use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::model::{DestinationId, Family, PortId, Protocol};
-use director::port::{MemoryFrame, MemoryQueue, MemoryWire};
-use director::stop::{DropReason, Punt, PuntReason};
+use director::reason::{DropReason, Punt, PuntReason};
 use director::time::{Duration, Instant};
-use director::worker::steer::{Placement, Steering};
-use director::worker::{Chore, ConnectionPiece, ControlEnd, Plan, Shared, Worker, mesh};
+use director::worker::steering::{Placement, Steering};
+use director::worker::{
+    ConnectionPiece, ControlEnd, Shared, Sizing, TableJob, Worker, connect_rings,
+};
 use director::worker::{Injection, RawConnection};
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -31,7 +33,7 @@ pub struct Punted {
     pub reason: PuntReason,
     pub mtu: u16,
     pub next_hop: Option<(PortId, IpAddr)>,
-    pub asked: Option<(IpAddr, u16)>,
+    pub original_destination: Option<(IpAddr, u16)>,
     pub frame: Vec<u8>,
 }
 
@@ -72,14 +74,14 @@ pub struct Totals {
     pub sent: u64,
     pub dropped: u64,
     pub punted: u64,
-    pub handed_off: u64,
-    pub taken_over: u64,
+    pub handoff_tx: u64,
+    pub handoff_rx: u64,
     pub connections: u64,
 }
 
 /// See the module.
-pub struct Director {
-    pub world: World,
+pub struct TestDirector {
+    pub snapshot: TestSnapshot,
     pub now: Instant,
     pub control: ControlEnd<MemoryFrame>,
     pub shared: Shared,
@@ -104,20 +106,20 @@ impl Default for Shape {
     }
 }
 
-impl Director {
+impl TestDirector {
     /// One worker with room enough.
-    pub fn new(world: World) -> Self {
-        Self::shaped(world, Shape::default())
+    pub fn new(snapshot: TestSnapshot) -> Self {
+        Self::shaped(snapshot, Shape::default())
     }
 
-    pub fn shaped(world: World, shape: Shape) -> Self {
+    pub fn shaped(snapshot: TestSnapshot, shape: Shape) -> Self {
         let placements = [shape.placement.clone(), shape.placement.clone()];
-        Self::placed(world, shape, placements)
+        Self::placed(snapshot, shape, placements)
     }
 
     /// As [`Self::shaped`], each port with a placement of its own.
-    pub fn placed(world: World, shape: Shape, placements: [Placement; 2]) -> Self {
-        let plan = Plan {
+    pub fn placed(snapshot: TestSnapshot, shape: Shape, placements: [Placement; 2]) -> Self {
+        let plan = Sizing {
             workers: shape.workers,
             ports: 2,
             connections_ipv4: shape.connections,
@@ -127,25 +129,28 @@ impl Director {
             templates: shape.templates,
         };
         let steering = Steering::new(shape.workers, placements.into());
-        let (control, seats, shared) = mesh(plan, world.snapshot(), steering);
+        let (control, seats, shared) = connect_rings(plan, snapshot.snapshot(), steering);
         let mut wires = Vec::new();
         let workers = seats
             .into_iter()
             .map(|seat| {
                 let queues = [MemoryQueue::default(), MemoryQueue::default()];
                 wires.push([0, 1].map(|port: usize| Rc::clone(&queues[port].wire)));
-                seat.sit(queues.into()).unwrap()
+                seat.build(queues.into()).unwrap()
             })
             .collect();
         let drops = vec![0; DropReason::COUNT];
         let now = Instant::from_secs(100);
-        Director { world, now, control, shared, workers, wires, drops }
+        TestDirector { snapshot, now, control, shared, workers, wires, drops }
     }
 
     /// Changes the desired state and waits until every worker has it.
-    pub fn change<T>(&mut self, edit: impl FnOnce(&mut World) -> T) -> T {
-        let outcome = edit(&mut self.world);
-        assert!(self.control.publisher.publish(self.world.snapshot()), "an older one is unsettled");
+    pub fn change<T>(&mut self, edit: impl FnOnce(&mut TestSnapshot) -> T) -> T {
+        let outcome = edit(&mut self.snapshot);
+        assert!(
+            self.control.publisher.publish(self.snapshot.snapshot()),
+            "an older one is unsettled"
+        );
         self.poll();
         assert!(self.control.publisher.is_settled());
         outcome
@@ -203,21 +208,23 @@ impl Director {
         self.pass(Duration::from_secs(seconds))
     }
 
-    /// What came out since it was last asked for.
+    /// What came out since it was last original_destination for.
     pub fn gather(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         for wires in &self.wires {
             for (port, wire) in wires.iter().enumerate() {
                 let sent = std::mem::take(&mut wire.borrow_mut().sent);
-                let bytes = |frame: MemoryFrame| director::port::Frame::bytes(&frame).to_vec();
+                let bytes = |frame: MemoryFrame| director::io::Frame::bytes(&frame).to_vec();
                 let port = PortId(port as u16);
                 outcome.sent.extend(sent.into_iter().map(|frame| (port, bytes(frame))));
             }
         }
         for punts in &mut self.control.punts {
-            while let Ok(Punt { reason, mtu, next_hop, asked, frame, .. }) = punts.pop() {
-                let frame = director::port::Frame::bytes(&frame).to_vec();
-                outcome.punts.push(Punted { reason, mtu, next_hop, asked, frame });
+            while let Ok(Punt { reason, mtu, next_hop, original_destination, frame, .. }) =
+                punts.pop()
+            {
+                let frame = director::io::Frame::bytes(&frame).to_vec();
+                outcome.punts.push(Punted { reason, mtu, next_hop, original_destination, frame });
             }
         }
         for (index, &reason) in DropReason::ALL.iter().enumerate() {
@@ -239,8 +246,8 @@ impl Director {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for worker in &self.shared.counters {
-            totals.handed_off += worker.handed_off.get();
-            totals.taken_over += worker.taken_over.get();
+            totals.handoff_tx += worker.handoff_tx.get();
+            totals.handoff_rx += worker.handoff_rx.get();
             totals.connections += worker.connections_ipv4.get() + worker.connections_ipv6.get();
             for queue in &worker.queues {
                 totals.received += queue.rx_packets.get();
@@ -256,22 +263,28 @@ impl Director {
 
     /// ActiveConn, InActConn and PersistConn of a destination over all workers.
     pub fn load(&self, destination: DestinationId) -> (u32, u32, u32) {
-        self.shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)).fold(
-            (0, 0, 0),
-            |(active, inactive, persistent): (u32, u32, u32), line| {
+        self.shared
+            .destination_stats
+            .iter()
+            .filter_map(|stats_table| stats_table.get(destination))
+            .fold((0, 0, 0), |(active, inactive, persistent): (u32, u32, u32), line| {
                 (
                     active.wrapping_add(line.active()),
                     inactive.wrapping_add(line.inactive()),
                     persistent.wrapping_add(line.persistent()),
                 )
-            },
-        )
+            })
     }
 
     /// Counters of a destination over all workers.
     pub fn counters(&self, destination: DestinationId) -> director::model::Counters {
         let mut sum = director::model::Counters::default();
-        for line in self.shared.ledgers.iter().filter_map(|ledger| ledger.get(destination)) {
+        for line in self
+            .shared
+            .destination_stats
+            .iter()
+            .filter_map(|stats_table| stats_table.get(destination))
+        {
             let counters = line.counters();
             sum.connections += counters.connections;
             sum.in_packets += counters.in_packets;
@@ -294,7 +307,7 @@ impl Director {
                     rows: Vec::with_capacity(64),
                     is_last: false,
                 };
-                let Chore::List(piece) = self.chore(worker, Chore::List(piece)) else {
+                let TableJob::List(piece) = self.job(worker, TableJob::List(piece)) else {
                     unreachable!("a chore comes back as it went")
                 };
                 rows.extend(piece.rows);
@@ -318,8 +331,8 @@ impl Director {
     }
 
     /// Has a worker do a chore to its end.
-    pub fn chore(&mut self, worker: usize, chore: Chore) -> Chore {
-        self.control.chores[worker].push(chore).unwrap();
+    pub fn job(&mut self, worker: usize, job: TableJob) -> TableJob {
+        self.control.jobs[worker].push(job).unwrap();
         for _ in 0..100_000 {
             self.workers[worker].poll(self.now);
             if let Ok(done) = self.control.done[worker].pop() {

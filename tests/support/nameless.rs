@@ -1,4 +1,4 @@
-//! A world without names, for command lines.
+//! A snapshot without names, for command lines.
 
 use director::cli::ipvsadm::Names;
 use director::model::Protocol;

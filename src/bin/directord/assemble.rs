@@ -6,12 +6,12 @@ use crate::placement::placement;
 use crate::ports::PortSet;
 use director::config::Config;
 use director::control::server::Server;
-use director::control::{Director, Facts};
+use director::control::{Control, StaticInfo};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
-use director::service::{Link, Snapshot};
-use director::worker::counters::WorkerCounters;
-use director::worker::steer::Steering;
-use director::worker::{Plan, Seat, Shared, Worker, mesh};
+use director::snapshot::{Link, Snapshot};
+use director::worker::stats::counters::WorkerCounters;
+use director::worker::steering::Steering;
+use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_rings};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
     let (steering, descriptions) = steering(&config, &ports);
     let plan = plan(&config);
-    let facts = Facts {
+    let info = StaticInfo {
         version: format!("{} ({})", env!("DIRECTOR_VERSION"), Eal::version()),
         cores: cores.workers.iter().map(|&core| Some(core as u32)).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
@@ -50,13 +50,13 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
 
     let clock = Clock::start();
     let links = links(&config, &ports);
-    let (control, seats, shared) = mesh(plan, Snapshot::default(), steering);
-    let mut director = Director::new(config, links, plan, control, shared.clone(), facts)
+    let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
+    let mut director = Control::new(config, links, plan, control, shared.clone(), info)
         .map_err(|refusal| refusal.detail)?;
     let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
     director.start(&mut ports, clock.now());
     while !director.is_settled() && !stop.load(Ordering::Relaxed) {
-        director.turn(&mut ports, clock.now());
+        director.run_once(&mut ports, clock.now());
     }
     director.open(server.start()?);
     eprintln!("directord: ready");
@@ -88,8 +88,8 @@ fn eal_options(config: &Config, cores: &Cores) -> EalOptions {
     }
 }
 
-fn plan(config: &Config) -> Plan {
-    Plan {
+fn plan(config: &Config) -> Sizing {
+    Sizing {
         workers: config.dpdk.workers as u16,
         ports: config.ports.len(),
         connections_ipv4: config.tables.connections,
@@ -125,7 +125,7 @@ fn links(config: &Config, ports: &PortSet) -> Vec<Link> {
 /// Starts every worker on its lcore and waits until all have their tables.
 fn launch(
     eal: &Eal,
-    seats: Vec<Seat<Mbuf>>,
+    seats: Vec<WorkerBuilder<Mbuf>>,
     queues: Vec<Vec<PortQueue>>,
     shared: &Shared,
     cores: &Cores,
@@ -139,7 +139,7 @@ fn launch(
         let (ready, stop) = (ready.clone(), Arc::clone(stop));
         let counters = Arc::clone(&shared.counters[index]);
         let is_exclusive = cores.is_exclusive(index);
-        tasks.push(lcore.launch(move || match seat.sit(queues) {
+        tasks.push(lcore.launch(move || match seat.build(queues) {
             Ok(worker) => {
                 let _ = ready.send(Ok(()));
                 poll(worker, &counters, clock, is_exclusive, &stop);

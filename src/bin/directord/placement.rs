@@ -1,7 +1,7 @@
 //! How each port places flows on workers, as the device told it.
 
 use director::dpdk::{ByClient, Rss};
-use director::worker::steer::Placement;
+use director::worker::steering::Placement;
 use std::sync::Arc;
 
 /// Placement by the port's RSS, and a sentence on it for `directorctl status`: which way it is, and why.
@@ -28,7 +28,7 @@ pub(crate) fn placement(
 mod tests {
     use super::*;
     use director::dpdk::RssFunctions;
-    use director::model::Faces;
+    use director::model::PortSide;
 
     #[test]
     fn the_way_and_its_reason_are_told() {
@@ -38,8 +38,8 @@ mod tests {
         let clients = programmed(RssFunctions::IPV4 | RssFunctions::SOURCE_ONLY);
         let none = Rss::None { why: "the device has no RSS".to_owned() };
         let unable = ByClient::Unasked { able: false };
-        let used = ByClient::Used(Faces::Clients);
-        let refused = ByClient::Refused(Faces::Servers, "it has none".to_owned());
+        let used = ByClient::Used(PortSide::Clients);
+        let refused = ByClient::Refused(PortSide::Servers, "it has none".to_owned());
         let cases = [
             (&flows, &unable, 1, "wan: one worker, nothing to steer"),
             (
@@ -54,7 +54,7 @@ mod tests {
                 &used,
                 2,
                 "wan: RSS programmed, 4 entries; source addresses hashed alone; \
-                 by client alone, as the port faces clients",
+                 by client alone, as the port side clients",
             ),
             (
                 &none,
@@ -67,7 +67,7 @@ mod tests {
                 &refused,
                 2,
                 "wan: software hash and hand-over; RSS none (the device has no RSS); \
-                 by flow, not by client alone though the port faces servers: it has none",
+                 by flow, not by client alone though the port side servers: it has none",
             ),
         ];
         for (rss, by_client, workers, text) in cases {

@@ -54,7 +54,7 @@ impl PortSet {
                 promiscuous: port.promiscuous,
                 all_multicast: true,
                 one_mempool: by_socket.len() == 1,
-                faces: port.faces,
+                side: port.side,
             };
             let mempool = &by_socket[socket];
             let (started, port_queues) = Port::start(device, &settings, &[Arc::clone(mempool)])?;

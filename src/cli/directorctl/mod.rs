@@ -45,7 +45,7 @@ pub enum Question {
     Ports,
     /// Next hops and how they are reached.
     Neighbours,
-    /// Packets dropped or handed to the slow path, by reason.
+    /// Packets dropped or handed to the host path, by reason.
     Drops,
     /// Reads all settings or one, or sets one.
     Sysctl {
@@ -80,7 +80,7 @@ impl Question {
 #[derive(Debug, Error)]
 pub enum Failure {
     #[error(transparent)]
-    Director(#[from] ClientError),
+    Backend(#[from] ClientError),
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
     #[error("cannot print: {0}")]

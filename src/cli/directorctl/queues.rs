@@ -3,7 +3,7 @@
 use super::table::{Side, Table};
 use crate::api::QueueRow;
 
-/// The counters, then whatever was dropped or handed to the slow path.
+/// The counters, then whatever was dropped or handed to the host path.
 pub fn text(rows: &[QueueRow]) -> String {
     let mut counters = Table::new([
         ("worker", Side::Right),

@@ -43,8 +43,8 @@ fn workers(report: &StatusReport) -> String {
             connections_ipv6.to_string(),
             connections_max.to_string(),
             format!("{:.1} %", worker.busy_percent),
-            worker.handed_off.to_string(),
-            worker.taken_over.to_string(),
+            worker.handoff_tx.to_string(),
+            worker.handoff_rx.to_string(),
         ]);
     }
     table.text()
@@ -71,8 +71,8 @@ mod tests {
             connections_ipv6: 0,
             connections_max: 1_048_576,
             busy_percent: 12.34,
-            handed_off: 5,
-            taken_over: 7,
+            handoff_tx: 5,
+            handoff_rx: 7,
             entries_dropped: 0,
             mss_clamped: 0,
             longest_poll_us: 12,

@@ -1,6 +1,6 @@
 //! Carries out a parsed command: asks the director and prints what it says.
 
-use super::director::Director;
+use super::backend::Backend;
 use super::grammar::{CommandLine, Listed, Listing, UsageError};
 use super::listing::{self, AddressText, connections, services, settings};
 use super::messages::{Subject, refusal};
@@ -14,13 +14,13 @@ use std::io;
 #[derive(Debug)]
 pub enum Failure {
     Usage(UsageError),
-    Director(ClientError),
+    Backend(ClientError),
     Stream(io::Error),
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Failure::Director(error)
+        Failure::Backend(error)
     }
 }
 
@@ -34,7 +34,7 @@ impl From<io::Error> for Failure {
 pub fn execute(
     line: CommandLine,
     names: &dyn Names,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
     match line {
@@ -73,7 +73,7 @@ pub fn execute(
 /// Sends changes together and prints the refusals; the status is that of the last change.
 pub fn apply(
     commands: Vec<Command>,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
     let subjects: Vec<Subject> = commands.iter().map(Subject::of).collect();
@@ -91,7 +91,7 @@ pub fn apply(
     if outcomes.len() != subjects.len() {
         let message = format!("{} outcomes of {} commands", outcomes.len(), subjects.len());
         let error = io::Error::new(io::ErrorKind::InvalidData, message);
-        return Err(Failure::Director(error.into()));
+        return Err(Failure::Backend(error.into()));
     }
     let mut status = 0;
     for (subject, outcome) in subjects.into_iter().zip(outcomes) {
@@ -106,7 +106,7 @@ pub fn apply(
     Ok(status)
 }
 
-fn service_exists(key: ServiceKey, director: &mut dyn Director) -> Result<bool, Failure> {
+fn service_exists(key: ServiceKey, director: &mut dyn Backend) -> Result<bool, Failure> {
     let mut rows = 0;
     let called = director.call(Request::Services { only: Some(key) }, &mut |reply| {
         if let Reply::Services(piece) = reply {
@@ -115,7 +115,7 @@ fn service_exists(key: ServiceKey, director: &mut dyn Director) -> Result<bool, 
     });
     match called {
         Err(ClientError::Failed(Refusal { code: RefusalCode::ESRCH, .. })) => Ok(false),
-        called => called.map(|()| rows > 0).map_err(Failure::Director),
+        called => called.map(|()| rows > 0).map_err(Failure::Backend),
     }
 }
 
@@ -123,7 +123,7 @@ fn service_exists(key: ServiceKey, director: &mut dyn Director) -> Result<bool, 
 fn ordered_services(
     only: Option<ServiceKey>,
     sorted: bool,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
 ) -> Result<Vec<ServiceRow>, ClientError> {
     let mut rows = Vec::new();
     director.call(Request::Services { only }, &mut |reply| {
@@ -142,7 +142,7 @@ fn ordered_services(
 fn list(
     listing: Listing,
     names: &dyn Names,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
     let addresses = AddressText::new(listing.numeric, names);
@@ -180,7 +180,7 @@ fn list(
     };
     match listed {
         Ok(()) => Ok(0),
-        Err(Failure::Director(ClientError::Failed(refused))) => {
+        Err(Failure::Backend(ClientError::Failed(refused))) => {
             writeln!(streams.errors, "{}", refusal(Subject::Service, &refused))?;
             Ok(NOT_LISTED)
         }
@@ -191,7 +191,7 @@ fn list(
 /// Prints every piece of an answer as it comes.
 fn stream(
     request: Request,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
     mut print: impl FnMut(Reply, &mut String),
 ) -> Result<(), Failure> {
@@ -226,13 +226,13 @@ fn print(
 fn listed_services(
     only: Option<ServiceKey>,
     sorted: bool,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
 ) -> Result<(String, Vec<ServiceRow>), Failure> {
     if only.is_some() {
         let rows = ordered_services(only, sorted, director)?;
         if rows.is_empty() {
             let refusal = Refusal::new(RefusalCode::ESRCH, "no such service");
-            return Err(Failure::Director(ClientError::Failed(refusal)));
+            return Err(Failure::Backend(ClientError::Failed(refusal)));
         }
         return Ok((String::new(), rows));
     }

@@ -1,6 +1,6 @@
 //! ipvsadm 1.31 for this director: the same words in, the same bytes and exit statuses out.
 
-mod director;
+mod backend;
 mod execute;
 mod grammar;
 mod help;
@@ -12,7 +12,7 @@ mod save;
 mod scheduler_flags;
 mod service_database;
 
-pub use director::{Director, LazyClient};
+pub use backend::{Backend, LazyClient};
 pub use grammar::{CommandLine, Listed, Listing, UsageError, View, parse};
 pub use names::{Names, SystemNames};
 
@@ -43,7 +43,7 @@ const BROKEN_PIPE: u8 = 141;
 pub fn run(
     words: &[String],
     names: &dyn Names,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> u8 {
     let outcome = parse(words, names).map_err(Failure::Usage).and_then(|line| match line {
@@ -63,8 +63,8 @@ fn report(failure: Failure, streams: &mut Streams<'_>) -> u8 {
     let _ = streams.output.flush();
     let (message, status) = match failure {
         Failure::Usage(error) => (error.message, error.status),
-        Failure::Director(error @ ClientError::Connect { .. }) => (error.to_string(), UNREACHABLE),
-        Failure::Director(error) => (error.to_string(), REFUSED),
+        Failure::Backend(error @ ClientError::Connect { .. }) => (error.to_string(), UNREACHABLE),
+        Failure::Backend(error) => (error.to_string(), REFUSED),
         Failure::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => return BROKEN_PIPE,
         Failure::Stream(error) => (format!("ipvsadm: {error}"), NOT_LISTED),
     };

@@ -1,6 +1,6 @@
 //! `-R`: command lines from standard input. Changes are collected and sent many at a time.
 
-use super::director::Director;
+use super::backend::Backend;
 use super::execute::{Failure, apply, execute};
 use super::grammar::{CommandLine, UsageError, parse};
 use super::names::Names;
@@ -15,7 +15,7 @@ use crate::limits::APPLY_COMMANDS;
 /// A line that is wrong ends the run; the changes before it are made.
 pub fn run(
     names: &dyn Names,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
     let mut pending = Vec::new();
@@ -65,7 +65,7 @@ pub fn run(
 fn flush(
     pending: &mut Vec<Command>,
     status: u8,
-    director: &mut dyn Director,
+    director: &mut dyn Backend,
     streams: &mut Streams<'_>,
 ) -> Result<u8, Failure> {
     if pending.is_empty() {

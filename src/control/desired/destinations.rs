@@ -6,7 +6,7 @@ use crate::model::{
     DestinationAddress, DestinationId, DestinationSpec, ForwardMethod, ServiceId, ServiceKey,
 };
 use crate::scheduler::{Candidate, Change};
-use crate::service::Service;
+use crate::snapshot::Service;
 use crate::time::Instant;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Desired {
         let service = self.find(key)?;
         checks::family(key, spec)?;
         checks::destination(spec)?;
-        let id = match self.places.get(&(service, spec.at)).copied() {
+        let id = match self.by_service_and_address.get(&(service, spec.at)).copied() {
             Some(id) if self.row(id).is_some_and(|row| row.is_listed) => {
                 return Err(refusal(
                     RefusalCode::EEXIST,
@@ -47,12 +47,12 @@ impl Desired {
     ) -> DestinationId {
         self.trash.take(id);
         self.services[service.index()].trashed -= 1;
-        let object = self.object_of(service);
+        let incarnation = self.object_of(service);
         if let Some(row) = &mut self.destinations[id.index()] {
             row.spec = *spec;
             row.is_listed = true;
-            if Some(row.object) != object {
-                row.object = object.unwrap_or(0);
+            if Some(row.incarnation) != incarnation {
+                row.incarnation = incarnation.unwrap_or(0);
                 self.statistics.zero_destination(id);
             }
         }
@@ -87,16 +87,16 @@ impl Desired {
             spec: *spec,
             service,
             key: *key,
-            object: self.object_of(service).unwrap_or(0),
+            incarnation: self.object_of(service).unwrap_or(0),
             is_listed: true,
             next_hop: None,
             answers: false,
             overload_edit: 0,
             is_nat_server: false,
         });
-        self.places.insert((service, spec.at), id);
+        self.by_service_and_address.insert((service, spec.at), id);
         self.by_address.insert((address, id));
-        self.statistics.start_destination(id, self.ledgers.counters(id));
+        self.statistics.start_destination(id, self.destination_stats.counters(id));
         Ok(id)
     }
 
@@ -137,7 +137,7 @@ impl Desired {
     /// What thresholds mean for the connections there are when they are written: at the upper one the destination
     /// is overloaded at once, below the lower one no longer, between them it stays as it is.
     fn judge_thresholds(&mut self, id: DestinationId) {
-        let connections = self.ledgers.connections(id);
+        let connections = self.destination_stats.connections(id);
         let total = u64::from(connections.active.wrapping_add(connections.inactive));
         let Some(row) = &mut self.destinations[id.index()] else { return };
         let (upper, lower) = (row.spec.upper_threshold.into(), row.spec.lower_threshold.into());
@@ -156,7 +156,7 @@ impl Desired {
         at: &DestinationAddress,
     ) -> Result<DestinationId, Refusal> {
         let listed = |id: &DestinationId| self.row(*id).is_some_and(|row| row.is_listed);
-        let found = self.places.get(&(service, *at)).copied().filter(listed);
+        let found = self.by_service_and_address.get(&(service, *at)).copied().filter(listed);
         found
             .ok_or_else(|| refusal(RefusalCode::ENOENT, format!("{at} is no destination of {key}")))
     }
@@ -168,7 +168,7 @@ impl Desired {
         let service = row.service;
         self.services[service.index()].trashed += 1;
         // What was counted up to now belongs to the service as it is; later it may be another.
-        self.statistics.collect(id, Some(service), self.ledgers.counters(id));
+        self.statistics.collect(id, Some(service), self.destination_stats.counters(id));
         self.trash.put(id, now);
         self.removals += 1;
         self.place_destination(id);
@@ -183,7 +183,7 @@ impl Desired {
             Some(Candidate { id, address, port, weight: spec.weight })
         };
         let candidates: Vec<_> = listed.destinations.iter().rev().filter_map(candidate).collect();
-        let Some(old) = self.pieces.services.get(&listed.spec.key) else { return };
+        let Some(old) = self.next.services.get(&listed.spec.key) else { return };
         let scheduler = old.scheduler.changed(candidates, change);
         let service = Service::new(id, &listed.spec, scheduler);
         self.publish_service(service);
@@ -195,13 +195,13 @@ impl Desired {
         let Some(row) = &mut self.destinations[id.index()] else { return };
         if row.spec.method == ForwardMethod::Masq && !row.answers {
             row.answers = true;
-            let replies = Arc::make_mut(&mut self.pieces.replies);
+            let replies = Arc::make_mut(&mut self.next.replies);
             replies.insert(&row.key, row.spec.at.address, row.spec.at.port);
         }
         let is_nat_server = row.is_listed && row.spec.method == ForwardMethod::Masq;
         if is_nat_server != row.is_nat_server {
             row.is_nat_server = is_nat_server;
-            let replies = Arc::make_mut(&mut self.pieces.replies);
+            let replies = Arc::make_mut(&mut self.next.replies);
             let (address, port) = (row.spec.at.address, row.spec.at.port);
             match is_nat_server {
                 true => replies.add_server(&row.key, address, port),
@@ -211,6 +211,6 @@ impl Desired {
     }
 
     fn object_of(&self, service: ServiceId) -> Option<u64> {
-        self.services[service.index()].listed.as_ref().map(|listed| listed.object)
+        self.services[service.index()].listed.as_ref().map(|listed| listed.incarnation)
     }
 }

@@ -1,8 +1,8 @@
 //! What the director is to do: services, destinations and settings, changed by commands as IPVS changes them, and the
 //! next [`Snapshot`] that says so to the workers.
 //!
-//! [`Desired`] is the only owner of services and destinations. It keeps the pieces of the snapshot up to date with
-//! every command, so that an edit costs what it touches: pieces are shared with published snapshots until they change.
+//! [`Desired`] is the only owner of services and destinations. It keeps the next of the snapshot up to date with
+//! every command, so that an edit costs what it touches: next are shared with published snapshots until they change.
 
 mod addresses;
 mod checks;
@@ -15,13 +15,13 @@ mod slots;
 mod statistics;
 mod trash;
 
+use super::destination_totals::DestinationTotals;
 use super::estimator::Estimator;
-use super::ledgers::Ledgers;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
     DestinationAddress, DestinationId, DestinationSpec, PortId, ServiceId, ServiceKey, ServiceSpec,
 };
-use crate::service::{Link, LocalAddresses, Snapshot};
+use crate::snapshot::{Link, LocalAddresses, Snapshot};
 use crate::time::Instant;
 use addresses::Addresses;
 use next_hops::NextHops;
@@ -42,7 +42,7 @@ pub struct Capacity {
 
 /// What the director is connected to.
 #[derive(Clone, Debug, Default)]
-pub struct Site {
+pub struct Topology {
     /// By [`PortId`].
     pub links: Vec<Link>,
     /// Addresses of the ports, with the prefix lengths of their networks.
@@ -56,7 +56,7 @@ pub struct Site {
 struct ListedService {
     spec: ServiceSpec,
     /// Tells apart services that had the same key one after the other; grows, so it is also their order.
-    object: u64,
+    incarnation: u64,
     /// Oldest first.
     destinations: Vec<DestinationId>,
 }
@@ -75,12 +75,12 @@ struct Row {
     service: ServiceId,
     key: ServiceKey,
     /// That of the service it was last added to.
-    object: u64,
+    incarnation: u64,
     is_listed: bool,
     next_hop: Option<(PortId, IpAddr)>,
     /// It is among the replies.
     answers: bool,
-    /// See [`Destination::overload_edit`](crate::service::Destination::overload_edit).
+    /// See [`Destination::overload_edit`](crate::snapshot::Destination::overload_edit).
     overload_edit: u16,
     /// It is among the listed NAT servers.
     is_nat_server: bool,
@@ -91,8 +91,8 @@ struct Row {
 pub struct Desired {
     capacity: Capacity,
     interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>,
-    ledgers: Ledgers,
-    pieces: Snapshot,
+    destination_stats: DestinationTotals,
+    next: Snapshot,
     generation: u64,
     removals: u64,
 
@@ -100,14 +100,14 @@ pub struct Desired {
     services: Vec<ServiceSlot>,
     /// Listed services, and removed ones whose slot is still needed.
     by_key: HashMap<ServiceKey, ServiceId>,
-    /// Listed services by object, so oldest first.
+    /// Listed services by incarnation, so oldest first.
     order: BTreeMap<u64, ServiceId>,
-    objects: u64,
+    incarnations: u64,
 
     destination_slots: Slots,
     destinations: Vec<Option<Row>>,
     /// Listed destinations and those in the trash.
-    places: HashMap<(ServiceId, DestinationAddress), DestinationId>,
+    by_service_and_address: HashMap<(ServiceId, DestinationAddress), DestinationId>,
     by_address: BTreeSet<(IpAddr, DestinationId)>,
     by_next_hop: BTreeSet<((PortId, IpAddr), DestinationId)>,
     trash: Trash,
@@ -126,36 +126,43 @@ fn refusal(code: RefusalCode, detail: String) -> Refusal {
 }
 
 impl Desired {
-    /// A director without services and routes. `ledgers` are those of all workers and control's own.
-    pub fn new(capacity: Capacity, site: Site, ledgers: Ledgers) -> Self {
+    /// A director without services and routes. `destination_stats` are those of all workers and control's own.
+    pub fn new(
+        capacity: Capacity,
+        topology: Topology,
+        destination_stats: DestinationTotals,
+    ) -> Self {
         let mut addresses = Addresses::default();
-        let networks: Vec<_> =
-            site.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        let networks: Vec<_> = topology
+            .interfaces
+            .iter()
+            .flat_map(|(_, addresses)| addresses.iter().copied())
+            .collect();
         for &(address, _) in &networks {
             addresses.add_interface(address);
         }
         let own = networks.iter().map(|(address, _)| *address);
-        let mut pieces = Snapshot {
+        let mut next = Snapshot {
             local: Arc::new(LocalAddresses::build(own, networks.iter().copied())),
-            links: site.links.into(),
+            links: topology.links.into(),
             ..Snapshot::default()
         };
-        pieces.forwarding_changed();
+        next.forwarding_changed();
         let mut desired = Desired {
             capacity,
-            interfaces: site.interfaces,
-            ledgers,
-            pieces,
+            interfaces: topology.interfaces,
+            destination_stats,
+            next,
             generation: 0,
             removals: 0,
             service_slots: Slots::new(capacity.services),
             services: Vec::new(),
             by_key: HashMap::new(),
             order: BTreeMap::new(),
-            objects: 0,
+            incarnations: 0,
             destination_slots: Slots::new(capacity.destinations),
             destinations: Vec::new(),
-            places: HashMap::new(),
+            by_service_and_address: HashMap::new(),
             by_address: BTreeSet::new(),
             by_next_hop: BTreeSet::new(),
             trash: Trash::default(),
@@ -166,7 +173,7 @@ impl Desired {
             statistics: Estimator::default(),
             estimating: None,
         };
-        desired.set_vips(site.vips);
+        desired.set_vips(topology.vips);
         desired
     }
 
@@ -209,7 +216,7 @@ impl Desired {
 
     /// The next snapshot; the publisher gives it its epoch.
     pub fn snapshot(&self) -> Snapshot {
-        self.pieces.clone()
+        self.next.clone()
     }
 
     /// Grows whenever the next snapshot differs from the one before.
@@ -240,8 +247,8 @@ impl Desired {
         &self.statistics
     }
 
-    pub fn ledgers(&self) -> &Ledgers {
-        &self.ledgers
+    pub fn destination_stats(&self) -> &DestinationTotals {
+        &self.destination_stats
     }
 
     pub fn services_len(&self) -> usize {
@@ -250,7 +257,7 @@ impl Desired {
 
     /// Listed destinations of all services.
     pub fn destinations_len(&self) -> usize {
-        self.places.len() - self.trash.len()
+        self.by_service_and_address.len() - self.trash.len()
     }
 
     /// Services added before the one with this number (`None`: all), newest first, each with its number.
@@ -259,8 +266,8 @@ impl Desired {
         number: Option<u64>,
     ) -> impl Iterator<Item = (u64, ServiceId, &ServiceSpec)> {
         let before = ..number.unwrap_or(u64::MAX);
-        self.order.range(before).rev().filter_map(|(&object, &id)| {
-            Some((object, id, &self.services[id.index()].listed.as_ref()?.spec))
+        self.order.range(before).rev().filter_map(|(&incarnation, &id)| {
+            Some((incarnation, id, &self.services[id.index()].listed.as_ref()?.spec))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::slots::Slots;
 use crate::model::PortId;
-use crate::service::{Adjacency, NextHop, NextHopId, Snapshot};
+use crate::snapshot::{Adjacency, NextHop, NextHopId, Snapshot};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;

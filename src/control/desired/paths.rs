@@ -4,7 +4,7 @@
 use super::Desired;
 use crate::model::{DestinationId, Family, PortId, Prefix};
 use crate::route::Routes;
-use crate::service::{Destination, LocalAddresses, UNROUTED};
+use crate::snapshot::{Destination, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,12 +37,12 @@ impl Desired {
             self.next_hops.give_back(gateway);
         }
         for gateway in routes.gateways() {
-            if self.next_hops.take(&mut self.pieces, gateway).is_some() {
+            if self.next_hops.take(&mut self.next, gateway).is_some() {
                 self.gateways.push(gateway);
             }
         }
-        self.pieces.routes = routes;
-        self.pieces.forwarding_changed();
+        self.next.routes = routes;
+        self.next.forwarding_changed();
         for slot in 0..self.destinations.len() {
             self.place_destination(DestinationId(slot as u32));
         }
@@ -61,25 +61,25 @@ impl Desired {
             self.addresses.remove_interface(address);
         }
         let local = LocalAddresses::build(self.addresses.all(), networks);
-        self.pieces.local = Arc::new(local);
+        self.next.local = Arc::new(local);
         self.touch();
     }
 
     /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
     pub fn neighbour_changed(&mut self, port: PortId, address: IpAddr, mac: Option<[u8; 6]>) {
         let at = (port, address);
-        if !self.next_hops.neighbour_changed(&mut self.pieces, at, mac) {
+        if !self.next_hops.neighbour_changed(&mut self.next, at, mac) {
             return;
         }
         for id in listed_under(&self.by_next_hop, at) {
-            if let Some(&old) = self.pieces.destinations.get(id.index()) {
-                self.pieces.set_destination(id, old);
+            if let Some(&old) = self.next.destinations.get(id.index()) {
+                self.next.set_destination(id, old);
             }
         }
         self.touch();
     }
 
-    /// Next hops of destinations, and gateways: the slow path keeps them resolved from now on, or (false) need not any
+    /// Next hops of destinations, and gateways: the host path keeps them resolved from now on, or (false) need not any
     /// longer. What has changed since the last call.
     pub fn take_wanted_changes(&mut self) -> Vec<((PortId, IpAddr), bool)> {
         self.next_hops.take_wanted_changes()
@@ -100,7 +100,7 @@ impl Desired {
     }
 
     /// Forgets what was learned too long ago; every second or so.
-    pub fn forget_path_mtus(&mut self, now: Instant) {
+    pub fn expire_path_mtus(&mut self, now: Instant) {
         let learned = self.learned.iter();
         let expired: Vec<_> =
             learned.filter(|(_, learned)| learned.until <= now).map(|(at, _)| *at).collect();
@@ -114,27 +114,27 @@ impl Desired {
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         address.is_loopback()
             || match address {
-                IpAddr::V4(address) => self.pieces.local.contains(address.to_bits()),
-                IpAddr::V6(address) => self.pieces.local.contains(address.to_bits()),
+                IpAddr::V4(address) => self.next.local.contains(address.to_bits()),
+                IpAddr::V6(address) => self.next.local.contains(address.to_bits()),
             }
     }
 
     pub(super) fn is_group(&self, address: IpAddr) -> bool {
         match address {
-            IpAddr::V4(address) => self.pieces.local.is_group(address.to_bits()),
-            IpAddr::V6(address) => self.pieces.local.is_group(address.to_bits()),
+            IpAddr::V4(address) => self.next.local.is_group(address.to_bits()),
+            IpAddr::V6(address) => self.next.local.is_group(address.to_bits()),
         }
     }
 
     pub(super) fn address_added(&mut self, address: IpAddr) {
-        Arc::make_mut(&mut self.pieces.local).insert(address);
+        Arc::make_mut(&mut self.next.local).insert(address);
         self.place_destinations_at(address);
         self.reconsider_gateways(address);
         self.touch();
     }
 
     pub(super) fn address_removed(&mut self, address: IpAddr) {
-        Arc::make_mut(&mut self.pieces.local).remove(address);
+        Arc::make_mut(&mut self.next.local).remove(address);
         self.place_destinations_at(address);
         self.reconsider_gateways(address);
         self.touch();
@@ -171,7 +171,7 @@ impl Desired {
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
         };
         // The new one first: an unchanged next hop must not lose its slot in between.
-        let next_hop = at.and_then(|at| self.next_hops.take(&mut self.pieces, at));
+        let next_hop = at.and_then(|at| self.next_hops.take(&mut self.next, at));
         if let Some(old) = old {
             self.next_hops.give_back(old);
             self.by_next_hop.remove(&(old, id));
@@ -197,15 +197,15 @@ impl Desired {
             tunnel_source,
             ..Destination::default()
         };
-        self.pieces.set_destination(id, new);
+        self.next.set_destination(id, new);
         self.register_answers(id);
         self.touch();
     }
 
     /// The way to an address that is not the director's own; `None`: no route, or over a port that does not exist.
     fn path_to(&self, address: IpAddr) -> Option<Path> {
-        let (port, next_hop, route_mtu) = self.pieces.routes.lookup(address)?;
-        let link_mtu = self.pieces.links.get(port.index())?.mtu;
+        let (port, next_hop, route_mtu) = self.next.routes.lookup(address)?;
+        let link_mtu = self.next.links.get(port.index())?.mtu;
         let mtu = if route_mtu == 0 { link_mtu } else { route_mtu.min(link_mtu) };
         let learned = self.learned.get(&address).map_or(u16::MAX, |learned| learned.mtu);
         let source = self.source_towards(port, next_hop);

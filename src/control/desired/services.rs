@@ -4,7 +4,7 @@ use super::{Desired, ListedService, ServiceSlot, checks, refusal};
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{ServiceId, ServiceKey, ServiceSpec};
 use crate::scheduler::Scheduler;
-use crate::service::Service;
+use crate::snapshot::Service;
 use crate::time::Instant;
 use std::sync::Arc;
 
@@ -26,12 +26,15 @@ impl Desired {
         }
         checks::service(spec)?;
         let id = self.service_slot(&spec.key)?;
-        self.objects += 1;
-        let listed =
-            ListedService { spec: spec.clone(), object: self.objects, destinations: Vec::new() };
+        self.incarnations += 1;
+        let listed = ListedService {
+            spec: spec.clone(),
+            incarnation: self.incarnations,
+            destinations: Vec::new(),
+        };
         self.services[id.index()].listed = Some(listed);
         self.by_key.insert(spec.key, id);
-        self.order.insert(self.objects, id);
+        self.order.insert(self.incarnations, id);
         let scheduler = Scheduler::new(spec.scheduler, spec.scheduler_flags, []);
         self.publish_service(Service::new(id, spec, scheduler));
         if let ServiceKey::Address { address, .. } = spec.key
@@ -68,7 +71,7 @@ impl Desired {
     pub(super) fn edit_service(&mut self, spec: &ServiceSpec) -> Result<(), Refusal> {
         let id = self.find(&spec.key)?;
         checks::service(spec)?;
-        let Some(old) = self.pieces.services.get(&spec.key) else { return Ok(()) };
+        let Some(old) = self.next.services.get(&spec.key) else { return Ok(()) };
         let scheduler = old.scheduler.with_kind(spec.scheduler, spec.scheduler_flags);
         self.publish_service(Service::new(id, spec, scheduler));
         if let Some(listed) = &mut self.services[id.index()].listed {
@@ -93,13 +96,13 @@ impl Desired {
 
     fn drop_service(&mut self, id: ServiceId, now: Instant) {
         let Some(listed) = &self.services[id.index()].listed else { return };
-        let (key, object) = (listed.spec.key, listed.object);
+        let (key, incarnation) = (listed.spec.key, listed.incarnation);
         for destination in listed.destinations.clone().into_iter().rev() {
             self.trash_destination(destination, now);
         }
         self.services[id.index()].listed = None;
-        self.order.remove(&object);
-        Arc::make_mut(&mut self.pieces.services).remove(&key);
+        self.order.remove(&incarnation);
+        Arc::make_mut(&mut self.next.services).remove(&key);
         if let ServiceKey::Address { address, .. } = key
             && self.addresses.remove_service(address)
         {
@@ -138,7 +141,7 @@ impl Desired {
     }
 
     pub(super) fn publish_service(&mut self, service: Service) {
-        Arc::make_mut(&mut self.pieces.services).insert(Arc::new(service));
+        Arc::make_mut(&mut self.next.services).insert(Arc::new(service));
         self.touch();
     }
 }

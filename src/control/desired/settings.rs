@@ -4,35 +4,35 @@ use super::{Desired, checks};
 use crate::api::Refusal;
 use crate::control::defence::{self, Measures};
 use crate::model::{MssClamp, Sysctls, Timeouts};
-use crate::service::{Marks, Settings};
+use crate::snapshot::{Marks, Settings};
 use std::sync::Arc;
 
 impl Desired {
     pub fn set_marks(&mut self, marks: Marks) {
-        self.pieces.marks = Arc::new(marks);
+        self.next.marks = Arc::new(marks);
         self.touch();
     }
 
     pub fn settings(&self) -> &Settings {
-        &self.pieces.settings
+        &self.next.settings
     }
 
     pub fn sysctls(&self) -> &Sysctls {
-        &self.pieces.settings.sysctls
+        &self.next.settings.sysctls
     }
 
     /// Settings take effect with the next snapshot; those of the defence with the next [`Self::defend`], which is
     /// therefore due at once.
     pub fn set_sysctls(&mut self, sysctls: Sysctls) {
-        if self.pieces.settings.sysctls != sysctls {
-            self.pieces.settings.sysctls = sysctls;
+        if self.next.settings.sysctls != sysctls {
+            self.next.settings.sysctls = sysctls;
             self.touch();
         }
     }
 
     pub fn set_mss_clamp(&mut self, clamp: MssClamp) {
-        if self.pieces.settings.mss_clamp != clamp {
-            self.pieces.settings.mss_clamp = clamp;
+        if self.next.settings.mss_clamp != clamp {
+            self.next.settings.mss_clamp = clamp;
             self.touch();
         }
     }
@@ -40,7 +40,7 @@ impl Desired {
     /// Judges the defence; every second and after a setting was written. `free`: entries that the connection tables
     /// of all workers together can still take.
     pub fn defend(&mut self, free: u64) {
-        let settings = &mut self.pieces.settings;
+        let settings = &mut self.next.settings;
         let mut sysctls = settings.sysctls;
         let old = Measures {
             secure_tcp: settings.secure_tcp,
@@ -58,12 +58,12 @@ impl Desired {
     }
 
     pub fn timeouts(&self) -> Timeouts {
-        self.pieces.settings.timeouts
+        self.next.settings.timeouts
     }
 
     pub(super) fn set_timeouts(&mut self, new: &Timeouts) -> Result<(), Refusal> {
         checks::timeouts(new)?;
-        let timeouts = &mut self.pieces.settings.timeouts;
+        let timeouts = &mut self.next.settings.timeouts;
         let kept = |new: u32, old: u32| if new == 0 { old } else { new };
         *timeouts = Timeouts {
             tcp: kept(new.tcp, timeouts.tcp),

@@ -13,7 +13,7 @@ impl Desired {
     pub fn estimate(&mut self, now: Instant) -> bool {
         if self.estimating.is_none()
             && self.statistics.is_due(now)
-            && self.pieces.settings.sysctls.run_estimation != 0
+            && self.next.settings.sysctls.run_estimation != 0
         {
             self.estimating = Some(0);
         }
@@ -35,8 +35,12 @@ impl Desired {
     fn estimate_destination(&mut self, id: DestinationId) {
         let Some(row) = &self.destinations[id.index()] else { return };
         let listed = self.services[row.service.index()].listed.as_ref();
-        let same = listed.is_some_and(|service| service.object == row.object);
-        self.statistics.collect(id, same.then_some(row.service), self.ledgers.counters(id));
+        let same = listed.is_some_and(|service| service.incarnation == row.incarnation);
+        self.statistics.collect(
+            id,
+            same.then_some(row.service),
+            self.destination_stats.counters(id),
+        );
         if row.is_listed {
             self.statistics.estimate_destination(id);
         }
@@ -44,7 +48,7 @@ impl Desired {
 
     /// Garbage collection of the address maps of lblc and lblcr; every second.
     pub fn collect_locality(&self, now: Instant) {
-        for service in self.pieces.services.iter() {
+        for service in self.next.services.iter() {
             let expiration = match service.scheduler.kind() {
                 SchedulerKind::Lblc => self.sysctls().lblc_expiration,
                 SchedulerKind::Lblcr => self.sysctls().lblcr_expiration,

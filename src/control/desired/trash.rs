@@ -3,7 +3,7 @@
 
 use super::Desired;
 use crate::model::DestinationId;
-use crate::service::Destination;
+use crate::snapshot::Destination;
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,8 +77,8 @@ impl Trash {
 impl Desired {
     /// Empties the trash of what nobody uses any more, a piece at each call; every second or more often.
     pub fn empty_trash(&mut self, now: Instant) {
-        let ledgers = &self.ledgers;
-        for id in self.trash.expire(now, |id| ledgers.is_in_use(id)) {
+        let destination_stats = &self.destination_stats;
+        for id in self.trash.expire(now, |id| destination_stats.is_in_use(id)) {
             self.forget_destination(id);
         }
     }
@@ -86,17 +86,17 @@ impl Desired {
     /// The slot may be reused from now on.
     fn forget_destination(&mut self, id: DestinationId) {
         let Some(row) = self.destinations[id.index()].take() else { return };
-        self.places.remove(&(row.service, row.spec.at));
+        self.by_service_and_address.remove(&(row.service, row.spec.at));
         self.by_address.remove(&(row.spec.at.address, id));
         if let Some(at) = row.next_hop {
             self.next_hops.give_back(at);
             self.by_next_hop.remove(&(at, id));
         }
         if row.answers {
-            let replies = Arc::make_mut(&mut self.pieces.replies);
+            let replies = Arc::make_mut(&mut self.next.replies);
             replies.remove(&row.key, row.spec.at.address, row.spec.at.port);
         }
-        self.pieces.destinations.set(id.index(), Destination::default());
+        self.next.destinations.set(id.index(), Destination::default());
         self.destination_slots.give_back(id.0);
         self.services[row.service.index()].trashed -= 1;
         self.release_service_if_unused(row.service, &row.key);

@@ -31,7 +31,7 @@ const PLAIN: Packet<u32> = Packet {
     ttl: 64,
     tos: 0,
     dont_fragment: false,
-    is_plain: true,
+    fast_path_eligible: true,
     identification: 0,
     icmp_type: 0,
     icmp_code: 0,
@@ -48,8 +48,8 @@ fn tuple(protocol: u8, source_port: u16, destination_port: u16) -> Tuple<u32> {
 fn judged(packet: Packet<u32>) -> Packet<u32> {
     let is_whole = packet.role == Role::Transport && packet.fragment == Fragment::Whole;
     let opens = packet.tcp_flags & tcp::SYN != 0;
-    let is_plain = is_whole && packet.protocol != 132 && !opens && packet.ttl > 1;
-    Packet { is_plain, ..packet }
+    let fast_path_eligible = is_whole && packet.protocol != 132 && !opens && packet.ttl > 1;
+    Packet { fast_path_eligible, ..packet }
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn is_read_anew<A: Parse + std::fmt::Debug>(bytes: &[u8], other: A) {
         ttl: 0xf8,
         tos: 0xf7,
         dont_fragment: true,
-        is_plain: true,
+        fast_path_eligible: true,
         fragment: Fragment::Later,
         tcp_flags: 0xf6,
         sctp_chunk: 0xf5,
@@ -479,7 +479,7 @@ proptest! {
             protocol: 17,
         };
         prop_assert_eq!(packet.tuple, expected);
-        prop_assert_eq!((packet.ttl, packet.tos, packet.is_plain), (ttl, tos, ttl > 1));
+        prop_assert_eq!((packet.ttl, packet.tos, packet.fast_path_eligible), (ttl, tos, ttl > 1));
         prop_assert_eq!(packet.header, 40 + extensions * 8);
         prop_assert_eq!(packet.length, 48 + extensions * 8 + payload.len() as u16);
     }

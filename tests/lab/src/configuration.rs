@@ -1,4 +1,4 @@
-//! The world of the transcripts, written as the director's configuration file.
+//! The snapshot of the transcripts, written as the director's configuration file.
 
 use crate::topology::{Route, Topology};
 use crate::transcript::Transcript;

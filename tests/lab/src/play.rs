@@ -4,7 +4,7 @@ use crate::compare::{self, Context};
 use crate::configuration::{self, Place};
 use crate::frame;
 use crate::listing;
-use crate::tools::{Answer, Binaries, Director};
+use crate::tools::{Answer, Binaries, DirectorProcess};
 use crate::topology::Topology;
 use crate::transcript::{Sent, Step, Transcript};
 use crate::wire::{self, Wire};
@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_millis(12);
 /// How often rates are estimated.
 const ESTIMATOR_PERIOD: Duration = Duration::from_secs(2);
 
-/// A director's world: where it is started, and what is common to all transcripts.
+/// A director's snapshot: where it is started, and what is common to all transcripts.
 #[derive(Debug, Clone)]
 pub struct Stage<'a> {
     pub topology: &'a Topology,
@@ -50,7 +50,7 @@ pub struct Difference {
 
 struct Player<'a> {
     wires: BTreeMap<String, Wire>,
-    director: Director,
+    director: DirectorProcess,
     own_addresses: Vec<IpAddr>,
     /// The least time a frame takes: that of the recording where timers or rates are listed.
     pace: Duration,
@@ -102,10 +102,11 @@ pub fn play(
 
 impl<'a> Player<'a> {
     fn start(stage: &'a Stage, transcript: &Transcript) -> Result<Player<'a>, String> {
-        let socket = Director::socket(&stage.folder);
+        let socket = DirectorProcess::socket(&stage.folder);
         let place = Place { socket: &socket, file_prefix: &stage.file_prefix, core: stage.core };
         let text = configuration::write(stage.topology, transcript, place)?;
-        let director = Director::start(stage.binaries, &stage.folder, &stage.file_prefix, &text)?;
+        let director =
+            DirectorProcess::start(stage.binaries, &stage.folder, &stage.file_prefix, &text)?;
         let open = |name: &String| Ok((name.clone(), Wire::open(&wire::peer_of(name))?));
         let wires = stage.topology.ports.keys().map(open).collect::<Result<_, String>>()?;
         let own_addresses = stage.topology.own_addresses();

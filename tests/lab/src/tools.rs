@@ -33,7 +33,7 @@ pub struct Answer {
 
 /// A running director. It dies with the thread that started it, and leaves nothing behind.
 #[derive(Debug)]
-pub struct Director {
+pub struct DirectorProcess {
     child: Child,
     folder: PathBuf,
     file_prefix: String,
@@ -41,7 +41,7 @@ pub struct Director {
     last_words: Vec<String>,
 }
 
-impl Director {
+impl DirectorProcess {
     /// Where a director that works in `folder` has its control socket.
     pub fn socket(folder: &Path) -> PathBuf {
         folder.join("control.sock")
@@ -57,7 +57,7 @@ impl Director {
         folder: &Path,
         file_prefix: &str,
         configuration: &str,
-    ) -> Result<Director, String> {
+    ) -> Result<DirectorProcess, String> {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(told)?;
         let file = folder.join("director.toml");
@@ -84,7 +84,8 @@ impl Director {
         });
         let folder = folder.to_owned();
         let file_prefix = file_prefix.to_owned();
-        let mut director = Director { child, folder, file_prefix, said, last_words: Vec::new() };
+        let mut director =
+            DirectorProcess { child, folder, file_prefix, said, last_words: Vec::new() };
         director.wait_until_ready()?;
         Ok(director)
     }
@@ -115,7 +116,7 @@ impl Director {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.epitaph(status)),
-            Err(error) => Err(format!("directord cannot be asked: {error}")),
+            Err(error) => Err(format!("directord cannot be original_destination: {error}")),
         }
     }
 
@@ -142,7 +143,9 @@ impl Director {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => return Err(self.epitaph(status)),
                 Ok(None) => thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(format!("directord cannot be asked: {error}")),
+                Err(error) => {
+                    return Err(format!("directord cannot be original_destination: {error}"));
+                }
             }
         }
         Err(format!("directord does not end within {STOP_LIMIT:?} of SIGTERM"))
@@ -156,7 +159,7 @@ impl Director {
         let told = |error: std::io::Error| format!("cannot run {}: {error}", tool.display());
         let mut child = Command::new(tool)
             .args(words)
-            .env("DIRECTOR_SOCKET", Director::socket(&self.folder))
+            .env("DIRECTOR_SOCKET", DirectorProcess::socket(&self.folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -173,7 +176,7 @@ impl Director {
     }
 }
 
-impl Drop for Director {
+impl Drop for DirectorProcess {
     fn drop(&mut self) {
         // Errors here mean that there is nothing left to end or to remove.
         let _ = self.child.kill();

@@ -1,4 +1,4 @@
-//! The world the transcripts were recorded in: two ports, their neighbours, the routes.
+//! The snapshot the transcripts were recorded in: two ports, their neighbours, the routes.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Topology {
         serde_json::from_str(&text).map_err(|error| told(&error))
     }
 
-    /// Where the world of a folder of transcripts is described: in it, or in the one above.
+    /// Where the snapshot of a folder of transcripts is described: in it, or in the one above.
     pub fn path_beside(folder: &Path) -> PathBuf {
         let above = folder.join("../topology.json");
         let here = folder.join("topology.json");

@@ -6,7 +6,7 @@ use crate::observation::{Outcome, Sent};
 use crate::site;
 use crate::step::{IcmpError, Packet};
 use director::model::{Counters, Family, ForwardMethod};
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use std::net::SocketAddr;
 
 impl Reference {

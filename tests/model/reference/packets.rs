@@ -8,7 +8,7 @@ use crate::site;
 use crate::step::Packet;
 use director::model::{Counters, Family, ForwardMethod, Protocol, ServiceKey};
 use director::packet::tcp;
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use std::net::{IpAddr, SocketAddr};
 
 impl Reference {

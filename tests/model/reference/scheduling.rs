@@ -7,7 +7,7 @@ use crate::observation::{Answer, AnswerKind, Outcome, Why};
 use crate::step::Packet;
 use director::model::{Counters, ForwardMethod, Protocol};
 use director::packet::tcp;
-use director::stop::PuntReason;
+use director::reason::PuntReason;
 use std::net::SocketAddr;
 
 /// Where a new connection goes.

@@ -17,8 +17,8 @@ impl Fixture {
     }
 
     fn servers(&self, key: &ServiceKey) -> Vec<(IpAddr, u32)> {
-        let world = self.desired.snapshot();
-        let scheduler = &world.services.get(key).unwrap().scheduler;
+        let snapshot = self.desired.snapshot();
+        let scheduler = &snapshot.services.get(key).unwrap().scheduler;
         let shown: Vec<_> =
             scheduler.candidates().iter().map(|one| (one.address, one.weight)).collect();
         let listed = self.listing().into_iter().find(|row| row.spec.key == *key).unwrap();
@@ -62,8 +62,8 @@ fn editing_a_service_changes_everything_but_its_key_and_its_destinations() {
         ..service(80)
     };
     fixture.ok(Command::EditService(edited.clone()));
-    let world = fixture.desired.snapshot();
-    let service = world.services.get(&key(80)).unwrap();
+    let snapshot = fixture.desired.snapshot();
+    let service = snapshot.services.get(&key(80)).unwrap();
     assert_eq!(service.scheduler.kind(), SchedulerKind::Sh);
     assert_eq!(service.scheduler.flags(), SchedulerFlags::FLAG_2);
     assert!(service.one_packet && service.by_call_id && service.persistence.is_some());
@@ -74,7 +74,7 @@ fn editing_a_service_changes_everything_but_its_key_and_its_destinations() {
 #[test]
 fn listings_come_in_pieces_that_survive_changes() {
     let capacity = Capacity { services: 600, destinations: 10 };
-    let mut desired = Desired::new(capacity, Site::default(), Ledgers::default());
+    let mut desired = Desired::new(capacity, Topology::default(), DestinationTotals::default());
     for port in 1..=600 {
         desired.apply(&Command::AddService(service(port)), Instant::START).unwrap();
     }

@@ -14,7 +14,7 @@ use crate::model::{
     Tunnel,
 };
 use crate::route::Routes;
-use crate::worker::ledger::{Ledger, Line};
+use crate::worker::stats::destination_stats::{DestinationStats, DestinationStatsTable};
 
 pub(super) const CAPACITY: Capacity = Capacity { services: 4, destinations: 8 };
 
@@ -25,7 +25,7 @@ pub(super) fn ip(text: &str) -> IpAddr {
 /// Port 0 is 10.0.0.1/24 and fd00:a::1/64, port 1 is 10.1.0.1/24; 10.9.0.0/16 is behind 10.1.0.254.
 pub(super) struct Fixture {
     pub(super) desired: Desired,
-    pub(super) workers: Vec<Arc<Ledger>>,
+    pub(super) workers: Vec<Arc<DestinationStatsTable>>,
     /// As it follows from the changes that were told.
     wanted: BTreeSet<(PortId, IpAddr)>,
     vips: BTreeSet<IpAddr>,
@@ -34,9 +34,9 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) fn new() -> Self {
         let workers: Vec<_> =
-            (0..2).map(|_| Arc::new(Ledger::new(CAPACITY.destinations))).collect();
+            (0..2).map(|_| Arc::new(DestinationStatsTable::new(CAPACITY.destinations))).collect();
         let link = |last, mtu| Link { mac: [2, 0, 0, 0, 0, last], mtu };
-        let site = Site {
+        let topology = Topology {
             links: vec![link(0, 1500), link(1, 9000)],
             interfaces: vec![
                 (PortId(0), vec![(ip("fe80::1"), 64), (ip("10.0.0.1"), 24), (ip("fd00:a::1"), 64)]),
@@ -44,7 +44,7 @@ impl Fixture {
             ],
             vips: BTreeSet::new(),
         };
-        let mut desired = Desired::new(CAPACITY, site, Ledgers::new(workers.clone()));
+        let mut desired = Desired::new(CAPACITY, topology, DestinationTotals::new(workers.clone()));
         desired.set_routes(Arc::new(Routes::build([
             ((ip("10.0.0.0"), 24), PortId(0), None, 0),
             ((ip("fd00:a::"), 64), PortId(0), None, 0),
@@ -77,7 +77,7 @@ impl Fixture {
         assert_eq!(self.apply(command.clone()), Ok(()), "{command:?}");
     }
 
-    /// Next hops that the slow path was told to keep resolved.
+    /// Next hops that the host path was told to keep resolved.
     pub(super) fn wanted(&mut self) -> &BTreeSet<(PortId, IpAddr)> {
         for (at, is_wanted) in self.desired.take_wanted_changes() {
             match is_wanted {
@@ -99,7 +99,7 @@ impl Fixture {
         &self.vips
     }
 
-    pub(super) fn line(&self, worker: usize, id: DestinationId) -> &Line {
+    pub(super) fn stats(&self, worker: usize, id: DestinationId) -> &DestinationStats {
         self.workers[worker].get(id).unwrap()
     }
 
@@ -110,11 +110,11 @@ impl Fixture {
     }
 
     /// The row that workers see of the newest destination.
-    pub(super) fn newest(&self, key: &ServiceKey) -> crate::service::Destination {
+    pub(super) fn newest(&self, key: &ServiceKey) -> crate::snapshot::Destination {
         self.row(self.slots(key)[0])
     }
 
-    pub(super) fn row(&self, id: DestinationId) -> crate::service::Destination {
+    pub(super) fn row(&self, id: DestinationId) -> crate::snapshot::Destination {
         *self.desired.snapshot().destinations.get(id.index()).unwrap()
     }
 

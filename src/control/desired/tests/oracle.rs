@@ -1,8 +1,8 @@
-//! Random commands against a slow and obvious model: lists of services and destinations, newest first, and what the
+//! Random commands against a host and obvious model: lists of services and destinations, newest first, and what the
 //! slots may never do.
 
 use super::*;
-use crate::service::Origin;
+use crate::snapshot::Origin;
 use proptest::prelude::*;
 
 /// A destination that once was added and is not forgotten.
@@ -240,16 +240,16 @@ impl Run {
             }
             Step::Connect(number) => {
                 if let Some(slot) = self.slot(*number) {
-                    self.fixture.line(number % 2, slot).bind(number % 3 == 0);
+                    self.fixture.stats(number % 2, slot).conn_added(number % 3 == 0);
                     self.connections[slot.index()] += 1;
                 }
             }
             Step::Disconnect(number) => {
                 if let Some(slot) = self.slot(*number) {
                     for worker in 0..2 {
-                        let line = self.fixture.line(worker, slot);
-                        (0..line.active()).for_each(|_| line.unbind(true));
-                        (0..line.inactive()).for_each(|_| line.unbind(false));
+                        let stats = self.fixture.stats(worker, slot);
+                        (0..stats.active()).for_each(|_| stats.conn_removed(true));
+                        (0..stats.inactive()).for_each(|_| stats.conn_removed(false));
                     }
                     self.connections[slot.index()] = 0;
                     for gone in &mut self.model.removed {
@@ -298,9 +298,12 @@ impl Run {
     /// What is listed and published is what the model says; slots are one destination's each and stay.
     fn compare(&mut self) {
         let desired = &self.fixture.desired;
-        let world = desired.snapshot();
+        let snapshot = desired.snapshot();
         let listed: Vec<_> = desired.services_before(None).collect();
-        assert_eq!((listed.len(), world.services.len()), (self.model.services.len(), listed.len()));
+        assert_eq!(
+            (listed.len(), snapshot.services.len()),
+            (self.model.services.len(), listed.len())
+        );
         let mut taken = BTreeSet::new();
         let masqueraded = self.model.masqueraded();
         let answer = |service: &ServiceKey, at: DestinationAddress| {
@@ -310,7 +313,7 @@ impl Run {
         for ((_, id, spec), (expected, servers)) in listed.into_iter().zip(&mut self.model.services)
         {
             assert_eq!(spec, expected);
-            let published = world.services.get(&spec.key).unwrap();
+            let published = snapshot.services.get(&spec.key).unwrap();
             assert_eq!((published.id, published.scheduler.kind()), (id, spec.scheduler));
             let found: Vec<_> = desired.destinations(id).collect();
             let candidates = published.scheduler.candidates();
@@ -323,33 +326,37 @@ impl Run {
                 let known = *server.slot.get_or_insert(slot);
                 assert_eq!(known, slot, "{server:?} has moved");
                 assert!(taken.insert(slot), "two destinations in {slot:?}");
-                let row = world.destinations.get(slot.index()).unwrap();
+                let row = snapshot.destinations.get(slot.index()).unwrap();
                 assert!(row.available && row.service == id && row.address == spec.at.address);
                 assert_eq!((row.port, row.method), (spec.at.port, spec.method));
                 let expected = answer(&expected.key, server.spec.at);
-                assert_eq!(answers(&world, &published.key, spec.at), expected);
+                assert_eq!(answers(&snapshot, &published.key, spec.at), expected);
             }
         }
         for gone in &self.model.removed {
             let slot = gone.server.slot.unwrap();
             assert!(taken.insert(slot), "{gone:?} has lost its slot");
-            assert!(!world.destinations.get(slot.index()).unwrap().available);
+            assert!(!snapshot.destinations.get(slot.index()).unwrap().available);
             let expected = answer(&gone.service, gone.server.spec.at);
-            assert_eq!(answers(&world, &gone.service, gone.server.spec.at), expected, "{gone:?}");
+            assert_eq!(
+                answers(&snapshot, &gone.service, gone.server.spec.at),
+                expected,
+                "{gone:?}"
+            );
         }
         assert_eq!(desired.destinations_len() + self.model.removed.len(), taken.len());
         let mut behind = BTreeSet::new();
         for slot in taken {
-            let row = world.destinations.get(slot.index()).unwrap();
+            let row = snapshot.destinations.get(slot.index()).unwrap();
             let at = desired.row(slot).and_then(|row| row.next_hop);
             let mac = at.and_then(|at| self.model.neighbours.get(&at));
             let (clear, macs) = match (at, mac) {
                 (Some((port, _)), Some(mac)) if row.available => {
-                    (row.mtu, [*mac, world.links[port.index()].mac].concat())
+                    (row.mtu, [*mac, snapshot.links[port.index()].mac].concat())
                 }
                 _ => (0, vec![0; 12]),
             };
-            assert_eq!((row.clear_length(false), row.adjacency.macs.to_vec()), (clear, macs));
+            assert_eq!((row.fast_path_mtu_of(false), row.adjacency.macs.to_vec()), (clear, macs));
             assert!(clear == 0 || Some(row.adjacency.port) == at.map(|(port, _)| port));
             behind.extend(at.map(|at| (at, slot)));
         }
@@ -368,7 +375,7 @@ impl Run {
 }
 
 /// A reply of the server is known to come from the service. Two services may share a server.
-fn answers(world: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
+fn answers(snapshot: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
     let (protocol, origin) = match *service {
         ServiceKey::Address { protocol, address, port } => {
             (protocol.number(), Origin::Virtual { address, port })
@@ -376,19 +383,19 @@ fn answers(world: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bo
         ServiceKey::Fwmark { .. } => (0, Origin::Anywhere),
     };
     fn origins<A: crate::packet::Address>(
-        world: &Snapshot,
+        snapshot: &Snapshot,
         source: A,
         source_port: u16,
         protocol: u8,
     ) -> Vec<Origin> {
         let reply = crate::packet::Tuple { source, source_port, protocol, ..Default::default() };
-        world.replies.origins(&reply).collect()
+        snapshot.replies.origins(&reply).collect()
     }
     // Port 0 serves every port, also this one.
     let port = if at.port == 0 { 9 } else { at.port };
     let found = match at.address {
-        IpAddr::V4(address) => origins(world, address.to_bits(), port, protocol),
-        IpAddr::V6(address) => origins(world, address.to_bits(), port, protocol),
+        IpAddr::V4(address) => origins(snapshot, address.to_bits(), port, protocol),
+        IpAddr::V6(address) => origins(snapshot, address.to_bits(), port, protocol),
     };
     found.contains(&origin)
 }

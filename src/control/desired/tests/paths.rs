@@ -1,12 +1,12 @@
 //! Where destinations are, as routes, neighbours, path MTUs and the director's own addresses have it.
 
 use super::*;
-use crate::service::{NextHop, UNROUTED};
+use crate::snapshot::{NextHop, UNROUTED};
 
 impl Fixture {
     fn hop(&self, key: &ServiceKey) -> NextHop {
-        let world = self.desired.snapshot();
-        *world.next_hops.get(self.newest(key).next_hop.0 as usize).unwrap()
+        let snapshot = self.desired.snapshot();
+        *snapshot.next_hops.get(self.newest(key).next_hop.0 as usize).unwrap()
     }
 }
 
@@ -119,7 +119,7 @@ fn path_mtus_are_heeded_for_ten_minutes() {
     let mut fixture = Fixture::with_service();
     let address = ip("10.9.0.11");
     let mtu_at = |fixture: &mut Fixture, second| {
-        fixture.desired.forget_path_mtus(Instant::from_secs(second));
+        fixture.desired.expire_path_mtus(Instant::from_secs(second));
         fixture.newest(&key(80)).mtu
     };
     fixture.desired.path_mtu_learned(address, 1000, Instant::START);

@@ -6,7 +6,7 @@ use crate::model::Counters;
 impl Fixture {
     /// Packets of 100 bytes come in for a destination, over both workers.
     fn receive(&self, id: DestinationId, packets: usize) {
-        (0..packets).for_each(|packet| self.line(packet % 2, id).count_in(100));
+        (0..packets).for_each(|packet| self.stats(packet % 2, id).count_in(100));
     }
 
     fn in_packets(&self, key: &ServiceKey) -> (u64, u64) {
@@ -117,9 +117,9 @@ fn connections_are_shown_as_of_now() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));
     let id = fixture.slots(&key(80))[0];
-    fixture.line(0, id).bind(true);
-    fixture.line(1, id).bind(true);
-    fixture.line(1, id).bind(false);
+    fixture.stats(0, id).conn_added(true);
+    fixture.stats(1, id).conn_added(true);
+    fixture.stats(1, id).conn_added(false);
     let (service, spec) = fixture.desired.service(&key(80)).unwrap();
     let row = crate::control::listing::service_row(&fixture.desired, service, spec);
     let [row] = &row.destinations[..] else { panic!("one destination") };

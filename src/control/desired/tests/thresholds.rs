@@ -5,9 +5,9 @@ use super::*;
 /// Whether workers find the destination overloaded.
 fn is_overloaded(fixture: &Fixture, id: DestinationId) -> bool {
     let row = fixture.row(id);
-    let line = fixture.line(0, id);
-    let total = line.active() + line.inactive();
-    line.judge(total, row.upper_threshold, row.lower_threshold, row.overload_edit)
+    let stats = fixture.stats(0, id);
+    let total = stats.active() + stats.inactive();
+    stats.update_overload(total, row.upper_threshold, row.lower_threshold, row.overload_edit)
 }
 
 /// (connections, the upper threshold that they reached, upper and lower one after the edit, overloaded then), as seen
@@ -34,7 +34,7 @@ fn edits_are_judged_by_the_connections_there_are() {
         let one = DestinationSpec { upper_threshold: reached, ..server("10.1.0.11") };
         fixture.ok(add(key(80), one));
         let id = fixture.slots(&key(80))[0];
-        (0..connections).for_each(|_| fixture.line(0, id).bind(true));
+        (0..connections).for_each(|_| fixture.stats(0, id).conn_added(true));
         assert_eq!(is_overloaded(&fixture, id), reached != 0 && connections >= reached);
         fixture.ok(edit(key(80), DestinationSpec { upper_threshold, lower_threshold, ..one }));
         let case = format!("{connections} connections, {reached} -> {upper_threshold}");
@@ -49,7 +49,7 @@ fn a_destination_that_comes_back_is_judged_too() {
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));
     let id = fixture.slots(&key(80))[0];
-    (0..4).for_each(|_| fixture.line(0, id).bind(true));
+    (0..4).for_each(|_| fixture.stats(0, id).conn_added(true));
     fixture.ok(delete(key(80), &one));
     fixture.ok(add(key(80), DestinationSpec { upper_threshold: 4, ..one }));
     assert!(is_overloaded(&fixture, id));

@@ -8,7 +8,7 @@ fn a_destination_that_comes_back_has_its_slot_and_its_connections() {
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));
     let id = fixture.slots(&key(80))[0];
-    fixture.line(1, id).bind(true);
+    fixture.stats(1, id).conn_added(true);
     fixture.ok(delete(key(80), &one));
     assert!(!fixture.row(id).available);
     assert_eq!(fixture.desired.destinations_len(), 0);
@@ -46,12 +46,12 @@ fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));
     let id = fixture.slots(&key(80))[0];
-    fixture.line(0, id).bind_template();
+    fixture.stats(0, id).template_added();
     fixture.ok(Command::DeleteService(key(80)));
     fixture.pass(1..=1000);
     assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (1, 1));
     // The template is removed by another worker than the one that made it.
-    fixture.line(1, id).unbind_template();
+    fixture.stats(1, id).template_removed();
     // Looked at 1020 and stamped, so 1140 is the first time it may go.
     fixture.pass(1001..=1139);
     assert_eq!(fixture.desired.trash.len(), 1);

@@ -1,11 +1,11 @@
 //! Plays a folder of transcripts against the real director, and says where it differs.
 
 use clap::Parser;
+use director_lab::outcome::{self, Exceptions, Tally, Verdict};
 use director_lab::play::{self, Stage};
 use director_lab::tools::Binaries;
 use director_lab::topology::Topology;
 use director_lab::transcript::{self, Transcript};
-use director_lab::verdict::{self, Exceptions, Tally, Verdict};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ struct Arguments {
     /// Deviations that the project stands by [default: deviations.toml in FOLDER]
     #[arg(long)]
     deviations: Option<PathBuf>,
-    /// The world of the transcripts [default: topology.json in FOLDER or above it]
+    /// The snapshot of the transcripts [default: topology.json in FOLDER or above it]
     #[arg(long)]
     topology: Option<PathBuf>,
     /// Directors that run at the same time
@@ -112,7 +112,7 @@ fn play_all(run: &Run, jobs: usize) -> Result<Tally, String> {
             let (at, verdict) = verdict.inspect_err(|_| run.stop.store(true, Ordering::Relaxed))?;
             early.insert(at, verdict);
             while let Some(verdict) = early.remove(&printed) {
-                println!("{}", verdict::line(&run.transcripts[printed].name, &verdict));
+                println!("{}", outcome::line(&run.transcripts[printed].name, &verdict));
                 tally.count(&verdict);
                 printed += 1;
             }

@@ -98,7 +98,7 @@ impl Kind {
     pub fn of(frame: &[u8]) -> Option<Kind> {
         let packet = frame.get(ethernet::ETHERNET..)?;
         match ethernet::ethernet(frame).ok()? {
-            ethernet::Layer3::Ipv4 => {
+            ethernet::Payload::Ipv4 => {
                 let header = packet.get(..ipv4::HEADER)?;
                 if ipv4::fragment_word(header) & ipv4::MORE_FRAGMENTS != 0 {
                     return Some(Kind::FragmentIpv4);
@@ -110,7 +110,7 @@ impl Kind {
                     _ => Kind::OtherIpv4,
                 })
             }
-            ethernet::Layer3::Ipv6 => {
+            ethernet::Payload::Ipv6 => {
                 let header = packet.get(..ipv6::HEADER)?;
                 match ipv6::next_header(header) {
                     ipv4::TCP => Some(Kind::TcpIpv6),
@@ -140,7 +140,7 @@ pub fn see(frame: &[u8]) -> Option<Sight> {
     let kind = Kind::of(frame)?;
     let packet = frame.get(ethernet::ETHERNET..)?;
     let (source, destination, header) = match ethernet::ethernet(frame).ok()? {
-        ethernet::Layer3::Ipv4 => (
+        ethernet::Payload::Ipv4 => (
             IpAddr::V4(ipv4::source(packet).into()),
             IpAddr::V4(ipv4::destination(packet).into()),
             ipv4::header_length(packet),

@@ -131,14 +131,14 @@ impl Tally {
         })
     }
 
-    /// `told`: what the port said of clients, if the device has a rule at all. `refuted`: what the director's own check
+    /// `told`: what the port said of clients, if the device has a rule at all. `distrusted`: what the director's own check
     /// said. It and the whole tally must agree.
-    pub fn verdict(&self, told: Option<&ByClient>, refuted: bool) -> Verdict {
+    pub fn verdict(&self, told: Option<&ByClient>, distrusted: bool) -> Verdict {
         let total = self.total();
         match (total.frames, told, self.scattered()) {
             (0, ..) => Verdict::Silent,
             (_, None, _) => Verdict::Software,
-            _ if refuted => Verdict::Refuted,
+            _ if distrusted => Verdict::Refuted,
             // One queue in use proves nothing: every frame is in the right place of one.
             _ if total.misplaced > 0 || self.queues.contains(&0) => Verdict::Silent,
             (_, _, (0, _)) => Verdict::Silent,
@@ -185,7 +185,7 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use director::model::Faces;
+    use director::model::PortSide;
 
     const BY_FLOW: ByClient = ByClient::Unasked { able: false };
 
@@ -220,14 +220,14 @@ mod tests {
 
     #[test]
     fn what_is_said_of_clients_must_show_in_their_frames() {
-        let used = ByClient::Used(Faces::Clients);
-        let refused = ByClient::Refused(Faces::Clients, "the device cannot".to_owned());
+        let used = ByClient::Used(PortSide::Clients);
+        let refused = ByClient::Refused(PortSide::Clients, "the device cannot".to_owned());
         let (apart, together) = ([[0, 1], [1, 1]], [[0, 0], [1, 1]]);
         let cases = [
             (apart, &BY_FLOW, Verdict::ByFlow),
             (apart, &refused, Verdict::ByFlow),
             (together, &used, Verdict::ByClient),
-            (together, &ByClient::ByKey(Faces::Servers), Verdict::ByClient),
+            (together, &ByClient::ByKey(PortSide::Servers), Verdict::ByClient),
             (apart, &used, Verdict::Contradicted),
             (together, &refused, Verdict::Contradicted),
         ];

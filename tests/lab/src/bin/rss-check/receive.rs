@@ -3,11 +3,11 @@
 use super::flows::{self, From};
 use super::judge::{Tally, Verdict};
 use director::dpdk::{Device, Eal, EalOptions, Mempool, Port, PortQueue, PortSettings};
-use director::model::Faces;
+use director::io::{Burst, Frame, Queue};
+use director::model::PortSide;
 use director::packet::rss::Rule;
-use director::port::{Burst, Frame, Queue};
 use director::time;
-use director::worker::verify::{QueueCheck, QueueEvidence, SETTLING, Verification};
+use director::worker::upkeep::rss_check::{QueueCheck, QueueRssCounts, RssCheckResult, SETTLING};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,8 +28,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 64)]
     memory: u32,
     /// Whom the devices face, as a port's configuration has it: clients, servers or both
-    #[arg(long, default_value = "both", value_parser = faces)]
-    faces: Faces,
+    #[arg(long, default_value = "both", value_parser = side)]
+    side: PortSide,
     /// DPDK's own log, as its --log-level takes it
     #[arg(long, default_value = "*:error")]
     log_level: String,
@@ -59,11 +59,11 @@ impl FromStr for Candidate {
     }
 }
 
-fn faces(name: &str) -> Result<Faces, String> {
+fn side(name: &str) -> Result<PortSide, String> {
     match name {
-        "both" => Ok(Faces::Both),
-        "clients" => Ok(Faces::Clients),
-        "servers" => Ok(Faces::Servers),
+        "both" => Ok(PortSide::Both),
+        "clients" => Ok(PortSide::Clients),
+        "servers" => Ok(PortSide::Servers),
         _ => Err("both, clients or servers is expected".to_owned()),
     }
 }
@@ -114,15 +114,15 @@ fn examine(
             format!("{driver}, {queues_max} queue at most, RSS none (nothing to spread over)");
         return Ok((Verdict::OneQueue, line));
     }
-    let faces = arguments.faces;
+    let side = arguments.side;
     let settings =
-        PortSettings { queues: QUEUES, promiscuous: true, faces, ..PortSettings::default() };
+        PortSettings { queues: QUEUES, promiscuous: true, side, ..PortSettings::default() };
     let (port, mut queues) = Port::start(device, &settings, &[Arc::clone(pool)]).map_err(told)?;
     let rule = port.rss().rule().map(Arc::new);
-    let (tally, verification) = watch(&mut queues, rule.as_ref(), arguments);
+    let (tally, rss_check_result) = watch(&mut queues, rule.as_ref(), arguments);
     let (rss, by_client) = (port.rss(), port.by_client());
     let told = rule.is_some().then_some(by_client);
-    let verdict = tally.verdict(told, verification.is_refuted());
+    let verdict = tally.verdict(told, rss_check_result.is_mismatch());
     let status = if rule.is_some() { format!("; {verification}") } else { String::new() };
     let way = if rule.is_some() { format!(" ({by_client})") } else { String::new() };
     let line =
@@ -135,9 +135,9 @@ fn watch(
     queues: &mut [PortQueue],
     rule: Option<&Arc<Rule>>,
     arguments: &Arguments,
-) -> (Tally, Verification) {
+) -> (Tally, RssCheckResult) {
     let mut tally = Tally::new(queues.len());
-    let evidence: Vec<QueueEvidence> = queues.iter().map(|_| QueueEvidence::default()).collect();
+    let evidence: Vec<QueueRssCounts> = queues.iter().map(|_| QueueRssCounts::default()).collect();
     let mut checks: Vec<QueueCheck> = queues
         .iter()
         .map(|queue| QueueCheck::new(queue.index(), rule.cloned(), time::Instant::START))
@@ -159,7 +159,7 @@ fn watch(
             }
             for frame in &burst {
                 let Some(sight) = flows::see(frame.bytes()) else { continue };
-                if !is_faced(arguments.faces, sight.from) {
+                if !is_faced(arguments.side, sight.from) {
                     continue;
                 }
                 let hash = rule.and_then(|rule| Some((rule, rule.hash_frame(frame.bytes())?)));
@@ -170,15 +170,15 @@ fn watch(
             }
         }
     }
-    (tally, Verification::of(&evidence))
+    (tally, RssCheckResult::of(&evidence))
 }
 
-/// A port that faces one side gets that side's frames; the others that come in here are none for it.
-fn is_faced(faces: Faces, from: From) -> bool {
-    match faces {
-        Faces::Both => true,
-        Faces::Clients => from == From::Client,
-        Faces::Servers => from == From::Server,
+/// A port that side one side gets that side's frames; the others that come in here are none for it.
+fn is_faced(side: PortSide, from: From) -> bool {
+    match side {
+        PortSide::Both => true,
+        PortSide::Clients => from == From::Client,
+        PortSide::Servers => from == From::Server,
     }
 }
 

@@ -1,0 +1,88 @@
+//! Listings that come in pieces, each as its client takes it: services from the desired state, connections from the
+//! workers, who bring them as chores.
+
+use super::Control;
+use crate::api::Reply;
+use crate::io::Frame;
+use crate::time::Instant;
+use crate::worker::TableJob;
+
+impl<F: Frame> Control<F> {
+    /// Pieces of service listings, to each client as it takes them.
+    pub(super) fn list(&mut self) -> bool {
+        let mut worked = false;
+        let desired = &self.desired;
+        self.listings.retain_mut(|(listing, answer)| {
+            while answer.has_room() {
+                worked = true;
+                match listing.next(desired) {
+                    Some(piece) => {
+                        if !answer.send(piece) {
+                            return false;
+                        }
+                    }
+                    None => {
+                        answer.send(Reply::End);
+                        return false;
+                    }
+                }
+            }
+            !answer.is_gone()
+        });
+        worked
+    }
+
+    /// The connection listing at the head of the stats: one at a time, so that workers answer one piece at a time.
+    pub(super) fn walk(&mut self, now: Instant) -> bool {
+        let mut worked = self.collect_chores();
+        let Some((walk, answer, is_asked)) = self.walks.front_mut() else { return worked };
+        if answer.is_gone() && !*is_asked {
+            self.walks.pop_front();
+            return true;
+        }
+        if *is_asked || !answer.has_room() {
+            return worked;
+        }
+        if let Some(job) = walk.job() {
+            *is_asked = true;
+            self.jobs.push_back(job);
+            return true;
+        }
+        let destinations = &self.end.publisher.current().destinations;
+        match walk.templates(&self.shared.templates, destinations, now) {
+            Some(piece) => worked |= answer.send(piece),
+            None => {
+                answer.send(Reply::End);
+                self.walks.pop_front();
+            }
+        }
+        worked
+    }
+
+    /// Takes finished chores back from the workers.
+    fn collect_chores(&mut self) -> bool {
+        let mut worked = false;
+        for ring in &mut self.end.done {
+            while let Ok(job) = ring.pop() {
+                worked = true;
+                if let (TableJob::List(piece), Some((walk, answer, is_asked))) =
+                    (job, self.walks.front_mut())
+                {
+                    *is_asked = false;
+                    let destinations = &self.end.publisher.current().destinations;
+                    answer.send(walk.take(piece, usize::from(self.sizing.workers), destinations));
+                }
+            }
+        }
+        worked
+    }
+
+    pub(super) fn send_jobs(&mut self) {
+        for _ in 0..self.jobs.len() {
+            let Some((worker, job)) = self.jobs.pop_front() else { return };
+            if let Err(rtrb::PushError::Full(job)) = self.end.jobs[worker].push(job) {
+                self.jobs.push_back((worker, job));
+            }
+        }
+    }
+}

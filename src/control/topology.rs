@@ -1,0 +1,96 @@
+//! From the configuration to what workers and the host path are made of: routes, marks, neighbours, interfaces.
+
+use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
+use crate::host::{Interface, NextHop};
+use crate::model::{Family, MarkRule, PortId, Prefix};
+use crate::route::{Network, Routes};
+use crate::snapshot::{Link, Mark, MarkPrefix, Marks};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// On-link networks, gateways and configured routes.
+pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
+    let mut list: Vec<(Network, PortId, Option<IpAddr>, u16)> = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let id = PortId(index as u16);
+        for address in &port.addresses {
+            list.push(((address.address(), address.length()), id, None, 0));
+        }
+        if port.addresses.iter().any(|address| Family::of(address.address()) == Family::Ipv6) {
+            // RFC 4291 section 2.5.6; the first port with IPv6 has the link-local network, as it cannot be told apart.
+            list.insert(
+                0,
+                (((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)).into(), 64), id, None, 0),
+            );
+        }
+        if let Some(gateway) = port.gateway {
+            list.push(((Ipv4Addr::UNSPECIFIED.into(), 0), id, Some(gateway.into()), 0));
+        }
+        if let Some(gateway) = port.gateway_ipv6 {
+            list.push(((Ipv6Addr::UNSPECIFIED.into(), 0), id, Some(gateway.into()), 0));
+        }
+    }
+    for route in configured {
+        let network = (route.destination.address(), route.destination.length());
+        let mtu = route.mtu.unwrap_or(0);
+        list.push(match route.hop {
+            RouteHop::Via { port, router } => (network, port, Some(router), mtu),
+            RouteHop::OnLink { port } => (network, port, None, mtu),
+        });
+    }
+    Routes::build(list)
+}
+
+pub fn marks(rules: &[MarkRule]) -> Marks {
+    let prefix = |prefix: Prefix| MarkPrefix {
+        address: match prefix.address() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        },
+        length: prefix.length(),
+        is_ipv6: prefix.address().is_ipv6(),
+    };
+    Marks::build(
+        rules
+            .iter()
+            .map(|rule| Mark {
+                port: rule.port,
+                protocol: rule.protocol.map(|protocol| protocol.number()),
+                source: rule.source.map(prefix),
+                destination: rule.destination.map(prefix),
+                source_ports: rule.source_ports.first()..=rule.source_ports.last(),
+                destination_ports: rule.destination_ports.first()..=rule.destination_ports.last(),
+                mark: rule.mark,
+            })
+            .collect(),
+    )
+}
+
+pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]> {
+    list.iter().map(|entry| ((entry.port, entry.address), entry.mac.0)).collect()
+}
+
+/// The ports as members of networks; `links` by port.
+pub fn interfaces(ports: &[PortConfig], links: &[Link]) -> Vec<Interface> {
+    ports
+        .iter()
+        .zip(links)
+        .enumerate()
+        .map(|(index, (port, link))| Interface {
+            id: PortId(index as u16),
+            name: port.name.clone(),
+            mac: link.mac,
+            mtu: link.mtu,
+            addresses: port
+                .addresses
+                .iter()
+                .map(|address| (address.address(), address.length()))
+                .collect(),
+        })
+        .collect()
+}
+
+/// Addresses configured as the director's own besides those of ports and services.
+pub fn virtual_addresses(vips: &[Prefix]) -> BTreeSet<IpAddr> {
+    vips.iter().map(|vip| vip.address()).collect()
+}

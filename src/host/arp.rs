@@ -1,0 +1,83 @@
+//! ARP (RFC 826): answers for local addresses, learns from what it hears, asks for next hops.
+
+use super::neighbours::Claim;
+use super::{IpHost, Outbox, local};
+use crate::io::Frame;
+use crate::model::PortId;
+use crate::packet::arp::{self, Arp, Operation};
+use crate::packet::ethernet::{self, ETHERNET};
+use crate::reason::{DropReason, Punt};
+use crate::time::Instant;
+use std::net::{IpAddr, Ipv4Addr};
+
+impl<F: Frame> IpHost<F> {
+    pub(super) fn arp(&mut self, punt: &Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+        let frame = punt.frame.bytes();
+        let Some(arp) = Arp::parse(&frame[ETHERNET..]) else {
+            return self.drop(DropReason::NoLocalHandler);
+        };
+        let sender = IpAddr::V4(Ipv4Addr::from_bits(arp.sender));
+        let for_us = self.local.is_local(Ipv4Addr::from_bits(arp.target).into());
+        // Somebody else with our address, or ourselves: nothing is to be learned from that.
+        if self.local.is_local(sender) {
+            return self.drop(DropReason::NoLocalHandler);
+        }
+        if !local::is_no_host(sender) && !self.local.is_broadcast(sender) {
+            let asks_us = for_us && arp.operation == Operation::Request;
+            let claim = Claim {
+                mac: Some(arp.sender_mac),
+                solicited: for_us
+                    && arp.operation == Operation::Reply
+                    && !ethernet::is_multicast(ethernet::destination(frame)),
+                overrides: true,
+                creates: asks_us && self.is_neighbour(punt.port, sender),
+            };
+            self.neighbours.claim((punt.port, sender), claim, now);
+        }
+        // A sender of zero only checks whether the address is taken (RFC 5227); it gets to know.
+        if for_us
+            && arp.operation == Operation::Request
+            && (arp.sender == 0 || !local::is_no_host(sender))
+            && let Some(interface) = self.local.interface(punt.port)
+        {
+            let answer = arp.answer(interface.mac);
+            let write = |out: &mut [u8]| answer.write(out, arp.sender_mac);
+            self.send_frame(punt.port, arp::FRAME, write, out);
+        }
+    }
+
+    /// Asks who has `address`: the one at `mac`, or everybody.
+    pub(super) fn arp_request(
+        &mut self,
+        port: PortId,
+        address: Ipv4Addr,
+        mac: Option<[u8; 6]>,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(interface) = self.local.interface(port) else { return };
+        let sender = match self.local.source(port, address.into()) {
+            Some(IpAddr::V4(own)) => own.to_bits(),
+            _ => 0,
+        };
+        let request = Arp::request(interface.mac, sender, address.to_bits());
+        let write = |out: &mut [u8]| request.write(out, mac.unwrap_or(ethernet::BROADCAST));
+        self.send_frame(port, arp::FRAME, write, out);
+    }
+
+    pub(super) fn arp_announce(
+        &mut self,
+        port: PortId,
+        address: Ipv4Addr,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(interface) = self.local.interface(port) else { return };
+        let announcement = Arp::announcement(interface.mac, address.to_bits());
+        let write = |out: &mut [u8]| announcement.write(out, ethernet::BROADCAST);
+        self.send_frame(port, arp::FRAME, write, out);
+    }
+
+    /// The routes say that `address` is a host on the port's own link.
+    pub(super) fn is_neighbour(&self, port: PortId, address: IpAddr) -> bool {
+        self.way(Some(port), address).is_some_and(|way| way.port == port && way.next_hop == address)
+    }
+}

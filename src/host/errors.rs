@@ -1,0 +1,246 @@
+//! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), what it says, and
+//! which address says it.
+
+use super::network::Network;
+use super::output::Outgoing;
+use super::{IpHost, Outbox};
+use crate::io::Frame;
+use crate::model::{Family, PortId};
+use crate::packet::ethernet::{self, ETHERNET, Payload};
+use crate::packet::{Packet, Parse, Role, icmp, icmp_error, udp};
+use crate::reason::DropReason;
+use crate::time::Instant;
+use std::net::IpAddr;
+
+/// Why a packet cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorCause {
+    TtlExpired,
+    /// A service without a usable destination.
+    NoDestination,
+    /// A real server's packet that belongs to no connection.
+    NoConnection,
+    /// A local address, but nobody at the port.
+    UnservedPort,
+    /// A local address, but nobody for the protocol. For IPv6: where the number of the protocol stands.
+    UnservedProtocol {
+        place: u16,
+    },
+    /// Longer than so many bytes.
+    TooBig(u16),
+    NoRoute,
+    /// No route to a connection's destination. To the sender this is one host that cannot be reached, the one it
+    /// addressed.
+    DestinationUnreachable,
+    /// The next hop does not answer.
+    HostUnreachable,
+}
+
+/// The first bytes of an ICMP message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub message_type: u8,
+    pub code: u8,
+    /// The second four bytes, of which only the lower half is ever used here: an MTU or a place in a packet.
+    pub rest: u16,
+}
+
+impl ErrorCause {
+    fn message(self, family: Family) -> Message {
+        use icmp::{v4, v6};
+        let unreachable = |code_v4, code_v6| match family {
+            Family::Ipv4 => (v4::DESTINATION_UNREACHABLE, code_v4, 0),
+            Family::Ipv6 => (v6::DESTINATION_UNREACHABLE, code_v6, 0),
+        };
+        let (message_type, code, rest) = match (self, family) {
+            (ErrorCause::TtlExpired, Family::Ipv4) => (v4::TIME_EXCEEDED, 0, 0),
+            (ErrorCause::TtlExpired, Family::Ipv6) => (v6::TIME_EXCEEDED, 0, 0),
+            (ErrorCause::TooBig(mtu), Family::Ipv4) => {
+                (v4::DESTINATION_UNREACHABLE, v4::FRAGMENTATION_NEEDED, mtu)
+            }
+            (ErrorCause::TooBig(mtu), Family::Ipv6) => (v6::PACKET_TOO_BIG, 0, mtu),
+            (ErrorCause::UnservedProtocol { .. }, Family::Ipv4) => {
+                (v4::DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE, 0)
+            }
+            (ErrorCause::UnservedProtocol { place }, Family::Ipv6) => {
+                (v6::PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, place)
+            }
+            (
+                ErrorCause::NoDestination | ErrorCause::NoConnection | ErrorCause::UnservedPort,
+                _,
+            ) => unreachable(v4::PORT_UNREACHABLE, v6::PORT_UNREACHABLE),
+            (ErrorCause::NoRoute, _) => unreachable(v4::NET_UNREACHABLE, v6::NO_ROUTE),
+            (ErrorCause::DestinationUnreachable | ErrorCause::HostUnreachable, _) => {
+                unreachable(v4::HOST_UNREACHABLE, v6::ADDRESS_UNREACHABLE)
+            }
+        };
+        Message { message_type, code, rest }
+    }
+
+    /// The reason that is counted when no error may be sent.
+    fn drop_reason(self) -> DropReason {
+        match self {
+            ErrorCause::TtlExpired => DropReason::TtlExpired,
+            ErrorCause::NoDestination | ErrorCause::NoConnection => DropReason::NoDestination,
+            ErrorCause::UnservedPort | ErrorCause::UnservedProtocol { .. } => {
+                DropReason::UnservedPort
+            }
+            ErrorCause::TooBig(_) => DropReason::TooBig,
+            ErrorCause::NoRoute | ErrorCause::DestinationUnreachable => DropReason::NoRoute,
+            ErrorCause::HostUnreachable => DropReason::NeighbourUnresolved,
+        }
+    }
+}
+
+/// Code of ICMP "destination unreachable".
+const PROTOCOL_UNREACHABLE: u8 = 2;
+/// Code of ICMPv6 "parameter problem".
+const UNKNOWN_NEXT_HEADER: u8 = 1;
+
+impl<F: Frame> IpHost<F> {
+    /// Tells the sender of `packet` about the trouble, if that is allowed. `frame` holds the packet behind an Ethernet
+    /// header; `ingress` is the port it came in by, if that is known.
+    pub(super) fn error<A: Network>(
+        &mut self,
+        ingress: Option<PortId>,
+        frame: &[u8],
+        packet: &Packet<A>,
+        trouble: ErrorCause,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        let group = ethernet::is_multicast(ethernet::destination(frame));
+        if group || !self.may_be_told(packet) {
+            return self.drop(trouble.drop_reason());
+        }
+        // The packet's own destination speaks if that is the director. Not so for a next hop that does not answer:
+        // that is noticed by the sending side, which speaks for the port.
+        let original_destination = packet.tuple.destination;
+        let speaks = self.local.is_local(original_destination.to_ip())
+            && trouble != ErrorCause::HostUnreachable;
+        let about = Quoted {
+            bytes: &frame[ETHERNET..][..usize::from(packet.length)],
+            tos: packet.tos,
+            sender: packet.tuple.source,
+        };
+        let message = trouble.message(A::FAMILY);
+        self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
+    }
+
+    /// Sends an error that quotes `about`, within the limits. `speaker`: its source; `None`: the address of the port
+    /// that leads to the sender.
+    pub(super) fn send_error<A: Network>(
+        &mut self,
+        ingress: Option<PortId>,
+        speaker: Option<A>,
+        about: Quoted<'_, A>,
+        message: Message,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        let sender = about.sender.to_ip();
+        let limiter = match A::FAMILY {
+            _ if message.is_about_length(A::FAMILY) => &mut self.limiters.unlimited_by_linux,
+            Family::Ipv4 => &mut self.limiters.errors_v4,
+            Family::Ipv6 => &mut self.limiters.errors_v6,
+        };
+        if !limiter.allow(sender, now) {
+            return self.drop(DropReason::IcmpRateLimited);
+        }
+        let Some(way) = self.way(ingress, sender) else {
+            return self.drop(DropReason::NoRoute);
+        };
+        let of_port = || self.local.source(way.port, sender).and_then(A::from_ip);
+        let Some(source) = speaker.or_else(of_port) else {
+            return self.drop(DropReason::NoRoute);
+        };
+        let identification = self.next_identification();
+        let write = |out: &mut [u8]| {
+            A::write_error(out, source, about.bytes, message, about.tos, identification)
+        };
+        let room = A::ERROR_MAX.min(usize::from(way.mtu));
+        self.send_packet::<A>(way, room, write, now, out);
+    }
+
+    /// A frame waited for a next hop that did not answer.
+    pub(super) fn host_unreachable(
+        &mut self,
+        outgoing: Outgoing<F>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        self.drop(DropReason::NeighbourUnresolved);
+        let Outgoing { mut frame, original_destination } = outgoing;
+        // What stands there was never the address of anybody.
+        ethernet::set_destination(frame.bytes_mut(), [0; 6]);
+        match ethernet::ethernet(frame.bytes()) {
+            Ok(Payload::Ipv4) => {
+                self.host_unreachable_in::<u32>(&mut frame, original_destination, now, out)
+            }
+            Ok(Payload::Ipv6) => {
+                self.host_unreachable_in::<u128>(&mut frame, original_destination, now, out)
+            }
+            _ => {}
+        }
+    }
+
+    fn host_unreachable_in<A: Network>(
+        &mut self,
+        frame: &mut F,
+        original_destination: Option<(IpAddr, u16)>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Ok(mut packet) = <A as Parse>::parse(&frame.bytes()[ETHERNET..]) else { return };
+        let mut trouble = ErrorCause::HostUnreachable;
+        if let Some((address, port)) = original_destination
+            && let Some(address) = A::from_ip(address)
+            && packet.role == Role::Transport
+        {
+            // Like any error about a server's side it comes from the virtual address, about what the client sent.
+            let ip = &mut frame.bytes_mut()[ETHERNET..];
+            A::set_destination(ip, address);
+            udp::set_destination_port(&mut ip[usize::from(packet.header)..], port);
+            packet.tuple.destination = address;
+            trouble = ErrorCause::DestinationUnreachable;
+        }
+        // Already counted as dropped, so only those that may be answered go on.
+        if self.may_be_told(&packet) {
+            self.error(None, frame.bytes(), &packet, trouble, now, out);
+        }
+    }
+
+    /// An error about the packet may be sent: by the rules for all hosts, and it is neither for a whole network nor
+    /// the director's own.
+    fn may_be_told<A: Network>(&self, packet: &Packet<A>) -> bool {
+        let (source, destination) = (packet.tuple.source.to_ip(), packet.tuple.destination.to_ip());
+        icmp_error::may_answer(packet)
+            && !self.local.is_broadcast(source)
+            && !self.local.is_broadcast(destination)
+            && !self.local.is_local(source)
+    }
+}
+
+/// The packet an error is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted<'a, A> {
+    /// The packet from its IP header on.
+    pub bytes: &'a [u8],
+    /// Its TOS or traffic class.
+    pub tos: u8,
+    /// Who sent it and gets the error.
+    pub sender: A,
+}
+
+impl Message {
+    /// Path MTU discovery depends on these, so Linux does not limit them.
+    pub(super) fn is_about_length(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => {
+                self.message_type == icmp::v4::DESTINATION_UNREACHABLE
+                    && self.code == icmp::v4::FRAGMENTATION_NEEDED
+            }
+            Family::Ipv6 => self.message_type == icmp::v6::PACKET_TOO_BIG,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Packets for the director itself: ARP and neighbour discovery, echo, ICMP errors, resets.
+//!
+//! A pure state machine: frames come in with the reason why a worker handed them over, frames go out through an
+//! [`Outbox`], time is an argument. What a Linux director's own stack would answer is answered the same way.
+//!
+//! * `neighbours`: next hops and their MAC addresses; `arp` and `nd` speak for them on the wire
+//! * `announcements`: telling the link about our addresses unasked
+//! * `echo`, `errors`, `reject`, `tunnel_errors`: what is answered to whom
+//! * `output`: the way of a packet the director makes; `network`: what differs by address family
+//! * `local`, `rate_limit`: which addresses are ours; how much is said
+
+mod announcements;
+mod arp;
+mod echo;
+mod errors;
+mod local;
+mod nd;
+mod neighbours;
+mod network;
+mod output;
+mod rate_limit;
+mod reject;
+mod settings;
+mod tunnel_errors;
+
+#[cfg(test)]
+mod tests;
+
+use crate::io::Frame;
+use crate::model::PortId;
+use crate::model::Unserved;
+use crate::packet::ethernet::{self, Payload};
+use crate::reason::{DropReason, Punt, PuntReason};
+use crate::route::Routes;
+use crate::time::Instant;
+use announcements::Announcements;
+use errors::ErrorCause;
+use local::Local;
+use neighbours::{Effect, Neighbours};
+use network::Network;
+use output::Outgoing;
+use rate_limit::Limiter;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use local::Interface;
+pub use neighbours::{Neighbour, NeighbourState, NextHop};
+pub use rate_limit::{Limit, Rate};
+pub use settings::Settings;
+pub use tunnel_errors::PathMtu;
+
+/// Where the host path gets empty frames and leaves those to be sent.
+pub trait Outbox<F> {
+    /// An empty frame that `port` can send; `None` if the pool has none.
+    fn allocate(&mut self, port: PortId) -> Option<F>;
+    /// Sends a whole Ethernet frame.
+    fn send(&mut self, port: PortId, frame: F);
+}
+
+/// The director as a host on its networks.
+#[derive(Debug)]
+pub struct IpHost<F> {
+    local: Local,
+    routes: Arc<Routes>,
+    settings: Settings,
+    neighbours: Neighbours<Outgoing<F>>,
+    announcements: Announcements,
+    limiters: Limiters,
+    path_mtus: Vec<PathMtu>,
+    /// Tunnel ends whose path MTU was learned from errors, and when last.
+    reported_paths: BTreeMap<IpAddr, Instant>,
+    /// Of the last IPv4 packet made here.
+    identification: u16,
+    drops: [u64; DropReason::COUNT],
+}
+
+#[derive(Debug)]
+struct Limiters {
+    errors_v4: Limiter,
+    errors_v6: Limiter,
+    echo: Limiter,
+    unlimited_by_linux: Limiter,
+}
+
+impl<F: Frame> IpHost<F> {
+    pub fn new(interfaces: Vec<Interface>, routes: Arc<Routes>, settings: Settings) -> Self {
+        IpHost {
+            local: Local::new(interfaces),
+            routes,
+            neighbours: Neighbours::default(),
+            announcements: Announcements::new(settings.announcements),
+            limiters: Limiters {
+                errors_v4: Limiter::new(settings.errors_v4),
+                errors_v6: Limiter::new(settings.errors_v6),
+                echo: Limiter::new(settings.echo),
+                unlimited_by_linux: Limiter::new(settings.others),
+            },
+            settings,
+            path_mtus: Vec::new(),
+            reported_paths: BTreeMap::new(),
+            identification: 0,
+            drops: [0; DropReason::COUNT],
+        }
+    }
+
+    /// Changes what happens to packets for ports nobody serves.
+    pub fn set_unserved(&mut self, unserved: Unserved) {
+        self.settings.unserved = unserved;
+    }
+
+    /// Replaces the ports' own addresses; [`Self::announce`] tells their networks.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.local.set_interfaces(interfaces);
+    }
+
+    /// The ports with all their addresses, the link-local ones included.
+    pub fn interfaces(&self) -> &[Interface] {
+        self.local.interfaces()
+    }
+
+    pub fn set_routes(&mut self, routes: Arc<Routes>) {
+        self.routes = routes;
+    }
+
+    /// Replaces the neighbours whose MAC addresses are configured; no message ever changes them.
+    pub fn set_static_neighbours(
+        &mut self,
+        list: &BTreeMap<NextHop, [u8; 6]>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        self.neighbours.set_permanent(list, now);
+        self.settle(now, out);
+    }
+
+    /// Addresses become virtual ones, answered for on every port and announced, or (false) are no longer.
+    pub fn change_virtual_addresses(
+        &mut self,
+        changes: impl IntoIterator<Item = (IpAddr, bool)>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        for (address, is_virtual) in changes {
+            if self.local.set_virtual(address, is_virtual) {
+                self.announcements.add_virtual(&self.local, address, now);
+            }
+        }
+        self.send_announcements(now, out);
+    }
+
+    /// Announces the ports' own addresses; once the links are up.
+    pub fn announce(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        self.announcements.add_own(&self.local, now);
+        self.send_announcements(now, out);
+    }
+
+    /// Keeps a destination's or a gateway's address resolved: original_destination for now, confirmed for ever. Nobody but the
+    /// director answers for an address of its own, so such a one is not original_destination for.
+    pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
+        if self.local.is_local(next_hop.1) {
+            self.neighbours.unwant(next_hop);
+        } else {
+            self.neighbours.want(next_hop, now);
+            self.settle(now, out);
+        }
+    }
+
+    /// The opposite of [`Self::want`].
+    pub fn unwant(&mut self, next_hop: NextHop) {
+        self.neighbours.unwant(next_hop);
+    }
+
+    /// Handles one frame from a worker.
+    pub fn input(&mut self, mut punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+        match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
+            (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.next_hop {
+                Some(next_hop) => {
+                    let outgoing = Outgoing {
+                        frame: punt.frame,
+                        original_destination: punt.original_destination,
+                    };
+                    self.neighbours.send(next_hop, outgoing, now);
+                }
+                None => self.drop(DropReason::NoRoute),
+            },
+            (_, Ok(Payload::Arp)) => self.arp(&punt, now, out),
+            (_, Ok(Payload::Ipv4)) => self.ip::<u32>(&mut punt, now, out),
+            (PuntReason::NeighbourDiscovery, Ok(Payload::Ipv6)) => self.nd(&punt, now, out),
+            (_, Ok(Payload::Ipv6)) => self.ip::<u128>(&mut punt, now, out),
+            (_, Ok(Payload::Other(_))) => self.drop(DropReason::BadEthernet),
+            (_, Err(reason)) => self.drop(reason),
+        }
+        self.settle(now, out);
+    }
+
+    /// Retransmits, expires and announces what is due. To be called about every 100 ms.
+    pub fn tick(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        self.neighbours.tick(now);
+        self.settle(now, out);
+        self.send_announcements(now, out);
+    }
+
+    /// The neighbours, ordered by port and address.
+    pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
+        self.neighbours.iter()
+    }
+
+    /// Changes whenever a usable MAC address appears, changes or goes, so whenever workers need a new snapshot.
+    pub fn generation(&self) -> u64 {
+        self.neighbours.generation()
+    }
+
+    /// Neighbours whose usable MAC address may be another than at the last call, with the one it is now.
+    pub fn take_neighbour_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
+        self.neighbours.take_changes()
+    }
+
+    /// Path MTUs learned from ICMP since the last call.
+    pub fn take_path_mtus(&mut self) -> Vec<PathMtu> {
+        std::mem::take(&mut self.path_mtus)
+    }
+
+    /// Frames dropped here since the start, by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|reason| (*reason, self.drops[*reason as usize]))
+    }
+
+    fn ip<A: Network>(&mut self, punt: &mut Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+        let packet = match A::parse(&punt.frame.bytes()[ethernet::ETHERNET..]) {
+            Ok(packet) => packet,
+            Err(reason) => return self.drop(reason),
+        };
+        let trouble = match punt.reason {
+            PuntReason::IcmpEcho => return self.echo(punt, &packet, now, out),
+            PuntReason::UnservedPort => return self.reject(punt, &packet, now, out),
+            PuntReason::TunnelIcmp => return self.tunnel_error(punt, &packet, now, out),
+            PuntReason::NoDestination => ErrorCause::NoDestination,
+            PuntReason::NatIcmpSend => ErrorCause::NoConnection,
+            PuntReason::TtlExpired => ErrorCause::TtlExpired,
+            PuntReason::FragmentationNeeded => ErrorCause::TooBig(punt.mtu),
+            PuntReason::NoRoute => ErrorCause::NoRoute,
+            PuntReason::DestinationUnreachable => ErrorCause::DestinationUnreachable,
+            PuntReason::Arp
+            | PuntReason::NeighbourDiscovery
+            | PuntReason::LocalOther
+            | PuntReason::NeighbourUnresolved => return self.drop(DropReason::NoLocalHandler),
+        };
+        if matches!(trouble, ErrorCause::TooBig(_))
+            && self.local.is_local(packet.tuple.destination.to_ip())
+        {
+            // On the way to a destination IPVS lowers the TTL before it looks at the length, so that is quoted. On the
+            // way back it is forwarding that does both, in the other order.
+            A::lower_ttl(&mut punt.frame.bytes_mut()[ethernet::ETHERNET..]);
+        }
+        self.error(Some(punt.port), punt.frame.bytes(), &packet, trouble, now, out);
+    }
+
+    fn drop(&mut self, reason: DropReason) {
+        self.drops[reason as usize] += 1;
+    }
+
+    /// Carries out what the neighbours' state machine asks for. Ends, because an error is never answered by another.
+    fn settle(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        while let Some(effect) = self.neighbours.next_effect() {
+            match effect {
+                Effect::Solicit { next_hop: (port, address), mac } => {
+                    self.solicit(port, address, mac, out);
+                }
+                Effect::Send { port, mac, frame } => self.send_to(port, mac, frame.frame, out),
+                Effect::Unreachable { frame } => self.host_unreachable(frame, now, out),
+                Effect::Drop(reason) => self.drop(reason),
+            }
+        }
+    }
+
+    fn solicit(
+        &mut self,
+        port: PortId,
+        address: IpAddr,
+        mac: Option<[u8; 6]>,
+        out: &mut impl Outbox<F>,
+    ) {
+        match address {
+            IpAddr::V4(address) => self.arp_request(port, address, mac, out),
+            IpAddr::V6(address) => self.nd_solicit(port, address, mac, out),
+        }
+    }
+}

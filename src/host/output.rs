@@ -1,0 +1,105 @@
+//! The way of a packet the director makes: routed like any other, never just back to where its cause came from.
+
+use super::network::Network;
+use super::{IpHost, Outbox};
+use crate::io::Frame;
+use crate::model::PortId;
+use crate::packet::ethernet::{self, ETHERNET, EtherType};
+use crate::reason::DropReason;
+use crate::time::Instant;
+use std::net::IpAddr;
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Egress {
+    pub port: PortId,
+    pub next_hop: IpAddr,
+    pub mtu: u16,
+}
+
+/// A frame on its way to a next hop.
+#[derive(Debug)]
+pub(super) struct Outgoing<F> {
+    pub frame: F,
+    /// Where the client had sent it, if NAT has sent it elsewhere.
+    pub original_destination: Option<(IpAddr, u16)>,
+}
+
+impl<F: Frame> IpHost<F> {
+    /// The way to `destination`. A link-local address is on the link of `ingress`, the port its packet came in by.
+    pub(super) fn way(&self, ingress: Option<PortId>, destination: IpAddr) -> Option<Egress> {
+        let (port, next_hop, mtu) = match destination {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => (ingress?, destination, 0),
+            _ => self.routes.lookup(destination)?,
+        };
+        let of_port = self.local.interface(port)?.mtu;
+        Some(Egress { port, next_hop, mtu: if mtu == 0 { of_port } else { mtu } })
+    }
+
+    /// Makes a packet of at most `room` bytes by `write`, which returns its length, and sends it.
+    pub(super) fn send_packet<A: Network>(
+        &mut self,
+        way: Egress,
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(mut frame) = allocate(way.port, ETHERNET + room, out) else {
+            return self.drop(DropReason::NoBuffer);
+        };
+        let bytes = frame.bytes_mut();
+        // The addresses follow when the next hop's is known.
+        ethernet::write(bytes, [0; 6], [0; 6], EtherType::of(A::FAMILY));
+        let length = write(&mut bytes[ETHERNET..]);
+        if length > usize::from(way.mtu) {
+            return self.drop(DropReason::TooBig);
+        }
+        frame.truncate(ETHERNET + length);
+        let outgoing = Outgoing { frame, original_destination: None };
+        self.neighbours.send((way.port, way.next_hop), outgoing, now);
+    }
+
+    /// Makes a frame of at most `room` bytes by `write`, which returns its length, and sends it as it is.
+    pub(super) fn send_frame(
+        &mut self,
+        port: PortId,
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(mut frame) = allocate(port, room, out) else {
+            return self.drop(DropReason::NoBuffer);
+        };
+        let length = write(frame.bytes_mut());
+        frame.truncate(length);
+        out.send(port, frame);
+    }
+
+    /// Writes the Ethernet addresses and sends.
+    pub(super) fn send_to(
+        &mut self,
+        port: PortId,
+        mac: [u8; 6],
+        mut frame: F,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(interface) = self.local.interface(port) else {
+            return self.drop(DropReason::NoRoute);
+        };
+        ethernet::set_destination(frame.bytes_mut(), mac);
+        ethernet::set_source(frame.bytes_mut(), interface.mac);
+        out.send(port, frame);
+    }
+
+    /// The identification of the next IPv4 packet that may be fragmented.
+    pub(super) fn next_identification(&mut self) -> u16 {
+        self.identification = self.identification.wrapping_add(1);
+        self.identification
+    }
+}
+
+fn allocate<F: Frame>(port: PortId, length: usize, out: &mut impl Outbox<F>) -> Option<F> {
+    let mut frame = out.allocate(port)?;
+    frame.append(length).then_some(frame)
+}

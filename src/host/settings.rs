@@ -1,0 +1,42 @@
+//! What can be chosen about the director's own answers.
+
+use super::rate_limit::{Limit, Rate};
+use crate::model::Unserved;
+
+/// How the host path answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub unserved: Unserved,
+    /// ICMP errors but "fragmentation needed".
+    pub errors_v4: Limit,
+    /// ICMPv6 errors but "packet too big".
+    pub errors_v6: Limit,
+    /// Echo replies.
+    pub echo: Limit,
+    /// Resets, "fragmentation needed" and "packet too big".
+    pub others: Limit,
+    /// How often a new address is announced, a second apart; 0: not at all.
+    pub announcements: u8,
+}
+
+impl Default for Settings {
+    /// Linux's limits where it has any: 1,000 errors a second at 50 a time (icmp_msgs_per_sec, icmp_msgs_burst), of
+    /// which one host gets one a second at 6 a time (icmp_ratelimit); by ICMPv6 16 a second, as Linux counts for hosts
+    /// behind a default route. The others, which Linux does not limit, are bounded for the control thread's sake.
+    /// Announcements: RFC 4861's MAX_NEIGHBOR_ADVERTISEMENT, for ARP too.
+    fn default() -> Self {
+        let errors = |per_second| Limit {
+            overall: Rate::new(1000, 50),
+            per_host: Some(Rate::new(per_second, 6)),
+        };
+        let bounded = Limit { overall: Rate::new(10_000, 1000), per_host: None };
+        Settings {
+            unserved: Unserved::Reject,
+            errors_v4: errors(1),
+            errors_v6: errors(16),
+            echo: bounded,
+            others: bounded,
+            announcements: 3,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What happens to packets for a local address that nothing takes.
+
+/// The answer of a local address on TCP and UDP ports that no service has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unserved {
+    /// TCP is reset; UDP gets port unreachable, as from any host (RFC 1122 section 3.2.2.1).
+    #[default]
+    Reject,
+    /// The packet is dropped silently.
+    Drop,
+}

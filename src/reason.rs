@@ -1,0 +1,122 @@
+//! Why a packet leaves the fast path: dropped, or punted to the control thread. Each reason is counted per worker
+//! and queue, so every frame that came in is accounted for.
+
+use crate::model::PortId;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal $help:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u8)]
+        pub enum $name { $(#[doc = $help] $variant,)* }
+
+        impl $name {
+            pub const ALL: &[$name] = &[$($name::$variant,)*];
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The word in listings.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            /// One sentence for people.
+            pub const fn help(self) -> &'static str {
+                match self { $($name::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why a packet was dropped.
+    DropReason {
+        TooShort "too-short" "The frame ends before the headers it announces.",
+        NotContiguous "not-contiguous" "The frame spans several buffers, which the director does not take.",
+        BadEthernet "bad-ethernet" "An Ethernet type or destination the director never takes.",
+        NotForUs "not-for-us" "The frame's link-layer destination is another host.",
+        BadIpHeader "bad-ip-header" "Wrong IP version, header length or extension header chain.",
+        BadIpChecksum "bad-ip-checksum" "The IPv4 header checksum is wrong.",
+        BadIpLength "bad-ip-length" "The IP length exceeds the frame.",
+        BadTransport "bad-transport" "The transport header is cut off or contradicts itself.",
+        BadIcmpChecksum "bad-icmp-checksum" "The checksum of an ICMP message is wrong.",
+        Martian "martian" "Its addresses are loopback's, a group's or the director's own as the source, or of another link.",
+        TtlExpired "ttl-expired" "TTL or hop limit ran out and no error may be sent for the packet.",
+        NoRoute "no-route" "No route leads to the packet's next address.",
+        NeighbourUnresolved "neighbour-unresolved" "The next hop did not answer ARP or neighbour discovery.",
+        DestinationUnavailable "destination-unavailable" "The connection's destination was removed.",
+        NoDestination "no-destination" "No usable destination, and no error may be sent for the packet.",
+        ConnectionTableFull "connection-table-full" "The worker's connection table has no free entry.",
+        TemplateTableFull "template-table-full" "The table of persistence templates has no free entry.",
+        DropPacket "drop-packet" "Refused by the drop_packet defence.",
+        DropEntry "drop-entry" "Its connection was taken by the drop_entry defence.",
+        FragmentTableFull "fragment-table-full" "No room to remember another fragmented datagram.",
+        FragmentTimedOut "fragment-timed-out" "The first fragment of the datagram did not come in time.",
+        FragmentOverlap "fragment-overlap" "Fragments of one datagram overlap or exceed its length.",
+        TooBig "too-big" "Larger than the next link's MTU, and no error may be sent for the packet.",
+        NoHeadroom "no-headroom" "No room in the buffer for the tunnel header.",
+        NoBuffer "no-buffer" "The buffer pool is empty.",
+        PuntRingFull "punt-ring-full" "The control thread does not keep up.",
+        HandoffRingFull "handoff-ring-full" "The worker the packet belongs to does not keep up.",
+        TransmitRingFull "transmit-ring-full" "The port does not take frames as fast as they come.",
+        IcmpRateLimited "icmp-rate-limited" "An ICMP answer was due, but their rate is limited.",
+        Policy "policy" "The configuration says to drop it.",
+        UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
+        NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
+        NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
+        NoPort "no-port" "The port it was to leave by does not exist.",
+        NoLocalHandler "no-local-handler" "A packet for the director itself that nothing here answers.",
+    }
+}
+
+reasons! {
+    /// Why a packet went to the control thread.
+    PuntReason {
+        Arp "arp" "An ARP packet.",
+        NeighbourDiscovery "neighbour-discovery" "An ICMPv6 neighbour solicitation or advertisement.",
+        IcmpEcho "icmp-echo" "An echo request for a local address.",
+        LocalOther "local-other" "Something else for a local address.",
+        UnservedPort "unserved-port" "A transport packet for a local address that no service or connection takes.",
+        NoDestination "no-destination" "A service without a usable destination: port unreachable is due.",
+        TtlExpired "ttl-expired" "TTL or hop limit ran out: time exceeded is due.",
+        FragmentationNeeded "fragmentation-needed" "Larger than the next link's MTU: fragmentation needed or packet too big is due.",
+        NeighbourUnresolved "neighbour-unresolved" "Ready to be sent, but the next hop's address is not known yet.",
+        TunnelIcmp "tunnel-icmp" "An ICMP error about a packet the director tunnelled.",
+        NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: port unreachable is due.",
+        NoRoute "no-route" "No route to the packet's address: network unreachable is due.",
+        DestinationUnreachable "destination-unreachable" "No route to a connection's destination: host unreachable is due.",
+    }
+}
+
+/// A frame on its way from a worker to the control thread.
+#[derive(Debug)]
+pub struct Punt<F> {
+    /// The port the frame came in by.
+    pub port: PortId,
+    pub reason: PuntReason,
+    /// [`PuntReason::FragmentationNeeded`]: the MTU to report.
+    pub mtu: u16,
+    /// [`PuntReason::NeighbourUnresolved`]: where the frame goes; its Ethernet header is in place but for the addresses.
+    pub next_hop: Option<(PortId, IpAddr)>,
+    /// The same reason: the address and port that the client had sent it to, if NAT has replaced them.
+    pub original_destination: Option<(IpAddr, u16)>,
+    /// As it was received, Ethernet header included, unless the reason says otherwise.
+    pub frame: F,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_numbered_in_the_order_of_all() {
+        assert!(
+            DropReason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index)
+        );
+        assert!(
+            PuntReason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index)
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! NAT: one address and one port are replaced and the checksums follow (RFC 1624, RFC 3022 section 4.1).
+
+use super::{End, Layer3};
+use crate::io::Frame;
+use crate::model::Protocol;
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Fragment, Packet, Role, checksum, sctp, udp};
+use crate::reason::DropReason;
+
+const TCP_CHECKSUM: usize = 16;
+const UDP_CHECKSUM: usize = 6;
+
+/// Replaces address and port at one end of the packet.
+///
+/// # Errors
+/// A fragment of an SCTP packet cannot change its port: the CRC over the whole packet is out of reach.
+#[inline]
+pub fn translate<A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    end: End,
+    address: A,
+    port: u16,
+) -> Result<(), DropReason> {
+    let ip = &mut frame.bytes_mut()[ETHERNET..ETHERNET + usize::from(packet.length)];
+    let (old_address, old_port, port_at) = match end {
+        End::Source => (packet.tuple.source, packet.tuple.source_port, 0),
+        End::Destination => (packet.tuple.destination, packet.tuple.destination_port, 2),
+    };
+    let difference = checksum::difference(old_address, address);
+    A::replace_address(ip, end, address, difference);
+    if packet.role != Role::Transport {
+        return Ok(());
+    }
+    let transport = &mut ip[usize::from(packet.header)..];
+    transport[port_at..port_at + 2].copy_from_slice(&port.to_be_bytes());
+    let difference = difference + checksum::difference16(old_port, port);
+    let change = |sum: u16| checksum::apply(sum, difference);
+    match Protocol::from_number(packet.protocol) {
+        Some(Protocol::Tcp) => rewrite(transport, TCP_CHECKSUM, change),
+        Some(Protocol::Udp) => {
+            let before = [transport[UDP_CHECKSUM], transport[UDP_CHECKSUM + 1]];
+            if before == [0, 0] {
+                fill_udp_checksum::<A>(ip, packet);
+            } else {
+                rewrite(transport, UDP_CHECKSUM, |sum| udp::sendable(change(sum)));
+            }
+        }
+        Some(Protocol::Sctp) if port != old_port => {
+            if packet.fragment != Fragment::Whole {
+                return Err(DropReason::BadTransport);
+            }
+            sctp::write_checksum(transport);
+        }
+        Some(Protocol::Sctp) | None => {}
+    }
+    Ok(())
+}
+
+#[inline]
+fn rewrite(transport: &mut [u8], at: usize, change: impl FnOnce(u16) -> u16) {
+    let sum = change(u16::from_be_bytes([transport[at], transport[at + 1]]));
+    transport[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// IPVS gives a datagram sent without checksum one. Of a fragment only part is here, so it stays without.
+fn fill_udp_checksum<A: Layer3>(ip: &mut [u8], packet: &Packet<A>) {
+    if packet.fragment != Fragment::Whole {
+        return;
+    }
+    let (source, destination) = (A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]));
+    let datagram = &mut ip[usize::from(packet.header)..];
+    let sum = checksum::transport(source, destination, Protocol::Udp.number(), datagram);
+    udp::set_checksum(datagram, udp::sendable(sum));
+}

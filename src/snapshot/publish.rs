@@ -1,0 +1,144 @@
+//! How a new snapshot reaches the workers and the old ones come back.
+//!
+//! Control puts the same `Arc` into a single-producer ring of each worker. A worker looks at its ring between bursts,
+//! takes the new snapshot, returns the old one over a second ring, and stores the epoch it now uses. Control
+//! publishes the next only after all have acknowledged, so every worker sees every snapshot, and control
+//! alone drops the last reference: workers never free. `tests/publication` shows this for every interleaving.
+
+use super::Snapshot;
+use super::sync::{Arc, AtomicU64, Consumer, Ordering, Producer, ring};
+
+/// Snapshots in flight to one worker: one, as control waits for the acknowledgement. The room
+/// is for returns that control has not collected yet.
+const RING: usize = 4;
+
+/// Control's end.
+#[derive(Debug)]
+pub struct Publisher {
+    current: Arc<Snapshot>,
+    workers: Vec<WorkerChannel>,
+}
+
+#[derive(Debug)]
+struct WorkerChannel {
+    new: Producer<Arc<Snapshot>>,
+    old: Consumer<Returned>,
+    acknowledged: Arc<Acknowledged>,
+}
+
+/// The epoch that a worker uses, on a cache line where no other worker writes its own.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Acknowledged(AtomicU64);
+
+/// A snapshot on its way back. The rings' slots lie side by side in memory: the alignment keeps two workers' apart.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Returned(#[allow(dead_code)] Arc<Snapshot>);
+
+/// One worker's end.
+#[derive(Debug)]
+pub struct Adopter {
+    current: Arc<Snapshot>,
+    new: Consumer<Arc<Snapshot>>,
+    old: Producer<Returned>,
+    acknowledged: Arc<Acknowledged>,
+}
+
+/// The two ends for `workers` workers, all of which start with `first`.
+pub fn publication(first: Snapshot, workers: usize) -> (Publisher, Vec<Adopter>) {
+    let current = Arc::new(first);
+    let (channels, adopters) = (0..workers)
+        .map(|_| {
+            let (new, new_end) = ring(RING);
+            let (old_end, old) = ring(RING);
+            let acknowledged = Arc::new(Acknowledged(AtomicU64::new(current.epoch)));
+            let adopter = Adopter {
+                current: Arc::clone(&current),
+                new: new_end,
+                old: old_end,
+                acknowledged: Arc::clone(&acknowledged),
+            };
+            (WorkerChannel { new, old, acknowledged }, adopter)
+        })
+        .unzip();
+    (Publisher { current, workers: channels }, adopters)
+}
+
+impl Publisher {
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// Every worker uses the newest snapshot.
+    pub fn is_settled(&self) -> bool {
+        self.workers.iter().all(|channel| channel.acknowledged() == self.current.epoch)
+    }
+
+    /// Epoch that a worker has acknowledged.
+    pub fn acknowledged(&self, worker: usize) -> u64 {
+        self.workers[worker].acknowledged()
+    }
+
+    /// Hands a new snapshot to every worker and gives it the next epoch.
+    ///
+    /// Only when settled: a refusal (false) means that a worker has not acknowledged yet and nothing was published.
+    #[must_use]
+    pub fn publish(&mut self, mut snapshot: Snapshot) -> bool {
+        self.collect();
+        if !self.is_settled() {
+            return false;
+        }
+        snapshot.epoch = self.current.epoch + 1;
+        self.current = Arc::new(snapshot);
+        for channel in &mut self.workers {
+            // A settled channel is empty, so there is room.
+            let _ = channel.new.push(Arc::clone(&self.current));
+        }
+        true
+    }
+
+    /// Frees the snapshots that workers have returned.
+    pub fn collect(&mut self) {
+        for channel in &mut self.workers {
+            while channel.old.pop().is_ok() {}
+        }
+    }
+}
+
+impl WorkerChannel {
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged.0.load(Ordering::Acquire)
+    }
+}
+
+impl Adopter {
+    #[inline]
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// Takes the next snapshot if there is one; true if it did. Between bursts.
+    #[inline]
+    pub fn adopt(&mut self) -> bool {
+        if self.new.is_empty() || self.old.is_full() {
+            return false;
+        }
+        let Ok(new) = self.new.pop() else { return false };
+        let epoch = new.epoch;
+        let old = std::mem::replace(&mut self.current, new);
+        // Room was checked, so the old snapshot is never dropped here.
+        let _ = self.old.push(Returned(old));
+        self.acknowledged.0.store(epoch, Ordering::Release);
+        true
+    }
+}
+
+#[cfg(test)]
+impl Adopter {
+    /// Where this worker writes so that others read: first byte and length.
+    pub(crate) fn written(&self) -> Vec<(&'static str, usize, usize)> {
+        let acknowledged: *const Acknowledged = &*self.acknowledged;
+        vec![("epoch", acknowledged.addr(), size_of::<Acknowledged>())]
+    }
+}

@@ -1,0 +1,125 @@
+//! Which cache lines a worker writes, and that no other worker writes them: two workers on threads of their own, their
+//! parts where they really lie.
+//!
+//! Not looked at: the connection tables, which are mappings of their own (`conn::entry`); the templates and the caches of
+//! lblc and lblcr, which all workers share on purpose, under locks that are taken when a connection is made; and the slots
+//! of the rings, which are for two threads by nature. The ends of the rings are.
+
+use crate::io::{MemoryFrame, MemoryQueue};
+use crate::packet::toeplitz::SYMMETRIC_KEY;
+use crate::reason::Punt;
+use crate::snapshot::Snapshot;
+use crate::time::Instant;
+use crate::worker::steering::{Placement, Steering};
+use crate::worker::{HandoffFrame, Injection, Sizing, Worker, WorkerBuilder, connect_rings};
+use rtrb::RingBuffer;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+/// What the processor reads and writes entry by, and the pair of it that some fetch together.
+const LINE: usize = 64;
+const PAIR: usize = 128;
+
+/// A part of entry that one worker writes.
+type Written = (&'static str, usize, usize);
+
+const PLAN: Sizing = Sizing {
+    workers: 2,
+    ports: 2,
+    connections_ipv4: 64,
+    connections_ipv6: 16,
+    services: 16,
+    destinations: 16,
+    templates: 16,
+};
+
+/// Head and tail of a ring are written by different threads, and each lies on cache lines of its own: the ring consists of
+/// head, tail, and what nobody writes, each with an alignment's room.
+const fn has_ends_apart<T>() -> bool {
+    align_of::<RingBuffer<T>>() >= LINE
+        && size_of::<RingBuffer<T>>() >= 3 * align_of::<RingBuffer<T>>()
+}
+
+const _: () = assert!(has_ends_apart::<HandoffFrame<MemoryFrame>>());
+const _: () = assert!(has_ends_apart::<Punt<MemoryFrame>>());
+const _: () = assert!(has_ends_apart::<Injection<MemoryFrame>>());
+
+fn written(worker: &Worker<MemoryQueue>) -> Vec<Written> {
+    let own: *const Worker<MemoryQueue> = worker;
+    let cursors = &worker.engine.cursors;
+    let mut parts = vec![
+        ("worker", own.addr(), size_of_val(worker)),
+        ("cursors", cursors.as_ptr().addr(), size_of_val(&**cursors)),
+        ("checks", worker.checks.as_ptr().addr(), size_of_val(&*worker.checks)),
+        ("lanes", worker.egress.lanes.as_ptr().addr(), size_of_val(&*worker.egress.lanes)),
+        ("ends", worker.handoff_rings.as_ptr().addr(), size_of_val(&*worker.handoff_rings)),
+        ("other ends", worker.egress.workers.as_ptr().addr(), size_of_val(&*worker.egress.workers)),
+    ];
+    parts.extend(worker.engine.conn_counts.written());
+    parts.extend(worker.engine.counters.written());
+    parts.extend(worker.snapshot.written());
+    parts
+}
+
+/// Both workers at work at the same time, each made on its own thread; what each of them writes.
+fn two_workers() -> Vec<Vec<Written>> {
+    let placement = Placement::rss(SYMMETRIC_KEY.to_vec(), vec![0, 1]);
+    let steering = Steering::new(2, vec![placement.clone(), placement]);
+    let (_control, seats, _shared) =
+        connect_rings::<MemoryFrame>(PLAN, Snapshot::default(), steering);
+    let together = Arc::new(Barrier::new(seats.len()));
+    let at_work = |seat: WorkerBuilder<MemoryFrame>| {
+        let together = Arc::clone(&together);
+        thread::spawn(move || {
+            let mut worker = seat.build(vec![MemoryQueue::default(); PLAN.ports]).unwrap();
+            worker.poll(Instant::from_secs(1));
+            let written = written(&worker);
+            together.wait();
+            written
+        })
+    };
+    let threads: Vec<_> = seats.into_iter().map(at_work).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// The first pair of parts, one of each worker, that have a block of `unit` bytes in common.
+fn shared(unit: usize, one: &[Written], other: &[Written]) -> Option<(Written, Written)> {
+    let blocks = |(_, start, bytes): Written| start / unit..(start + bytes).div_ceil(unit);
+    let both = one.iter().flat_map(|mine| other.iter().map(move |theirs| (*mine, *theirs)));
+    both.filter(|(mine, theirs)| mine.2 > 0 && theirs.2 > 0).find(|(mine, theirs)| {
+        let (mine, theirs) = (blocks(*mine), blocks(*theirs));
+        mine.start < theirs.end && theirs.start < mine.end
+    })
+}
+
+#[test]
+fn no_line_is_written_by_two_workers() {
+    let workers = two_workers();
+    let names: Vec<&str> = workers[0].iter().map(|(name, ..)| *name).collect();
+    for part in ["ledger", "counters", "queues", "evidence", "epoch", "cursors", "worker"] {
+        assert!(names.contains(&part), "{part} is looked at");
+    }
+    assert_eq!(shared(LINE, &workers[0], &workers[1]), None);
+}
+
+/// The counters, which every packet writes, do not even share a pair of rows.
+#[test]
+fn counters_keep_their_pairs_of_lines() {
+    let workers = two_workers();
+    let counters = |worker: &[Written]| -> Vec<Written> {
+        let names = ["counters", "queues", "evidence"];
+        worker.iter().copied().filter(|(name, ..)| names.contains(name)).collect()
+    };
+    assert_eq!(shared(PAIR, &counters(&workers[0]), &counters(&workers[1])), None);
+}
+
+/// The look itself: what overlaps by a byte of a stats is found.
+#[test]
+fn neighbours_on_a_line_are_found() {
+    let (mine, theirs) = (("mine", 4096, 60), ("theirs", 4156, 4));
+    assert_eq!(shared(LINE, &[mine], &[theirs]), Some((mine, theirs)));
+    let next = ("theirs", 4160, 8);
+    assert_eq!(shared(LINE, &[mine], &[next]), None);
+    assert!(shared(PAIR, &[mine], &[next]).is_some());
+    assert_eq!(shared(LINE, &[mine], &[("empty", 4096, 0)]), None);
+}

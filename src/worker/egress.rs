@@ -1,0 +1,315 @@
+//! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
+
+use crate::io::{Burst, Frame, Queue};
+use crate::limits::PORTS_MAX;
+use crate::model::PortId;
+use crate::packet::ethernet::{ETHERNET, EtherType};
+use crate::packet::{Packet, Role};
+use crate::reason::{DropReason, Punt, PuntReason};
+use crate::rewrite;
+use crate::snapshot::{Adjacency, NextHopId, Snapshot};
+use crate::worker::batch::Parsed;
+use crate::worker::stats::counters::WorkerCounters;
+use crate::worker::tables::WorkerFamily;
+use crate::worker::verdict::{Handoff, Verdict};
+use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
+use rtrb::Producer;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Times a full transmit ring is tried again before the rest of a buffer is dropped.
+const TRANSMIT_TRIES: usize = 4;
+
+/// Most pieces one packet is cut into: a full frame at the smallest IPv4 MTU.
+const FRAGMENTS_MAX: usize = 64;
+
+const _: () = assert!(PORTS_MAX <= u16::MAX as usize);
+
+/// A frame on its way from one worker to another.
+#[derive(Debug)]
+pub struct HandoffFrame<F> {
+    pub(super) frame: F,
+    /// The port it came in by.
+    pub(super) port: PortId,
+    pub(super) handoff: Handoff,
+}
+
+/// A worker's end of the ring to another, on cache lines of its own, as where the ring stands is written with every frame.
+pub(super) type HandOffEnd<F> = CachePadded<Producer<HandoffFrame<F>>>;
+
+/// One port's queue pair and the frames that wait to be sent together.
+#[repr(align(64))]
+pub(super) struct Lane<Q: Queue> {
+    pub(super) queue: Q,
+    pub(super) buffer: Burst<Q::Frame>,
+    /// Of the frames in the buffer.
+    pub(super) bytes: u64,
+}
+
+/// See the module.
+pub(super) struct Egress<Q: Queue> {
+    /// By port.
+    pub(super) lanes: Vec<Lane<Q>>,
+    pub(super) punts: Producer<Punt<Q::Frame>>,
+    /// By worker; none to itself.
+    pub(super) workers: Vec<Option<HandOffEnd<Q::Frame>>>,
+    pub(super) counters: Arc<WorkerCounters>,
+    /// Of the last IPv6 packet cut into fragments. Workers begin far apart: they share source addresses.
+    pub(super) identification: u32,
+}
+
+impl<Q: Queue> Egress<Q> {
+    /// Carries out a verdict on a frame; `parsed` is what it was when it came in.
+    #[inline(never)]
+    pub(super) fn execute<A: WorkerFamily>(
+        &mut self,
+        snapshot: &Snapshot,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        verdict: Verdict,
+    ) {
+        let port = parsed.port;
+        match verdict {
+            Verdict::Send { next_hop, ether_type } => {
+                self.send_to(snapshot, frame, parsed, next_hop, ether_type);
+            }
+            Verdict::Fragment { next_hop, ether_type, mtu } => {
+                self.send_in_pieces(snapshot, frame, parsed, next_hop, ether_type, mtu);
+            }
+            Verdict::Resolve => self.resolve(snapshot, frame, parsed),
+            Verdict::Probe(workers) => {
+                let to = workers.first().unwrap_or_default();
+                self.hand_off(frame, port, to, Handoff::Probing(workers.without(to)));
+            }
+            Verdict::HandOff { to } => self.hand_off(frame, port, to, Handoff::Final),
+            Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
+            Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
+            // Waiting frames are kept before they come here; one that finds no room is this.
+            Verdict::Hold => self.drop_frame(port, DropReason::FragmentTableFull),
+            Verdict::Drop(reason) => self.drop_frame(port, reason),
+        }
+    }
+
+    /// Gives the frame its next hop's Ethernet header and sends it.
+    pub(super) fn send_to<A: WorkerFamily>(
+        &mut self,
+        snapshot: &Snapshot,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: NextHopId,
+        ether_type: EtherType,
+    ) {
+        if let Some((frame, egress)) = self.address(snapshot, frame, parsed, next_hop, ether_type) {
+            self.send(frame, parsed.port, egress);
+        }
+    }
+
+    /// Sends a frame that came in by `port` to a neighbour that is known to be resolved.
+    #[inline(always)]
+    pub(super) fn send_resolved(
+        &mut self,
+        mut frame: Q::Frame,
+        port: PortId,
+        adjacency: &Adjacency,
+        ether_type: EtherType,
+    ) {
+        rewrite::write_link_header(&mut frame, adjacency, ether_type);
+        self.send(frame, port, adjacency.port);
+    }
+
+    /// Gives the frame its next hop's Ethernet header and says where it goes out; a frame that cannot go yet is dealt
+    /// with.
+    fn address<A: WorkerFamily>(
+        &mut self,
+        snapshot: &Snapshot,
+        mut frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: NextHopId,
+        ether_type: EtherType,
+    ) -> Option<(Q::Frame, PortId)> {
+        let Some(hop) = snapshot.next_hops.get(next_hop.0 as usize) else {
+            self.drop_frame(parsed.port, DropReason::NoRoute);
+            return None;
+        };
+        rewrite::write_link_header(&mut frame, &hop.adjacency, ether_type);
+        if !hop.resolved {
+            self.unresolved(frame, parsed, (hop.adjacency.port, hop.address));
+            return None;
+        }
+        Some((frame, hop.adjacency.port))
+    }
+
+    /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
+    #[inline(never)]
+    pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
+        self.counters.queues[port.index()].drop_of(reason).add(1);
+    }
+
+    /// Puts a finished frame that came in by `port` into the buffer of `egress`.
+    #[inline]
+    pub(super) fn send(&mut self, frame: Q::Frame, port: PortId, egress: PortId) {
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
+        lane.bytes += frame.bytes().len() as u64;
+        lane.buffer.push(frame);
+        if lane.buffer.is_full() {
+            self.flush(egress);
+        }
+    }
+
+    /// Sends what waits for one port. What the device does not take after a few tries is dropped and counted.
+    #[inline]
+    pub(super) fn flush(&mut self, port: PortId) {
+        let lane = &mut self.lanes[port.index()];
+        let counters = &self.counters.queues[port.index()];
+        let packets = lane.buffer.len();
+        for _ in 0..TRANSMIT_TRIES {
+            lane.queue.transmit(&mut lane.buffer);
+            if lane.buffer.is_empty() {
+                break;
+            }
+        }
+        let left: u64 = lane.buffer.iter().map(|frame| frame.bytes().len() as u64).sum();
+        counters.tx_packets.add((packets - lane.buffer.len()) as u64);
+        counters.tx_bytes.add(std::mem::take(&mut lane.bytes) - left);
+        if !lane.buffer.is_empty() {
+            counters.drop_of(DropReason::TransmitRingFull).add(lane.buffer.len() as u64);
+            lane.buffer.clear();
+        }
+    }
+
+    pub(super) fn flush_all(&mut self) {
+        for port in 0..self.lanes.len() {
+            if !self.lanes[port].buffer.is_empty() {
+                self.flush(PortId(port as u16));
+            }
+        }
+    }
+
+    /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
+    #[inline(never)]
+    pub(super) fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
+        self.push_punt(Punt {
+            port,
+            reason,
+            mtu,
+            next_hop: None,
+            original_destination: None,
+            frame,
+        });
+    }
+
+    /// Finds out which neighbour it is that has to be resolved.
+    #[cold]
+    fn resolve<A: WorkerFamily>(
+        &mut self,
+        snapshot: &Snapshot,
+        mut frame: Q::Frame,
+        parsed: &Parsed<A>,
+    ) {
+        let Some(next_hop) = next_on_route::<A>(snapshot, &frame.bytes()[ETHERNET..]) else {
+            return self.drop_frame(parsed.port, DropReason::NoRoute);
+        };
+        rewrite::write_link_header(&mut frame, &Adjacency::unresolved(PortId(0)), A::ETHER_TYPE);
+        self.unresolved(frame, parsed, next_hop);
+    }
+
+    #[cold]
+    fn unresolved<A: WorkerFamily>(
+        &mut self,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: (PortId, IpAddr),
+    ) {
+        self.push_punt(Punt {
+            port: parsed.port,
+            reason: PuntReason::NeighbourUnresolved,
+            mtu: 0,
+            next_hop: Some(next_hop),
+            original_destination: original_destination(&frame, &parsed.packet),
+            frame,
+        });
+    }
+
+    fn push_punt(&mut self, punt: Punt<Q::Frame>) {
+        let (port, reason) = (punt.port, punt.reason);
+        match self.punts.push(punt) {
+            Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
+            Err(_) => self.drop_frame(port, DropReason::PuntRingFull),
+        }
+    }
+
+    #[inline(never)]
+    fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, handoff: Handoff) {
+        let Some(Some(ring)) = self.workers.get_mut(usize::from(to)) else {
+            return self.drop_frame(port, DropReason::HandoffRingFull);
+        };
+        match ring.push(HandoffFrame { frame, port, handoff }) {
+            Ok(()) => self.counters.handoff_tx.add(1),
+            Err(_) => self.drop_frame(port, DropReason::HandoffRingFull),
+        }
+    }
+
+    /// Cuts a packet that may be fragmented: IPv4, or the outer packet of a tunnel, whose source is the director
+    /// itself. IPv6 packets of others never come here.
+    #[cold]
+    fn send_in_pieces<A: WorkerFamily>(
+        &mut self,
+        snapshot: &Snapshot,
+        frame: Q::Frame,
+        parsed: &Parsed<A>,
+        next_hop: NextHopId,
+        ether_type: EtherType,
+        mtu: u16,
+    ) {
+        let port = parsed.port;
+        let Some((frame, egress)) = self.address(snapshot, frame, parsed, next_hop, ether_type)
+        else {
+            return;
+        };
+        let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
+        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+            return self.drop_frame(port, DropReason::NoPort);
+        };
+        let mut overflow = false;
+        let allocate = || lane.queue.allocate();
+        let keep = |piece| overflow |= pieces.try_push(piece).is_err();
+        let mtu = usize::from(mtu);
+        let outcome = match ether_type {
+            EtherType::IPV4 => rewrite::fragment_ipv4(&frame, mtu, allocate, keep),
+            _ => {
+                self.identification = self.identification.wrapping_add(1);
+                rewrite::fragment_ipv6(&frame, mtu, self.identification, allocate, keep)
+            }
+        };
+        match outcome {
+            Ok(()) if !overflow => {
+                pieces.into_iter().for_each(|piece| self.send(piece, port, egress));
+            }
+            Ok(()) => self.drop_frame(port, DropReason::TooBig),
+            Err(reason) => self.drop_frame(port, reason),
+        }
+    }
+}
+
+/// The port and the neighbour on the way to the destination of `packet`.
+fn next_on_route<A: WorkerFamily>(snapshot: &Snapshot, packet: &[u8]) -> Option<(PortId, IpAddr)> {
+    let to = A::read(packet.get(A::DESTINATION..A::DESTINATION + A::BYTES)?);
+    let route = snapshot.routes.find(to)?;
+    Some((route.port, route.next_hop.unwrap_or(to).to_ip()))
+}
+
+/// The address and port that a client's packet was sent to, if NAT has replaced them. A tunnel packet has another source
+/// too.
+fn original_destination<A: WorkerFamily>(
+    frame: &impl Frame,
+    came: &Packet<A>,
+) -> Option<(IpAddr, u16)> {
+    let sent = A::parse(&frame.bytes()[ETHERNET..]).ok()?;
+    let is_request = came.role == Role::Transport && sent.tuple.source == came.tuple.source;
+    let is_translated = sent.tuple.destination != came.tuple.destination;
+    let original_destination = (came.tuple.destination.to_ip(), came.tuple.destination_port);
+    (is_request && is_translated).then_some(original_destination)
+}

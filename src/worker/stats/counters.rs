@@ -1,0 +1,168 @@
+//! What one worker has counted on each of its queues. Written by the worker, read by anybody.
+
+use crate::reason::{DropReason, PuntReason};
+use crate::worker::upkeep::rss_check::QueueRssCounts;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A count with one writer: no locked instruction, no torn read.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    #[inline]
+    pub fn add(&self, by: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(by), Relaxed);
+    }
+
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One receive and transmit queue of one worker. On two cache lines at a time, as some processors fetch them in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct QueueCounters {
+    pub rx_packets: Count,
+    pub rx_bytes: Count,
+    /// Bursts that brought at least one frame.
+    pub rx_bursts: Count,
+    pub tx_packets: Count,
+    pub tx_bytes: Count,
+    drops: [Count; DropReason::COUNT],
+    punts: [Count; PuntReason::COUNT],
+}
+
+impl Default for QueueCounters {
+    fn default() -> Self {
+        QueueCounters {
+            rx_packets: Count::default(),
+            rx_bytes: Count::default(),
+            rx_bursts: Count::default(),
+            tx_packets: Count::default(),
+            tx_bytes: Count::default(),
+            drops: std::array::from_fn(|_| Count::default()),
+            punts: std::array::from_fn(|_| Count::default()),
+        }
+    }
+}
+
+impl QueueCounters {
+    #[inline]
+    pub fn drop_of(&self, reason: DropReason) -> &Count {
+        &self.drops[reason as usize]
+    }
+
+    #[inline]
+    pub fn punt_of(&self, reason: PuntReason) -> &Count {
+        &self.punts[reason as usize]
+    }
+}
+
+/// Polls that took long: what a packet may have had to wait. On a core that others use too, what the kernel gave them
+/// in the middle of a poll is in here.
+#[derive(Debug, Default)]
+pub struct Stalls {
+    /// The longest since the start, in nanoseconds.
+    pub longest: Count,
+    /// Polls longer than each of [`Self::BOUNDS`].
+    over: [Count; Self::BOUNDS.len()],
+}
+
+impl Stalls {
+    /// Microseconds that polls are told apart by. The first is what no part of the packet path may take.
+    pub const BOUNDS: [u64; 3] = [20, 100, 1000];
+
+    /// A poll took so many nanoseconds.
+    #[inline]
+    pub fn note(&self, nanoseconds: u64) {
+        if nanoseconds > Self::BOUNDS[0] * 1000 {
+            self.count(nanoseconds);
+        }
+    }
+
+    #[cold]
+    fn count(&self, nanoseconds: u64) {
+        for (bound, count) in Self::BOUNDS.iter().zip(&self.over) {
+            if nanoseconds > bound * 1000 {
+                count.add(1);
+            }
+        }
+        if nanoseconds > self.longest.get() {
+            self.longest.set(nanoseconds);
+        }
+    }
+
+    /// Polls longer than each of [`Self::BOUNDS`].
+    pub fn over(&self) -> [u64; Self::BOUNDS.len()] {
+        self.over.each_ref().map(Count::get)
+    }
+}
+
+/// Everything one worker counts that is not a destination's.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerCounters {
+    /// By [`PortId`](crate::model::PortId).
+    pub queues: Box<[QueueCounters]>,
+    /// By port: whether the device places frames as it says.
+    pub evidence: Box<[QueueRssCounts]>,
+    /// Time since the worker started, and the part of it in which there was work; nanoseconds.
+    pub time: Count,
+    pub busy: Count,
+    /// How long the worker was away from its queues at a time.
+    pub stalls: Stalls,
+    pub connections_ipv4: Count,
+    pub connections_ipv6: Count,
+    /// Packets given to other workers, taken from them, and sent on to a further one.
+    pub handoff_tx: Count,
+    pub handoff_rx: Count,
+    pub handoff_forwarded: Count,
+    /// Connections that the drop_entry defence took.
+    pub entries_dropped: Count,
+    /// SYNs whose MSS was lowered.
+    pub mss_clamped: Count,
+}
+
+impl WorkerCounters {
+    pub fn new(ports: usize) -> Self {
+        WorkerCounters {
+            queues: (0..ports).map(|_| QueueCounters::default()).collect(),
+            evidence: (0..ports).map(|_| QueueRssCounts::default()).collect(),
+            ..WorkerCounters::default()
+        }
+    }
+}
+
+#[cfg(test)]
+impl WorkerCounters {
+    /// Where its worker writes: first byte and length.
+    pub(in crate::worker) fn written(&self) -> Vec<(&'static str, usize, usize)> {
+        let own: *const Self = self;
+        vec![
+            ("counters", own.addr(), size_of::<Self>()),
+            ("queues", self.queues.as_ptr().addr(), size_of_val(&*self.queues)),
+            ("evidence", self.evidence.as_ptr().addr(), size_of_val(&*self.evidence)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stalls_are_told_apart_by_their_length() {
+        let stalls = Stalls::default();
+        for nanoseconds in [0, 20_000, 20_001, 1_000_001, 100_001] {
+            stalls.note(nanoseconds);
+        }
+        assert_eq!((stalls.over(), stalls.longest.get()), ([3, 2, 1], 1_000_001));
+    }
+}

@@ -1,0 +1,271 @@
+//! Does a device place frames as it says? The first frames of every queue are hashed in software and compared with the
+//! queue they came in by and, where the device reports it, with its own hash.
+//!
+//! A device that is not as good as its word is not followed: its port counts as one without placement, so that workers
+//! hand frames over by the software hash.
+
+use crate::io::Frame;
+use crate::packet::rss::Rule;
+use crate::time::{Duration, Instant};
+use crate::worker::stats::counters::Count;
+use std::fmt;
+use std::sync::Arc;
+
+/// Frames looked at per queue: enough that a table or key which is not in the device shows, whatever the traffic.
+pub const FRAMES: u16 = 64;
+
+/// How long frames are let pass that were on their way when key and table were written: those in the device's own
+/// buffers, in a switch's, or in the queues of a hypervisor's network device.
+pub const SETTLING: Duration = Duration::from_secs(1);
+
+/// What the queues of one port have shown so far. Each worker has its own, the control thread adds them up.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct QueueRssCounts {
+    /// Frames that were hashed in software.
+    pub checked: Count,
+    /// Those of them that came in by another queue than the hash says.
+    pub misplaced: Count,
+    /// Those of them with a hash of the device.
+    pub reported: Count,
+    /// Those of them where it is not the software's.
+    pub mismatched: Count,
+}
+
+/// The look at the first frames of one queue.
+#[derive(Debug)]
+pub struct QueueCheck {
+    queue: u16,
+    left: u16,
+    from: Instant,
+    rule: Option<Arc<Rule>>,
+}
+
+impl QueueCheck {
+    /// `rule`: what the device is said to do; without one there is nothing to check. `started`: not before the port was.
+    pub fn new(queue: u16, rule: Option<Arc<Rule>>, started: Instant) -> Self {
+        let left = if rule.is_some() { FRAMES } else { 0 };
+        QueueCheck { queue, left, from: started + SETTLING, rule }
+    }
+
+    /// There are frames left to look at, and they are of use by now: to be asked once per burst.
+    #[inline]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.left > 0 && now >= self.from
+    }
+
+    /// Looks at frames as they came from the wire, before anything in them is changed.
+    #[cold]
+    pub fn look<F: Frame>(&mut self, burst: &[F], evidence: &QueueRssCounts) {
+        let Some(rule) = &self.rule else { return };
+        for frame in burst.iter().take(usize::from(self.left)) {
+            let Some(hash) = rule.hash_frame(frame.bytes()) else { continue };
+            self.left -= 1;
+            evidence.checked.add(1);
+            evidence.misplaced.add(u64::from(rule.queue(hash) != self.queue));
+            if let Some(reported) = frame.rss_hash() {
+                evidence.reported.add(1);
+                evidence.mismatched.add(u64::from(reported != hash));
+            }
+        }
+    }
+}
+
+/// What is known of one port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RssCheckResult {
+    pub checked: u64,
+    pub misplaced: u64,
+    pub reported: u64,
+    pub mismatched: u64,
+}
+
+impl RssCheckResult {
+    /// The sum over a port's queues.
+    pub fn of<'a>(queues: impl IntoIterator<Item = &'a QueueRssCounts>) -> Self {
+        queues.into_iter().fold(RssCheckResult::default(), |sum, queue| RssCheckResult {
+            checked: sum.checked + queue.checked.get(),
+            misplaced: sum.misplaced + queue.misplaced.get(),
+            reported: sum.reported + queue.reported.get(),
+            mismatched: sum.mismatched + queue.mismatched.get(),
+        })
+    }
+
+    /// A frame came in by another queue than the software says: the device's placement is not to be relied on. A hash
+    /// that is not the software's is told but harmless by itself, as long as frames come in where they should.
+    pub fn is_mismatch(&self) -> bool {
+        self.misplaced > 0
+    }
+}
+
+/// For `directorctl status`.
+impl fmt::Display for RssCheckResult {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RssCheckResult { checked, misplaced, reported, mismatched } = self;
+        if *checked == 0 {
+            return formatter.write_str("not verified yet: no IP frame has come in");
+        }
+        if self.is_mismatch() {
+            write!(
+                formatter,
+                "{misplaced} of the first {checked} frames came in by another queue than the \
+                 device's key and table say: frames are handoff_rings over by the software hash"
+            )?;
+        } else {
+            write!(formatter, "placement verified on {checked} frames")?;
+        }
+        match (reported, mismatched) {
+            (0, _) => formatter.write_str("; the device reports no hash"),
+            (_, 0) => write!(formatter, "; its hash verified on {reported}"),
+            _ => write!(formatter, "; {mismatched} of {reported} hashes are not Toeplitz's"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::rss::{Fields, Input};
+    use crate::packet::toeplitz::SYMMETRIC_KEY;
+    use crate::testing;
+    use proptest::prelude::*;
+
+    /// A frame as a device delivers it.
+    struct Delivered {
+        bytes: Vec<u8>,
+        hash: Option<u32>,
+    }
+
+    impl Frame for Delivered {
+        fn bytes(&self) -> &[u8] {
+            &self.bytes
+        }
+        fn bytes_mut(&mut self) -> &mut [u8] {
+            &mut self.bytes
+        }
+        fn prepend(&mut self, _: usize) -> bool {
+            false
+        }
+        fn trim_front(&mut self, _: usize) -> bool {
+            false
+        }
+        fn truncate(&mut self, length: usize) {
+            self.bytes.truncate(length);
+        }
+        fn append(&mut self, _: usize) -> bool {
+            false
+        }
+        fn is_contiguous(&self) -> bool {
+            true
+        }
+        fn rss_hash(&self) -> Option<u32> {
+            self.hash
+        }
+        fn prefetch(&self) {}
+    }
+
+    fn rule() -> Arc<Rule> {
+        let ports = Input::AddressesAndPorts;
+        let fields = Fields { tcp: ports, udp: ports, ..Fields::default() };
+        Arc::new(Rule::new(SYMMETRIC_KEY.to_vec(), vec![0, 1, 2, 3], fields, fields))
+    }
+
+    fn flow(port: u16) -> Vec<u8> {
+        testing::frame().ipv4("10.0.0.1", "192.0.2.80").udp(port, 53).build()
+    }
+
+    /// Frames of `ports` as a device delivers them to four queues by a rule of its own.
+    fn deliver(
+        ports: impl Iterator<Item = u16>,
+        queue_of: impl Fn(u32) -> u16,
+        hash_of: impl Fn(u32) -> Option<u32>,
+    ) -> RssCheckResult {
+        let rule = rule();
+        let mut queues: [Vec<Delivered>; 4] = Default::default();
+        for port in ports {
+            let bytes = flow(port);
+            let hash = rule.hash_frame(&bytes).unwrap();
+            queues[usize::from(queue_of(hash))].push(Delivered { bytes, hash: hash_of(hash) });
+        }
+        let evidence: [QueueRssCounts; 4] = Default::default();
+        for (number, frames) in queues.iter().enumerate() {
+            let mut check = QueueCheck::new(number as u16, Some(Arc::clone(&rule)), Instant::START);
+            for burst in frames.chunks(5) {
+                if check.is_due(Instant::START + SETTLING) {
+                    check.look(burst, &evidence[number]);
+                }
+            }
+        }
+        RssCheckResult::of(&evidence)
+    }
+
+    #[test]
+    fn a_device_as_good_as_its_word_is_verified() {
+        let told = deliver(1..1000, |hash| (hash % 4) as u16, Some);
+        assert_eq!(told.checked, 4 * u64::from(FRAMES), "and no frame more");
+        assert_eq!((told.reported, told.misplaced, told.mismatched), (told.checked, 0, 0));
+        assert!(!told.is_mismatch());
+        let text = "placement verified on 256 frames; its hash verified on 256";
+        assert_eq!(told.to_string(), text);
+
+        let silent = deliver(1..1000, |hash| (hash % 4) as u16, |_| None);
+        let text = "placement verified on 256 frames; the device reports no hash";
+        assert_eq!(silent.to_string(), text);
+    }
+
+    #[test]
+    fn a_device_with_one_queue_in_use_is_refuted() {
+        let told = deliver(1..1000, |_| 0, |_| None);
+        assert_eq!(told.checked, u64::from(FRAMES));
+        assert!(told.misplaced > told.checked / 2 && told.is_mismatch(), "{told:?}");
+        assert!(told.to_string().contains("handoff_rings over by the software hash"), "{told}");
+    }
+
+    #[test]
+    fn a_hash_of_another_kind_is_told_and_does_no_harm() {
+        let told = deliver(1..100, |hash| (hash % 4) as u16, |hash| Some(hash ^ 4));
+        assert_eq!((told.mismatched, told.is_mismatch()), (told.reported, false));
+        let text = "placement verified on 99 frames; 99 of 99 hashes are not Toeplitz's";
+        assert_eq!(told.to_string(), text);
+    }
+
+    #[test]
+    fn what_has_no_hash_is_not_counted() {
+        let evidence = QueueRssCounts::default();
+        let mut check = QueueCheck::new(0, Some(rule()), Instant::START);
+        let arp = Delivered { bytes: vec![0; 60], hash: None };
+        check.look(&[arp], &evidence);
+        let nothing = RssCheckResult::of([&evidence]);
+        assert_eq!(nothing, RssCheckResult::default());
+        assert!(check.is_due(Instant::START + SETTLING), "it goes on looking");
+        assert!(nothing.to_string().starts_with("not verified yet"));
+    }
+
+    #[test]
+    fn without_a_rule_there_is_nothing_to_check() {
+        let evidence = QueueRssCounts::default();
+        let mut check = QueueCheck::new(3, None, Instant::START);
+        assert!(!check.is_due(Instant::START + SETTLING));
+        check.look(&[Delivered { bytes: flow(1), hash: Some(1) }], &evidence);
+        assert_eq!(evidence.checked.get(), 0);
+    }
+
+    #[test]
+    fn frames_from_before_the_table_are_let_pass() {
+        let started = Instant::START + Duration::from_secs(5);
+        let check = QueueCheck::new(0, Some(rule()), started);
+        assert!(!check.is_due(started));
+        assert!(!check.is_due(started + (SETTLING - Duration::from_millis(1))));
+        assert!(check.is_due(started + SETTLING));
+    }
+
+    proptest! {
+        /// Whatever the flows, a device is refuted just if it moved one of the frames looked at.
+        #[test]
+        fn only_misplaced_frames_refute(ports in prop::collection::vec(any::<u16>(), 0..200), shift in 0..4_u32) {
+            let told = deliver(ports.into_iter(), |hash| (hash.wrapping_add(shift) % 4) as u16, |_| None);
+            let misplaced = if shift == 0 { 0 } else { told.checked };
+            prop_assert_eq!(told.misplaced, misplaced);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Addresses that Linux takes from nobody: such packets never come to IPVS.
+
+use crate::scene::{CLIENT, CLIENT6, answer, one, request};
+use crate::support::{LAN_MAC, ROUTER_MAC, TestDirector, VIP, VIP6, WAN_MAC, server_mac};
+use director::model::{Family, ForwardMethod, PortId, Protocol};
+use director::packet::tcp::{ACK, SYN};
+use director::reason::{DropReason, PuntReason};
+use director::testing::{PacketBuilder, frame};
+
+fn director() -> TestDirector {
+    one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route)
+}
+
+fn from(source: &str) -> PacketBuilder<u32> {
+    frame().macs(WAN_MAC, ROUTER_MAC).ipv4(source, VIP)
+}
+
+fn between6(source: &str, destination: &str) -> PacketBuilder<u128> {
+    frame().macs(WAN_MAC, ROUTER_MAC).ipv6(source, destination)
+}
+
+#[test]
+fn nobody_sends_from_there() {
+    for source in
+        ["0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255", "10.0.0.1", "10.1.0.1", VIP]
+    {
+        let mut director = director();
+        let through = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(source, "10.1.0.12");
+        let quoted = frame().ipv4(VIP, CLIENT).tcp(80, 3000).packet();
+        director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
+        for packet in [
+            from(source).tcp(3000, 80).flags(SYN),
+            from(source).tcp(3000, 81).flags(SYN),
+            from(source).icmp_error(3, 1, 0, &quoted),
+            through.clone().udp(1, 2),
+            through.clone().icmp(8, 0, 1),
+            through.clone().protocol(47).payload([0; 8]),
+        ] {
+            assert_eq!(director.client(&packet.build()).drop(), DropReason::Martian, "{packet:?}");
+        }
+        assert_eq!(director.connections(Family::Ipv4).len(), 1);
+        // What has no ports may be a piece of a server's answer, and is given time to turn out to be one.
+        let is_own = ["10.0.0.1", "10.1.0.1", VIP].contains(&source);
+        let late = through.protocol(17).fragment(800, false).payload([0; 8]);
+        let outcome = director.client(&late.build());
+        match is_own {
+            true => assert_eq!(director.pass_s(3).drop(), DropReason::FragmentTimedOut),
+            false => assert_eq!(outcome.drop(), DropReason::Martian),
+        }
+    }
+    // Odd, but Linux takes them.
+    for source in ["0.1.2.3", "10.0.0.255", "169.254.1.1", "240.0.0.1"] {
+        director().client(&from(source).tcp(3000, 80).flags(SYN).build()).frame();
+    }
+}
+
+#[test]
+fn nobody_is_there() {
+    for destination in ["0.0.0.0", "127.0.0.1", "127.9.9.9"] {
+        let packet = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, destination).udp(1, 2);
+        assert_eq!(director().client(&packet.build()).drop(), DropReason::Martian);
+    }
+    // Groups are not routed, whatever the packet.
+    let group = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "224.0.0.5");
+    let quoted = frame().ipv4(VIP, CLIENT).tcp(80, 3000).packet();
+    for packet in [group.clone().udp(1, 2), group.icmp_error(3, 1, 0, &quoted)] {
+        let punt = director().client(&packet.build()).punt();
+        assert_eq!(punt.reason, PuntReason::LocalOther);
+    }
+}
+
+#[test]
+fn ipv6() {
+    let director = || one(Protocol::Udp, "[fd00:b::11]:80", ForwardMethod::Route);
+    for (source, destination) in [
+        ("::1", VIP6),
+        ("ff02::1", VIP6),
+        (CLIENT6, "::1"),
+        (CLIENT6, "::"),
+        ("::", "fd00:b::12"),
+        ("fe80::9", "fd00:b::12"),
+        (CLIENT6, "fe80::9"),
+    ] {
+        let packet = between6(source, destination).udp(3000, 80);
+        assert_eq!(director().client(&packet.build()).drop(), DropReason::Martian, "{packet:?}");
+    }
+    // A neighbour may be a client; Linux looks for own addresses in IPv4 alone.
+    for source in ["fe80::9", "fd00:a::1", "::"] {
+        director().client(&between6(source, VIP6).udp(3000, 80).build()).frame();
+    }
+    // Nobody yet: who asks whether an address is taken.
+    let asks = between6("::", "fd00:a::1").icmp(135, 0, 0).payload([0; 16]);
+    assert_eq!(director().client(&asks.build()).punt().reason, PuntReason::NeighbourDiscovery);
+}
+
+/// A server's answer by way of the director comes from a virtual address; where it belongs to a connection it passes.
+#[test]
+fn answers_from_the_virtual_address() {
+    let mut director = director();
+    director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
+    director.server(&answer(VIP).tcp(80, 3000).flags(SYN | ACK).build()).frame();
+    let deliver_or_route = answer(VIP).tcp(80, 3001).flags(SYN | ACK).build();
+    assert_eq!(director.server(&deliver_or_route).drop(), DropReason::Martian);
+
+    let mut director = one(Protocol::Udp, "10.1.0.11:80", ForwardMethod::Route);
+    director.client(&request().udp(3000, 80).build()).frame();
+    let pieces = answer(VIP).udp(80, 3000).payload([7; 200]).fragments(96);
+    let sent: Vec<_> = [1, 0, 2].map(|index| director.server(&pieces[index]).sent.len()).into();
+    assert_eq!(sent, [0, 2, 1], "whether they are an answer's only the first one tells");
+}
+
+/// What control sends by a port that is not there is counted.
+#[test]
+fn a_port_that_does_not_exist() {
+    let mut director = director();
+    let packet = frame().macs(server_mac(11), LAN_MAC).ipv4("10.1.0.1", "10.1.0.11").udp(1, 2);
+    director.inject(0, PortId(7), &packet.build());
+    assert_eq!(director.settle().drop(), DropReason::NoPort);
+}

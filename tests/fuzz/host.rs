@@ -1,0 +1,252 @@
+//! The control thread's answers to any frame, handed over for any reason: what it says is well formed, it does not
+//! answer errors with errors, and it does not say more than its limits allow.
+
+use crate::oracle;
+use crate::recipe::{Recipe, Upper};
+use crate::support::testbed::ip;
+use crate::support::{LAN, LAN_MAC, WAN, WAN_MAC};
+use bolero::TypeGenerator;
+use director::host::{Interface, IpHost, Outbox, Settings};
+use director::io::{Frame, MemoryFrame};
+use director::limits::NEIGHBOUR_QUEUES;
+use director::model::PortId;
+use director::packet::arp::Arp;
+use director::packet::ethernet::{self, ETHERNET, Payload};
+use director::packet::{Packet, Parse, Role, icmp};
+use director::reason::{DropReason, Punt, PuntReason};
+use director::route::Routes;
+use director::time::{Duration, Instant};
+use std::sync::Arc;
+
+#[derive(Clone, Debug, TypeGenerator)]
+enum Step {
+    Frame {
+        reason: u8,
+        mtu: u16,
+        recipe: Recipe,
+    },
+    Raw {
+        reason: u8,
+        lan: bool,
+        arp: bool,
+        bytes: Vec<u8>,
+    },
+    /// Something to be sent to a neighbour.
+    Send {
+        lan: bool,
+        last: u8,
+    },
+    /// A neighbour tells its address.
+    Arp {
+        lan: bool,
+        reply: bool,
+        last: u8,
+        mac: u8,
+    },
+    Tick {
+        tenths: u8,
+    },
+    Dry(bool),
+}
+
+#[derive(Default)]
+struct Sent {
+    frames: Vec<(PortId, Vec<u8>)>,
+    is_dry: bool,
+}
+
+impl Outbox<MemoryFrame> for Sent {
+    fn allocate(&mut self, _: PortId) -> Option<MemoryFrame> {
+        (!self.is_dry).then(|| MemoryFrame::new(&[]))
+    }
+
+    fn send(&mut self, port: PortId, frame: MemoryFrame) {
+        self.frames.push((port, frame.bytes().to_vec()));
+    }
+}
+
+fn host() -> IpHost<MemoryFrame> {
+    let interface = |id, name: &str, mac, addresses: [(&str, u8); 2]| Interface {
+        id,
+        name: name.into(),
+        mac,
+        mtu: 1500,
+        addresses: addresses.map(|(address, length)| (ip(address), length)).into(),
+    };
+    let routes = Routes::build([
+        ((ip("0.0.0.0"), 0), WAN, Some(ip("10.0.0.254")), 0),
+        ((ip("10.0.0.0"), 24), WAN, None, 0),
+        ((ip("10.1.0.0"), 16), LAN, None, 0),
+        ((ip("::"), 0), WAN, Some(ip("fd00:a::fe")), 0),
+        ((ip("fd00:a::"), 32), WAN, None, 0),
+        ((ip("fd00:b::"), 32), LAN, None, 0),
+    ]);
+    let interfaces = vec![
+        interface(WAN, "wan0", WAN_MAC, [("10.0.0.1", 24), ("fd00:a::1", 64)]),
+        interface(LAN, "lan0", LAN_MAC, [("10.1.0.1", 16), ("fd00:b::1", 64)]),
+    ];
+    IpHost::new(interfaces, Arc::new(routes), Settings::default())
+}
+
+fn port(lan: bool) -> PortId {
+    if lan { LAN } else { WAN }
+}
+
+fn reason(number: u8) -> PuntReason {
+    PuntReason::ALL[usize::from(number) % PuntReason::COUNT]
+}
+
+/// What the director says itself: from its own MAC address, checksums right.
+fn is_well_said<A: Parse>(frame: &[u8]) -> Packet<A> {
+    let ip = &frame[ETHERNET..];
+    let packet = A::parse(ip).unwrap_or_else(|reason| panic!("it sent what is {reason:?}"));
+    assert_ne!(oracle::is_upper_right(&packet, ip), Some(false), "{packet:?}");
+    packet
+}
+
+fn check<A: Parse>(frame: &[u8], cause: Option<&[u8]>) {
+    let said = is_well_said::<A>(frame);
+    let Some(cause) = cause.and_then(|cause| cause.get(ETHERNET..)) else { return };
+    if said.role == Role::IcmpError
+        && let Ok(packet) = A::parse(cause)
+        && packet.protocol == icmp::protocol(A::FAMILY)
+    {
+        assert!(
+            !icmp::is_error(A::FAMILY, packet.icmp_type),
+            "an error about an error: {packet:?}"
+        );
+    }
+}
+
+struct Host {
+    host: IpHost<MemoryFrame>,
+    sent: Sent,
+    now: Instant,
+    /// Handed over ready to be sent, so not of the host path's making.
+    given: Vec<Vec<u8>>,
+}
+
+impl Host {
+    fn input(&mut self, port: PortId, reason: PuntReason, mtu: u16, bytes: &[u8]) {
+        let next_hop = (reason == PuntReason::NeighbourUnresolved).then(|| (LAN, ip("10.1.0.77")));
+        if next_hop.is_some() {
+            self.given.push(bytes.get(12..).unwrap_or_default().to_vec());
+        }
+        let frame = MemoryFrame::new(bytes);
+        let punt = Punt { port, reason, mtu, next_hop, original_destination: None, frame };
+        self.host.input(punt, self.now, &mut self.sent);
+        self.look_at_sent(Some(bytes));
+    }
+
+    fn look_at_sent(&mut self, cause: Option<&[u8]>) {
+        for (port, frame) in std::mem::take(&mut self.sent.frames) {
+            let own = if port == LAN { LAN_MAC } else { WAN_MAC };
+            assert_eq!(ethernet::source(&frame), own);
+            if self.given.iter().any(|given| frame[12..].starts_with(given)) {
+                continue;
+            }
+            match ethernet::ethernet(&frame).unwrap() {
+                Payload::Arp => assert!(Arp::parse(&frame[ETHERNET..]).is_some()),
+                Payload::Ipv4 => check::<u32>(&frame, cause),
+                Payload::Ipv6 => check::<u128>(&frame, cause),
+                Payload::Other(other) => panic!("it sent a frame of type {:02x?}", other.octets()),
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Frame { reason: number, mtu, recipe } => {
+                self.input(port(recipe.is_from_lan()), reason(*number), *mtu, &recipe.frame());
+            }
+            Step::Raw { reason: number, lan, arp, bytes } => {
+                let mut bytes = bytes.clone();
+                if *arp && bytes.len() > 22 {
+                    bytes[12..21].copy_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0]);
+                    bytes[21] %= 3;
+                }
+                self.input(port(*lan), reason(*number), 1000, &bytes);
+            }
+            Step::Send { lan, last } => {
+                let server = format!("10.1.0.{}", last % 8 + 2);
+                let bytes = Recipe::datagram(&server);
+                self.given.push(bytes[12..].to_vec());
+                let next_hop = Some((port(*lan), ip(&server)));
+                let (port, reason, frame) =
+                    (WAN, PuntReason::NeighbourUnresolved, MemoryFrame::new(&bytes));
+                let punt =
+                    Punt { port, reason, mtu: 0, next_hop, original_destination: None, frame };
+                self.host.input(punt, self.now, &mut self.sent);
+                self.look_at_sent(None);
+            }
+            Step::Arp { lan, reply, last, mac } => {
+                let sender = 0x0a01_0000 | u32::from(last % 8 + 2);
+                let mut arp = Arp::request([2, 0, 0, 0, 0x20, *mac], sender, 0x0a01_0001);
+                if *reply {
+                    let asked = Arp::request(LAN_MAC, 0x0a01_0001, sender);
+                    arp = asked.answer([2, 0, 0, 0, 0x20, *mac]);
+                }
+                let mut bytes = [0; 60];
+                arp.write(&mut bytes, port_mac(*lan));
+                self.input(port(*lan), PuntReason::Arp, 0, &bytes);
+            }
+            Step::Tick { tenths } => {
+                for _ in 0..*tenths {
+                    self.now = self.now + Duration::from_millis(100);
+                    self.host.tick(self.now, &mut self.sent);
+                }
+                self.look_at_sent(None);
+            }
+            Step::Dry(is_dry) => self.sent.is_dry = *is_dry,
+        }
+    }
+}
+
+fn port_mac(lan: bool) -> [u8; 6] {
+    if lan { LAN_MAC } else { WAN_MAC }
+}
+
+#[test]
+fn any_frame_for_any_reason() {
+    bolero::check!().with_type::<Vec<Step>>().with_test_time(crate::SHORT * 2).for_each(|steps| {
+        let (sent, now) = (Sent::default(), Instant::from_secs(10));
+        let mut host = Host { host: host(), sent, now, given: Vec::new() };
+        let vips = [ip("10.0.0.100"), ip("fd00:a::100")].map(|vip| (vip, true));
+        host.host.change_virtual_addresses(vips, now, &mut host.sent);
+        host.look_at_sent(None);
+        steps.iter().for_each(|step| host.step(step));
+        let queued: u64 = host.host.neighbours().map(|row| row.queued as u64).sum();
+        assert!(queued <= NEIGHBOUR_QUEUES as u64);
+    });
+}
+
+/// ICMP errors in one burst stay within Linux's bucket of them.
+#[test]
+fn errors_are_rate_limited() {
+    bolero::check!().with_type::<Vec<Recipe>>().with_test_time(crate::SHORT).for_each(|recipes| {
+        let (sent, now) = (Sent::default(), Instant::from_secs(10));
+        let mut host = Host { host: host(), sent, now, given: Vec::new() };
+        let mut errors = 0;
+        for recipe in recipes.iter().cycle().take(recipes.len() * 8) {
+            let mut recipe = recipe.clone();
+            recipe.is_ipv6 = false;
+            if matches!(recipe.upper, Upper::Error { .. }) {
+                recipe.upper = Upper::Echo;
+            }
+            let frame = MemoryFrame::new(&recipe.frame());
+            let (port, reason) = (WAN, PuntReason::TtlExpired);
+            let punt =
+                Punt { port, reason, mtu: 0, next_hop: None, original_destination: None, frame };
+            host.host.input(punt, now, &mut host.sent);
+        }
+        // Answers wait for the neighbours' addresses or go out; asking for them is not limited.
+        for (_, frame) in &host.sent.frames {
+            errors += u64::from(matches!(ethernet::ethernet(frame), Ok(Payload::Ipv4)));
+        }
+        let queued: u64 = host.host.neighbours().map(|row| row.queued as u64).sum();
+        let dropped = host.host.drops();
+        let dropped = dropped.filter(|(reason, _)| *reason != DropReason::IcmpRateLimited);
+        assert!(errors + queued <= 50, "{errors} sent, {queued} wait");
+        assert!(dropped.map(|(_, count)| count).sum::<u64>() <= recipes.len() as u64 * 8);
+    });
+}

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# The whole program beside DPDK's own testpmd, on the same device and core: frames of a capture file that net_pcap
-# sends for ever, sent frames dropped by the driver. Both run in alternation, so that what the machine does besides
-# meets both alike.
+# Compares directord with DPDK's testpmd on the same device and core. net_pcap repeats the frames of a capture file and drops
+# sent frames. The two run in alternation, so that other load on the machine affects both alike.
 #
 #   bench/device.sh [--huge] [--rounds N] [--seconds N] [--json FILE] [FLOWS...]
 
@@ -23,26 +22,26 @@ done
 work=$(mktemp -d)
 at_exit "rm -rf '$work'"
 last=$(($(nproc) - 1))
-# What net_pcap0 answers to.
+# The MAC address of net_pcap0.
 mac=02:70:63:61:70:00
-# A director that is still there when the script is interrupted.
+# Ends the director if the script is interrupted.
 at_exit '[ ! -f "$work/pid" ] || kill "$(cat "$work/pid")" 2>/dev/null'
 
-# megabytes FLOWS: memory for one mbuf per flow, which is what net_pcap keeps, and some more.
+# megabytes FLOWS: memory for one mbuf per flow, which net_pcap keeps, and a reserve.
 megabytes() { echo $((192 + ($1 + 40000) / 410)); }
 
-# testpmd MODE FLOWS: packets per second.
+# testpmd MODE FLOWS: prints packets per second.
 testpmd() {
     local memory=(--in-memory)
     [ -n "$huge" ] || memory=(--no-huge --no-shconf)
-    # It prints its rate every second until it is told to end.
+    # It prints its rate every second until SIGINT ends it.
     # A capture file of a million packets takes seconds to load.
     timeout --signal=INT $((seconds + 3 + $2 / 200000)) dpdk-testpmd -l "0,$last" --main-lcore 0 "${memory[@]}" \
         -m "$(megabytes "$2")" --no-pci --no-telemetry --file-prefix="bench-$$" --log-level='*:error' \
         --vdev "net_pcap0,rx_pcap=$work/$2.pcap,infinite_rx=1" -- \
         --auto-start --forward-mode="$1" --nb-cores=1 --stats-period=1 \
         --total-num-mbufs=$(($2 + 16384)) >"$work/testpmd" 2>&1 || true
-    # The first second has the start in it.
+    # The first second includes the start.
     awk '/Tx-pps:/ && $2 > 0 { print $2 }' "$work/testpmd" | tail -n +2 | sort -n |
         awk '{ rate[NR] = $1 } END { print rate[int((NR + 1) / 2)] + 0 }'
 }
@@ -85,14 +84,14 @@ END
     done
 }
 
-# sent: frames that the director has sent, and the time of the answer.
+# sent: prints the number of frames that the director has sent, and the time.
 sent() {
     "$BIN/directorctl" --socket "$work/control.sock" queues --json |
         jq '[.. | objects | select(has("tx_packets")) | .tx_packets] | add'
     date +%s.%N
 }
 
-# director FLOWS: packets per second, and one line about what else it counted in $work/drops.
+# director FLOWS: prints packets per second.
 director() {
     local pid before after
     configuration "$1" >"$work/director.toml"
@@ -104,7 +103,7 @@ director() {
         kill -0 "$pid" 2>/dev/null || die "directord ended: $(tail -n 3 "$work/directord")"
         sleep 0.1
     done
-    # Until every flow has its connection, and then some.
+    # Time for every flow to get its connection.
     sleep 2
     mapfile -t before < <(sent)
     sleep $seconds

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first process of the machine in QEMU that scripts/nic boots. /load has the modules in order; what is appended
-# here calls the functions.
+# The first process of the machine that scripts/nic boots in QEMU. /load loads the modules in order. scripts/nic appends
+# the calls of the functions below.
 
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -21,7 +21,7 @@ for device in /sys/bus/pci/devices/*; do
     case $(cat "$device/class") in
         0x0200*)
             echo vfio-pci >"$device/driver_override"
-            # The virtio one has been taken with those that carry the files.
+            # The virtio driver has already taken the virtio-net card, together with the device that carries the files.
             [ ! -e "$device/driver" ] || echo "${device##*/}" >"$device/driver/unbind"
             echo "${device##*/}" >/sys/bus/pci/drivers_probe
             ;;
@@ -30,13 +30,13 @@ done
 
 STATUS=0
 
-# run COMMAND...: runs it among this machine's copy of the outer one's files.
+# run COMMAND...: runs it on the host's files, which are mounted read-only at /root.
 run() {
     chroot /root "$@" || STATUS=$?
 }
 
-# ask_director DIRECTORD DIRECTORCTL PATIENCE: starts one on /run/director.toml, and repeats what it says of its ports once
-# it has seen enough frames on each.
+# ask_director DIRECTORD DIRECTORCTL PATIENCE: starts directord with /run/director.toml, waits until it has seen enough
+# frames on each port, and prints what `directorctl status` reports about them.
 ask_director() {
     local left=$(($3 / 2 + 1)) director
     chroot /root "$1" --config /run/director.toml >/root/run/log 2>&1 &
@@ -51,7 +51,7 @@ ask_director() {
     wait $director || STATUS=$?
 }
 
-# finish: tells how it went, and ends the machine.
+# finish: prints the status and switches the machine off.
 finish() {
     echo "nic: status $STATUS"
     poweroff -f

@@ -1,4 +1,4 @@
-# Begins an end-to-end test: a world of its own, taken down however the test ends. To be sourced.
+# Begins an end-to-end test: makes a world, which is removed when the test ends, also after an error. To be sourced.
 # shellcheck shell=bash
 
 DIRECTOR_PROFILE=${DIRECTOR_PROFILE:-debug}
@@ -12,10 +12,10 @@ need_lab
 world_prepare "director-e2e-$$" "/run/director-e2e-$$"
 at_exit world_down
 
-# How many connections are listed.
+# Prints the number of listed connections.
 connections() { ipvsadm -Lnc | tail -n +3 | wc -l; }
 
-# says TEXT COMMAND...: whether the command ends with status 0 and prints the text.
+# says TEXT COMMAND...: whether the command succeeds and prints the text.
 says() {
     local text=$1 output
     shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# iperf3 through NAT with two workers: streams in both directions, and answers that arrive at
-# another worker's queue than the request's are handed over.
+# iperf3 through NAT with two workers: streams in both directions. Replies that arrive at the other worker's queue are
+# handed off.
 source "$(dirname "$0")/begin.bash"
 
 world_network
@@ -19,7 +19,7 @@ director_start
 
 iperf() { inside client iperf3 --client $VIP_NAT --port 5201 --json "$@" >"$WORLD/iperf.json"; }
 
-# measured FILTER: a number of iperf3's report must make the jq filter true.
+# measured FILTER: prints the rate, and checks iperf3's report with a jq filter.
 measured() {
     jq -r '"      \(.end.sum_received.bits_per_second // .end.sum.bits_per_second | . / 1e6 | round) Mbit/s"' \
         "$WORLD/iperf.json"
@@ -36,7 +36,7 @@ check "arrives" measured '.end.sum.lost_percent < 5 and .end.sum.packets > 1000'
 check "200 requests with two workers" into "$WORLD/pages" fetch 200 "http://$VIP_NAT/"
 check "are balanced" even "$WORLD/pages" 200 3
 check "megabytes are whole" megabytes 6 "http://$VIP_NAT"
-check "answers were handed from worker to worker" test "$(counter handoff_tx)" -gt 0
+check "replies were handed off between workers" test "$(counter handoff_tx)" -gt 0
 directorctl queues
 check "SIGTERM ends the director with status 0" director_stop
 conclude

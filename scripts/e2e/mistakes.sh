@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Each mistake ends in status 1 and a sentence that helps, and leaves nothing behind.
+# Each mistake ends with status 1 and a sentence that helps. Nothing is left behind.
 source "$(dirname "$0")/begin.bash"
 
 world_network
@@ -36,7 +36,7 @@ mistaken "an unknown method" 'detour'
 base | sed 's/iface=lan/iface=lane/' >"$WORLD/mistake.toml"
 mistaken "a device that is not there" 'lan|net_af_packet1'
 base | sed 's/^device = "net_af_packet1"/device = "0000:99:00.0"/' >"$WORLD/mistake.toml"
-mistaken "a PCI address nobody has" '0000:99:00.0'
+mistaken "a PCI address without a device" '0000:99:00.0'
 check "no such file" refuses 'nowhere.toml' directord --config "$WORLD/nowhere.toml"
 
 if [ "$(awk '/^HugePages_Total/ { print $2 }' /proc/meminfo)" = 0 ]; then
@@ -44,7 +44,7 @@ if [ "$(awk '/^HugePages_Total/ { print $2 }' /proc/meminfo)" = 0 ]; then
     mistaken "no hugepages" '[Hh]ugepages'
 fi
 
-stranger() { # directord without privileges
+stranger() { # runs directord without privileges
     install -m 755 -d "$WORLD/stranger"
     install -m 755 "$BIN/directord" "$WORLD/stranger/directord"
     base >"$WORLD/mistake.toml"
@@ -68,6 +68,6 @@ check "its socket is gone" test ! -e "$DIRECTOR_SOCKET"
 director_start
 kill -KILL "$(pid_of director)"
 reap director
-check "a director killed before does not hinder the next" director_start
-check "which ends as it should" director_stop
+check "after kill -9 the next director starts" director_start
+check "and ends with status 0" director_stop
 conclude

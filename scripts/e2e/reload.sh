@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SIGHUP: the difference is applied, live connections stay, a bad file changes nothing.
+# SIGHUP applies the difference between two files. Connections stay. A bad file changes nothing.
 source "$(dirname "$0")/begin.bash"
 
 world_network
@@ -10,7 +10,7 @@ world_web
 } >"$WORLD/director.toml"
 director_start
 
-# A download of four seconds, over the reloads.
+# A download of four seconds, which lasts over the reloads.
 inside client curl -s --fail --max-time 60 --limit-rate 250k -o "$WORLD/slow" \
     "http://$VIP_NAT/megabyte" &
 download=$!
@@ -27,7 +27,7 @@ wait_for "the new service" lists "-A -t $VIP_DR:80 -s rr"
 check "a changed weight is applied" lists "-a -t $VIP_NAT:80 -r 192.168.10.11:8080 -m -w 7"
 check "the new service works" says "server" inside client curl -s --max-time 5 "http://$VIP_DR/"
 
-# These links let SYNs announce 1460 bytes.
+# On these links SYNs announce 1460 bytes.
 printf '[tcp]\nmss_clamp = 1000\n' >>"$WORLD/director.toml"
 check "no SYN was clamped so far" test "$(counter mss_clamped)" = 0
 hangup
@@ -52,7 +52,7 @@ check "a bad file changes nothing" cmp "$WORLD/before" <(listing)
 hangup
 gone() { ! lists "$VIP_DR:80"; }
 wait_for "the end of the second service" gone
-check "the slow download has survived it all" wait $download
+check "the slow download survived every reload" wait $download
 check "and is whole" cmp "$WORLD/slow" "$WORLD/megabyte"
 check "SIGTERM ends the director with status 0" director_stop
 conclude

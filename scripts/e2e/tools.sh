@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The operator's own tools: ipvsadm's commands, and Debian's ipvsadm-save and ipvsadm-restore,
-# unchanged, with our ipvsadm in the place of theirs.
+# ipvsadm's commands, and Debian's own ipvsadm-save and ipvsadm-restore with our ipvsadm in place of Debian's.
 source "$(dirname "$0")/begin.bash"
 
 install_missing ipvsadm
@@ -8,7 +7,7 @@ world_network
 world_config 1 no >"$WORLD/director.toml"
 director_start
 
-in_its_place() { # COMMAND...: runs it where /usr/sbin/ipvsadm is ours
+in_its_place() { # COMMAND...: runs it with our ipvsadm bind-mounted over Debian's
     unshare --mount bash -c 'mount --bind "$1" "$(readlink -f /sbin/ipvsadm)" && shift && "$@"' \
         in_its_place "$BIN/ipvsadm" "$@"
 }
@@ -29,7 +28,7 @@ check "-C empties the table" test "$(ipvsadm -Sn | wc -l)" = 0
 in_its_place ipvsadm-restore <"$WORLD/saved"
 check "what is restored is what was saved" cmp "$WORLD/saved" <(ipvsadm -Sn)
 
-refused() { # STATUS MESSAGE ARGUMENT...: ipvsadm must refuse with both
+refused() { # STATUS MESSAGE ARGUMENT...: ipvsadm must fail with that status and message
     local status=$1 message=$2 said rc=0
     shift 2
     said=$(ipvsadm "$@" 2>&1 >/dev/null) || rc=$?
@@ -45,10 +44,10 @@ done
 check "the socket is the owner's alone" test "$(stat -c %a "$DIRECTOR_SOCKET")" = 600
 check "SIGTERM ends the director with status 0" director_stop
 
-no_director() { # without a director the tools say so
+no_director() { # ipvsadm must fail and name directord
     local rc=0
     said=$(ipvsadm -Ln 2>&1 >/dev/null) || rc=$?
     [ "$rc" != 0 ] && grep -q "directord" <<<"$said"
 }
-check "no director, and ipvsadm says so" no_director
+check "without a director, ipvsadm fails with a sentence about it" no_director
 conclude

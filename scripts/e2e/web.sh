@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nginx behind DR, NAT and TUN with one worker, and IPv6 behind DR and NAT: every third request to each server, large answers
-# and large requests whole.
+# nginx behind DR, NAT and TUN with one worker, and IPv6 behind DR and NAT: each server gets every third request, and large
+# answers and large requests arrive whole.
 source "$(dirname "$0")/begin.bash"
 
 world_network
@@ -16,7 +16,7 @@ world_web
 } >"$WORLD/director.toml"
 director_start
 
-# upload VIP: a request larger than any packet; through a tunnel it needs the path MTU.
+# upload VIP: sends a request of a megabyte. Through a tunnel this needs the path MTU.
 upload() {
     says "server" inside client curl -s --fail --max-time 30 --data-binary "@$WORLD/megabyte" \
         -H 'Expect:' "http://$1/upload"
@@ -31,7 +31,7 @@ done
 check "NAT reaches port 8080" says "port 8080" inside client curl -s "http://$VIP_NAT/port"
 check "DR keeps port 80" says "port 80" inside client curl -s "http://$VIP_DR/port"
 
-refused() { # a port of a VIP that nobody serves answers with a reset, at once
+refused() { # an unserved port of a VIP must answer with a reset, at once
     local status=0
     inside client curl -s --max-time 1 "http://$1:81/" || status=$?
     [ $status = 7 ]

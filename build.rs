@@ -10,9 +10,14 @@ fn main() {
     link_dpdk_statically();
 }
 
-/// `DIRECTOR_VERSION`: the package's version and the short commit hash where git knows it.
+/// `DIRECTOR_VERSION`: the package's version and, in release builds, the short commit hash if git knows it. Debug builds
+/// leave it out: a new commit would rebuild the library and all tests.
 fn stamp_version() {
     let package = env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION");
+    if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
+        println!("cargo:rustc-env=DIRECTOR_VERSION={package}");
+        return;
+    }
     let version = match git(&["rev-parse", "--short=12", "HEAD"]) {
         Some(commit) => format!("{package} ({commit})"),
         None => package,

@@ -87,7 +87,7 @@ fn parse<A: Parse>(report: &mut Report, protocol: Protocol) {
         let mut packet = Packet::<A>::BLANK;
         let parsed =
             A::parse_into(&frames[index % PACKETS].bytes()[ethernet::ETHERNET..], &mut packet);
-        (parsed, packet.tuple.source_port)
+        (parsed, packet.flow.source_port)
     });
     report.add("parse", None, &format!("{} {protocol}", family::<A>()), cost);
 }

@@ -35,6 +35,7 @@ pub mod packet;
 #[allow(unsafe_code)]
 pub mod dpdk;
 
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 #[allow(unsafe_code)]

@@ -1,6 +1,7 @@
 //! The shape of the code: what may import what, how long a file may be, where `unsafe` may stand.
 //!
-//! [`TIERS`] says it once; `src/lib.rs` has to tell readers the same.
+//! [`TIERS`] is the rule; the list in `src/lib.rs` must be the same. Inside a folder, files import each other without
+//! circles.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,24 +34,14 @@ const FOR_TESTS: &str = "testing";
 const LINES_MAX: usize = 600;
 
 /// Where `unsafe` may stand: around C, memory and raw sockets.
-const UNSAFE: &[&str] =
-    &["dpdk-sys/", "src/conn/", "src/dpdk/", "tests/lab/", "tests/publication/"];
-
-/// Files that break a rule for a reason, and the rule.
-const EXCEPTIONS: &[Exception] = &[];
-
-struct Exception {
-    file: &'static str,
-    rule: Rule,
-    reason: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    Imports,
-    Length,
-    Unsafe,
-}
+const UNSAFE: &[&str] = &[
+    "bench/conn_table/",
+    "dpdk-sys/",
+    "src/conn/",
+    "src/dpdk/",
+    "tests/lab/",
+    "tests/publication/",
+];
 
 #[test]
 fn modules_import_only_from_tiers_below() {
@@ -58,14 +49,27 @@ fn modules_import_only_from_tiers_below() {
     for source in library() {
         let (Some(module), false) = (source.module(), source.only_for_tests) else { continue };
         let own = tier(&module).unwrap_or_else(|| panic!("{module} is in no tier"));
-        for import in imports(&source.tokens, source.depth()) {
-            let allowed = import == module
-                || (import != FOR_TESTS && tier(&import).is_some_and(|below| below < own));
-            if !allowed && !excepted(&source.path, Rule::Imports) {
+        for path in paths(&source.tokens, &source.path_of_module()) {
+            let Some(import) = path.first() else { continue };
+            let allowed = *import == module
+                || (import != FOR_TESTS && tier(import).is_some_and(|below| below < own));
+            if !allowed {
                 faults.push(format!("{}: {module} imports {import}", source.path));
             }
         }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    let sources: Vec<Source> =
+        library().into_iter().filter(|source| !source.only_for_tests).collect();
+    let faults: Vec<String> = imports_inside_folders(&sources)
+        .iter()
+        .filter_map(|(folder, edges)| Some((folder, circle(edges)?)))
+        .map(|(folder, circle)| format!("src/{}: {}", folder.join("/"), circle.join(" imports ")))
+        .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -87,7 +91,6 @@ fn the_library_lists_and_declares_its_modules_by_tier() {
 fn no_file_is_too_long() {
     let faults: Vec<String> = rust_files(&["src", "tests", "bench", "dpdk-sys"])
         .into_iter()
-        .filter(|path| !excepted(path, Rule::Length))
         .map(|path| (read(&path).lines().count(), path))
         .filter(|(lines, _)| *lines > LINES_MAX)
         .map(|(lines, path)| format!("{path}: {lines} lines"))
@@ -100,23 +103,20 @@ fn unsafe_stands_only_where_it_may() {
     let faults: Vec<String> = rust_files(&["src", "tests", "bench", "dpdk-sys"])
         .into_iter()
         .filter(|path| !UNSAFE.iter().any(|place| path.starts_with(place)))
-        .filter(|path| !excepted(path, Rule::Unsafe))
         .filter(|path| has_unsafe(&tokens(&read(path))))
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
-fn exceptions_are_of_files_there_are_and_have_a_reason() {
-    for exception in EXCEPTIONS {
-        assert!(root().join(exception.file).is_file(), "{} is gone", exception.file);
-        assert!(!exception.reason.is_empty(), "why may {}?", exception.file);
-    }
-}
-
-#[test]
 fn imports_are_seen_however_they_are_written() {
-    let seen = |text: &str| imports(&tokens(text), 2).into_iter().collect::<Vec<_>>();
+    let module = ["own".to_owned(), "file".to_owned()];
+    let seen = |text: &str| -> Vec<String> {
+        let paths = paths(&tokens(text), &module);
+        let first: BTreeSet<String> =
+            paths.into_iter().filter_map(|path| path.into_iter().next()).collect();
+        first.into_iter().filter(|name| name != "own").collect()
+    };
     assert_eq!(seen("use crate::model::PortId;"), ["model"]);
     assert_eq!(seen("use crate::{port::{Frame, Queue}, stop};"), ["port", "stop"]);
     assert_eq!(seen("fn f() { if a { crate::worker::go(); } }"), ["worker"]);
@@ -127,6 +127,33 @@ fn imports_are_seen_however_they_are_written() {
     assert_eq!(seen("#[cfg(test)] use crate::testing::frame; use crate::time::Tick;"), ["time"]);
     assert_eq!(seen("#[cfg(test)] use crate::{testing}; use crate::time;"), ["time"]);
     assert_eq!(seen("#[cfg(test)] mod tests { use crate::worker; } use crate::time;"), ["time"]);
+}
+
+#[test]
+fn circles_are_found_by_file_folder_and_re_export() {
+    let source = |path: &str, text: &str| Source {
+        path: path.to_owned(),
+        tokens: tokens(text),
+        only_for_tests: false,
+    };
+    let found = |files: &[(&str, &str)]| -> Vec<String> {
+        let sources: Vec<Source> = files.iter().map(|(path, text)| source(path, text)).collect();
+        imports_inside_folders(&sources).values().filter_map(circle).flatten().collect()
+    };
+    let page = ("src/m/mod.rs", "mod a; mod b; pub use b::Thing; use a::go;");
+    let uses_a = ("src/m/b.rs", "use super::a; pub struct Thing;");
+    assert_eq!(
+        found(&[page, ("src/m/a.rs", "use crate::m::b::{self, x};"), uses_a]),
+        ["a", "b", "a"]
+    );
+    assert_eq!(found(&[page, ("src/m/a.rs", "use super::Thing;"), uses_a]), ["a", "b", "a"]);
+    assert_eq!(found(&[page, ("src/m/a.rs", "fn go() {}"), uses_a]), [""; 0]);
+    let below = ("src/m/a/c.rs", "use super::super::b::Thing;");
+    assert_eq!(found(&[page, ("src/m/a/mod.rs", "mod c;"), below, uses_a]), ["a", "b", "a"]);
+    assert_eq!(
+        found(&[page, ("src/m/a/mod.rs", "mod c;"), ("src/m/a/c.rs", "use super::x;")]),
+        [""; 0]
+    );
 }
 
 // ---- what is read ------------------------------------------------------------------------------
@@ -147,10 +174,88 @@ impl Source {
         (first != "lib").then(|| first.to_owned())
     }
 
-    /// How far the file's module lies below the library's root.
-    fn depth(&self) -> usize {
-        self.path.trim_end_matches("/mod.rs").matches('/').count()
+    /// The file's module as a path from the library's root.
+    fn path_of_module(&self) -> Vec<String> {
+        let below = self.path.strip_prefix("src/").expect("a file of the library");
+        let below = below.trim_end_matches(".rs").trim_end_matches("/mod");
+        below.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
     }
+}
+
+/// By folder: which of its files and folders import which others. A folder's own page (`mod.rs`) lists them and does not
+/// count, but its re-exports do: an import of a re-exported name is an import of the file that has it.
+fn imports_inside_folders(sources: &[Source]) -> BTreeMap<Vec<String>, Edges> {
+    let modules: BTreeMap<Vec<String>, &Source> =
+        sources.iter().map(|source| (source.path_of_module(), source)).collect();
+    let re_exports: BTreeMap<(Vec<String>, String), String> = modules
+        .iter()
+        .flat_map(|(module, source)| {
+            own_uses(&source.tokens).into_iter().filter_map(|path| {
+                let (first, last) = (path.first()?, path.last()?);
+                let child = [module.as_slice(), std::slice::from_ref(first)].concat();
+                modules
+                    .contains_key(&child)
+                    .then_some(((module.clone(), last.clone()), first.clone()))
+            })
+        })
+        .collect();
+    let mut folders: BTreeMap<Vec<String>, Edges> = BTreeMap::new();
+    for (module, source) in &modules {
+        for path in paths(&source.tokens, module) {
+            let common = module.iter().zip(&path).take_while(|(own, other)| own == other).count();
+            let (folder, Some(own), Some(name)) =
+                (module[..common].to_vec(), module.get(common), path.get(common))
+            else {
+                continue;
+            };
+            let sibling = [folder.as_slice(), std::slice::from_ref(name)].concat();
+            let other = match modules.contains_key(&sibling) {
+                true => name,
+                false => match re_exports.get(&(folder.clone(), name.clone())) {
+                    Some(child) => child,
+                    None => continue,
+                },
+            };
+            if other != own {
+                folders
+                    .entry(folder)
+                    .or_default()
+                    .entry(own.clone())
+                    .or_default()
+                    .insert(other.clone());
+            }
+        }
+    }
+    folders
+}
+
+type Edges = BTreeMap<String, BTreeSet<String>>;
+
+/// A circle in a graph, if there is one: its first node stands at both ends.
+fn circle(edges: &Edges) -> Option<Vec<String>> {
+    fn visit(edges: &Edges, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+        let node = way.last().expect("a way has a node").clone();
+        if let Some(at) = way[..way.len() - 1].iter().position(|earlier| *earlier == node) {
+            way.drain(..at);
+            return true;
+        }
+        for next in edges.get(&node).into_iter().flatten() {
+            if !done.contains(next) {
+                way.push(next.clone());
+                if visit(edges, way, done) {
+                    return true;
+                }
+                way.pop();
+            }
+        }
+        done.insert(node);
+        false
+    }
+    let mut done = BTreeSet::new();
+    edges.keys().find_map(|node| {
+        let mut way = vec![node.clone()];
+        (!done.contains(node) && visit(edges, &mut way, &mut done)).then_some(way)
+    })
 }
 
 /// Every file of the library. The binaries stand above all of it and may import anything.
@@ -215,53 +320,74 @@ fn tier(module: &str) -> Option<usize> {
     TIERS.iter().position(|tier| tier.contains(&module))
 }
 
-fn excepted(path: &str, rule: Rule) -> bool {
-    EXCEPTIONS.iter().any(|exception| exception.file == path && exception.rule == rule)
-}
-
 // ---- Rust, as far as the questions need it ------------------------------------------------------
 
 fn tokens(text: &str) -> Vec<TokenTree> {
     text.parse::<TokenStream>().expect("valid Rust").into_iter().collect()
 }
 
-/// The first names of all paths from the library's root, by `crate::` or by as many `super::` as the file's module lies
-/// `depth` below the root; what only tests have is passed over.
-fn imports(tokens: &[TokenTree], depth: usize) -> BTreeSet<String> {
+/// All paths by `crate::` or `super::` in a file of `module`, from the library's root; items that only tests have are
+/// skipped.
+fn paths(tokens: &[TokenTree], module: &[String]) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     let mut rest = tokens;
-    let mut is_module = false;
+    let mut inner_module = None;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         match first {
             TokenTree::Punct(_) if opens_test_item(first, after) => rest = item_after(after),
-            TokenTree::Ident(word) if word == "mod" => is_module = true,
+            TokenTree::Ident(word) if word == "mod" => {
+                inner_module = after.first().map(TokenTree::to_string);
+            }
             TokenTree::Ident(word) if word == "crate" && is_path(after) => {
-                found.extend(first_names(&after[2..]));
+                found.extend(expand(&after[2..]));
             }
             TokenTree::Ident(word) if word == "super" && is_path(after) => {
-                let mut steps = 1;
+                let mut above = module.len().saturating_sub(1);
                 rest = &after[2..];
                 while rest.first().is_some_and(|next| next.to_string() == "super")
                     && is_path(&rest[1..])
                 {
-                    steps += 1;
+                    above = above.saturating_sub(1);
                     rest = &rest[3..];
                 }
-                if steps >= depth {
-                    found.extend(first_names(rest));
-                }
+                found.extend(
+                    expand(rest).into_iter().map(|path| [&module[..above], &path].concat()),
+                );
             }
             TokenTree::Group(group) => {
                 let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-                found.extend(imports(&inner, depth + usize::from(is_module)));
-                is_module = false;
+                let module = [module, inner_module.take().as_slice()].concat();
+                found.extend(paths(&inner, &module));
             }
-            TokenTree::Punct(mark) if mark.as_char() == ';' => is_module = false,
+            TokenTree::Punct(mark) if mark.as_char() == ';' => inner_module = None,
             _ => {}
         }
     }
     found
+}
+
+/// The paths of all `use` items that begin with a name: those of a folder's page name its own files.
+fn own_uses(tokens: &[TokenTree]) -> Vec<Vec<String>> {
+    let uses = tokens.iter().enumerate().filter(|(_, token)| token.to_string() == "use");
+    uses.flat_map(|(at, _)| expand(&tokens[at + 1..])).collect()
+}
+
+/// The paths that a `use` tree or a path in an expression stands for.
+fn expand(tokens: &[TokenTree]) -> Vec<Vec<String>> {
+    match tokens {
+        [TokenTree::Ident(word), rest @ ..] if word == "self" && !is_path(rest) => vec![vec![]],
+        [TokenTree::Ident(word), rest @ ..] => {
+            let tails = if is_path(rest) { expand(&rest[2..]) } else { vec![vec![]] };
+            tails.into_iter().map(|tail| [vec![word.to_string()], tail].concat()).collect()
+        }
+        [TokenTree::Group(list), ..] => {
+            let tokens: Vec<TokenTree> = list.stream().into_iter().collect();
+            let parts = tokens.split(|token| token.to_string() == ",");
+            parts.filter(|part| !part.is_empty()).flat_map(expand).collect()
+        }
+        _ => vec![vec![]],
+    }
 }
 
 /// The names of `#[cfg(test)] mod name;`.
@@ -293,21 +419,6 @@ fn item_after(tokens: &[TokenTree]) -> &[TokenTree] {
         _ => false,
     };
     tokens.iter().position(ends).map_or(&[], |end| &tokens[end + 1..])
-}
-
-/// What follows `crate::`: a name, or names in braces.
-fn first_names(path: &[TokenTree]) -> Vec<String> {
-    match path.first() {
-        Some(TokenTree::Group(list)) => {
-            let tokens: Vec<TokenTree> = list.stream().into_iter().collect();
-            tokens
-                .split(|token| token.to_string() == ",")
-                .filter_map(|path| path.first().map(TokenTree::to_string))
-                .collect()
-        }
-        Some(name) => vec![name.to_string()],
-        None => Vec::new(),
-    }
 }
 
 fn has_unsafe(tokens: &[TokenTree]) -> bool {

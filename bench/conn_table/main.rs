@@ -8,6 +8,8 @@
 //! Without the feature `dpdk` the row of `rte_hash` and the column of cycles stay away.
 
 mod clients;
+#[cfg(feature = "dpdk")]
+mod hash_table;
 mod memory;
 mod meter;
 mod own;

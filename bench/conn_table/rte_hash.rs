@@ -1,10 +1,11 @@
 //! DPDK's cuckoo hash, its bulk lookup: sixteen bytes of tuple to the connection's number.
 
 use super::clients::{self, Questions, pieces};
+use super::hash_table::HashTable;
 use super::memory::Memory;
 use super::meter::Meter;
 use director::conn::{Connection, Method};
-use director::dpdk::{Eal, EalOptions, HashTable};
+use director::dpdk::{Eal, EalOptions};
 use director::limits::BURST;
 use director::packet::Tuple;
 
@@ -49,13 +50,13 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str, eal: &Eal) {
     let before = Memory::now();
     let blank = Connection::new(clients::ipv4(0), Method::Route);
     let mut connections = vec![blank; size];
-    let mut table = HashTable::<KEY>::new(eal, "bench", size as u32, None).expect("room for it");
+    let mut table = HashTable::<KEY>::new(eal, size as u32);
     let taken = Memory::now().since(before);
     let bytes = taken.hugepages + taken.transparent + taken.ordinary;
     meter.place(before, bytes as f64 / size as f64);
     let insert = |number| {
         let tuple = clients::ipv4(number);
-        table.insert(&key(&tuple), number as usize).expect("within the capacity");
+        table.insert(&key(&tuple), number as usize);
         connections[number as usize] = Connection::new(tuple, Method::Route);
     };
     meter.time("insert", clients::each(&clients::in_order(size), insert));

@@ -61,7 +61,7 @@ pub struct WorkerStatus {
     pub connections_ipv6: u64,
     /// Connections each of the two tables can hold.
     pub connections_max: u64,
-    /// Polls that found work, in percent of all polls since the last report.
+    /// Share of the time since the last report in which polls found work, in percent.
     pub busy_percent: f64,
     /// Packets given to other workers because their connection lives there.
     pub handoff_tx: u64,

@@ -1,8 +1,9 @@
 //! One entry of the table: a cache line for IPv4, two for IPv6.
 
-use super::state::{Side, Step};
+use super::flags::{Flags, Method};
+use super::step::{Side, Step};
+use crate::model::ReplySource;
 use crate::packet::{Address, Tuple};
-use bitflags::bitflags;
 use std::mem::offset_of;
 
 /// [`Connection::destination`] of a connection that belongs to no destination (cache bypass).
@@ -37,79 +38,7 @@ pub enum Direction {
     Reply,
 }
 
-/// How packets of a connection are sent on; the low three bits of [`Flags`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Method {
-    Masq = 0,
-    LocalNode = 1,
-    Tunnel = 2,
-    Route = 3,
-    Bypass = 4,
-}
-
-bitflags! {
-    /// Flags of a connection, numbered as IPVS numbers them, also in its synchronisation messages.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct Flags: u16 {
-        /// The bits of the [`Method`].
-        const METHOD = 0x0007;
-        /// Came from the synchronisation daemon.
-        const SYNC = 0x0020;
-        /// No reply was seen: the state machine goes by the client's packets alone.
-        const NOOUTPUT = 0x0080;
-        /// Counted as an inactive connection of its destination.
-        const INACTIVE = 0x0100;
-        /// Sequence numbers from destination to client are adjusted.
-        const OUT_SEQUENCE = 0x0200;
-        /// Sequence numbers from client to destination are adjusted.
-        const IN_SEQUENCE = 0x0400;
-        /// The client's port is not known yet (FTP passive data).
-        const NO_CLIENT_PORT = 0x0800;
-        /// A persistence template.
-        const TEMPLATE = 0x1000;
-        /// One-packet scheduling: never kept in the table.
-        const ONE_PACKET = 0x2000;
-    }
-}
-
-impl Flags {
-    /// A new connection's flags: every one is born inactive, and only NAT is sure to see replies.
-    #[inline]
-    pub const fn born(method: Method) -> Flags {
-        let bits = method as u16 | Flags::INACTIVE.bits();
-        match method {
-            Method::Masq => Flags::from_bits_retain(bits),
-            _ => Flags::from_bits_retain(bits | Flags::NOOUTPUT.bits()),
-        }
-    }
-
-    /// The forwarding method; the three numbers IPVS leaves unused read as bypass.
-    #[inline]
-    pub const fn method(self) -> Method {
-        match self.bits() & Flags::METHOD.bits() {
-            0 => Method::Masq,
-            1 => Method::LocalNode,
-            2 => Method::Tunnel,
-            3 => Method::Route,
-            _ => Method::Bypass,
-        }
-    }
-
-    #[inline]
-    pub const fn is_tunnel(self) -> bool {
-        self.bits() & Flags::METHOD.bits() == Method::Tunnel as u16
-    }
-
-    /// Whether replies come from the destination's own address and are translated back.
-    #[inline]
-    pub const fn is_masq(self) -> bool {
-        self.bits() & Flags::METHOD.bits() == Method::Masq as u16
-    }
-}
-
-/// A connection. The addresses, ports, protocol and method are what the index knows it by: they stay as they
-/// were inserted (the client's port may be learned, see `Table::learn_client_port`).
+/// A connection. The index finds it by its addresses, ports, protocol and method: they never change after the insertion.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Connection<A> {
@@ -140,14 +69,14 @@ pub struct Connection<A> {
     /// The timer wheel's slot it is filed under plus one; zero while the entry is vacant.
     pub(super) filed: u16,
     pub(super) links: Links,
-    pub cached_reply_route: CachedReplyRoute,
+    pub(super) cached_reply_route: CachedReplyRoute,
 }
 
-/// Where a connection's replies go, as it was found for an earlier one.
+/// Where a connection's replies go, cached from an earlier reply. Its default never matches a packet.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct CachedReplyRoute {
-    /// State of routes and neighbours that it was found under; zero for none.
+    /// Number of the state of routes and neighbours that the route is from; zero for none.
     pub forwarding: u32,
     /// Slot of the next hop, and the MTU of the route.
     pub next_hop: u16,
@@ -212,9 +141,9 @@ impl<A: Address> Connection<A> {
     /// What packets back to the client look like when the director sees them.
     #[inline]
     pub fn reply_tuple(&self) -> Tuple<A> {
-        let (source, source_port) = match self.flags.is_masq() {
-            true => (self.destination_address, self.destination_port),
-            false => (self.virtual_address, self.virtual_port),
+        let (source, source_port) = match self.flags.method().replies_from() {
+            ReplySource::Destination => (self.destination_address, self.destination_port),
+            ReplySource::VirtualAddress => (self.virtual_address, self.virtual_port),
         };
         Tuple {
             source,
@@ -299,6 +228,25 @@ impl<A: Address> Connection<A> {
         let other_count = (self.flags ^ step.count).intersection(Flags::INACTIVE);
         let is_all = other_timeout | u32::from(other_count.bits()) == 0;
         is_all && !(step.assures_template && self.template != NO_TEMPLATE)
+    }
+
+    /// The route that an earlier reply took.
+    #[inline(always)]
+    pub fn cached_reply_route(&self) -> CachedReplyRoute {
+        self.cached_reply_route
+    }
+
+    /// Keeps a reply's route for the next reply, unless the connection must take the full path.
+    #[inline]
+    pub fn cache_reply_route(&mut self, route: CachedReplyRoute) {
+        let is_kept = !self.flags.contains(Flags::FULL_PATH);
+        self.cached_reply_route = if is_kept { route } else { CachedReplyRoute::default() };
+    }
+
+    /// From now on all packets of the connection take the full path.
+    pub fn require_full_path(&mut self) {
+        self.flags.insert(Flags::FULL_PATH);
+        self.cached_reply_route = CachedReplyRoute::default();
     }
 
     #[inline]

@@ -2,9 +2,10 @@
 //!
 //! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple,
 //!   in `bucket`s; `wheel` by time; `memory` holds the pages
-//! * `expiry`: the end of connections; `connection`: an entry and its flags
-//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`); `steps`: all of that worked out
-//! * `template`, `template_key`: persistence templates, the one thing here that workers share
+//! * `expiry`: the end of connections; `connection`: an entry; `flags`: its forwarding method and flags
+//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`); `step`: one such change; `steps`: all
+//!   changes, computed beforehand
+//! * `template`, `template_key`: persistence templates, which all workers share
 //!
 //! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
 
@@ -12,11 +13,13 @@ mod bucket;
 mod call_ids;
 mod connection;
 mod expiry;
+mod flags;
 mod hash;
 mod index;
 mod memory;
 pub mod sctp;
 pub mod state;
+mod step;
 mod steps;
 mod table;
 pub mod tcp;
@@ -26,13 +29,13 @@ pub mod udp;
 mod wheel;
 
 pub use connection::{
-    CachedReplyRoute, Connection, ConnectionId, Direction, Flags, Method, NO_DESTINATION,
-    NO_TEMPLATE,
+    CachedReplyRoute, Connection, ConnectionId, Direction, NO_DESTINATION, NO_TEMPLATE,
 };
 pub use expiry::Expiry;
+pub use flags::{Flags, Method};
 pub use hash::{Hash, Key};
 pub use memory::OutOfMemory;
-pub use state::{Mode, Side, Step};
+pub use step::{Mode, Side, Step};
 pub use steps::Steps;
 pub use table::{Hint, Table, TableError, TableFull};
 pub use template::{TemplateId, Templates};

@@ -1,6 +1,6 @@
 //! The states of an SCTP association as IPVS sees them: by the first chunk of each packet.
 
-use super::state::Side;
+use super::step::Side;
 
 /// Numbered as in IPVS's synchronisation messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! Every step of the state machines, worked out beforehand: what a packet does to its connection is one look.
 
-use super::state::{Event, Mode, Side, StateTimeouts, Step, advance};
+use super::state::{Event, StateTimeouts, advance};
+use super::step::{Mode, Side, Step};
 use super::{sctp, tcp};
 use crate::model::Timeouts;
 

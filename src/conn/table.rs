@@ -1,16 +1,18 @@
 //! The connection table of one worker and one address family.
 //!
-//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes and at most 35 bytes of index per connection, NAT's second
-//! reference included: 99 and 163 bytes in all. It is mapped when the table is made and never grows.
+//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes and 34 bytes of index per connection, room for NAT's second
+//! reference included: 98 and 162 bytes in all. It is mapped when the table is made and never grows.
 //!
 //! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
 //! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `verify_hint`, and `find` where the hint was wrong.
 
-use super::connection::{Connection, ConnectionId, Direction, Flags, Method};
+use super::connection::{Connection, ConnectionId, Direction};
+use super::flags::Method;
 use super::hash::{Hash, Key};
 use super::index::Index;
 use super::memory::{OutOfMemory, Slab, prefetch};
 use super::wheel::Wheel;
+use crate::model::ReplySource;
 use crate::packet::{Address, Tuple};
 
 /// Most connections one table can have: references are counted in 32 bits, two to a connection.
@@ -220,18 +222,6 @@ impl<A: Address> Table<A> {
         }
     }
 
-    /// The port of a client whose port was not known is known now: the connection is found by it from here on.
-    pub fn learn_client_port(&mut self, id: ConnectionId, port: u16) {
-        if !self.contains(id) {
-            return;
-        }
-        self.unindex(id.0, self.references(id.0));
-        let entry = &mut self.entries[id.index()];
-        entry.client_port = port;
-        entry.flags.remove(Flags::NO_CLIENT_PORT);
-        self.index(id.0, self.references(id.0));
-    }
-
     /// Connections in the table.
     #[inline]
     pub fn len(&self) -> usize {
@@ -290,7 +280,7 @@ impl<A: Address> Table<A> {
     #[inline]
     fn references_of(&self, connection: &Connection<A>) -> (Hash, Option<Hash>) {
         let original = self.hash(&connection.original_tuple());
-        if !connection.flags.is_masq() {
+        if connection.flags.method().replies_from() == ReplySource::VirtualAddress {
             return (original, None);
         }
         let reply = self.hash(&connection.reply_tuple());

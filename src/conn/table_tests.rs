@@ -314,23 +314,6 @@ fn nat_to_the_virtual_address_itself() {
 }
 
 #[test]
-fn a_learned_client_port_is_found() {
-    let mut table = Table::<u32>::new(4).unwrap();
-    let known = tuple4(0);
-    let unknown = Tuple { source_port: 0, ..known };
-    let mut entry = connection(unknown, SERVER, Method::Masq);
-    entry.flags |= Flags::NO_CLIENT_PORT;
-    let id = table.insert(entry, 0).unwrap();
-    assert_eq!(table.find(table.hash(&unknown), &unknown), Some((id, Direction::Original)));
-    table.learn_client_port(id, known.source_port);
-    assert_eq!(table.find(table.hash(&unknown), &unknown), None);
-    assert_eq!(table.find(table.hash(&known), &known), Some((id, Direction::Original)));
-    let reply = table.get(id).reply_tuple();
-    assert_eq!(table.find(table.hash(&reply), &reply), Some((id, Direction::Reply)));
-    assert!(!table.get(id).flags.contains(Flags::NO_CLIENT_PORT));
-}
-
-#[test]
 fn tables_move_to_their_worker() {
     fn sent<T: Send>() {}
     sent::<Table<u32>>();

@@ -1,6 +1,6 @@
 //! The states of a TCP connection as IPVS sees them from the side of the road: by one flag of each packet.
 
-use super::state::{Mode, Side};
+use super::step::{Mode, Side};
 
 /// Numbered as in IPVS's synchronisation messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

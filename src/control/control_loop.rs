@@ -23,7 +23,7 @@ use crate::limits::BURST;
 use crate::model::{DestinationId, Family, PortId};
 use crate::snapshot::Link;
 use crate::time::{Duration, Instant};
-use crate::worker::upkeep::drop_entry::IdleSampler;
+use crate::worker::defence::IdleSampler;
 use crate::worker::{ControlEnd, Shared, Sizing, TableJob};
 use std::collections::VecDeque;
 use std::net::IpAddr;

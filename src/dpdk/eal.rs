@@ -1,7 +1,7 @@
 //! The one environment abstraction layer of the process: started once, stopped when the last thing
 //! that stands on it is dropped.
 
-use super::{EalOptions, Error, Lcore, Result};
+use super::{EalOptions, Error, Result};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
@@ -24,10 +24,10 @@ pub struct Eal {
     running: Arc<Running>,
 }
 
-/// What ports, pools, rings and lcores hold on to.
+/// Keeps the EAL running: ports, pools and lcores share it.
 #[derive(Debug)]
 pub(super) struct Running {
-    worker_cores: Vec<usize>,
+    pub(super) worker_cores: Vec<usize>,
     /// Ports that have an owner.
     pub(super) claimed: Mutex<HashSet<u16>>,
     keep_memory: AtomicBool,
@@ -66,12 +66,6 @@ impl Eal {
             _file_prefix: file_prefix,
         };
         Ok(Eal { running: Arc::new(running) })
-    }
-
-    /// The worker lcores, in the order of [`EalOptions::worker_cores`].
-    pub fn workers(&self) -> Vec<Lcore> {
-        let cores = self.running.worker_cores.iter().enumerate();
-        cores.map(|(worker, &core)| Lcore::new(worker as u32 + 1, core, self.running())).collect()
     }
 
     /// Adds a device to those the EAL was started with, in the words of `--vdev` and `--allow`.

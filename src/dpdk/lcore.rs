@@ -1,7 +1,7 @@
 //! Pinned threads of the EAL, one per worker.
 
 use super::Result;
-use super::eal::Running;
+use super::eal::{Eal, Running};
 use super::error::check;
 use parking_lot::Mutex;
 use std::ffi::{c_int, c_void};
@@ -27,11 +27,16 @@ pub struct LcoreTask<T> {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-impl Lcore {
-    pub(super) fn new(id: u32, core: usize, running: Arc<Running>) -> Lcore {
-        Lcore { id, core, _running: running }
+impl Eal {
+    /// The worker lcores, in the order of [`EalOptions::worker_cores`](super::EalOptions::worker_cores).
+    pub fn workers(&self) -> Vec<Lcore> {
+        let running = self.running();
+        let cores = running.worker_cores.iter().zip(1..);
+        cores.map(|(&core, id)| Lcore { id, core, _running: Arc::clone(&running) }).collect()
     }
+}
 
+impl Lcore {
     /// DPDK's number of the lcore.
     pub fn id(&self) -> u32 {
         self.id

@@ -1,15 +1,13 @@
-//! The safe face of DPDK: one EAL, its lcores, mempools, mbufs, ports, queues and rings.
+//! The safe wrapper of DPDK: one EAL, its lcores, mempools, mbufs, ports and queues.
 //!
-//! Owns every call into DPDK. Whatever comes out of here keeps what it stands on alive: a
-//! [`PortQueue`] its [`Port`], a port its mempools, everything the [`Eal`], so nothing can be used
-//! after it was closed and the last one to go cleans up.
+//! Every call into DPDK is here. A value keeps alive what it depends on: a [`PortQueue`] its [`Port`], a port its
+//! mempools, all of them the [`Eal`]. Nothing can be used after it was closed, and the last one to go cleans up.
 
 mod by_client;
 mod cycles;
 mod device;
 mod eal;
 mod error;
-mod hash;
 mod keying;
 mod lcore;
 mod mbuf;
@@ -17,7 +15,6 @@ mod mempool;
 mod options;
 mod port;
 mod queue;
-mod ring;
 mod rss;
 mod setup;
 mod statistics;
@@ -27,14 +24,12 @@ pub use cycles::{cycles, cycles_per_second};
 pub use device::Device;
 pub use eal::Eal;
 pub use error::{Errno, Error};
-pub use hash::HashTable;
 pub use lcore::{Lcore, LcoreTask};
 pub use mbuf::Mbuf;
 pub use mempool::{DATA_ROOM, Mempool};
 pub use options::EalOptions;
 pub use port::{Link, Port};
 pub use queue::PortQueue;
-pub use ring::{RingConsumer, RingProducer, ring};
 pub use rss::{Rss, RssFunctions};
 pub use setup::PortSettings;
 pub use statistics::PortStatistics;

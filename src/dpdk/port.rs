@@ -3,9 +3,7 @@
 use super::by_client::{self, ByClient, Choice};
 use super::rss::{self, Rss, RssFunctions};
 use super::statistics::PortStatistics;
-use super::{Device, Mbuf, Mempool, PortQueue, PortSettings, Result, setup, statistics};
-use crate::io::{Burst, Queue};
-use crate::limits::BURST;
+use super::{Device, Mempool, PortSettings, Result, setup, statistics};
 use dpdk_sys::{
     DIRECTOR_MULTI_QUEUE_NONE, DIRECTOR_MULTI_QUEUE_RSS, DIRECTOR_RX_OFFLOAD_RSS_HASH,
     DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE, rte_eth_conf, rte_eth_dev_info,
@@ -38,26 +36,17 @@ pub struct Port {
 }
 
 impl Port {
-    /// Configures and starts `device`. `mempools` are those of the queues in their order; the last
-    /// one serves all further queues. Queue `n` of the answer belongs to worker `n`.
+    /// Configures and starts `device`. `pools`: the mempool of each queue.
     ///
     /// # Errors
-    /// The device has fewer queues or a smaller MTU than asked: it stays as it was. Or its driver
-    /// refuses a step: then the device is closed.
-    ///
-    /// # Panics
-    /// If `mempools` is empty.
-    pub fn start(
+    /// As [`Port::start`].
+    pub(super) fn open(
         device: Device,
         settings: &PortSettings,
-        mempools: &[Arc<Mempool>],
-    ) -> Result<(Arc<Port>, Vec<PortQueue>)> {
-        let last = mempools.last().expect("a port needs a mempool");
-        let pools: Vec<Arc<Mempool>> = (0..usize::from(settings.queues))
-            .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))
-            .collect();
+        pools: &[Arc<Mempool>],
+    ) -> Result<Port> {
         let info = device.info()?;
-        setup::check(&device, settings, &info, &pools)?;
+        setup::check(&device, settings, &info, pools)?;
         let old_mtu = setup::mtu(&device)?;
         let fast_free =
             settings.one_mempool && info.tx_offload_capa & DIRECTOR_TX_OFFLOAD_MBUF_FAST_FREE != 0;
@@ -70,24 +59,16 @@ impl Port {
             by_client: ByClient::Unasked { able: false },
             fast_free,
             descriptors: (0, 0),
-            _mempools: pools.clone(),
+            _mempools: pools.to_vec(),
         };
         let configured = port.configure_with_rss_if_possible(settings, &info, old_mtu)?;
-        port.descriptors = setup::queues(&port.device, settings, &pools)?;
+        port.descriptors = setup::queues(&port.device, settings, pools)?;
         setup::set_mtu(&port.device, settings.mtu, old_mtu)?;
         // SAFETY: the port is configured and all its queues are set up.
         port.device.check(unsafe { dpdk_sys::rte_eth_dev_start(port.id()) }, "start")?;
         port.settle_rss(settings, configured);
         port.open_filters(settings)?;
-        let port = Arc::new(port);
-        let queues = pools.into_iter().enumerate();
-        let mut queues: Vec<PortQueue> = queues
-            .map(|(queue, pool)| PortQueue::new(Arc::clone(&port), queue as u16, pool))
-            .collect();
-        if !matches!(port.rss, Rss::None { .. }) {
-            queues.iter_mut().for_each(|queue| discard_waiting(queue, port.descriptors.0));
-        }
-        Ok((port, queues))
+        Ok(port)
     }
 
     /// The device's name.
@@ -272,18 +253,5 @@ impl Drop for Port {
             dpdk_sys::rte_eth_dev_stop(self.id());
             dpdk_sys::rte_eth_dev_close(self.id());
         }
-    }
-}
-
-/// A device that has started receives at once, by a table of its own until ours is written. What it
-/// put on its queues before then would be on the wrong ones.
-fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
-    let mut burst = Burst::new();
-    for _ in 0..usize::from(descriptors).div_ceil(BURST) {
-        queue.receive(&mut burst);
-        if burst.is_empty() {
-            break;
-        }
-        Mbuf::free_all(&mut burst);
     }
 }

@@ -1,7 +1,8 @@
 //! One receive and transmit queue pair of one port: where a worker meets the wire.
 
-use super::{Mbuf, Mempool, Port};
+use super::{Device, Mbuf, Mempool, Port, PortSettings, Result, Rss};
 use crate::io::{Burst, Queue};
+use crate::limits::BURST;
 use std::ptr;
 use std::sync::Arc;
 
@@ -15,11 +16,42 @@ pub struct PortQueue {
     owner: Arc<Port>,
 }
 
-impl PortQueue {
-    pub(super) fn new(owner: Arc<Port>, queue: u16, mempool: Arc<Mempool>) -> PortQueue {
-        PortQueue { port: owner.id(), queue, mempool, owner }
+impl Port {
+    /// Configures and starts `device`. `mempools` are those of the queues in their order; the last
+    /// one serves all further queues. Queue `n` of the answer belongs to worker `n`.
+    ///
+    /// # Errors
+    /// The device has fewer queues or a smaller MTU than asked: it stays as it was. Or its driver
+    /// refuses a step: then the device is closed.
+    ///
+    /// # Panics
+    /// If `mempools` is empty.
+    pub fn start(
+        device: Device,
+        settings: &PortSettings,
+        mempools: &[Arc<Mempool>],
+    ) -> Result<(Arc<Port>, Vec<PortQueue>)> {
+        let last = mempools.last().expect("a port needs a mempool");
+        let pools: Vec<Arc<Mempool>> = (0..usize::from(settings.queues))
+            .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))
+            .collect();
+        let port = Arc::new(Port::open(device, settings, &pools)?);
+        let mut queues: Vec<PortQueue> = (0..)
+            .zip(pools)
+            .map(|(queue, mempool)| {
+                let owner = Arc::clone(&port);
+                PortQueue { port: port.id(), queue, mempool, owner }
+            })
+            .collect();
+        if !matches!(port.rss(), Rss::None { .. }) {
+            let (received, _) = port.descriptors();
+            queues.iter_mut().for_each(|queue| discard_waiting(queue, received));
+        }
+        Ok((port, queues))
     }
+}
 
+impl PortQueue {
     /// Number of the queue in its port.
     pub fn index(&self) -> u16 {
         self.queue
@@ -80,5 +112,18 @@ impl Queue for PortQueue {
     #[inline]
     fn allocate(&mut self) -> Option<Mbuf> {
         self.mempool.allocate()
+    }
+}
+
+/// Drops the frames that wait on a queue. A started device receives at once, by a table of its own until ours is written:
+/// frames from before then may be on the wrong queues.
+fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
+    let mut burst = Burst::new();
+    for _ in 0..usize::from(descriptors).div_ceil(BURST) {
+        queue.receive(&mut burst);
+        if burst.is_empty() {
+            break;
+        }
+        Mbuf::free_all(&mut burst);
     }
 }

@@ -20,7 +20,7 @@ impl<F: Frame> IpHost<F> {
             Family::Ipv4 => (icmp::v4::ECHO_REQUEST, icmp::v4::ECHO_REPLY),
             Family::Ipv6 => (icmp::v6::ECHO_REQUEST, icmp::v6::ECHO_REPLY),
         };
-        let (asker, original_destination) = (packet.tuple.source, packet.tuple.destination);
+        let (asker, original_destination) = (packet.source(), packet.destination());
         // Fragments are not put together here; the kernel would.
         let is_echo = packet.fragment == Fragment::Whole
             && packet.protocol == icmp::protocol(A::FAMILY)

@@ -1,7 +1,7 @@
 //! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), what it says, and
 //! which address says it.
 
-use super::network::Network;
+use super::network::{Message, Network};
 use super::output::Outgoing;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
@@ -34,15 +34,6 @@ pub(super) enum ErrorCause {
     DestinationUnreachable,
     /// The next hop does not answer.
     HostUnreachable,
-}
-
-/// The first bytes of an ICMP message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub message_type: u8,
-    pub code: u8,
-    /// The second four bytes, of which only the lower half is ever used here: an MTU or a place in a packet.
-    pub rest: u16,
 }
 
 impl ErrorCause {
@@ -115,13 +106,13 @@ impl<F: Frame> IpHost<F> {
         }
         // The packet's own destination speaks if that is the director. Not so for a next hop that does not answer:
         // that is noticed by the sending side, which speaks for the port.
-        let original_destination = packet.tuple.destination;
+        let original_destination = packet.destination();
         let speaks = self.local.is_local(original_destination.to_ip())
             && trouble != ErrorCause::HostUnreachable;
         let about = Quoted {
             bytes: &frame[ETHERNET..][..usize::from(packet.length)],
             tos: packet.tos,
-            sender: packet.tuple.source,
+            sender: packet.source(),
         };
         let message = trouble.message(A::FAMILY);
         self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
@@ -201,7 +192,7 @@ impl<F: Frame> IpHost<F> {
             let ip = &mut frame.bytes_mut()[ETHERNET..];
             A::set_destination(ip, address);
             udp::set_destination_port(&mut ip[usize::from(packet.header)..], port);
-            packet.tuple.destination = address;
+            packet.flow.destination = address;
             trouble = ErrorCause::DestinationUnreachable;
         }
         // Already counted as dropped, so only those that may be answered go on.
@@ -213,7 +204,7 @@ impl<F: Frame> IpHost<F> {
     /// An error about the packet may be sent: by the rules for all hosts, and it is neither for a whole network nor
     /// the director's own.
     fn may_be_told<A: Network>(&self, packet: &Packet<A>) -> bool {
-        let (source, destination) = (packet.tuple.source.to_ip(), packet.tuple.destination.to_ip());
+        let (source, destination) = (packet.source().to_ip(), packet.destination().to_ip());
         icmp_error::may_answer(packet)
             && !self.local.is_broadcast(source)
             && !self.local.is_broadcast(destination)
@@ -230,17 +221,4 @@ pub(super) struct Quoted<'a, A> {
     pub tos: u8,
     /// Who sent it and gets the error.
     pub sender: A,
-}
-
-impl Message {
-    /// Path MTU discovery depends on these, so Linux does not limit them.
-    pub(super) fn is_about_length(self, family: Family) -> bool {
-        match family {
-            Family::Ipv4 => {
-                self.message_type == icmp::v4::DESTINATION_UNREACHABLE
-                    && self.code == icmp::v4::FRAGMENTATION_NEEDED
-            }
-            Family::Ipv6 => self.message_type == icmp::v6::PACKET_TOO_BIG,
-        }
-    }
 }

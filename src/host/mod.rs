@@ -247,7 +247,7 @@ impl<F: Frame> IpHost<F> {
             | PuntReason::NeighbourUnresolved => return self.drop(DropReason::NoLocalHandler),
         };
         if matches!(trouble, ErrorCause::TooBig(_))
-            && self.local.is_local(packet.tuple.destination.to_ip())
+            && self.local.is_local(packet.destination().to_ip())
         {
             // On the way to a destination IPVS lowers the TTL before it looks at the length, so that is quoted. On the
             // way back it is forwarding that does both, in the other order.

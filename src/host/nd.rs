@@ -25,7 +25,7 @@ impl<F: Frame> IpHost<F> {
         let Some(message) = Neighbour::parse(&packet, bytes) else {
             return self.drop(DropReason::NoLocalHandler);
         };
-        let source = packet.tuple.source;
+        let source = packet.source();
         // Ourselves, or somebody else with our address.
         if self.local.is_local(Ipv6Addr::from_bits(source).into()) {
             return self.drop(DropReason::NoLocalHandler);

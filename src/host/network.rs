@@ -1,10 +1,32 @@
 //! The packets the director makes, the same for both address families.
 
-use super::errors::Message;
-use crate::packet::{Packet, Parse, icmp_error, ipv4, ipv6, tcp_reset};
+use crate::model::Family;
+use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
 const TTL: u8 = 64;
+
+/// The first bytes of an ICMP message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub message_type: u8,
+    pub code: u8,
+    /// The second four bytes, of which only the lower half is ever used here: an MTU or a place in a packet.
+    pub rest: u16,
+}
+
+impl Message {
+    /// Path MTU discovery depends on these, so Linux does not limit them.
+    pub(super) fn is_about_length(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => {
+                self.message_type == icmp::v4::DESTINATION_UNREACHABLE
+                    && self.code == icmp::v4::FRAGMENTATION_NEEDED
+            }
+            Family::Ipv6 => self.message_type == icmp::v6::PACKET_TOO_BIG,
+        }
+    }
+}
 
 /// An address family whose packets the director can make.
 pub(super) trait Network: Parse {
@@ -86,8 +108,8 @@ impl Network for u32 {
             fragment_word: 0,
             ttl: TTL,
             protocol: ipv4::ICMP,
-            source: request.tuple.destination,
-            destination: request.tuple.source,
+            source: request.destination(),
+            destination: request.source(),
         }
         .write(out);
     }
@@ -134,8 +156,8 @@ impl Network for u128 {
             payload_length: length as u16,
             next_header: ipv6::ICMPV6,
             hop_limit: TTL,
-            source: request.tuple.destination,
-            destination: request.tuple.source,
+            source: request.destination(),
+            destination: request.source(),
         }
         .write(out);
     }

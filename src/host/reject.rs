@@ -56,13 +56,13 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        let peer = packet.tuple.source.to_ip();
+        let peer = packet.source().to_ip();
         let mut reset = [0; RESET_MAX];
         let Some(length) = A::write_reset(&mut reset, segment) else {
             return self.drop(DropReason::UnservedPort);
         };
         if ethernet::is_multicast(ethernet::destination(punt.frame.bytes()))
-            || !self.local.is_local(packet.tuple.destination.to_ip())
+            || !self.local.is_local(packet.destination().to_ip())
             || self.local.is_local(peer)
             || self.local.is_broadcast(peer)
         {
@@ -96,7 +96,7 @@ fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
         // IPv6 has no datagrams without a checksum (RFC 8200 section 8.1).
         (0, Family::Ipv6) => false,
         _ => {
-            let (source, destination) = (packet.tuple.source, packet.tuple.destination);
+            let (source, destination) = (packet.source(), packet.destination());
             checksum::transport(source, destination, ipv4::UDP, datagram) == 0
         }
     }

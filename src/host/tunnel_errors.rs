@@ -1,8 +1,8 @@
 //! ICMP errors about packets the director tunnelled: the routers between it and the real server know only the outer
 //! header, so the news is told again to the client, about the packet inside.
 
-use super::errors::{Message, Quoted};
-use super::network::Network;
+use super::errors::Quoted;
+use super::network::{Message, Network};
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
 use crate::model::{Family, PortId};
@@ -38,9 +38,9 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        // The tuple is that of the quoted packet, which must have been ours.
+        // The quoted packet must have been ours.
         let ours =
-            packet.role == Role::IcmpError && self.local.is_local(packet.tuple.source.to_ip());
+            packet.role == Role::IcmpError && self.local.is_local(packet.flow.source.to_ip());
         if !ours {
             return self.drop(DropReason::NoLocalHandler);
         }
@@ -49,7 +49,7 @@ impl<F: Frame> IpHost<F> {
         if let Some(mtu) = mtu
             && self.path_mtus.len() < PATH_MTUS_MAX
         {
-            self.path_mtus.push(PathMtu { destination: packet.tuple.destination.to_ip(), mtu });
+            self.path_mtus.push(PathMtu { destination: packet.flow.destination.to_ip(), mtu });
         }
         if A::FAMILY == Family::Ipv6 {
             return;
@@ -58,13 +58,13 @@ impl<F: Frame> IpHost<F> {
         // What stands before the packet inside: 20 bytes for IPIP, 28 for GRE with a checksum.
         let overhead = tunnelled::open(outer).map_or(0, |inner| outer.len() - inner.bytes.len());
         let overhead = overhead as u16;
-        let rest =
-            match mtu.map(|mtu| self.reported_mtu(packet.tuple.destination.to_ip(), mtu, now)) {
-                // Less than the narrowest link's 68 bytes is never left.
-                Some(mtu) if mtu > 68 + overhead => mtu - overhead,
-                Some(mtu) => mtu,
-                None => 0,
-            };
+        let rest = match mtu.map(|mtu| self.reported_mtu(packet.flow.destination.to_ip(), mtu, now))
+        {
+            // Less than the narrowest link's 68 bytes is never left.
+            Some(mtu) if mtu > 68 + overhead => mtu - overhead,
+            Some(mtu) => mtu,
+            None => 0,
+        };
         let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
         self.tell_inside(punt.port, outer, message, now, out);
     }

@@ -13,7 +13,40 @@ pub enum ForwardMethod {
     Route,
 }
 
+/// Which address a destination's replies have when they pass the director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplySource {
+    /// The destination's own: the director translates them back.
+    Destination,
+    /// The virtual address: the destination answers as the virtual service.
+    VirtualAddress,
+}
+
 impl ForwardMethod {
+    /// Which address replies come from.
+    pub const fn replies_from(self) -> ReplySource {
+        match self {
+            ForwardMethod::Masq => ReplySource::Destination,
+            ForwardMethod::Tunnel | ForwardMethod::Route => ReplySource::VirtualAddress,
+        }
+    }
+
+    /// Requests are encapsulated: the destination may be of the other address family and has a kind of tunnel.
+    pub const fn encapsulates(self) -> bool {
+        match self {
+            ForwardMethod::Tunnel => true,
+            ForwardMethod::Masq | ForwardMethod::Route => false,
+        }
+    }
+
+    /// The destination may listen at another port than the virtual service.
+    pub const fn maps_ports(self) -> bool {
+        match self {
+            ForwardMethod::Masq => true,
+            ForwardMethod::Tunnel | ForwardMethod::Route => false,
+        }
+    }
+
     /// The word in ipvsadm's listings.
     pub const fn name(self) -> &'static str {
         match self {

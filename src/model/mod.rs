@@ -18,7 +18,7 @@ mod timeouts;
 mod unserved;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
-pub use forward_method::ForwardMethod;
+pub use forward_method::{ForwardMethod, ReplySource};
 pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
 pub use mac_address::{BadMacAddress, MacAddress};
 pub use mark_rule::{BadPortRange, MarkRule, PortRange};

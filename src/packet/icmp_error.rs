@@ -23,8 +23,18 @@ pub fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
         && is_error_or_unknown(A::FAMILY, packet.icmp_type);
     packet.fragment != Fragment::Later
         && !about_an_error
-        && is_one_host(packet.tuple.source)
-        && is_one_host(packet.tuple.destination)
+        && is_one_host(packet.source())
+        && is_one_host(packet.destination())
+}
+
+/// The checksum of an ICMP error, which starts with its IP header at `ip`, is right. That of a fragment cannot be
+/// verified and counts as right.
+pub fn has_valid_checksum<A: Address>(ip: &[u8], packet: &Packet<A>) -> bool {
+    if packet.fragment != Fragment::Whole {
+        return true;
+    }
+    let message = &ip[usize::from(packet.header)..usize::from(packet.length)];
+    icmp::verify(packet.source(), packet.destination(), message) == 0
 }
 
 /// Types nobody knows may be errors of tomorrow. An ICMPv6 redirect is no error by number but counts as one.
@@ -170,7 +180,7 @@ mod tests {
             (error.role, error.length, error.tos, error.ttl),
             (Role::IcmpError, 576, 0xc0, 64)
         );
-        assert_eq!(error.tuple, parse::ipv4(&long).unwrap().tuple);
+        assert_eq!(error.flow, parse::ipv4(&long).unwrap().flow);
         assert_eq!(icmp::rest(&out[20..]), 1480);
         assert_eq!(out[28..576], long[..548]);
 
@@ -180,7 +190,7 @@ mod tests {
         let error = parse::ipv6(&out[..length]).unwrap();
         assert_eq!((error.role, error.length, error.ttl), (Role::IcmpError, 1280, 64));
         assert_eq!((error.icmp_type, icmp::rest(&out[40..])), (2, 1400));
-        assert_eq!(error.tuple, parse::ipv6(&long).unwrap().tuple);
+        assert_eq!(error.flow, parse::ipv6(&long).unwrap().flow);
 
         let length = write_ipv6(&mut out[..100], 0xfd, &long, 2, 0, 1400);
         assert_eq!(length, 100);

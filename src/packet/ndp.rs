@@ -74,7 +74,7 @@ impl Neighbour {
     pub fn parse(packet: &Packet<u128>, bytes: &[u8]) -> Option<Neighbour> {
         let message = bytes.get(usize::from(packet.header)..usize::from(packet.length))?;
         let header = message.first_chunk::<MESSAGE>()?;
-        let (source, destination) = (packet.tuple.source, packet.tuple.destination);
+        let (source, destination) = (packet.source(), packet.destination());
         let acceptable = packet.role == Role::Icmp
             && packet.ttl == HOP_LIMIT
             && packet.icmp_code == 0

@@ -12,12 +12,12 @@ use std::hint::cold_path;
 /// What a packet means to a director.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// TCP, UDP or SCTP; the tuple has its ports.
+    /// TCP, UDP or SCTP; the flow has its ports.
     Transport,
-    /// An ICMP error. The tuple is the quoted packet's, as quoted: its source is the quoted source. Ports are there if
-    /// the quoted protocol is TCP, UDP or SCTP, else they are 0.
+    /// An ICMP error. The flow is the quoted packet's, as quoted: its source is the quoted source. Its ports are 0 unless
+    /// the quoted protocol is TCP, UDP or SCTP.
     IcmpError,
-    /// Any other ICMP message, and errors whose quotation says nothing: cut off, broken or itself a later fragment.
+    /// Any other ICMP message, and errors whose quotation is cut off, broken or itself a later fragment.
     Icmp,
     /// A fragment other than the first: no transport header, no ports.
     LaterFragment,
@@ -36,13 +36,15 @@ pub enum Fragment {
 
 /// A checked packet. Offsets and lengths are in bytes and count from the start of the (outer) IP header.
 ///
-/// In the order of its fields: what is 0 for most packets lies together, to be written at once.
+/// Field order matters: fields that are zero for most packets are adjacent, so that they are cleared with few stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Packet<A> {
-    pub tuple: Tuple<A>,
+    /// What the packet belongs to: its own addresses and ports, or those of the packet that an ICMP error quotes. The
+    /// addresses of the packet itself are [`Packet::source`] and [`Packet::destination`].
+    pub flow: Tuple<A>,
     /// The upper-layer protocol after any extension headers. In a later IPv6 fragment: what its fragment header
-    /// announces. For [`Role::IcmpError`] that of ICMP; the quoted one is in the tuple.
+    /// announces. For [`Role::IcmpError`] that of ICMP; the quoted one is in the flow.
     pub protocol: u8,
     pub role: Role,
     /// Length of the IP header with options or extension headers: where the transport header starts.
@@ -55,8 +57,8 @@ pub struct Packet<A> {
     pub tos: u8,
     /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
-    /// A whole packet of UDP, or of TCP without SYN, that has more than one hop to live: nothing in itself asks for a
-    /// closer look.
+    /// A whole packet of UDP, or of TCP without SYN, with more than one hop to live: the packet itself does not need the
+    /// full path.
     pub fast_path_eligible: bool,
     pub fragment: Fragment,
     /// TCP's flags octet; 0 for anything else.
@@ -72,12 +74,15 @@ pub struct Packet<A> {
     pub quoted_transport: u16,
     /// Names the datagram that a fragment belongs to; 0 for IPv4 in one piece and for IPv6 without a fragment header.
     pub identification: u32,
+    /// Source and destination of an ICMP error itself. Written only for [`Role::IcmpError`], so that other packets do not
+    /// pay for a copy of their flow's addresses.
+    error_ends: (A, A),
 }
 
 impl<A: Address> Packet<A> {
-    /// A packet nothing is known of: room for [`Parse::parse_into`].
+    /// An empty packet: room for [`Parse::parse_into`].
     pub const BLANK: Self = Packet {
-        tuple: Tuple {
+        flow: Tuple {
             source: A::UNSPECIFIED,
             destination: A::UNSPECIFIED,
             source_port: 0,
@@ -100,18 +105,37 @@ impl<A: Address> Packet<A> {
         quoted: 0,
         quoted_transport: 0,
         sctp_chunk: 0,
+        error_ends: (A::UNSPECIFIED, A::UNSPECIFIED),
     };
 
-    /// Writes what every header above IP's says.
+    /// The source address of the packet itself.
+    #[inline]
+    pub fn source(&self) -> A {
+        if self.role == Role::IcmpError { self.error_ends.0 } else { self.flow.source }
+    }
+
+    /// The destination address of the packet itself.
+    #[inline]
+    pub fn destination(&self) -> A {
+        if self.role == Role::IcmpError { self.error_ends.1 } else { self.flow.destination }
+    }
+
+    /// The packet opens a connection: a SYN or an INIT chunk.
+    #[inline(always)]
+    pub fn opens_connection(&self) -> bool {
+        self.tcp_flags & tcp::SYN != 0 || self.sctp_chunk == sctp::INIT
+    }
+
+    /// Writes the fields that every upper-layer header gives.
     #[inline(always)]
     fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
         let is_whole = self.fragment == Fragment::Whole;
         self.fast_path_eligible = role == Role::Transport && is_whole && self.ttl > 1;
-        (self.tuple.source_port, self.tuple.destination_port) = ports;
-        (self.tuple.protocol, self.protocol, self.role) = (protocol, protocol, role);
+        (self.flow.source_port, self.flow.destination_port) = ports;
+        (self.flow.protocol, self.protocol, self.role) = (protocol, protocol, role);
     }
 
-    /// Writes what most packets have not: the packet was another one before.
+    /// Clears the fields that most packets leave at zero; the slot still holds the previous packet.
     #[inline(always)]
     fn clear(&mut self) {
         self.fragment = Fragment::Whole;
@@ -188,8 +212,8 @@ fn behind_header(
     if datagram.len() < header {
         return Err(DropReason::BadIpLength);
     }
-    packet.tuple.source = v4::source(fixed);
-    packet.tuple.destination = v4::destination(fixed);
+    packet.flow.source = v4::source(fixed);
+    packet.flow.destination = v4::destination(fixed);
     packet.header = header as u16;
     packet.length = length;
     packet.ttl = v4::ttl(fixed);
@@ -252,8 +276,8 @@ pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReas
         Some(fragment) => (fragment.identification, Fragment::Whole),
         None => (0, Fragment::Whole),
     };
-    packet.tuple.source = v6::source(fixed);
-    packet.tuple.destination = v6::destination(fixed);
+    packet.flow.source = v6::source(fixed);
+    packet.flow.destination = v6::destination(fixed);
     packet.header = chain.end as u16;
     packet.length = length;
     packet.ttl = v6::hop_limit(fixed);
@@ -353,7 +377,8 @@ fn icmp_message<A: Quotes>(packet: &mut Packet<A>, datagram: &[u8]) -> Result<()
     let at = usize::from(packet.header) + icmp::HEADER;
     if let Some(quotation) = quoted::quotation::<A>(&datagram[at..]) {
         packet.role = Role::IcmpError;
-        packet.tuple = quotation.tuple;
+        packet.error_ends = (packet.flow.source, packet.flow.destination);
+        packet.flow = quotation.tuple;
         packet.quoted = at as u16;
         packet.quoted_transport = (at + quotation.transport) as u16;
     }

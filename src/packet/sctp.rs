@@ -31,6 +31,16 @@ pub fn verification_tag(header: &[u8]) -> u32 {
     wire::get32(header, 4)
 }
 
+/// Type of the second chunk of `packet` (common header and all chunks), if there is one: chunks are padded to four bytes
+/// (RFC 9260 section 3.2).
+pub fn second_chunk(packet: &[u8]) -> Option<u8> {
+    let chunks = packet.get(HEADER..)?;
+    let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
+    let is_sound = length >= CHUNK_HEADER;
+    let second = chunks.get(length.next_multiple_of(4)..).filter(|_| is_sound)?;
+    second.first_chunk::<CHUNK_HEADER>().map(|header| header[0])
+}
+
 /// The checksum of `packet` (common header and all chunks), whatever stands in its checksum field.
 pub fn checksum(packet: &[u8]) -> u32 {
     let head = crc32c::crc32c(&packet[..8]);

@@ -1,7 +1,18 @@
 //! SIP (RFC 3261) as far as persistence needs it: which call a message belongs to.
 
+use super::{Packet, udp};
+use crate::model::Protocol;
+
 /// Longest Call-ID that is taken; IPVS's limit of what a persistence engine may keep.
 pub const CALL_ID_MAX: usize = 255;
+
+/// The Call-ID of a UDP packet, which starts with its IP header at `ip`. Like IPVS, SIP over TCP or SCTP is not read.
+pub fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f [u8]> {
+    if packet.protocol != Protocol::Udp.number() {
+        return None;
+    }
+    call_id(ip.get(usize::from(packet.header) + udp::HEADER..usize::from(packet.length))?)
+}
 
 /// The value of the message's Call-ID header, by its long or its compact name. `None` if there is none, if it is longer
 /// than [`CALL_ID_MAX`], or if something other than the end of the line follows it.

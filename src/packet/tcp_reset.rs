@@ -20,7 +20,7 @@ pub fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     let packet = parse::ipv4(offending).ok()?;
     let reset = reset(&packet, offending)?;
     let (header, segment) = out[..IPV4].split_at_mut(ipv4::HEADER);
-    let (source, destination) = (packet.tuple.destination, packet.tuple.source);
+    let (source, destination) = (packet.flow.destination, packet.flow.source);
     ipv4::Header {
         tos: packet.tos & !ECN,
         total_length: IPV4 as u16,
@@ -46,7 +46,7 @@ pub fn write_ipv6(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     let packet = parse::ipv6(offending).ok()?;
     let reset = reset(&packet, offending)?;
     let (header, segment) = out[..IPV6].split_at_mut(ipv6::HEADER);
-    let (source, destination) = (packet.tuple.destination, packet.tuple.source);
+    let (source, destination) = (packet.flow.destination, packet.flow.source);
     ipv6::Header {
         traffic_class: packet.tos & !ECN,
         flow_label: 0,
@@ -74,7 +74,7 @@ fn reset<A: Address>(packet: &Packet<A>, bytes: &[u8]) -> Option<tcp::Header> {
         return None;
     }
     let header = tcp::header_length(segment);
-    let tuple = packet.tuple;
+    let tuple = packet.flow;
     let sum = checksum::transport(tuple.source, tuple.destination, ipv4::TCP, segment);
     if header < tcp::HEADER || header > segment.len() || sum != 0 {
         return None;
@@ -147,11 +147,11 @@ mod tests {
             let sent = sent.payload(vec![7; payload]).packet();
             assert_eq!(write_ipv6(&mut out, &sent), Some(60));
             let reset = parse::ipv6(&out).unwrap();
-            assert_eq!(reset.tuple, parse::ipv6(&sent).unwrap().tuple.reversed());
+            assert_eq!(reset.flow, parse::ipv6(&sent).unwrap().flow.reversed());
             assert_eq!((reset.tcp_flags, reset.ttl, reset.tos), (tcp::RST | tcp::ACK, 64, 0xb8));
             assert_eq!(tcp::acknowledgment(&out[40..]), expected);
             assert_eq!((tcp::sequence(&out[40..]), tcp::window(&out[40..])), (0, 0));
-            let tuple = reset.tuple;
+            let tuple = reset.flow;
             assert_eq!(checksum::transport(tuple.source, tuple.destination, 6, &out[40..]), 0);
         }
         let marked = v4().flags(tcp::SYN).tos(0xbb).packet();

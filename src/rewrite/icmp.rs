@@ -18,16 +18,15 @@ pub fn translate_error<A: Layer3>(
     port: u16,
 ) {
     let ip = &mut frame.bytes_mut()[ETHERNET..ETHERNET + usize::from(packet.length)];
-    let (outer_at, quoted_end, old_quoted, port_at) = match outer_end {
-        End::Source => (A::SOURCE, End::Destination, packet.tuple.destination, 2),
-        End::Destination => (A::DESTINATION, End::Source, packet.tuple.source, 0),
+    let (old_outer, quoted_end, old_quoted, port_at) = match outer_end {
+        End::Source => (packet.source(), End::Destination, packet.flow.destination, 2),
+        End::Destination => (packet.destination(), End::Source, packet.flow.source, 0),
     };
-    let old_outer = A::read(&ip[outer_at..]);
     A::set_address(ip, outer_end, old_outer, address);
     let quoted = &mut ip[usize::from(packet.quoted)..];
     A::set_address(quoted, quoted_end, old_quoted, address);
     A::seal_header(quoted);
-    if Protocol::from_number(packet.tuple.protocol).is_some() {
+    if Protocol::from_number(packet.flow.protocol).is_some() {
         let ports = &mut ip[usize::from(packet.quoted_transport) + port_at..];
         ports[..2].copy_from_slice(&port.to_be_bytes());
     }

@@ -24,8 +24,8 @@ pub fn translate<A: Layer3>(
 ) -> Result<(), DropReason> {
     let ip = &mut frame.bytes_mut()[ETHERNET..ETHERNET + usize::from(packet.length)];
     let (old_address, old_port, port_at) = match end {
-        End::Source => (packet.tuple.source, packet.tuple.source_port, 0),
-        End::Destination => (packet.tuple.destination, packet.tuple.destination_port, 2),
+        End::Source => (packet.flow.source, packet.flow.source_port, 0),
+        End::Destination => (packet.flow.destination, packet.flow.destination_port, 2),
     };
     let difference = checksum::difference(old_address, address);
     A::replace_address(ip, end, address, difference);

@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr};
 #[repr(C, align(64))]
 pub struct Destination {
     pub next_hop: NextHopId,
-    /// These three are worked out by [`Destination::prepared`].
+    /// The next three fields follow from the others: [`Destination::prepared`] fills them.
     pub adjacency: Adjacency,
-    pub clear: FastPathMtu,
-    /// Of the tunnel, if it is plain IP in IPv4.
+    pub fast_path_mtu: FastPathMtu,
+    /// The ends of the tunnel, if it is plain IP in IPv4.
     pub ipip: Option<Ends>,
     pub weight: u32,
     /// New connections stop at this many; 0: no limit.
@@ -41,7 +41,7 @@ impl Default for Destination {
         Destination {
             next_hop: super::UNROUTED,
             adjacency: Adjacency::unresolved(PortId(0)),
-            clear: FastPathMtu::default(),
+            fast_path_mtu: FastPathMtu::default(),
             ipip: None,
             weight: 0,
             upper_threshold: 0,
@@ -60,12 +60,13 @@ impl Default for Destination {
     }
 }
 
-/// Longest packet that nothing is in the way of: of a connection by a tunnel, and of any other. 0 while no packet goes
-/// without a question.
+/// Longest packet that the fast path may send to a destination; 0 if all packets to it take the full path.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FastPathMtu {
-    link: u16,
-    tunnel: u16,
+    /// Of connections that send the packet itself over the link.
+    pub link: u16,
+    /// Of connections that encapsulate it.
+    pub tunnel: u16,
 }
 
 /// The two ends of an IPv4 tunnel.
@@ -87,30 +88,25 @@ impl Ends {
 }
 
 impl Destination {
-    /// With all that the other fields and its next hop say beforehand about packets on their way here. Without it every
-    /// packet is looked at more closely, and goes the same way.
+    /// Fills the fields that follow from the others and from the next hop. Leaving them empty is safe: packets take the
+    /// full path.
     pub fn prepared(self, next_hop: Option<&NextHop>) -> Self {
         let next_hop = next_hop.filter(|next_hop| next_hop.resolved);
         let Some(next_hop) = next_hop.filter(|_| self.available && !self.is_local) else {
-            let (adjacency, clear) = (Adjacency::unresolved(PortId(0)), FastPathMtu::default());
-            return Destination { adjacency, clear, ipip: None, ..self };
+            let adjacency = Adjacency::unresolved(PortId(0));
+            let fast_path_mtu = FastPathMtu::default();
+            return Destination { adjacency, fast_path_mtu, ipip: None, ..self };
         };
         let inside = self.mtu_inside_tunnel();
         let tunnel = if inside >= self.least_mtu_inside_tunnel() { inside } else { 0 };
-        let clear = FastPathMtu { link: self.mtu, tunnel };
+        let fast_path_mtu = FastPathMtu { link: self.mtu, tunnel };
         let ipip = match (self.encapsulation, self.tunnel_source, self.address) {
             (Encapsulation::Ipip, IpAddr::V4(source), IpAddr::V4(destination)) => {
                 Some(Ends::new(source.to_bits(), destination.to_bits()))
             }
             _ => None,
         };
-        Destination { adjacency: next_hop.adjacency, clear, ipip, ..self }
-    }
-
-    /// Longest packet that goes to an available destination elsewhere whole and unasked.
-    #[inline(always)]
-    pub fn fast_path_mtu_of(&self, through_tunnel: bool) -> u16 {
-        if through_tunnel { self.clear.tunnel } else { self.clear.link }
+        Destination { adjacency: next_hop.adjacency, fast_path_mtu, ipip, ..self }
     }
 
     /// Longest packet that a tunnel takes whole.

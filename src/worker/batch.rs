@@ -1,23 +1,21 @@
-//! The packets of one burst that are of one family, parsed, on their way through a poll.
+//! The packets of one burst and one family, parsed, on their way through a poll.
 //!
-//! Frames and what was read of them lie in two rows: frames are pointers and move on to a transmit buffer, while a
-//! parsed packet is written once, where it is looked at until the end of the poll. Moving it would cost more than
-//! parsing it.
+//! Frames and their parsed metadata are two parallel arrays: frames move on to transmit buffers; metadata is written in
+//! place and never copied, which would cost more than parsing.
 
 use crate::conn::{Hash, Hint, Table};
 use crate::io::{Burst, Frame};
 use crate::limits::BURST;
 use crate::model::PortId;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, Role};
+use crate::packet::{Packet, Parse, Role};
 use crate::reason::DropReason;
-use crate::worker::tables::WorkerFamily;
-use crate::worker::verdict::Handoff;
+use crate::worker::handoff::Handoff;
 
-/// What is known of a frame beside its bytes.
-pub(super) struct Parsed<A> {
+/// What is known about a received frame beside its bytes.
+pub(super) struct Rx<A> {
     pub(super) packet: Packet<A>,
-    /// Of the packet's tuple, or for an ICMP error of the quoted packet's.
+    /// Of the packet's flow.
     pub(super) hash: Hash,
     /// The connection it is likely to belong to.
     pub(super) hint: Hint,
@@ -26,21 +24,21 @@ pub(super) struct Parsed<A> {
     pub(super) handoff: Handoff,
 }
 
-impl<A: WorkerFamily> Parsed<A> {
+impl<A: Parse> Rx<A> {
     /// A frame that is still to be parsed.
     #[inline]
     pub(super) fn new(port: PortId, handoff: Handoff) -> Self {
         let (hash, hint) = (Hash::default(), Hint::default());
-        Parsed { packet: Packet::BLANK, hash, hint, port, handoff }
+        Rx { packet: Packet::BLANK, hash, hint, port, handoff }
     }
 }
 
-/// See the module.
+/// Frames of one family with what is known about each.
 pub(super) struct Batch<F, A> {
     pub(super) frames: Burst<F>,
-    /// What is known of each frame, in their order. Those beyond the frames are of earlier bursts: making them blank
-    /// would cost as much as parsing.
-    pub(super) parsed: Box<[Parsed<A>; BURST]>,
+    /// In the order of the frames. Entries beyond the frames are left from earlier bursts: clearing them would cost as
+    /// much as parsing.
+    pub(super) rx: Box<[Rx<A>; BURST]>,
 }
 
 /// The batches of both families.
@@ -55,14 +53,14 @@ impl<F: Frame> Batches<F> {
     }
 }
 
-impl<F: Frame, A: WorkerFamily> Batch<F, A> {
+impl<F: Frame, A: Parse> Batch<F, A> {
     fn new() -> Self {
-        let blank = |_| Parsed::new(PortId(0), Handoff::None);
-        Batch { frames: Burst::new(), parsed: Box::new(std::array::from_fn(blank)) }
+        let blank = |_| Rx::new(PortId(0), Handoff::None);
+        Batch { frames: Burst::new(), rx: Box::new(std::array::from_fn(blank)) }
     }
 
-    /// Parses a frame, cuts its padding off, and asks the cache for its connection's bucket. `to_group`: it was sent
-    /// to a group on the link.
+    /// Parses a frame, cuts its padding off, and prefetches its connection's bucket. `to_group`: it was sent to a group
+    /// on the link.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -73,16 +71,16 @@ impl<F: Frame, A: WorkerFamily> Batch<F, A> {
         handoff: Handoff,
     ) -> Result<(), DropReason> {
         // There are never more frames than this: a batch takes one burst.
-        let Some(parsed) = self.parsed.get_mut(self.frames.len()) else { return Ok(()) };
-        let packet = &mut parsed.packet;
+        let Some(rx) = self.rx.get_mut(self.frames.len()) else { return Ok(()) };
+        let packet = &mut rx.packet;
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
-        // IPVS takes only what is addressed to the director on the link; ICMPv6 lives by multicast.
+        // IPVS takes only packets that are addressed to the director on the link; ICMPv6 depends on multicast.
         if to_group && packet.role != Role::Icmp {
             return Err(DropReason::NoLocalHandler);
         }
-        parsed.hash = table.hash(&packet.tuple);
-        table.prefetch_bucket(parsed.hash);
-        (parsed.port, parsed.handoff) = (port, handoff);
+        rx.hash = table.hash(&packet.flow);
+        table.prefetch_bucket(rx.hash);
+        (rx.port, rx.handoff) = (port, handoff);
         frame.truncate(ETHERNET + usize::from(packet.length));
         self.frames.push(frame);
         Ok(())

@@ -3,35 +3,37 @@
 use crate::conn::template::Templates;
 use crate::conn::{Mode, Steps, Table, TableError};
 use crate::io::{Frame, Queue};
-use crate::limits::{HANDOFF_RING, INJECT_RING, PUNT_RING};
+use crate::limits::{INJECT_RING, PUNT_RING};
 use crate::model::{PortId, Timeouts, WorkerId};
 use crate::reason::Punt;
 use crate::scheduler::Cursor;
 use crate::snapshot::{Adopter, Publisher, Snapshot, publication};
 use crate::time::Instant;
 use crate::worker::Worker;
+use crate::worker::accounts::Accounts;
 use crate::worker::batch::Batches;
-use crate::worker::egress::{Egress, HandOffEnd, HandoffFrame, Lane};
-use crate::worker::engine::Engine;
-use crate::worker::full_path::fragments::FragmentTable;
+use crate::worker::defence::Defence;
+use crate::worker::egress::{Egress, Lane};
+use crate::worker::engine::{Clock, Engine, Policy};
+use crate::worker::fragment_table::FragmentTables;
+use crate::worker::handoff::{self, HandoffRx, HandoffTx, Owners};
+use crate::worker::method::Encapsulator;
 use crate::worker::stats::conn_counts::ConnCounts;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::stats::destination_stats::DestinationStatsTable;
 use crate::worker::steering::Steering;
 use crate::worker::tables::Tables;
-use crate::worker::upkeep::drop_entry::IdleSampler;
-use crate::worker::upkeep::jobs::TableJob;
+use crate::worker::upkeep::jobs::{JobQueue, TableJob};
 use crate::worker::upkeep::rss_check::QueueCheck;
 use arrayvec::ArrayVec;
-use crossbeam_utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Chores one worker may have held.
+/// Jobs that may wait for one worker.
 const JOBS: usize = 8;
 
-/// How much of everything there is to be.
+/// How much of everything is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizing {
     pub workers: u16,
@@ -82,8 +84,7 @@ pub struct WorkerBuilder<F> {
     injections: Consumer<Injection<F>>,
     jobs: Consumer<TableJob>,
     done: Producer<TableJob>,
-    to_workers: Vec<Option<HandOffEnd<F>>>,
-    from_workers: Vec<CachePadded<Consumer<HandoffFrame<F>>>>,
+    handoff: (HandoffTx<F>, HandoffRx<F>),
 }
 
 /// Why a worker could not be made.
@@ -120,17 +121,18 @@ pub fn connect_rings<F>(
         jobs: Vec::new(),
         done: Vec::new(),
     };
-    let mut seats: Vec<WorkerBuilder<F>> = Vec::new();
-    for (index, snapshot) in adopters.into_iter().enumerate() {
+    let mut builders: Vec<WorkerBuilder<F>> = Vec::new();
+    let handoffs = handoff::connect(workers);
+    for (index, (snapshot, handoff)) in adopters.into_iter().zip(handoffs).enumerate() {
         let (punts, punts_end) = RingBuffer::new(PUNT_RING);
         let (injections_end, injections) = RingBuffer::new(INJECT_RING);
-        let (chores_end, jobs) = RingBuffer::new(JOBS);
+        let (jobs_end, jobs) = RingBuffer::new(JOBS);
         let (done, done_end) = RingBuffer::new(JOBS);
         control.punts.push(punts_end);
         control.injections.push(injections_end);
-        control.jobs.push(chores_end);
+        control.jobs.push(jobs_end);
         control.done.push(done_end);
-        seats.push(WorkerBuilder {
+        builders.push(WorkerBuilder {
             worker: WorkerId(index as u16),
             sizing,
             shared: shared.clone(),
@@ -139,30 +141,18 @@ pub fn connect_rings<F>(
             injections,
             jobs,
             done,
-            to_workers: Vec::new(),
-            from_workers: Vec::new(),
+            handoff,
         });
     }
-    for from in 0..workers {
-        for to in 0..workers {
-            if from == to {
-                seats[from].to_workers.push(None);
-                continue;
-            }
-            let (producer, consumer) = RingBuffer::new(HANDOFF_RING);
-            seats[from].to_workers.push(Some(producer.into()));
-            seats[to].from_workers.push(consumer.into());
-        }
-    }
-    (control, seats, shared)
+    (control, builders, shared)
 }
 
 impl<F: Frame> WorkerBuilder<F> {
-    /// Makes the worker, its tables first touched by the calling thread: call it on the worker's own core. `queues`: one
-    /// per port, in the order of the ports.
+    /// Makes the worker. The calling thread touches the tables first: call it on the worker's own core. `queues`: one per
+    /// port, in the order of the ports.
     ///
     /// # Errors
-    /// [`SetupError`] if the entry for its tables cannot be had.
+    /// [`SetupError`] if there is not enough memory for the tables.
     pub fn build<Q: Queue<Frame = F>>(self, queues: Vec<Q>) -> Result<Worker<Q>, SetupError> {
         let WorkerBuilder { worker, sizing, shared, snapshot, .. } = self;
         let failed = |family| move |source| SetupError { worker: worker.0, family, source };
@@ -180,30 +170,30 @@ impl<F: Frame> WorkerBuilder<F> {
         let cursor = Cursor::starting_at(worker, sizing.workers);
         let workers = usize::from(sizing.workers);
         let mut engine = Engine {
-            worker,
+            clock: Clock { now: Instant::START, now_ms: 0 },
+            policy: Policy {
+                steps: Steps::new(Mode::Normal, Timeouts::default()),
+                looks_up: [false; 2],
+                fast_path_on: [false; 2],
+            },
             tables,
-            templates: shared.templates,
-            conn_counts: ConnCounts::new(
-                &shared.destination_stats[..workers],
-                worker.index(),
-                sizing.services,
-            ),
-            steering: shared.steering,
-            counters: Arc::clone(&counters),
+            accounts: Accounts {
+                conn_counts: ConnCounts::new(
+                    &shared.destination_stats[..workers],
+                    worker.index(),
+                    sizing.services,
+                ),
+                templates: shared.templates,
+                counters: Arc::clone(&counters),
+            },
+            owners: Owners { me: worker, steering: Arc::clone(&shared.steering) },
+            encapsulator: Encapsulator { steering: shared.steering, identification: 0 },
             cursors: vec![cursor; sizing.services].into(),
-            fragments_ipv4: FragmentTable::new(),
-            fragments_ipv6: FragmentTable::new(),
-            steps: Steps::new(Mode::Normal, Timeouts::default()),
-            looks_up: [false; 2],
-            fast_path_on: [false; 2],
-            now: Instant::START,
-            now_ms: 0,
-            until_drop: 0,
-            identification: 0,
-            random: u32::from(worker.0) + 1,
-            idle_sampler: IdleSampler::default(),
+            fragments: FragmentTables::new(),
+            defence: Defence::new(u32::from(worker.0) + 1),
         };
         engine.adopt_snapshot(snapshot.current());
+        let (handoff_tx, handoff_rx) = self.handoff;
         let lanes = queues
             .into_iter()
             .map(|queue| Lane { queue, buffer: ArrayVec::new(), bytes: 0 })
@@ -214,16 +204,14 @@ impl<F: Frame> WorkerBuilder<F> {
             egress: Egress {
                 lanes,
                 punts: self.punts,
-                workers: self.to_workers,
+                handoff: handoff_tx,
                 counters,
                 identification: u32::from(worker.0) << 24,
             },
             batches: Batches::new(),
-            handoff_rings: self.from_workers,
+            handoff: handoff_rx,
             injections: self.injections,
-            jobs: self.jobs,
-            job: None,
-            done: self.done,
+            jobs: JobQueue::new(self.jobs, self.done),
             checks,
         })
     }

@@ -10,8 +10,9 @@ use crate::packet::toeplitz::SYMMETRIC_KEY;
 use crate::reason::Punt;
 use crate::snapshot::Snapshot;
 use crate::time::Instant;
+use crate::worker::handoff::HandoffFrame;
 use crate::worker::steering::{Placement, Steering};
-use crate::worker::{HandoffFrame, Injection, Sizing, Worker, WorkerBuilder, connect_rings};
+use crate::worker::{Injection, Sizing, Worker, WorkerBuilder, connect_rings};
 use rtrb::RingBuffer;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -52,11 +53,11 @@ fn written(worker: &Worker<MemoryQueue>) -> Vec<Written> {
         ("cursors", cursors.as_ptr().addr(), size_of_val(&**cursors)),
         ("checks", worker.checks.as_ptr().addr(), size_of_val(&*worker.checks)),
         ("lanes", worker.egress.lanes.as_ptr().addr(), size_of_val(&*worker.egress.lanes)),
-        ("ends", worker.handoff_rings.as_ptr().addr(), size_of_val(&*worker.handoff_rings)),
-        ("other ends", worker.egress.workers.as_ptr().addr(), size_of_val(&*worker.egress.workers)),
+        worker.handoff.written(),
+        worker.egress.handoff.written(),
     ];
-    parts.extend(worker.engine.conn_counts.written());
-    parts.extend(worker.engine.counters.written());
+    parts.extend(worker.engine.accounts.conn_counts.written());
+    parts.extend(worker.engine.accounts.counters.written());
     parts.extend(worker.snapshot.written());
     parts
 }

@@ -8,12 +8,12 @@ use crate::packet::{Packet, Role};
 use crate::reason::{DropReason, Punt, PuntReason};
 use crate::rewrite;
 use crate::snapshot::{Adjacency, NextHopId, Snapshot};
-use crate::worker::batch::Parsed;
+use crate::worker::batch::Rx;
+use crate::worker::handoff::{Handoff, HandoffTx};
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
-use crate::worker::verdict::{Handoff, Verdict};
+use crate::worker::verdict::Verdict;
 use arrayvec::ArrayVec;
-use crossbeam_utils::CachePadded;
 use rtrb::Producer;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,58 +26,46 @@ const FRAGMENTS_MAX: usize = 64;
 
 const _: () = assert!(PORTS_MAX <= u16::MAX as usize);
 
-/// A frame on its way from one worker to another.
-#[derive(Debug)]
-pub struct HandoffFrame<F> {
-    pub(super) frame: F,
-    /// The port it came in by.
-    pub(super) port: PortId,
-    pub(super) handoff: Handoff,
-}
-
-/// A worker's end of the ring to another, on cache lines of its own, as where the ring stands is written with every frame.
-pub(super) type HandOffEnd<F> = CachePadded<Producer<HandoffFrame<F>>>;
-
 /// One port's queue pair and the frames that wait to be sent together.
 #[repr(align(64))]
 pub(super) struct Lane<Q: Queue> {
     pub(super) queue: Q,
     pub(super) buffer: Burst<Q::Frame>,
-    /// Of the frames in the buffer.
+    /// Octets of the frames in the buffer.
     pub(super) bytes: u64,
 }
 
-/// See the module.
+/// The ends of everything that packets leave by.
 pub(super) struct Egress<Q: Queue> {
     /// By port.
     pub(super) lanes: Vec<Lane<Q>>,
     pub(super) punts: Producer<Punt<Q::Frame>>,
-    /// By worker; none to itself.
-    pub(super) workers: Vec<Option<HandOffEnd<Q::Frame>>>,
+    pub(super) handoff: HandoffTx<Q::Frame>,
     pub(super) counters: Arc<WorkerCounters>,
-    /// Of the last IPv6 packet cut into fragments. Workers begin far apart: they share source addresses.
+    /// Identification of the last IPv6 packet cut into fragments. Workers begin far apart, because they share source
+    /// addresses.
     pub(super) identification: u32,
 }
 
 impl<Q: Queue> Egress<Q> {
-    /// Carries out a verdict on a frame; `parsed` is what it was when it came in.
+    /// Carries out a verdict on a frame; `rx`: what the frame was when it came in.
     #[inline(never)]
     pub(super) fn execute<A: WorkerFamily>(
         &mut self,
         snapshot: &Snapshot,
         frame: Q::Frame,
-        parsed: &Parsed<A>,
+        rx: &Rx<A>,
         verdict: Verdict,
     ) {
-        let port = parsed.port;
+        let port = rx.port;
         match verdict {
             Verdict::Send { next_hop, ether_type } => {
-                self.send_to(snapshot, frame, parsed, next_hop, ether_type);
+                self.send_to(snapshot, frame, rx, next_hop, ether_type);
             }
             Verdict::Fragment { next_hop, ether_type, mtu } => {
-                self.send_in_pieces(snapshot, frame, parsed, next_hop, ether_type, mtu);
+                self.send_in_pieces(snapshot, frame, rx, next_hop, ether_type, mtu);
             }
-            Verdict::Resolve => self.resolve(snapshot, frame, parsed),
+            Verdict::Resolve => self.resolve(snapshot, frame, rx),
             Verdict::Probe(workers) => {
                 let to = workers.first().unwrap_or_default();
                 self.hand_off(frame, port, to, Handoff::Probing(workers.without(to)));
@@ -85,7 +73,7 @@ impl<Q: Queue> Egress<Q> {
             Verdict::HandOff { to } => self.hand_off(frame, port, to, Handoff::Final),
             Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
             Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
-            // Waiting frames are kept before they come here; one that finds no room is this.
+            // The caller handles `Hold`; here the hold queue is full.
             Verdict::Hold => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
         }
@@ -96,12 +84,12 @@ impl<Q: Queue> Egress<Q> {
         &mut self,
         snapshot: &Snapshot,
         frame: Q::Frame,
-        parsed: &Parsed<A>,
+        rx: &Rx<A>,
         next_hop: NextHopId,
         ether_type: EtherType,
     ) {
-        if let Some((frame, egress)) = self.address(snapshot, frame, parsed, next_hop, ether_type) {
-            self.send(frame, parsed.port, egress);
+        if let Some((frame, egress)) = self.address(snapshot, frame, rx, next_hop, ether_type) {
+            self.send(frame, rx.port, egress);
         }
     }
 
@@ -118,29 +106,29 @@ impl<Q: Queue> Egress<Q> {
         self.send(frame, port, adjacency.port);
     }
 
-    /// Gives the frame its next hop's Ethernet header and says where it goes out; a frame that cannot go yet is dealt
-    /// with.
+    /// Gives the frame its next hop's Ethernet header and returns it with the port it leaves by. `None`: the frame cannot
+    /// go yet and was punted, or dropped.
     fn address<A: WorkerFamily>(
         &mut self,
         snapshot: &Snapshot,
         mut frame: Q::Frame,
-        parsed: &Parsed<A>,
+        rx: &Rx<A>,
         next_hop: NextHopId,
         ether_type: EtherType,
     ) -> Option<(Q::Frame, PortId)> {
         let Some(hop) = snapshot.next_hops.get(next_hop.0 as usize) else {
-            self.drop_frame(parsed.port, DropReason::NoRoute);
+            self.drop_frame(rx.port, DropReason::NoRoute);
             return None;
         };
         rewrite::write_link_header(&mut frame, &hop.adjacency, ether_type);
         if !hop.resolved {
-            self.unresolved(frame, parsed, (hop.adjacency.port, hop.address));
+            self.unresolved(frame, rx, (hop.adjacency.port, hop.address));
             return None;
         }
         Some((frame, hop.adjacency.port))
     }
 
-    /// Counts the drop of a frame that came in by `port`; the frame goes with its owner.
+    /// Counts the drop of a frame that came in by `port`. The caller drops the frame.
     #[inline(never)]
     pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
         self.counters.queues[port.index()].drop_of(reason).add(1);
@@ -159,7 +147,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Sends what waits for one port. What the device does not take after a few tries is dropped and counted.
+    /// Transmits the buffer of one port. Frames that the device does not take after a few tries are dropped and counted.
     #[inline]
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
@@ -201,34 +189,31 @@ impl<Q: Queue> Egress<Q> {
         });
     }
 
-    /// Finds out which neighbour it is that has to be resolved.
+    /// Punts a frame whose neighbour on the route to its destination has to be resolved.
     #[cold]
-    fn resolve<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        mut frame: Q::Frame,
-        parsed: &Parsed<A>,
-    ) {
-        let Some(next_hop) = next_on_route::<A>(snapshot, &frame.bytes()[ETHERNET..]) else {
-            return self.drop_frame(parsed.port, DropReason::NoRoute);
+    fn resolve<A: WorkerFamily>(&mut self, snapshot: &Snapshot, mut frame: Q::Frame, rx: &Rx<A>) {
+        let to = rx.packet.destination();
+        let Some(route) = snapshot.routes.find(to) else {
+            return self.drop_frame(rx.port, DropReason::NoRoute);
         };
+        let next_hop = (route.port, route.next_hop.unwrap_or(to).to_ip());
         rewrite::write_link_header(&mut frame, &Adjacency::unresolved(PortId(0)), A::ETHER_TYPE);
-        self.unresolved(frame, parsed, next_hop);
+        self.unresolved(frame, rx, next_hop);
     }
 
     #[cold]
     fn unresolved<A: WorkerFamily>(
         &mut self,
         frame: Q::Frame,
-        parsed: &Parsed<A>,
+        rx: &Rx<A>,
         next_hop: (PortId, IpAddr),
     ) {
         self.push_punt(Punt {
-            port: parsed.port,
+            port: rx.port,
             reason: PuntReason::NeighbourUnresolved,
             mtu: 0,
             next_hop: Some(next_hop),
-            original_destination: original_destination(&frame, &parsed.packet),
+            original_destination: original_destination(&frame, &rx.packet),
             frame,
         });
     }
@@ -243,12 +228,9 @@ impl<Q: Queue> Egress<Q> {
 
     #[inline(never)]
     fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, handoff: Handoff) {
-        let Some(Some(ring)) = self.workers.get_mut(usize::from(to)) else {
-            return self.drop_frame(port, DropReason::HandoffRingFull);
-        };
-        match ring.push(HandoffFrame { frame, port, handoff }) {
-            Ok(()) => self.counters.handoff_tx.add(1),
-            Err(_) => self.drop_frame(port, DropReason::HandoffRingFull),
+        match self.handoff.send(frame, port, to, handoff) {
+            true => self.counters.handoff_tx.add(1),
+            false => self.drop_frame(port, DropReason::HandoffRingFull),
         }
     }
 
@@ -259,14 +241,13 @@ impl<Q: Queue> Egress<Q> {
         &mut self,
         snapshot: &Snapshot,
         frame: Q::Frame,
-        parsed: &Parsed<A>,
+        rx: &Rx<A>,
         next_hop: NextHopId,
         ether_type: EtherType,
         mtu: u16,
     ) {
-        let port = parsed.port;
-        let Some((frame, egress)) = self.address(snapshot, frame, parsed, next_hop, ether_type)
-        else {
+        let port = rx.port;
+        let Some((frame, egress)) = self.address(snapshot, frame, rx, next_hop, ether_type) else {
             return;
         };
         let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
@@ -294,13 +275,6 @@ impl<Q: Queue> Egress<Q> {
     }
 }
 
-/// The port and the neighbour on the way to the destination of `packet`.
-fn next_on_route<A: WorkerFamily>(snapshot: &Snapshot, packet: &[u8]) -> Option<(PortId, IpAddr)> {
-    let to = A::read(packet.get(A::DESTINATION..A::DESTINATION + A::BYTES)?);
-    let route = snapshot.routes.find(to)?;
-    Some((route.port, route.next_hop.unwrap_or(to).to_ip()))
-}
-
 /// The address and port that a client's packet was sent to, if NAT has replaced them. A tunnel packet has another source
 /// too.
 fn original_destination<A: WorkerFamily>(
@@ -308,8 +282,8 @@ fn original_destination<A: WorkerFamily>(
     came: &Packet<A>,
 ) -> Option<(IpAddr, u16)> {
     let sent = A::parse(&frame.bytes()[ETHERNET..]).ok()?;
-    let is_request = came.role == Role::Transport && sent.tuple.source == came.tuple.source;
-    let is_translated = sent.tuple.destination != came.tuple.destination;
-    let original_destination = (came.tuple.destination.to_ip(), came.tuple.destination_port);
+    let is_request = came.role == Role::Transport && sent.flow.source == came.flow.source;
+    let is_translated = sent.flow.destination != came.flow.destination;
+    let original_destination = (came.flow.destination.to_ip(), came.flow.destination_port);
     (is_request && is_translated).then_some(original_destination)
 }

@@ -1,129 +1,123 @@
-//! The straight way, of nearly all of a conversation's packets but the first ones. A packet of the connection that was
-//! guessed, which nothing has to be asked about, is rewritten, counted and sent here. About any other nothing is done:
-//! `inbound` and `outbound` ask everything there is to ask, and end the same for those of here.
+//! The fast path: handles almost every packet of an established connection.
+//!
+//! If the hint is right and neither packet, connection nor destination needs a further check, the packet is rewritten,
+//! counted and sent. Otherwise `None` is returned, packet and connection are unchanged, and the full path produces the
+//! same result.
 
 use crate::conn::{ConnectionId, Direction};
 use crate::io::Frame;
-use crate::model::DestinationId;
 use crate::packet::Packet;
 use crate::packet::ethernet::EtherType;
 use crate::reason::DropReason;
-use crate::rewrite::{self, End};
+use crate::rewrite;
 use crate::snapshot::{Adjacency, Snapshot};
-use crate::worker::batch::Parsed;
-use crate::worker::engine::{Engine, plain_step};
-use crate::worker::full_path::reply::count_reply;
-use crate::worker::full_path::request::outer;
+use crate::worker::batch::Rx;
+use crate::worker::engine::Engine;
+use crate::worker::method;
 use crate::worker::tables::WorkerFamily;
+use crate::worker::track::{advance_plain, apply_transition, count_request};
 
-/// A packet was rewritten: where it goes, and as what; or why it is dropped after all.
+/// A rewritten packet: its next hop and Ethernet type; or why it is dropped.
 pub(super) type Sent<'w> = Result<(&'w Adjacency, EtherType), DropReason>;
 
-impl<F: Frame> Engine<F> {
-    /// `None`: not here; the packet and its connection are as they were.
-    #[inline(always)]
-    pub(super) fn fast_path<'w, A: WorkerFamily>(
-        &mut self,
-        snapshot: &'w Snapshot,
-        frame: &mut F,
-        parsed: &Parsed<A>,
-    ) -> Option<Sent<'w>> {
-        let Parsed { packet, hint, .. } = parsed;
-        if !packet.fast_path_eligible {
-            return None;
-        }
-        match A::table(&self.tables).verify_hint(*hint, &packet.tuple)? {
-            (id, Direction::Original) => self.fast_request(snapshot, frame, packet, id),
-            (id, Direction::Reply) => self.fast_reply(snapshot, frame, packet, id),
-        }
+/// `None`: the packet takes the full path.
+#[inline(always)]
+pub(super) fn fast_path<'w, F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &'w Snapshot,
+    frame: &mut F,
+    rx: &Rx<A>,
+) -> Option<Sent<'w>> {
+    let Rx { packet, hint, .. } = rx;
+    if !packet.fast_path_eligible {
+        return None;
     }
+    match A::table(&engine.tables).verify_hint(*hint, &packet.flow)? {
+        (id, Direction::Original) => fast_request(engine, snapshot, frame, packet, id),
+        (id, Direction::Reply) => fast_reply(engine, snapshot, frame, packet, id),
+    }
+}
 
-    /// A client's packet to a destination that takes it as it is.
-    #[inline(always)]
-    fn fast_request<'w, A: WorkerFamily>(
-        &mut self,
-        snapshot: &'w Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        id: ConnectionId,
-    ) -> Option<Sent<'w>> {
-        let Engine { tables, conn_counts, steps, steering, identification, now_ms, .. } = self;
-        let connection = A::table_mut(tables).get_mut(id);
-        let destination = snapshot.destinations.get(connection.destination as usize)?;
-        let flags = connection.flags;
-        if packet.length > destination.fast_path_mtu_of(flags.is_tunnel()) {
-            return None;
-        }
-        rewrite::decrement_hop_limit::<A>(frame);
-        let rewritten = if flags.is_tunnel() {
-            let outer = outer(snapshot, destination, packet, identification, steering);
-            rewrite::encapsulate(frame, packet, &outer)
-        } else if flags.is_masq() {
-            let (address, port) = (connection.destination_address, connection.destination_port);
-            let translated = rewrite::translate(frame, packet, End::Destination, address, port);
-            translated.map(|()| A::ETHER_TYPE)
-        } else {
-            Ok(A::ETHER_TYPE)
-        };
-        let ether_type = match rewritten {
-            Ok(ether_type) => ether_type,
-            Err(reason) => return Some(Err(self.drop_counted(frame, packet, id, reason))),
-        };
-        connection.in_packets = connection.in_packets.saturating_add(1);
-        if let Some(stats) = conn_counts.own().get(DestinationId(connection.destination)) {
-            stats.count_in(packet.length);
-        }
-        let step = plain_step(steps, connection, Direction::Original, packet);
-        if !connection.apply_step(step, *now_ms) {
-            let step = *step;
-            self.apply_transition::<A>(id, step);
-        }
-        Some(Ok((&destination.adjacency, ether_type)))
+/// A client's packet.
+#[inline(always)]
+fn fast_request<'w, F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &'w Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    id: ConnectionId,
+) -> Option<Sent<'w>> {
+    let Engine { tables, accounts, policy, encapsulator, clock, .. } = engine;
+    let connection = A::table_mut(tables).get_mut(id);
+    let destination = snapshot.destinations.get(connection.destination as usize)?;
+    let method = connection.flags.fast_path_method()?;
+    if packet.length > method::fast_path_mtu(method, destination) {
+        return None;
     }
+    rewrite::decrement_hop_limit::<A>(frame);
+    let rewritten = method::rewrite_request(
+        method,
+        encapsulator,
+        snapshot,
+        frame,
+        packet,
+        connection,
+        destination,
+    );
+    let ether_type = match rewritten {
+        Ok(ether_type) => ether_type,
+        Err(reason) => return Some(Err(drop_counted(engine, frame, packet, id, reason))),
+    };
+    connection.in_packets = connection.in_packets.saturating_add(1);
+    if let Some(stats) = accounts.stats_of(connection.destination) {
+        stats.count_in(packet.length);
+    }
+    let (steps, now_ms) = (&policy.steps, clock.now_ms);
+    if let Some(step) = advance_plain(steps, connection, packet, Direction::Original, now_ms) {
+        apply_transition(A::table_mut(tables), accounts, id, step, now_ms);
+    }
+    Some(Ok((&destination.adjacency, ether_type)))
+}
 
-    /// A client's packet that could not be rewritten.
-    #[cold]
-    #[inline(never)]
-    fn drop_counted<A: WorkerFamily>(
-        &mut self,
-        frame: &F,
-        packet: &Packet<A>,
-        id: ConnectionId,
-        reason: DropReason,
-    ) -> DropReason {
-        self.count_request(frame, packet, id);
-        reason
-    }
+/// A client's packet that could not be rewritten is counted all the same.
+#[cold]
+#[inline(never)]
+fn drop_counted<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    frame: &F,
+    packet: &Packet<A>,
+    id: ConnectionId,
+    reason: DropReason,
+) -> DropReason {
+    count_request(engine, frame, packet, id);
+    reason
+}
 
-    /// A reply to a client whose last one went a way that is still the same. Apart: it takes registers from the others.
-    #[inline(never)]
-    fn fast_reply<'w, A: WorkerFamily>(
-        &mut self,
-        snapshot: &'w Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        id: ConnectionId,
-    ) -> Option<Sent<'w>> {
-        let Engine { tables, conn_counts, steps, now_ms, .. } = self;
-        let connection = A::table_mut(tables).get_mut(id);
-        let back = connection.cached_reply_route;
-        if packet.length > back.mtu || back.forwarding != snapshot.forwarding {
-            return None;
-        }
-        let next_hop = snapshot.next_hops.get(back.next_hop.into())?;
-        rewrite::decrement_hop_limit::<A>(frame);
-        if connection.flags.is_masq() {
-            let (address, port) = (connection.virtual_address, connection.virtual_port);
-            if let Err(reason) = rewrite::translate(frame, packet, End::Source, address, port) {
-                return Some(Err(reason));
-            }
-        }
-        count_reply(conn_counts, snapshot, connection.destination, packet.length);
-        let step = plain_step(steps, connection, Direction::Reply, packet);
-        if !connection.apply_step(step, *now_ms) {
-            let step = *step;
-            self.apply_transition::<A>(id, step);
-        }
-        Some(Ok((&next_hop.adjacency, A::ETHER_TYPE)))
+/// A reply to a client whose route is cached and still valid. A function of its own, so that it takes no registers from
+/// requests. A connection that must take the full path never has a cached route.
+#[inline(never)]
+fn fast_reply<'w, F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &'w Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    id: ConnectionId,
+) -> Option<Sent<'w>> {
+    let Engine { tables, accounts, policy, clock, .. } = engine;
+    let connection = A::table_mut(tables).get_mut(id);
+    let cached = connection.cached_reply_route();
+    if packet.length > cached.mtu || cached.forwarding != snapshot.forwarding {
+        return None;
     }
+    let next_hop = snapshot.next_hops.get(cached.next_hop.into())?;
+    rewrite::decrement_hop_limit::<A>(frame);
+    if let Err(reason) = method::rewrite_reply(frame, packet, connection) {
+        return Some(Err(reason));
+    }
+    accounts.count_reply(snapshot, connection.destination, packet.length);
+    let (steps, now_ms) = (&policy.steps, clock.now_ms);
+    if let Some(step) = advance_plain(steps, connection, packet, Direction::Reply, now_ms) {
+        apply_transition(A::table_mut(tables), accounts, id, step, now_ms);
+    }
+    Some(Ok((&next_hop.adjacency, A::ETHER_TYPE)))
 }

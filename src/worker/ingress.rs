@@ -1,21 +1,22 @@
-//! A burst's ingress from reception to its verdicts: taken in, looked up together, and each packet sent on its way.
+//! From a received burst to the verdict about each packet: classified, looked up together, processed one by one.
 
 use crate::conn::Hint;
 use crate::io::{Burst, Frame, Queue};
 use crate::model::PortId;
+use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
-use crate::packet::{Fragment, Role};
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::Snapshot;
-use crate::worker::batch::{Batches, Parsed};
+use crate::worker::batch::Batches;
 use crate::worker::egress::Egress;
 use crate::worker::engine::Engine;
-use crate::worker::full_path::fragments::{Datagram, FragmentRoute};
+use crate::worker::fast_path::fast_path;
+use crate::worker::full_path;
+use crate::worker::handoff::Handoff;
 use crate::worker::tables::{Tables, WorkerFamily};
-use crate::worker::verdict::{Handoff, Verdict};
 use std::hint::cold_path;
 
-/// Everything that a packet meets.
+/// A worker's parts that received packets pass.
 pub(super) struct Ingress<'w, Q: Queue> {
     pub(super) snapshot: &'w Snapshot,
     pub(super) engine: &'w mut Engine<Q::Frame>,
@@ -37,7 +38,7 @@ fn destination(frame: &[u8; 8]) -> u64 {
 }
 
 impl<Q: Queue> Ingress<'_, Q> {
-    /// A port that the device does not have takes no frame but those to a group: its address is nobody's.
+    /// An unknown port takes only frames to a group: no frame is sent to its address.
     #[inline]
     pub(super) fn ingress_port(&self, port: PortId) -> IngressPort {
         let address = self.snapshot.links.get(port.index()).map_or(u64::MAX, |link| {
@@ -47,7 +48,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         IngressPort { port, address }
     }
 
-    /// Takes a burst in that came straight from a port; returns its octets.
+    /// Classifies a burst that came straight from a port; returns its octets.
     #[inline(never)]
     pub(super) fn classify_burst(&mut self, burst: &mut Burst<Q::Frame>, port: PortId) -> u64 {
         let ingress_port = self.ingress_port(port);
@@ -59,7 +60,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         bytes
     }
 
-    /// Takes a frame in: parses it and puts it with its family's; what is not IP leaves here.
+    /// Parses a frame and adds it to its family's batch; a frame that is not IP leaves here.
     #[inline(always)]
     pub(super) fn classify(
         &mut self,
@@ -81,7 +82,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Takes a frame in that is not sent to the port's own address.
+    /// Classifies a frame that is not sent to the port's own address.
     #[cold]
     #[inline(never)]
     fn classify_other_mac(&mut self, frame: Q::Frame, port: PortId, handoff: Handoff) {
@@ -92,7 +93,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Takes a frame in that is sent to the port, or `to_group`.
+    /// Classifies a frame that is sent to the port, or `to_group`.
     #[inline(always)]
     fn classify_ether_type(
         &mut self,
@@ -119,7 +120,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Looks everything up that was taken in and sends each packet on its way.
+    /// Looks up all classified packets, decides about each and carries the verdicts out.
     pub(super) fn process_burst(&mut self) {
         self.process_family::<u32>();
         self.process_family::<u128>();
@@ -131,99 +132,26 @@ impl<Q: Queue> Ingress<'_, Q> {
         let batch = A::batch(batches);
         let table = A::table(&engine.tables);
         let count = batch.frames.len();
-        let fast_path_on = engine.fast_path_on[A::FAMILY as usize];
-        for parsed in &mut batch.parsed[..count] {
-            // No hint, no straight way.
-            parsed.hint =
-                if fast_path_on { table.prefetch_entry(parsed.hash) } else { Hint::default() };
+        let fast_path_on = engine.policy.fast_path_on[A::FAMILY as usize];
+        for rx in &mut batch.rx[..count] {
+            // Without a hint the fast path is skipped.
+            rx.hint = if fast_path_on { table.prefetch_entry(rx.hash) } else { Hint::default() };
         }
         let frames = batch.frames.drain(..);
-        for (parsed, mut frame) in batch.parsed[..count].iter().zip(frames) {
-            match engine.fast_path(snapshot, &mut frame, parsed) {
+        for (rx, mut frame) in batch.rx[..count].iter().zip(frames) {
+            match fast_path(engine, snapshot, &mut frame, rx) {
                 Some(Ok((adjacency, ether_type))) => {
-                    egress.send_resolved(frame, parsed.port, adjacency, ether_type);
+                    egress.send_resolved(frame, rx.port, adjacency, ether_type);
                 }
-                Some(Err(reason)) => egress.execute(snapshot, frame, parsed, reason.into()),
-                None if parsed.packet.fragment != Fragment::Whole => {
-                    handle_fragment(snapshot, engine, egress, frame, parsed);
+                Some(Err(reason)) => egress.execute(snapshot, frame, rx, reason.into()),
+                None if rx.packet.fragment != Fragment::Whole => {
+                    full_path::process_fragment(engine, snapshot, egress, frame, rx);
                 }
                 None => {
-                    let verdict = engine.process(snapshot, &mut frame, parsed);
-                    egress.execute(snapshot, frame, parsed, verdict);
+                    let verdict = full_path::process(engine, snapshot, &mut frame, rx);
+                    egress.execute(snapshot, frame, rx, verdict);
                 }
             }
-        }
-    }
-}
-
-/// The first fragment of a datagram shows the way; one that comes before it may have to wait.
-#[cold]
-fn handle_fragment<Q: Queue, A: WorkerFamily>(
-    snapshot: &Snapshot,
-    engine: &mut Engine<Q::Frame>,
-    egress: &mut Egress<Q>,
-    mut frame: Q::Frame,
-    parsed: &Parsed<A>,
-) {
-    let verdict = engine.process(snapshot, &mut frame, parsed);
-    match (verdict, parsed.packet.fragment) {
-        (Verdict::Hold, _) => {
-            let now_ms = engine.now_ms;
-            let fragments = A::fragments_mut(engine);
-            let datagram = Datagram::of(&parsed.packet);
-            if fragments.hold(datagram, frame, parsed.port, now_ms).is_err() {
-                egress.drop_frame(parsed.port, DropReason::FragmentTableFull);
-            }
-        }
-        (_, Fragment::First) => {
-            let datagram = Datagram::of_first(&frame, &parsed.packet);
-            let fate = fate(engine, parsed, verdict);
-            let now_ms = engine.now_ms;
-            A::fragments_mut(engine).remember(datagram, fate, now_ms);
-            egress.execute(snapshot, frame, parsed, verdict);
-            release(snapshot, engine, egress, &datagram);
-        }
-        _ => egress.execute(snapshot, frame, parsed, verdict),
-    }
-}
-
-/// Where the other fragments of a datagram go whose first one met this verdict.
-fn fate<F: Frame, A: WorkerFamily>(
-    engine: &Engine<F>,
-    parsed: &Parsed<A>,
-    verdict: Verdict,
-) -> FragmentRoute {
-    match verdict {
-        Verdict::HandOff { to } => FragmentRoute::Worker(to),
-        Verdict::Probe(workers) => {
-            workers.first().map_or(FragmentRoute::Transit, FragmentRoute::Worker)
-        }
-        Verdict::Drop(reason) => FragmentRoute::Dropped(reason),
-        Verdict::Punt(reason) => FragmentRoute::Punted(reason),
-        // Its tuple is the quoted packet's, and no connection takes it in pieces.
-        _ if parsed.packet.role == Role::IcmpError => FragmentRoute::Transit,
-        _ => match A::table(&engine.tables).find(parsed.hash, &parsed.packet.tuple) {
-            Some((id, direction)) => FragmentRoute::Connection(id, direction),
-            None => FragmentRoute::Transit,
-        },
-    }
-}
-
-/// Sends those after the first fragment of a datagram that came before it.
-fn release<Q: Queue, A: WorkerFamily>(
-    snapshot: &Snapshot,
-    engine: &mut Engine<Q::Frame>,
-    egress: &mut Egress<Q>,
-    datagram: &Datagram<A>,
-) {
-    while let Some((mut frame, port)) = A::fragments_mut(engine).release(datagram) {
-        let mut waited = Parsed::new(port, Handoff::None);
-        match A::parse_into(&frame.bytes()[ETHERNET..], &mut waited.packet) {
-            Ok(()) => {
-                let verdict = engine.process(snapshot, &mut frame, &waited);
-                egress.execute(snapshot, frame, &waited, verdict);
-            }
-            Err(reason) => egress.drop_frame(port, reason),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One worker: the poll loop and the packet path.
 //!
-//! A packet's way, in order. Each step is a file or a folder:
+//! The path of a packet, in order. Each step is a file or a folder:
 //!
 //! 1. `poll` (here): adopt a new snapshot if there is one; receive a burst from every port
 //! 2. `ingress`: check Ethernet, IP and transport headers and every length; sort packets by family into a `batch`;
@@ -11,31 +11,37 @@
 //! 6. `handoff`: packets that other workers passed on take steps 2 to 5 here
 //! 7. `upkeep`: a bounded slice of expiry, `drop_entry` and listings per poll
 //!
-//! Beside the steps: `tables` (connection tables of both families), `steering` (which worker owns a flow), `stats` (what
-//! is counted), `builder` (workers and the rings between them).
+//! What the steps use: `method` (what each forwarding method does), `track` (what a packet does to its connection). What
+//! they work on: `engine` (a worker's state in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering`
+//! (which worker owns a flow), `stats` (what is counted). `builder` makes the workers and the rings between them.
 //!
 //! The packet path never allocates, locks, logs, waits or calls the system. One exception: the shared table of persistence
 //! templates takes a short lock when a connection is created or ends.
 
+mod accounts;
 mod batch;
 mod builder;
 #[cfg(test)]
 mod cache_line_tests;
+pub mod defence;
 mod egress;
 mod engine;
 mod fast_path;
+mod fragment_table;
 mod full_path;
+mod handoff;
 mod ingress;
+mod method;
 pub mod stats;
 pub mod steering;
 mod tables;
+mod track;
 pub mod upkeep;
 mod verdict;
 
 pub use builder::{
     ControlEnd, Injection, SetupError, Shared, Sizing, WorkerBuilder, connect_rings,
 };
-pub use egress::HandoffFrame;
 pub use upkeep::jobs::{ConnectionPiece, RawConnection, TableJob};
 
 use crate::io::{Burst, Frame, Queue};
@@ -45,17 +51,13 @@ use crate::snapshot::Adopter;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 use batch::Batches;
-use crossbeam_utils::CachePadded;
 use egress::Egress;
 use engine::Engine;
+use handoff::{HandoffFrame, HandoffRx};
 use ingress::Ingress;
-use rtrb::{Consumer, Producer};
+use rtrb::Consumer;
+use upkeep::jobs::JobQueue;
 use upkeep::rss_check::QueueCheck;
-
-/// Wheel slots and entries looked at per poll.
-const EXPIRE_BUDGET: usize = 64;
-/// Entries a listing or a sweep looks at per poll: a few microseconds when none of them is in the cache.
-const JOB_BUDGET: usize = 64;
 
 /// A worker: its snapshot, its tables and its ends of every ring. Cache-line aligned, so that it shares no line with a
 /// neighbouring allocation.
@@ -65,18 +67,15 @@ pub struct Worker<Q: Queue> {
     engine: Engine<Q::Frame>,
     egress: Egress<Q>,
     batches: Batches<Q::Frame>,
-    /// Each end on cache lines of its own, as what it has seen of the other end is written with every frame.
-    handoff_rings: Vec<CachePadded<Consumer<HandoffFrame<Q::Frame>>>>,
+    handoff: HandoffRx<Q::Frame>,
     injections: Consumer<Injection<Q::Frame>>,
-    jobs: Consumer<TableJob>,
-    job: Option<TableJob>,
-    done: Producer<TableJob>,
-    /// By port: a look at the device's first frames.
+    jobs: JobQueue,
+    /// By port: the check of the device's first frames.
     checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
-    /// One turn: everything that waits, a burst of each. Returns the frames handled.
+    /// One poll: a burst of everything that waits, and a slice of upkeep. Returns the frames handled.
     pub fn poll(&mut self, now: Instant) -> usize {
         self.engine.set_time(now);
         if self.snapshot.adopt() {
@@ -86,11 +85,12 @@ impl<Q: Queue> Worker<Q> {
         for port in 0..self.egress.lanes.len() {
             handled += self.receive(PortId(port as u16));
         }
-        for ring in 0..self.handoff_rings.len() {
+        for ring in 0..self.handoff.rings() {
             handled += self.receive_handoffs(ring);
         }
         handled += self.inject();
-        self.housekeep();
+        let snapshot = self.snapshot.current();
+        upkeep::run(&mut self.engine, snapshot, &self.egress, &mut self.jobs);
         self.egress.flush_all();
         handled
     }
@@ -102,8 +102,8 @@ impl<Q: Queue> Worker<Q> {
             return 0;
         }
         let check = &mut self.checks[port.index()];
-        if check.is_due(self.engine.now) {
-            check.look(&burst, &self.egress.counters.evidence[port.index()]);
+        if check.is_due(self.engine.clock.now) {
+            check.look(&burst, &self.engine.accounts.counters.evidence[port.index()]);
         }
         let count = burst.len();
         for frame in &burst {
@@ -112,29 +112,29 @@ impl<Q: Queue> Worker<Q> {
         let mut ingress = self.ingress();
         let bytes = ingress.classify_burst(&mut burst, port);
         ingress.process_burst();
-        let queue = &self.egress.counters.queues[port.index()];
+        let queue = &self.engine.accounts.counters.queues[port.index()];
         queue.rx_packets.add(count as u64);
         queue.rx_bytes.add(bytes);
         queue.rx_bursts.add(1);
         count
     }
 
-    /// Packets that another worker found to be this one's.
+    /// Takes in a burst from another worker's ring.
     fn receive_handoffs(&mut self, ring: usize) -> usize {
-        let waiting = self.handoff_rings[ring].slots().min(BURST);
+        let waiting = self.handoff.waiting(ring).min(BURST);
         if waiting == 0 {
             return 0;
         }
-        let Worker { snapshot, engine, egress, batches, handoff_rings, .. } = self;
+        let Worker { snapshot, engine, egress, batches, handoff: rings, .. } = self;
         let mut ingress = Ingress { snapshot: snapshot.current(), engine, egress, batches };
         for _ in 0..waiting {
-            let Ok(HandoffFrame { frame, port, handoff }) = handoff_rings[ring].pop() else {
+            let Some(HandoffFrame { frame, port, handoff }) = rings.receive(ring) else {
                 break;
             };
             ingress.classify(frame, ingress.ingress_port(port), handoff);
         }
         ingress.process_burst();
-        self.egress.counters.handoff_rx.add(waiting as u64);
+        self.engine.accounts.counters.handoff_rx.add(waiting as u64);
         waiting
     }
 
@@ -143,14 +143,27 @@ impl<Q: Queue> Worker<Q> {
         Ingress { snapshot: snapshot.current(), engine, egress, batches }
     }
 
-    /// Frames of the control thread, ready to be sent.
+    /// Sends a burst of the control thread's frames.
     fn inject(&mut self) -> usize {
         let waiting = self.injections.slots().min(BURST);
         for _ in 0..waiting {
             let Ok(Injection { port, frame }) = self.injections.pop() else { break };
-            // It came in by no port: what has nowhere to go counts at the first.
+            // Control frames have no ingress port; their drops are counted on port 0.
             self.egress.send(frame, PortId(0), port);
         }
         waiting
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl<Q: Queue> Worker<Q> {
+    /// All present connections take the full path from now on.
+    pub fn require_full_path(&mut self) {
+        fn all<A: crate::packet::Address>(table: &mut crate::conn::Table<A>) {
+            let ids: Vec<_> = table.iter_from(0, usize::MAX).0.map(|(id, _)| id).collect();
+            ids.into_iter().for_each(|id| table.get_mut(id).require_full_path());
+        }
+        all(&mut self.engine.tables.ipv4);
+        all(&mut self.engine.tables.ipv6);
     }
 }

@@ -1,13 +1,12 @@
-//! The two connection tables of a worker, so that everything else is written once for both families.
+//! What a worker keeps for each address family, so that everything else is written once for both.
 
 use crate::conn::Table;
 use crate::packet::Parse;
 use crate::rewrite::Layer3;
 use crate::worker::batch::{Batch, Batches};
-use crate::worker::engine::Engine;
-use crate::worker::full_path::fragments::FragmentTable;
+use crate::worker::fragment_table::{FragmentTable, FragmentTables};
 
-/// IPv4 and IPv6 apart: their entries differ in size.
+/// The connections of both families. Two tables, because their entries differ in size.
 pub(super) struct Tables {
     pub(super) ipv4: Table<u32>,
     pub(super) ipv6: Table<u128>,
@@ -18,60 +17,40 @@ pub(super) trait WorkerFamily: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
     fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self>;
-    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<Self, F>;
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<Self, F>;
+    fn fragments<F>(tables: &FragmentTables<F>) -> &FragmentTable<Self, F>;
+    fn fragments_mut<F>(tables: &mut FragmentTables<F>) -> &mut FragmentTable<Self, F>;
 }
 
-impl WorkerFamily for u32 {
-    #[inline]
-    fn table(tables: &Tables) -> &Table<u32> {
-        &tables.ipv4
-    }
+macro_rules! worker_family {
+    ($address:ty, $field:ident) => {
+        impl WorkerFamily for $address {
+            #[inline]
+            fn table(tables: &Tables) -> &Table<Self> {
+                &tables.$field
+            }
 
-    #[inline]
-    fn table_mut(tables: &mut Tables) -> &mut Table<u32> {
-        &mut tables.ipv4
-    }
+            #[inline]
+            fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
+                &mut tables.$field
+            }
 
-    #[inline]
-    fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, u32> {
-        &mut batches.ipv4
-    }
+            #[inline]
+            fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self> {
+                &mut batches.$field
+            }
 
-    #[inline]
-    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<u32, F> {
-        &engine.fragments_ipv4
-    }
+            #[inline]
+            fn fragments<F>(tables: &FragmentTables<F>) -> &FragmentTable<Self, F> {
+                &tables.$field
+            }
 
-    #[inline]
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<u32, F> {
-        &mut engine.fragments_ipv4
-    }
+            #[inline]
+            fn fragments_mut<F>(tables: &mut FragmentTables<F>) -> &mut FragmentTable<Self, F> {
+                &mut tables.$field
+            }
+        }
+    };
 }
 
-impl WorkerFamily for u128 {
-    #[inline]
-    fn table(tables: &Tables) -> &Table<u128> {
-        &tables.ipv6
-    }
-
-    #[inline]
-    fn table_mut(tables: &mut Tables) -> &mut Table<u128> {
-        &mut tables.ipv6
-    }
-
-    #[inline]
-    fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, u128> {
-        &mut batches.ipv6
-    }
-
-    #[inline]
-    fn fragments<F>(engine: &Engine<F>) -> &FragmentTable<u128, F> {
-        &engine.fragments_ipv6
-    }
-
-    #[inline]
-    fn fragments_mut<F>(engine: &mut Engine<F>) -> &mut FragmentTable<u128, F> {
-        &mut engine.fragments_ipv6
-    }
-}
+worker_family!(u32, ipv4);
+worker_family!(u128, ipv6);

@@ -8,7 +8,7 @@ use crate::worker::steering::Workers;
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
-    /// Rewritten; the next hop's Ethernet header is all that is missing.
+    /// Rewritten; only the next hop's Ethernet header is missing.
     Send {
         next_hop: NextHopId,
         ether_type: EtherType,
@@ -19,11 +19,11 @@ pub(super) enum Verdict {
         ether_type: EtherType,
         mtu: u16,
     },
-    /// Rewritten, and routed by its destination to a neighbour nobody knows the address of yet.
+    /// Rewritten, and routed by its destination to a neighbour whose Ethernet address is not known yet.
     Resolve,
-    /// Another worker may have its connection: the first of these is asked, then the next. Never empty.
+    /// One of these workers may have its connection: the first is asked, then the next. Never empty.
     Probe(Workers),
-    /// Another worker is the home of its flow and decides.
+    /// Another worker owns its flow and decides.
     HandOff {
         to: u16,
     },
@@ -35,21 +35,14 @@ pub(super) enum Verdict {
     Drop(DropReason),
 }
 
-// Two registers: a verdict is returned without a detour through entry.
+// Two registers: a verdict is returned without a detour through memory.
 const _: () = assert!(size_of::<Verdict>() == 16);
-
-/// Whether a packet has been on other workers, and which may still have its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handoff {
-    /// Straight from the queue.
-    None,
-    /// Handed over, with those to ask next.
-    Probing(Workers),
-    /// Handed over for good: the home of the flow decides.
-    Final,
-}
+const _: () = assert!(size_of::<Option<Verdict>>() == 16);
 
 impl Verdict {
+    /// The director's own IP host answers: no service takes the packet.
+    pub(super) const UNSERVED: Verdict = Verdict::Punt(PuntReason::UnservedPort);
+
     /// Sends a packet of `length` octets over a link that takes `mtu`.
     #[inline(always)]
     pub(super) fn send(next_hop: NextHopId, ether_type: EtherType, length: u16, mtu: u16) -> Self {

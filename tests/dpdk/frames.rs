@@ -1,7 +1,7 @@
-//! Mbufs: their shape, their way back to the pool, their way from thread to thread.
+//! Mbufs: their shape, and their return to the pool.
 
-use super::{MBUFS, eal, frame, numbered, numbers, pool, unique};
-use director::dpdk::{Mbuf, ring};
+use super::{MBUFS, eal, frame, numbered, pool};
+use director::dpdk::Mbuf;
 use director::io::{Burst, Frame, MemoryFrame};
 use proptest::prelude::*;
 
@@ -84,40 +84,4 @@ fn reshaping_is_that_of_a_frame_in_plain_memory() {
         }
     });
     assert_eq!(pool.available(), MBUFS);
-}
-
-#[test]
-fn a_ring_carries_frames_between_threads() {
-    let eal = eal();
-    let pool = pool(&eal);
-    let (mut producer, mut consumer) = ring(&eal, &unique("test"), 48, None).unwrap();
-    assert_eq!(producer.capacity(), 48);
-    let mut burst: Burst<Mbuf> = (0..32).map(|n| numbered(&pool, n)).collect();
-    producer.send(&mut burst);
-    assert!(burst.is_empty());
-    burst.extend((32..64).map(|n| numbered(&pool, n)));
-    producer.send(&mut burst);
-    assert_eq!(numbers(&burst), (48..64).collect::<Vec<_>>(), "no room; kept in order");
-    assert_eq!(consumer.len(), 48);
-
-    let reader = std::thread::spawn(move || {
-        let mut seen = Vec::new();
-        while seen.len() < 64 {
-            let mut burst = Burst::new();
-            consumer.receive(&mut burst);
-            seen.extend(numbers(&burst));
-        }
-        (seen, consumer)
-    });
-    while !burst.is_empty() {
-        producer.send(&mut burst);
-    }
-    let (seen, consumer) = reader.join().unwrap();
-    assert_eq!(seen, (0..64).collect::<Vec<_>>());
-    assert!(consumer.is_empty());
-
-    burst.push(numbered(&pool, 64));
-    producer.send(&mut burst);
-    drop((producer, consumer));
-    assert_eq!(pool.available(), MBUFS, "what was in the ring is freed with it");
 }

@@ -5,7 +5,6 @@ mod devices;
 mod environment;
 mod files;
 mod frames;
-mod hash;
 
 use director::dpdk::{Device, Eal, EalOptions, Mbuf, Mempool, Port, PortQueue, PortSettings};
 use director::io::{Burst, Frame};

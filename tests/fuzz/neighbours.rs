@@ -47,8 +47,8 @@ fn discovery() {
         let route = ndp::Route {
             destination_mac: [2, 0, 0, 0, 0, 1],
             source_mac: [2, 0, 0, 0, 0, 2],
-            source: parsed.tuple.source,
-            destination: parsed.tuple.destination,
+            source: parsed.flow.source,
+            destination: parsed.flow.destination,
         };
         let mut out = [0; ndp::FRAME];
         let length = message.write(&mut out, &route);

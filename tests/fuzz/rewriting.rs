@@ -76,7 +76,7 @@ fn translate<A: Shortened>(case: &Case) {
     let Some(before) = frame.bytes().get(ETHERNET..).map(<[u8]>::to_vec) else { return };
     let Ok(packet) = A::parse(&before) else { return };
     if packet.role == Role::IcmpError {
-        // Its tuple is not its own: that is what `translate_error` is for.
+        // Its flow is the quoted packet's: `translate_error` rewrites it.
         return;
     }
     let (end, address) = (case.end(), A::shortened(case.address));
@@ -119,9 +119,9 @@ fn translate<A: Shortened>(case: &Case) {
 fn is_translated<A: Shortened>(packet: &Packet<A>, after: &[u8], end: End, address: A, port: u16) {
     let mut expected = *packet;
     match end {
-        End::Source => (expected.tuple.source, expected.tuple.source_port) = (address, port),
+        End::Source => (expected.flow.source, expected.flow.source_port) = (address, port),
         End::Destination => {
-            (expected.tuple.destination, expected.tuple.destination_port) = (address, port);
+            (expected.flow.destination, expected.flow.destination_port) = (address, port);
         }
     }
     assert_eq!(A::parse(after), Ok(expected));
@@ -149,7 +149,7 @@ fn translate_error<A: Shortened>(case: &Case) {
         header + 2..header + 4,
         quoted + inner..quoted + inner + A::BYTES,
     ];
-    if matches!(packet.tuple.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP) {
+    if matches!(packet.flow.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP) {
         places.push(transport..transport + 2);
     }
     if A::BYTES == 4 {
@@ -164,10 +164,10 @@ fn translate_error<A: Shortened>(case: &Case) {
         (packet.role, packet.quoted, packet.length)
     );
     let rewritten = match end {
-        End::Source => (again.tuple.destination, again.tuple.destination_port),
-        End::Destination => (again.tuple.source, again.tuple.source_port),
+        End::Source => (again.flow.destination, again.flow.destination_port),
+        End::Destination => (again.flow.source, again.flow.source_port),
     };
-    let has_ports = matches!(packet.tuple.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP);
+    let has_ports = matches!(packet.flow.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP);
     assert_eq!(rewritten, (address, if has_ports { case.port } else { 0 }));
 }
 

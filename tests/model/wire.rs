@@ -23,7 +23,7 @@ struct Headers {
 
 fn headers(bytes: &[u8]) -> Headers {
     fn of<A: Address>(packet: &Packet<A>) -> Headers {
-        let tuple = &packet.tuple;
+        let tuple = &packet.flow;
         Headers {
             source: SocketAddr::new(tuple.source.to_ip(), tuple.source_port),
             destination: SocketAddr::new(tuple.destination.to_ip(), tuple.destination_port),
@@ -66,7 +66,7 @@ pub fn sent(by: PortId, frame: &[u8]) -> Outcome {
     Outcome::Sent(Sent { by, next_hop, outer, source, destination, ttl: read.ttl })
 }
 
-/// Addresses of the packet itself: an error's tuple is that of what it quotes.
+/// Addresses of the packet itself, read from its bytes.
 fn addresses(packet: &[u8]) -> (IpAddr, IpAddr) {
     match packet[0] >> 4 {
         4 => (ipv4::source(packet).to_ip(), ipv4::destination(packet).to_ip()),

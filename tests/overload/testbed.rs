@@ -195,7 +195,7 @@ impl Rig {
 
     /// The worker that a client's segment belongs to.
     pub fn home(&self, bytes: &[u8]) -> usize {
-        let tuple: Tuple<u32> = u32::parse(&bytes[ETHERNET..]).unwrap().tuple;
+        let tuple: Tuple<u32> = u32::parse(&bytes[ETHERNET..]).unwrap().flow;
         usize::from(self.shared.steering.owner(PortId(0), &tuple))
     }
 

@@ -1,4 +1,4 @@
-//! Packets of a conversation under way: what comes in between is heeded with the very next one.
+//! Packets of an established connection: a change between two of them counts for the very next one.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, TestDirector, TestSnapshot, VIP, WAN, server_mac};
@@ -37,6 +37,30 @@ fn answered() -> Vec<u8> {
 
 const METHODS: [ForwardMethod; 3] =
     [ForwardMethod::Route, ForwardMethod::Tunnel, ForwardMethod::Masq];
+
+/// Packets of a connection that needs the full path all take it, also where a reply's route was cached before, and end
+/// the same.
+#[test]
+fn a_connection_can_require_the_full_path() {
+    for method in METHODS {
+        let mut director = under_way(method);
+        let exchange = |director: &mut TestDirector| {
+            let before = director.shared.counters[0].full_path.get();
+            let mut sent = vec![director.client(&original_destination()).frame()];
+            if method == ForwardMethod::Masq {
+                sent.push(director.server(&answered()).frame());
+            }
+            let on_full_path = director.shared.counters[0].full_path.get() - before;
+            (sent, on_full_path)
+        };
+        let (sent, on_full_path) = exchange(&mut director);
+        assert_eq!(on_full_path, 0, "{method:?}");
+        director.workers[0].require_full_path();
+        for _ in 0..3 {
+            assert_eq!(exchange(&mut director), (sent.clone(), sent.len() as u64), "{method:?}");
+        }
+    }
+}
 
 #[test]
 fn what_a_server_cannot_take_is_answered() {

@@ -1,5 +1,5 @@
-//! The straight way is a short cut and no other way: a director that has to ask about every packet sends, counts and
-//! keeps the same as one that need not, whatever comes and whatever changes in between.
+//! The fast path is only a short cut: a director whose packets all take the full path sends, counts and keeps the same as
+//! one with a fast path, whatever packets come and whatever changes in between.
 
 use crate::scene::*;
 use crate::support::director::Shape;

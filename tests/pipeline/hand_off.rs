@@ -35,7 +35,7 @@ fn several(snapshot: TestSnapshot, is_rss: bool) -> TestDirector {
 
 /// The queue that a device with RSS puts the frame into.
 fn queue(bytes: &[u8]) -> usize {
-    let tuple: Tuple<u32> = u32::parse(&bytes[14..]).unwrap().tuple;
+    let tuple: Tuple<u32> = u32::parse(&bytes[14..]).unwrap().flow;
     Toeplitz::new(&SYMMETRIC_KEY).hash(&tuple) as usize % RETA % usize::from(WORKERS)
 }
 

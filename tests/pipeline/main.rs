@@ -3,7 +3,7 @@
 //! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: what a packet becomes, by forwarding method
 //! * `icmp`, `fragments`, `unbalanced`: what is not a whole packet of a service
 //! * `states`, `persistence`, `edits`, `defence`: which server, for how long, and what is counted
-//! * `straight`: what comes in between a conversation's packets; `careful`: it is no other way than that of the rest
+//! * `fast_path`: what comes between the packets of a connection; `fast_path_equivalence`: the full path ends the same
 //! * `hand_off`: several workers; `scene`: what all of them start from
 
 #[path = "../support/mod.rs"]

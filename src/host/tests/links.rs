@@ -112,7 +112,7 @@ fn packets_wait_for_neighbour_discovery() {
     let probe = director.run(30);
     assert_eq!(ethernet::destination(&probe[0].1), SERVER_MAC);
     let packet = parse::ipv6(&probe[0].1[ETHERNET..]).unwrap();
-    assert_eq!(packet.tuple.destination, bits6("fd00:b::11"));
+    assert_eq!(packet.flow.destination, bits6("fd00:b::11"));
 }
 
 #[test]

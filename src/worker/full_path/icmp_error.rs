@@ -1,206 +1,194 @@
 //! ICMP errors: they belong to the connection whose packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
 
-use crate::conn::{ConnectionId, Direction, Hash, Method};
+use super::martian::is_martian;
+use super::{ipsec, schedule, transit, tunnel_error};
+use crate::conn::{ConnectionId, Direction};
 use crate::io::Frame;
-use crate::model::{Family, PortId};
+use crate::model::Family;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Fragment, Packet, icmp};
+use crate::packet::{Fragment, Packet, icmp, icmp_error};
 use crate::reason::{DropReason, PuntReason};
-use crate::rewrite::{self, End};
+use crate::rewrite;
 use crate::snapshot::Snapshot;
-use crate::worker::engine::Engine;
-use crate::worker::full_path::ipsec::key_exchange;
-use crate::worker::full_path::martian::is_martian;
-use crate::worker::full_path::request::fits;
+use crate::worker::batch::Rx;
+use crate::worker::engine::{Engine, destination_of};
+use crate::worker::method;
 use crate::worker::tables::WorkerFamily;
-use crate::worker::verdict::{Handoff, Verdict};
+use crate::worker::track;
+use crate::worker::verdict::Verdict;
 
-impl<F: Frame> Engine<F> {
-    /// The quoted packet went the other way, so the error belongs to the flow of its reversed tuple.
-    pub(in crate::worker) fn icmp_error<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        hash: Hash,
-        port: PortId,
-        handoff: Handoff,
-    ) -> Verdict {
-        let to = outer_destination::<A>(frame);
-        if is_martian(snapshot, A::read(&frame.bytes()[ETHERNET + A::SOURCE..]), to) {
-            return Verdict::Drop(DropReason::Martian);
+/// The quoted packet went the other way, so the error belongs to the flow of the reversed quoted tuple.
+pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    rx: &Rx<A>,
+) -> Verdict {
+    let packet = &rx.packet;
+    if is_martian(snapshot, packet.source(), packet.destination()) {
+        return Verdict::Drop(DropReason::Martian);
+    }
+    if !is_translated::<A>(packet.icmp_type) || !snapshot.services.serves(A::FAMILY) {
+        return unrelated_error(engine, snapshot, frame, rx);
+    }
+    if has_fragment_header(packet) {
+        return Verdict::Drop(DropReason::BadTransport);
+    }
+    let table = A::table(&engine.tables);
+    let quoted = packet.flow.reversed();
+    let (flow, hash) = match ipsec::key_exchange(&quoted) {
+        Some(exchange) => (exchange, table.hash(&exchange)),
+        None => (quoted, rx.hash),
+    };
+    match table.find(hash, &flow) {
+        Some((_, Direction::Original)) if snapshot.settings.inbound_off => {
+            return unrelated_error(engine, snapshot, frame, rx);
         }
-        let is_ours = snapshot.local.contains(to);
-        if !is_translated::<A>(packet.icmp_type) || !snapshot.services.serves(A::FAMILY) {
-            return self.unrelated_error(snapshot, frame, packet, to, port, handoff);
-        }
-        if has_fragment_header(packet) {
+        // The checksum covers bytes of other fragments. Linux drops such errors of IPv6, and senders keep those of IPv4
+        // short.
+        Some(_) if packet.fragment != Fragment::Whole => {
             return Verdict::Drop(DropReason::BadTransport);
         }
-        let table = A::table(&self.tables);
-        let quoted = packet.tuple.reversed();
-        let (flow, hash) = match key_exchange(&quoted) {
-            Some(exchange) => (exchange, table.hash(&exchange)),
-            None => (quoted, hash),
-        };
-        match table.find(hash, &flow) {
-            Some((_, Direction::Original)) if snapshot.settings.inbound_off => {
-                return self.unrelated_error(snapshot, frame, packet, to, port, handoff);
-            }
-            // Its checksum covers what is not here; Linux drops such of IPv6, and senders of IPv4's keep them short.
-            Some(_) if packet.fragment != Fragment::Whole => {
-                return Verdict::Drop(DropReason::BadTransport);
-            }
-            Some((id, Direction::Original)) => {
-                return self.error_to_server(snapshot, frame, packet, id);
-            }
-            Some((id, Direction::Reply)) => {
-                return self.error_to_client(snapshot, frame, packet, id, to);
-            }
-            None => {}
+        Some((id, Direction::Original)) => {
+            return error_to_server(engine, snapshot, frame, packet, id);
         }
-        let is_request = snapshot.local.contains(flow.destination);
-        if let Some(owner) = self.next_owner(snapshot, &flow, is_request, false, port, handoff) {
-            return owner;
+        Some((id, Direction::Reply)) => {
+            return error_to_client(engine, snapshot, frame, packet, id);
         }
-        let is_whole = packet.fragment == Fragment::Whole;
-        // AH and ESP follow a connection but never make one.
-        let is_schedulable = flow.protocol == quoted.protocol;
-        let may_schedule = is_ours && is_whole && is_schedulable && !snapshot.settings.inbound_off;
-        if may_schedule && snapshot.settings.sysctls.schedule_icmp != 0 {
-            let mark = snapshot.marks.find(port, &flow);
-            if let Some(verdict) = self.schedule_error(snapshot, frame, packet, &flow, mark) {
+        None => {}
+    }
+    let is_request = snapshot.local.contains(flow.destination);
+    let owner = engine.owners.next(snapshot, &flow, is_request, false, rx.port, rx.handoff);
+    if let Some(owner) = owner {
+        return owner;
+    }
+    let is_ours = snapshot.local.contains(packet.destination());
+    let is_whole = packet.fragment == Fragment::Whole;
+    // AH and ESP follow a connection but never make one.
+    let is_schedulable = flow.protocol == quoted.protocol;
+    let may_schedule = is_ours && is_whole && is_schedulable && !snapshot.settings.inbound_off;
+    if may_schedule && snapshot.settings.sysctls.schedule_icmp != 0 {
+        let mark = snapshot.marks.find(rx.port, &flow);
+        match schedule::schedule_error(engine, snapshot, &flow, mark) {
+            Some(Ok(opened)) => {
+                let verdict = error_to_server(engine, snapshot, frame, packet, opened.id);
+                if opened.one_packet {
+                    track::remove_connection::<F, A>(engine, snapshot, opened.id);
+                }
                 return verdict;
             }
+            Some(Err(reason)) => return Verdict::Drop(reason),
+            None => {}
         }
-        self.unrelated_error(snapshot, frame, packet, to, port, handoff)
     }
+    unrelated_error(engine, snapshot, frame, rx)
+}
 
-    /// From a client's side, about a reply: the server is to learn of it.
-    pub(in crate::worker) fn error_to_server<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        id: ConnectionId,
-    ) -> Verdict {
-        let connection = A::table_mut(&mut self.tables).get_mut(id);
-        let method = connection.flags.method();
-        // In IPv6 only what is to be translated is looked at.
-        let is_checked = A::FAMILY == Family::Ipv4 || method == Method::Masq;
-        if is_checked && !is_sound(frame, packet) {
-            return Verdict::Drop(DropReason::BadIcmpChecksum);
-        }
-        if method != Method::Masq {
-            connection.in_packets = connection.in_packets.saturating_add(1);
-        }
-        let connection = *connection;
-        let Some(destination) = Self::destination_of(snapshot, &connection) else {
-            let to = outer_destination::<A>(frame);
-            return self.route(snapshot, frame, packet, to);
-        };
-        // A removed destination's connections still learn of errors; they are not counted any more.
-        if destination.available
-            && let Some(stats) = self.stats_of(connection.destination)
-        {
-            stats.count_in(packet.length);
-        }
-        if packet.ttl <= 1 {
-            return Verdict::Punt(PuntReason::TtlExpired);
-        }
-        if destination.mtu == 0 {
-            return Verdict::Drop(DropReason::NoRoute);
-        }
-        match fits(snapshot, packet, connection.flags, destination) {
-            // An error about an error is never due; IPv4's is fragmented whatever its DF says.
-            Err(Verdict::TooBig(_)) if A::FAMILY == Family::Ipv4 => {}
-            Err(_) => return Verdict::Drop(DropReason::TooBig),
-            Ok(()) => {}
-        }
-        rewrite::decrement_hop_limit::<A>(frame);
-        let (next_hop, mtu) = (destination.next_hop, destination.mtu);
-        let ether_type = match method {
-            Method::Masq => {
-                let (address, port) = (connection.destination_address, connection.destination_port);
-                rewrite::translate_error(frame, packet, End::Destination, address, port);
-                A::ETHER_TYPE
-            }
-            Method::Tunnel => return self.tunnel(snapshot, frame, packet, destination),
-            Method::Route | Method::Bypass | Method::LocalNode => A::ETHER_TYPE,
-        };
-        Verdict::send(next_hop, ether_type, packet.length, mtu)
+/// From a client's side, about a reply: the server has to learn of it.
+fn error_to_server<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    id: ConnectionId,
+) -> Verdict {
+    let connection = A::table_mut(&mut engine.tables).get_mut(id);
+    let method = connection.flags.method();
+    // In IPv6 only errors that are rewritten are verified.
+    let is_verified = A::FAMILY == Family::Ipv4 || method::rewrites_errors(method);
+    if is_verified && !has_valid_checksum(frame, packet) {
+        return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
-
-    /// From a server's side, about a request: the client is to learn of it, from the VIP.
-    fn error_to_client<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        id: ConnectionId,
-        to: A,
-    ) -> Verdict {
-        let connection = *A::table(&self.tables).get(id);
-        let is_masq = connection.flags.is_masq();
-        if is_masq && !is_sound(frame, packet) {
-            return Verdict::Drop(DropReason::BadIcmpChecksum);
-        }
-        let verdict = self.route(snapshot, frame, packet, to);
-        if !verdict.is_sent() {
-            return verdict;
-        }
-        let slot = connection.destination;
-        if is_masq {
-            let (address, port) = (connection.virtual_address, connection.virtual_port);
-            rewrite::translate_error(frame, packet, End::Source, address, port);
-        }
-        let available = snapshot.destinations.get(slot as usize).is_some_and(|to| to.available);
-        if available && let Some(stats) = self.stats_of(slot) {
-            stats.count_out(packet.length);
-        }
-        verdict
+    if !method::rewrites_errors(method) {
+        connection.in_packets = connection.in_packets.saturating_add(1);
     }
-
-    /// No connection's: the director's own, or on its way through.
-    fn unrelated_error<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        to: A,
-        port: PortId,
-        handoff: Handoff,
-    ) -> Verdict {
-        if !snapshot.local.contains(to) {
-            return self.route_checked(snapshot, frame, packet, to);
+    let Some(destination) = destination_of(snapshot, connection) else {
+        return transit::route(snapshot, frame, packet);
+    };
+    // Connections of a removed destination still learn of errors; they are not counted any more.
+    if destination.available
+        && let Some(stats) = engine.accounts.stats_of(connection.destination)
+    {
+        stats.count_in(packet.length);
+    }
+    if packet.ttl <= 1 {
+        return Verdict::Punt(PuntReason::TtlExpired);
+    }
+    if destination.mtu == 0 {
+        return Verdict::Drop(DropReason::NoRoute);
+    }
+    match method::fits(method, snapshot, packet, destination) {
+        // An ICMP error is never answered with another. An oversized IPv4 error is fragmented even if DF is set.
+        Err(Verdict::TooBig(_)) if A::FAMILY == Family::Ipv4 => {}
+        Err(_) => return Verdict::Drop(DropReason::TooBig),
+        Ok(()) => {}
+    }
+    rewrite::decrement_hop_limit::<A>(frame);
+    let encapsulator = &mut engine.encapsulator;
+    let rewritten = method::rewrite_error_to_server(
+        encapsulator,
+        snapshot,
+        frame,
+        packet,
+        connection,
+        destination,
+    );
+    match rewritten {
+        Ok(ether_type) => {
+            let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
+            Verdict::send(destination.next_hop, ether_type, length, destination.mtu)
         }
-        self.tunnel_error(snapshot, frame, packet, port, handoff)
-            .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
+        Err(reason) => Verdict::Drop(reason),
     }
 }
 
-/// The error's own destination; the packet's tuple is the quoted one's.
-fn outer_destination<A: WorkerFamily>(frame: &impl Frame) -> A {
-    A::read(&frame.bytes()[ETHERNET + A::DESTINATION..])
-}
-
-/// The checksum of an ICMP error holds. IPVS looks at it for connections' errors only: what is on its way through is
-/// judged where it arrives.
-pub(in crate::worker) fn is_sound<A: WorkerFamily>(frame: &impl Frame, packet: &Packet<A>) -> bool {
-    if packet.fragment != Fragment::Whole {
-        return true;
+/// From a server's side, about a request: the client has to learn of it, from the VIP.
+fn error_to_client<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    id: ConnectionId,
+) -> Verdict {
+    let connection = A::table(&engine.tables).get(id);
+    let is_verified = method::rewrites_errors(connection.flags.method());
+    if is_verified && !has_valid_checksum(frame, packet) {
+        return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
-    let ip = &frame.bytes()[ETHERNET..ETHERNET + usize::from(packet.length)];
-    let message = &ip[usize::from(packet.header)..];
-    icmp::verify(A::read(&ip[A::SOURCE..]), A::read(&ip[A::DESTINATION..]), message) == 0
+    let verdict = transit::route(snapshot, frame, packet);
+    if !verdict.is_sent() {
+        return verdict;
+    }
+    method::rewrite_error_to_client(frame, packet, connection);
+    engine.accounts.count_reply(snapshot, connection.destination, packet.length);
+    verdict
 }
 
-/// An ICMPv6 error in fragments: none is ever that long (RFC 4443 section 2.4 c).
+/// Of no connection: for the director itself, or routed.
+fn unrelated_error<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    rx: &Rx<A>,
+) -> Verdict {
+    if !snapshot.local.contains(rx.packet.destination()) {
+        return transit::route_checked(snapshot, frame, &rx.packet);
+    }
+    tunnel_error::tunnel_error(engine, snapshot, frame, rx)
+        .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
+}
+
+/// The checksum of an ICMP error is right. IPVS verifies only errors about connections.
+fn has_valid_checksum<A: WorkerFamily>(frame: &impl Frame, packet: &Packet<A>) -> bool {
+    icmp_error::has_valid_checksum(&frame.bytes()[ETHERNET..], packet)
+}
+
+/// An ICMPv6 error in fragments: errors are never that long (RFC 4443 section 2.4 c).
 fn has_fragment_header<A: WorkerFamily>(packet: &Packet<A>) -> bool {
     A::FAMILY == Family::Ipv6 && (packet.fragment != Fragment::Whole || packet.identification != 0)
 }
 
-/// The errors that IPVS takes for a connection's: not redirects nor, in IPv4, parameter problems.
+/// The errors that IPVS relates to connections: not redirects nor, in IPv4, parameter problems.
 fn is_translated<A: WorkerFamily>(icmp_type: u8) -> bool {
     match A::FAMILY {
         Family::Ipv4 => matches!(

@@ -1,42 +1,43 @@
-//! The MSS clamp: a SYN that passes announces no more than the way between both ends takes in one packet.
+//! The MSS clamp: a SYN announces at most the segment size that the path between both ends takes in one packet.
 //!
-//! What a SYN announces bounds what its receiver sends back, so a client's SYN bounds the server's segments and the
-//! server's SYN the client's. As with Linux's clamp to the path MTU, either is lowered to the smaller of both
-//! directions' MTUs: whoever sends, neither link nor tunnel has to cut or refuse a segment.
+//! The MSS of a SYN limits the segments that its receiver sends back. As with Linux's clamp to the path MTU, both SYNs
+//! are lowered to the smaller MTU of the two directions, so that neither link nor tunnel has to fragment or refuse a
+//! segment.
 
 use crate::conn::{Connection, NO_DESTINATION};
 use crate::io::Frame;
 use crate::packet::{Packet, ipv4, tcp};
 use crate::rewrite;
 use crate::snapshot::Snapshot;
-use crate::worker::full_path::request::{fits, mtu_inside};
+use crate::worker::method;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
 
-/// A client's SYN, before it is forwarded to its connection's destination. One that will not be sent stays as it came,
-/// for it may be quoted.
+/// Clamps a client's SYN before it is forwarded to its connection's destination. A SYN that will not be sent stays
+/// unchanged, because an ICMP error may quote it.
 #[cold]
 #[inline(never)]
-pub(in crate::worker) fn clamp_request<A: WorkerFamily>(
+pub(super) fn clamp_request<A: WorkerFamily>(
     counters: &WorkerCounters,
     snapshot: &Snapshot,
     frame: &mut impl Frame,
     packet: &Packet<A>,
     connection: &Connection<A>,
 ) {
-    let flags = connection.flags;
+    let method = connection.flags.method();
     let is_sent = snapshot.destinations.get(connection.destination as usize).is_some_and(|to| {
-        to.available && !to.is_local && packet.ttl > 1 && fits(snapshot, packet, flags, to).is_ok()
+        let fits = method::fits(method, snapshot, packet, to).is_ok();
+        to.available && !to.is_local && packet.ttl > 1 && fits
     });
     if is_sent {
         clamp(counters, snapshot, frame, packet, mtu_of(snapshot, connection));
     }
 }
 
-/// A server's SYN back to the client, by any method.
+/// Clamps a server's SYN back to the client, by any method.
 #[cold]
 #[inline(never)]
-pub(in crate::worker) fn clamp_reply<A: WorkerFamily>(
+pub(super) fn clamp_reply<A: WorkerFamily>(
     counters: &WorkerCounters,
     snapshot: &Snapshot,
     frame: &mut impl Frame,
@@ -46,16 +47,16 @@ pub(in crate::worker) fn clamp_reply<A: WorkerFamily>(
     clamp(counters, snapshot, frame, packet, mtu_of(snapshot, connection));
 }
 
-/// A SYN that is routed as it is.
+/// Clamps a SYN that is routed without a connection.
 #[cold]
 #[inline(never)]
-pub(in crate::worker) fn clamp_passing<A: WorkerFamily>(
+pub(super) fn clamp_routed<A: WorkerFamily>(
     counters: &WorkerCounters,
     snapshot: &Snapshot,
     frame: &mut impl Frame,
     packet: &Packet<A>,
 ) {
-    let (from, to) = (packet.tuple.source, packet.tuple.destination);
+    let (from, to) = (packet.source(), packet.destination());
     clamp(
         counters,
         snapshot,
@@ -89,16 +90,16 @@ fn mtu_of<A: WorkerFamily>(snapshot: &Snapshot, connection: &Connection<A>) -> u
         NO_DESTINATION => None,
         slot => snapshot.destinations.get(slot as usize),
     };
-    let inside = inside.map(|to| mtu_inside(connection.flags, to));
+    let inside = inside.map(|to| method::mtu_inside(connection.flags.method(), to));
     known(inside).min(mtu_towards(snapshot, connection.client))
 }
 
-/// Longest packet on the way to an address.
+/// Longest packet on the route to an address.
 fn mtu_towards<A: WorkerFamily>(snapshot: &Snapshot, address: A) -> u16 {
     known(snapshot.routes.find(address).and_then(|route| snapshot.mtu_of(route)))
 }
 
-/// A way that is not there bounds nothing.
+/// A missing route sets no limit.
 fn known(mtu: Option<u16>) -> u16 {
     mtu.filter(|&mtu| mtu > 0).unwrap_or(u16::MAX)
 }

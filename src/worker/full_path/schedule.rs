@@ -1,311 +1,277 @@
-//! A packet that opens a connection: find the service, keep to the client's template, else ask the scheduler.
+//! A packet that opens a connection: find the service, use the client's template, otherwise ask the scheduler.
 
+use super::choice::{Choice, NewFlow, NoChoice, connect};
+use super::forward::forward;
+use super::{mss, persistence, transit};
 use crate::conn::template::TemplateId;
-use crate::conn::{Connection, Direction, Flags, Method, NO_TEMPLATE};
+use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE};
 use crate::io::Frame;
-use crate::model::{DestinationId, ForwardMethod, Protocol};
-use crate::packet::{Packet, Tuple, sctp, tcp};
+use crate::model::{DestinationId, Protocol};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::{Packet, Tuple, sctp, sip, tcp};
 use crate::reason::{DropReason, PuntReason};
 use crate::scheduler::Flow;
 use crate::snapshot::{Service, Snapshot};
-use crate::worker::engine::{Engine, LOCAL};
-use crate::worker::full_path::mss;
-use crate::worker::full_path::persistence::call_id;
-use crate::worker::full_path::request::Forwarding;
+use crate::worker::engine::{Engine, destination_of};
 use crate::worker::stats::conn_counts::ServiceLoad;
 use crate::worker::tables::WorkerFamily;
+use crate::worker::track;
 use crate::worker::verdict::Verdict;
 use std::sync::Arc;
 
 /// Connections from this port are FTP's and never scheduled.
 const FTP_DATA_PORT: u16 = 20;
 
-/// Where a new connection goes.
-pub(in crate::worker) struct Choice {
-    pub(in crate::worker) destination: DestinationId,
-    pub(in crate::worker) port: u16,
-    pub(in crate::worker) template: u32,
+/// Decides about a packet to a virtual address or with a service's mark.
+pub(super) fn schedule<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    mark: u32,
+) -> Verdict {
+    let counters = &engine.accounts.counters;
+    if !may_open(snapshot, packet) {
+        return transit::deliver_or_route_clamped(counters, snapshot, frame, packet);
+    }
+    let Some(service) = snapshot.services.find(&packet.flow, mark) else {
+        return transit::deliver_or_route_clamped(counters, snapshot, frame, packet);
+    };
+    if engine.defence.drops_packet(snapshot) {
+        return Verdict::Drop(DropReason::DropPacket);
+    }
+    if packet.flow.source_port == FTP_DATA_PORT {
+        return transit::deliver_or_route_clamped(counters, snapshot, frame, packet);
+    }
+    let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
+    let call_id = match service.by_call_id {
+        true => sip::call_id_of(&frame.bytes()[ETHERNET..], packet),
+        false => None,
+    };
+    let new = NewFlow { one_packet, call_id };
+    let choice = match choose(engine, snapshot, service, &packet.flow, new) {
+        Ok(choice) => choice,
+        Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
+        Err(NoChoice::NoDestination) => {
+            return no_destination(engine, snapshot, frame, packet, service);
+        }
+    };
+    let connection = connect(snapshot, service, packet.flow, &choice);
+    match one_packet {
+        true => forward_once(engine, snapshot, frame, packet, &connection),
+        false => open(engine, snapshot, frame, packet, connection),
+    }
 }
 
-/// What of a packet decides about its connection, besides the tuple.
-#[derive(Clone, Copy)]
-pub(in crate::worker) struct NewFlow<'a> {
-    pub(in crate::worker) one_packet: bool,
-    /// Only looked for where the service tells calls apart.
-    pub(in crate::worker) call_id: Option<&'a [u8]>,
+/// A connection that an ICMP error has opened.
+pub(super) struct OpenedByError {
+    pub(super) id: ConnectionId,
+    /// One-packet scheduling: it ends with the error.
+    pub(super) one_packet: bool,
 }
 
-/// Why none was made.
-pub(in crate::worker) enum NoChoice {
-    /// No destination is usable.
-    NoDestination,
-    Drop(DropReason),
+/// Opens a connection for an ICMP error without one (`schedule_icmp`), from its quoted flow. `None`: no service takes it.
+///
+/// # Errors
+/// Why the error is dropped.
+pub(super) fn schedule_error<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    flow: &Tuple<A>,
+    mark: u32,
+) -> Option<Result<OpenedByError, DropReason>> {
+    let service = snapshot.services.find(flow, mark)?;
+    if engine.defence.drops_packet(snapshot) {
+        return Some(Err(DropReason::DropPacket));
+    }
+    if flow.source_port == FTP_DATA_PORT {
+        return None;
+    }
+    let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
+    let new = NewFlow { one_packet, call_id: None };
+    let choice = match choose(engine, snapshot, service, flow, new) {
+        Ok(choice) => choice,
+        Err(NoChoice::Drop(reason)) => return Some(Err(reason)),
+        Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return None,
+        Err(NoChoice::NoDestination) => return Some(Err(DropReason::NoDestination)),
+    };
+    let connection = connect(snapshot, service, *flow, &choice);
+    let inserted = insert(engine, snapshot, connection);
+    Some(inserted.map(|id| OpenedByError { id, one_packet }))
 }
 
-impl<F: Frame> Engine<F> {
-    pub(in crate::worker) fn schedule<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        mark: u32,
-    ) -> Verdict {
-        if !may_open(snapshot, packet) {
-            return self.deliver_or_route_clamped(snapshot, frame, packet);
-        }
-        let Some(service) = snapshot.services.find(&packet.tuple, mark) else {
-            return self.deliver_or_route_clamped(snapshot, frame, packet);
-        };
-        if self.is_dropped_by_rate(snapshot) {
-            return Verdict::Drop(DropReason::DropPacket);
-        }
-        if packet.tuple.source_port == FTP_DATA_PORT {
-            return self.deliver_or_route_clamped(snapshot, frame, packet);
-        }
-        let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
-        let call_id = if service.by_call_id { call_id(frame, packet) } else { None };
-        let opening = NewFlow { one_packet, call_id };
-        let choice = match self.choose(snapshot, service, &packet.tuple, opening) {
-            Ok(choice) => choice,
-            Err(NoChoice::Drop(reason)) => return Verdict::Drop(reason),
-            Err(NoChoice::NoDestination) => {
-                return self.no_destination(snapshot, frame, packet, service);
-            }
-        };
-        let connection = connect(snapshot, service, packet.tuple, &choice);
-        match one_packet {
-            true => self.forward_once(snapshot, frame, packet, connection),
-            false => self.open(snapshot, frame, packet, connection),
-        }
+/// The destination of a new connection.
+fn choose<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    service: &Arc<Service>,
+    flow: &Tuple<A>,
+    new: NewFlow<'_>,
+) -> Result<Choice, NoChoice> {
+    if !new.one_packet && A::table(&engine.tables).is_full() {
+        return Err(NoChoice::Drop(DropReason::ConnectionTableFull));
     }
-
-    /// An ICMP error about a connection nobody knows makes one (`schedule_icmp`), from its quoted tuple. `None`: the
-    /// error is nobody's.
-    pub(in crate::worker) fn schedule_error<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        flow: &Tuple<A>,
-        mark: u32,
-    ) -> Option<Verdict> {
-        let service = snapshot.services.find(flow, mark)?;
-        if self.is_dropped_by_rate(snapshot) {
-            return Some(Verdict::Drop(DropReason::DropPacket));
-        }
-        if flow.source_port == FTP_DATA_PORT {
-            return None;
-        }
-        let one_packet = service.one_packet && flow.protocol == Protocol::Udp.number();
-        let opening = NewFlow { one_packet, call_id: None };
-        let choice = match self.choose(snapshot, service, flow, opening) {
-            Ok(choice) => choice,
-            Err(NoChoice::Drop(reason)) => return Some(Verdict::Drop(reason)),
-            Err(NoChoice::NoDestination) if is_beside_ftp(service, flow) => return None,
-            Err(NoChoice::NoDestination) => return Some(Verdict::Drop(DropReason::NoDestination)),
-        };
-        let connection = connect(snapshot, service, *flow, &choice);
-        let id = match self.insert(snapshot, connection) {
-            Ok(id) => id,
-            Err(reason) => return Some(Verdict::Drop(reason)),
-        };
-        let verdict = self.error_to_server(snapshot, frame, packet, id);
-        if one_packet {
-            self.remove_connection::<A>(snapshot, id);
-        }
-        Some(verdict)
+    if let Some(persistence) = service.persistence {
+        return persistence::persist(engine, snapshot, service, flow, persistence, new, |engine| {
+            pick(engine, snapshot, service, flow)
+        });
     }
-
-    /// Not IPVS's: the host's own stack answers, or a router forwards.
-    fn deliver_or_route_clamped<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-    ) -> Verdict {
-        match snapshot.local.contains(packet.tuple.destination) {
-            true => LOCAL,
-            false => self.route_clamped(snapshot, frame, packet),
-        }
+    // Only persistent services take FTP data and port 0.
+    if !service.key.is_fwmark() && flow.destination_port != service.key.port() {
+        return Err(NoChoice::NoDestination);
     }
+    let destination = pick(engine, snapshot, service, flow).ok_or(NoChoice::NoDestination)?;
+    let port = match snapshot.destinations.get(destination.index()).map_or(0, |to| to.port) {
+        0 => flow.destination_port,
+        port => port,
+    };
+    Ok(Choice { destination, port, template: NO_TEMPLATE })
+}
 
-    /// The `drop_packet` defence: every so many-th packet that would be scheduled.
-    fn is_dropped_by_rate(&mut self, snapshot: &Snapshot) -> bool {
-        let rate = snapshot.settings.drop_packet_rate;
-        if rate == 0 {
-            return false;
+/// Asks the service's scheduler.
+fn pick<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    service: &Service,
+    flow: &Tuple<A>,
+) -> Option<DestinationId> {
+    let Engine { accounts, cursors, clock, .. } = engine;
+    accounts.conn_counts.refresh(service, clock.now);
+    let candidates = service.scheduler.candidates();
+    let flow = Flow {
+        source: flow.source.to_ip(),
+        destination: flow.destination.to_ip(),
+        source_port: flow.source_port,
+        destination_port: flow.destination_port,
+    };
+    let cursor = cursors.get_mut(service.id.index())?;
+    let load = ServiceLoad {
+        conn_counts: &accounts.conn_counts,
+        candidates,
+        destinations: &snapshot.destinations,
+    };
+    let index = service.scheduler.pick(cursor, &load, &flow, clock.now)?;
+    Some(candidates[index].id)
+}
+
+/// Enters a connection into the table and on its destination's counts.
+///
+/// # Errors
+/// The table is full; the connection's template is released.
+pub(super) fn insert<F, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    connection: Connection<A>,
+) -> Result<ConnectionId, DropReason> {
+    let destination = connection.destination;
+    let inserted = A::table_mut(&mut engine.tables).insert(connection, engine.clock.now_ms);
+    let Ok(id) = inserted else {
+        if connection.template != NO_TEMPLATE {
+            let template = TemplateId(connection.template);
+            engine.accounts.templates.release(template, engine.clock.now);
         }
-        self.until_drop = self.until_drop.saturating_sub(1);
-        if self.until_drop > 0 {
-            return false;
-        }
-        self.until_drop = rate;
-        true
+        return Err(DropReason::ConnectionTableFull);
+    };
+    engine.accounts.conn_added(snapshot, destination);
+    Ok(id)
+}
+
+/// Opens the connection and forwards its first packet.
+fn open<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    connection: Connection<A>,
+) -> Verdict {
+    let id = match insert(engine, snapshot, connection) {
+        Ok(id) => id,
+        Err(reason) => return Verdict::Drop(reason),
+    };
+    let Some(destination) = destination_of(snapshot, &connection) else {
+        return transit::route_clamped(&engine.accounts.counters, snapshot, frame, packet);
+    };
+    track::count_request(engine, frame, packet, id);
+    if snapshot.settings.mss_clamp.is_on() {
+        mss::clamp_request(&engine.accounts.counters, snapshot, frame, packet, &connection);
     }
+    forward(&mut engine.encapsulator, snapshot, frame, packet, &connection, destination)
+}
 
-    fn choose<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        service: &Arc<Service>,
-        tuple: &Tuple<A>,
-        opening: NewFlow<'_>,
-    ) -> Result<Choice, NoChoice> {
-        if !opening.one_packet && A::table(&self.tables).is_full() {
-            return Err(NoChoice::Drop(DropReason::ConnectionTableFull));
-        }
-        if let Some(persistence) = service.persistence {
-            return self.persist(snapshot, service, tuple, persistence, opening);
-        }
-        // FTP data and port-0 services exist for persistent ones only.
-        if !service.key.is_fwmark() && tuple.destination_port != service.key.port() {
-            return Err(NoChoice::NoDestination);
-        }
-        let destination = self.pick(snapshot, service, tuple).ok_or(NoChoice::NoDestination)?;
-        let port = match snapshot.destinations.get(destination.index()).map_or(0, |to| to.port) {
-            0 => tuple.destination_port,
-            port => port,
-        };
-        Ok(Choice { destination, port, template: NO_TEMPLATE })
+/// One-packet scheduling: the packet is counted and forwarded, and its connection never enters the table. The overload
+/// mark follows the count with the connection and the count without it, as for any connection that opens and ends.
+fn forward_once<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    connection: &Connection<A>,
+) -> Verdict {
+    let Some(destination) = destination_of(snapshot, connection) else {
+        return Verdict::Drop(DropReason::NoDestination);
+    };
+    let Engine { accounts, encapsulator, .. } = engine;
+    accounts.conn_added(snapshot, connection.destination);
+    if let Some(stats) = accounts.stats_of(connection.destination) {
+        stats.count_in(packet.length);
+        stats.conn_removed(false);
     }
+    accounts.update_overload(snapshot, connection.destination);
+    forward(encapsulator, snapshot, frame, packet, connection, destination)
+}
 
-    pub(in crate::worker) fn pick<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        service: &Service,
-        tuple: &Tuple<A>,
-    ) -> Option<DestinationId> {
-        self.conn_counts.refresh(service, self.now);
-        let candidates = service.scheduler.candidates();
-        let flow = Flow {
-            source: tuple.source.to_ip(),
-            destination: tuple.destination.to_ip(),
-            source_port: tuple.source_port,
-            destination_port: tuple.destination_port,
-        };
-        let cursor = self.cursors.get_mut(service.id.index())?;
-        let load = ServiceLoad {
-            conn_counts: &self.conn_counts,
-            candidates,
-            destinations: &snapshot.destinations,
-        };
-        let index = service.scheduler.pick(cursor, &load, &flow, self.now)?;
-        Some(candidates[index].id)
+/// No destination can take the packet: it bypasses the service if the settings say so, otherwise it is answered with an
+/// ICMP error.
+#[cold]
+fn no_destination<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    service: &Service,
+) -> Verdict {
+    let to = packet.flow.destination;
+    let may_bypass = snapshot.settings.sysctls.cache_bypass != 0
+        && service.key.is_fwmark()
+        && !snapshot.local.contains(to)
+        && !snapshot.local.is_group(to);
+    if may_bypass {
+        return bypass(engine, snapshot, frame, packet, service);
     }
+    if is_beside_ftp(service, &packet.flow) {
+        let counters = &engine.accounts.counters;
+        return transit::deliver_or_route_clamped(counters, snapshot, frame, packet);
+    }
+    Verdict::Punt(PuntReason::NoDestination)
+}
 
-    /// Enters a connection into the table and on its destination's counts.
-    pub(in crate::worker) fn insert<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        connection: Connection<A>,
-    ) -> Result<crate::conn::ConnectionId, DropReason> {
-        let slot = connection.destination;
-        let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
+/// `cache_bypass`: the packet goes where it was addressed to, on a connection without destination.
+fn bypass<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    service: &Service,
+) -> Verdict {
+    let mut connection = Connection::new(packet.flow, Method::Bypass);
+    connection.service = service.id.0;
+    // The kernel derives NOOUTPUT from the destination's method; a bypass connection has no destination.
+    connection.flags.remove(Flags::NOOUTPUT);
+    let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
+    if !one_packet {
+        let inserted = A::table_mut(&mut engine.tables).insert(connection, engine.clock.now_ms);
         let Ok(id) = inserted else {
-            if connection.template != NO_TEMPLATE {
-                self.templates.release(TemplateId(connection.template), self.now);
-            }
-            return Err(DropReason::ConnectionTableFull);
+            return Verdict::Drop(DropReason::ConnectionTableFull);
         };
-        self.count_new(snapshot, slot);
-        Ok(id)
+        track::advance(engine, frame, packet, id, Direction::Original);
     }
-
-    fn count_new(&self, snapshot: &Snapshot, slot: u32) {
-        if let Some(stats) = self.stats_of(slot) {
-            stats.count_connection();
-            stats.conn_added(false);
-        }
-        if let Some(destination) = snapshot.destinations.get(slot as usize) {
-            self.conn_counts.update_overload(DestinationId(slot), destination);
-        }
-    }
-
-    fn open<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        connection: Connection<A>,
-    ) -> Verdict {
-        let id = match self.insert(snapshot, connection) {
-            Ok(id) => id,
-            Err(reason) => return Verdict::Drop(reason),
-        };
-        let Some(destination) = Self::destination_of(snapshot, &connection) else {
-            return self.route_clamped(snapshot, frame, packet);
-        };
-        if let Some(stats) = self.stats_of(connection.destination) {
-            stats.count_in(packet.length);
-        }
-        self.advance(id, frame, packet, Direction::Original);
-        A::table_mut(&mut self.tables).get_mut(id).in_packets = 1;
-        if snapshot.settings.mss_clamp.is_on() {
-            mss::clamp_request(&self.counters, snapshot, frame, packet, &connection);
-        }
-        self.forward(snapshot, frame, packet, Forwarding::of(&connection), destination)
-    }
-
-    /// One-packet scheduling: counted, forwarded, forgotten.
-    fn forward_once<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        connection: Connection<A>,
-    ) -> Verdict {
-        let slot = connection.destination;
-        let Some(destination) = Self::destination_of(snapshot, &connection) else {
-            return Verdict::Drop(DropReason::NoDestination);
-        };
-        self.count_new(snapshot, slot);
-        if let Some(stats) = self.stats_of(slot) {
-            stats.count_in(packet.length);
-            stats.conn_removed(false);
-        }
-        self.conn_counts.update_overload(DestinationId(slot), destination);
-        self.forward(snapshot, frame, packet, Forwarding::of(&connection), destination)
-    }
-
-    /// No destination can take it: bypass where that is asked for, else an ICMP answer.
-    #[cold]
-    fn no_destination<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &mut F,
-        packet: &Packet<A>,
-        service: &Service,
-    ) -> Verdict {
-        let is_local = snapshot.local.contains(packet.tuple.destination);
-        if snapshot.settings.sysctls.cache_bypass != 0
-            && service.key.is_fwmark()
-            && !is_local
-            && !snapshot.local.is_group(packet.tuple.destination)
-        {
-            let mut connection = Connection::new(packet.tuple, Method::Bypass);
-            connection.service = service.id.0;
-            // Only a destination's method makes the kernel expect no replies, and here is no destination.
-            connection.flags.remove(Flags::NOOUTPUT);
-            let one_packet = service.one_packet && packet.protocol == Protocol::Udp.number();
-            if !one_packet {
-                let inserted = A::table_mut(&mut self.tables).insert(connection, self.now_ms);
-                let Ok(id) = inserted else {
-                    return Verdict::Drop(DropReason::ConnectionTableFull);
-                };
-                self.advance(id, frame, packet, Direction::Original);
-            }
-            return self.route_clamped(snapshot, frame, packet);
-        }
-        if is_beside_ftp(service, &packet.tuple) {
-            return self.deliver_or_route_clamped(snapshot, frame, packet);
-        }
-        Verdict::Punt(PuntReason::NoDestination)
-    }
+    transit::route_clamped(&engine.accounts.counters, snapshot, frame, packet)
 }
 
-/// The packet came to an FTP service in the hope that it was data of one; it is somebody else's.
-fn is_beside_ftp<A>(service: &Service, tuple: &Tuple<A>) -> bool {
+/// The packet came to a persistent FTP service as its data connection would, but is not for FTP.
+fn is_beside_ftp<A>(service: &Service, flow: &Tuple<A>) -> bool {
     const FTP_PORT: u16 = 21;
-    service.key.port() == FTP_PORT && tuple.destination_port != FTP_PORT
+    service.key.port() == FTP_PORT && flow.destination_port != FTP_PORT
 }
 
 /// The protocol's own condition for opening a connection.
@@ -323,27 +289,4 @@ fn may_open<A: WorkerFamily>(snapshot: &Snapshot, packet: &Packet<A>) -> bool {
         Some(Protocol::Udp) => true,
         None => false,
     }
-}
-
-/// The connection that a choice makes of a flow.
-pub(in crate::worker) fn connect<A: WorkerFamily>(
-    snapshot: &Snapshot,
-    service: &Service,
-    tuple: Tuple<A>,
-    choice: &Choice,
-) -> Connection<A> {
-    let destination = snapshot.destinations.get(choice.destination.index());
-    let method = match destination.map(|to| to.method) {
-        Some(ForwardMethod::Masq) => Method::Masq,
-        Some(ForwardMethod::Tunnel) => Method::Tunnel,
-        Some(ForwardMethod::Route) | None => Method::Route,
-    };
-    let mut connection = Connection::new(tuple, method);
-    connection.service = service.id.0;
-    connection.destination = choice.destination.0;
-    connection.destination_port = choice.port;
-    connection.template = choice.template;
-    connection.destination_address =
-        destination.and_then(|to| A::from_ip(to.address)).unwrap_or_default();
-    connection
 }

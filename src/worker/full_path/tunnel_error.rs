@@ -2,63 +2,59 @@
 
 use crate::conn::Direction;
 use crate::io::Frame;
-use crate::model::{ForwardMethod, PortId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::tunnelled::{self, Tunnelled};
-use crate::packet::{Address, Packet, Role, Tuple, icmp};
+use crate::packet::{Address, Tuple, icmp, icmp_error};
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::{Destination, Encapsulation, Snapshot};
+use crate::worker::batch::Rx;
 use crate::worker::engine::Engine;
-use crate::worker::full_path::icmp_error::is_sound;
 use crate::worker::tables::WorkerFamily;
-use crate::worker::verdict::{Handoff, Verdict};
+use crate::worker::verdict::Verdict;
 use std::net::IpAddr;
 
-impl<F: Frame> Engine<F> {
-    /// Counts the error as a packet to the client and has the control thread tell it again, about the packet inside.
-    /// `None`: it is about no tunnel packet of a connection.
-    #[cold]
-    pub(in crate::worker) fn tunnel_error<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        frame: &F,
-        packet: &Packet<A>,
-        port: PortId,
-        handoff: Handoff,
-    ) -> Option<Verdict> {
-        if packet.role != Role::IcmpError || !snapshot.services.serves(A::FAMILY) {
-            return None;
-        }
-        let quoted = frame.bytes().get(ETHERNET..ETHERNET + usize::from(packet.length))?;
-        let inner = tunnelled::open(quoted.get(usize::from(packet.quoted)..)?)?;
-        let request = flow::<A>(&inner.tuple)?;
-        let table = A::table(&self.tables);
-        let found = table.find(table.hash(&request), &request);
-        let Some((id, Direction::Original)) = found else {
-            return self.next_owner(snapshot, &request, true, false, port, handoff);
-        };
-        let slot = table.get(id).destination;
-        let destination = snapshot.destinations.get(slot as usize)?;
-        if !is_end_of(&inner, destination) {
-            return None;
-        }
-        if !is_sound(frame, packet) {
-            return Some(Verdict::Drop(DropReason::BadIcmpChecksum));
-        }
-        let is_about_length = (packet.icmp_type, packet.icmp_code)
-            == (icmp::v4::DESTINATION_UNREACHABLE, icmp::v4::FRAGMENTATION_NEEDED);
-        let is_told = inner.dont_fragment || !is_about_length;
-        if is_told
-            && destination.available
-            && let Some(stats) = self.stats_of(slot)
-        {
-            stats.count_out(inner.bytes.len() as u16);
-        }
-        Some(Verdict::Punt(PuntReason::TunnelIcmp))
+/// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the packet
+/// inside. `None`: it is not about a tunnel packet of a connection.
+#[cold]
+pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &F,
+    rx: &Rx<A>,
+) -> Option<Verdict> {
+    let packet = &rx.packet;
+    if !snapshot.services.serves(A::FAMILY) {
+        return None;
     }
+    let error = frame.bytes().get(ETHERNET..ETHERNET + usize::from(packet.length))?;
+    let inner = tunnelled::open(error.get(usize::from(packet.quoted)..)?)?;
+    let request = flow::<A>(&inner.tuple)?;
+    let table = A::table(&engine.tables);
+    let found = table.find(table.hash(&request), &request);
+    let Some((id, Direction::Original)) = found else {
+        return engine.owners.next(snapshot, &request, true, false, rx.port, rx.handoff);
+    };
+    let slot = table.get(id).destination;
+    let destination = snapshot.destinations.get(slot as usize)?;
+    if !is_end_of(&inner, destination) {
+        return None;
+    }
+    if !icmp_error::has_valid_checksum(error, packet) {
+        return Some(Verdict::Drop(DropReason::BadIcmpChecksum));
+    }
+    let is_about_length = (packet.icmp_type, packet.icmp_code)
+        == (icmp::v4::DESTINATION_UNREACHABLE, icmp::v4::FRAGMENTATION_NEEDED);
+    let is_told = inner.dont_fragment || !is_about_length;
+    if is_told
+        && destination.available
+        && let Some(stats) = engine.accounts.stats_of(slot)
+    {
+        stats.count_out(inner.bytes.len() as u16);
+    }
+    Some(Verdict::Punt(PuntReason::TunnelIcmp))
 }
 
-/// The quoted tuple as the family at hand has it: errors of IPv6 are about no tunnel that is opened here.
+/// The quoted tuple in the family `A`. `None` in IPv6: its errors are not about tunnels that are opened here.
 fn flow<A: Address>(tuple: &Tuple<u32>) -> Option<Tuple<A>> {
     Some(Tuple {
         source: A::from_ip(tuple.source.to_ip())?,
@@ -69,13 +65,13 @@ fn flow<A: Address>(tuple: &Tuple<u32>) -> Option<Tuple<A>> {
     })
 }
 
-/// The tunnel packet was one to this destination.
+/// The tunnel packet was sent to this destination.
 fn is_end_of(inner: &Tunnelled<'_>, destination: &Destination) -> bool {
     let port = match destination.encapsulation {
         Encapsulation::Gue { port, .. } => Some(port),
         Encapsulation::Ipip | Encapsulation::Gre { .. } => None,
     };
-    destination.method == ForwardMethod::Tunnel
+    destination.method.encapsulates()
         && destination.address == IpAddr::V4(inner.end.into())
         && port == inner.port
 }

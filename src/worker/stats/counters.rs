@@ -1,7 +1,6 @@
 //! What one worker has counted on each of its queues. Written by the worker, read by anybody.
 
 use crate::reason::{DropReason, PuntReason};
-use crate::worker::upkeep::rss_check::QueueRssCounts;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A count with one writer: no locked instruction, no torn read.
@@ -65,8 +64,21 @@ impl QueueCounters {
     }
 }
 
-/// Polls that took long: what a packet may have had to wait. On a core that others use too, what the kernel gave them
-/// in the middle of a poll is in here.
+/// What the RSS check has found on one queue. The control thread adds up the queues of a port.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct QueueRssCounts {
+    /// Frames that were hashed in software.
+    pub checked: Count,
+    /// Checked frames that came in by another queue than the hash says.
+    pub misplaced: Count,
+    /// Checked frames that came with a hash from the device.
+    pub reported: Count,
+    /// Checked frames whose hash from the device differs from the software's.
+    pub mismatched: Count,
+}
+
+/// Long polls, i.e. added latency. On a shared core this includes the time that the kernel gave to other threads.
 #[derive(Debug, Default)]
 pub struct Stalls {
     /// The longest since the start, in nanoseconds.
@@ -124,6 +136,8 @@ pub struct WorkerCounters {
     pub handoff_tx: Count,
     pub handoff_rx: Count,
     pub handoff_forwarded: Count,
+    /// Packets that took the full path.
+    pub full_path: Count,
     /// Connections that the drop_entry defence took.
     pub entries_dropped: Count,
     /// SYNs whose MSS was lowered.

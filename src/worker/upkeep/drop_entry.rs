@@ -1,53 +1,65 @@
-//! Which idle entries the `drop_entry` defence takes.
+//! The `drop_entry` defence: ends connections that IPVS would give up when memory is short.
 
+use crate::conn::{Connection, sctp, tcp};
+use crate::model::Protocol;
+use crate::snapshot::Snapshot;
 use crate::time::Duration;
+use crate::worker::defence::IdleSampler;
+use crate::worker::engine::Engine;
+use crate::worker::tables::WorkerFamily;
+use crate::worker::track;
+use crate::worker::upkeep::JOB_BUDGET;
+use arrayvec::ArrayVec;
 
-/// An entry must have been idle this long before it is called idle_sampler.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// Entries with more packets than this are in use, however idle.
-const PACKETS: usize = 8;
-
-/// Counts the idle_sampler entries that the defence comes by: of those with n packets it takes the first, and then every n-th.
-#[derive(Debug, Default)]
-pub struct IdleSampler {
-    /// By number of packets: entries until the next one that is taken.
-    until: [u32; PACKETS + 1],
-}
-
-impl IdleSampler {
-    /// Whether an entry after so many packets, none of them for so long, is taken.
-    pub fn takes(&mut self, packets: u32, idle: Duration) -> bool {
-        let number = packets as usize;
-        if idle < IDLE || !(1..=PACKETS).contains(&number) {
-            return false;
+/// Looks at up to a budget of entries from a random place on and ends those that `drop_entry` may take. True when `left`
+/// is used up or the table's end is reached.
+pub(super) fn drop_entries<F, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    left: &mut u32,
+) -> bool {
+    let Engine { tables, defence, clock, .. } = engine;
+    let table = A::table(tables);
+    let start = ((u64::from(defence.random()) * table.capacity() as u64) >> 32) as u32;
+    let look_at = (*left as usize).min(JOB_BUDGET);
+    let mut victims = ArrayVec::<_, JOB_BUDGET>::new();
+    for (id, connection) in table.iter_from(start, look_at).0 {
+        if is_expendable(connection, clock.now_ms, &mut defence.idle_sampler) {
+            victims.push(id);
         }
-        let until = &mut self.until[number];
-        *until = until.saturating_sub(1);
-        if *until > 0 {
-            return false;
-        }
-        *until = packets;
-        true
     }
+    for id in victims {
+        let template = A::table(&engine.tables).get(id).template;
+        track::remove_connection::<F, A>(engine, snapshot, id);
+        engine.accounts.counters.entries_dropped.add(1);
+        engine.accounts.end_template(template, |template| !template.assured);
+    }
+    *left -= look_at as u32;
+    *left == 0
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_goes_and_then_every_so_many_th() {
-        let mut idle_sampler = IdleSampler::default();
-        let taken = [0; 7].map(|_| idle_sampler.takes(3, IDLE));
-        assert_eq!(taken, [true, false, false, true, false, false, true]);
-        assert_eq!([0; 3].map(|_| idle_sampler.takes(1, IDLE)), [true; 3]);
-        assert!(idle_sampler.takes(8, IDLE) && !idle_sampler.takes(8, IDLE));
-        for (packets, idle_s) in [(0, 60), (9, 60), (1, 59)] {
-            assert!(
-                !idle_sampler.takes(packets, Duration::from_secs(idle_s)),
-                "{packets} in {idle_s} s"
-            );
-        }
+/// What `drop_entry` may take: half-open connections always, established and stateless ones when they are idle, others
+/// never.
+fn is_expendable<A: WorkerFamily>(
+    connection: &Connection<A>,
+    now_ms: u32,
+    idle_sampler: &mut IdleSampler,
+) -> bool {
+    let mut is_idle = || {
+        let idle = Duration::from_millis(connection.idle_ms(now_ms).into());
+        idle_sampler.takes(connection.in_packets, idle)
+    };
+    match Protocol::from_number(connection.protocol) {
+        Some(Protocol::Tcp) => match tcp::TcpState::from_number(connection.state) {
+            tcp::TcpState::SynReceived | tcp::TcpState::SynAck => true,
+            tcp::TcpState::Established => is_idle(),
+            _ => false,
+        },
+        Some(Protocol::Sctp) => match sctp::SctpState::from_number(connection.state) {
+            sctp::SctpState::Init1 | sctp::SctpState::Init => true,
+            sctp::SctpState::Established => is_idle(),
+            _ => false,
+        },
+        Some(Protocol::Udp) | None => is_idle(),
     }
 }

@@ -1,22 +1,25 @@
-//! What the control thread asks of a worker's tables: done a bounded piece per poll, and handoff_rings back.
+//! What the control thread asks of a worker's tables: done a bounded slice per poll, then handed back.
 
-use crate::conn::Connection;
-use crate::io::{Frame, Queue};
+use super::{JOB_BUDGET, drop_entry};
+use crate::conn::{Connection, Method};
 use crate::model::Family;
+use crate::packet::Address;
 use crate::snapshot::Snapshot;
-use crate::worker::engine::Engine;
+use crate::worker::engine::{Engine, destination_of};
 use crate::worker::tables::WorkerFamily;
-use crate::worker::{JOB_BUDGET, Worker};
+use crate::worker::track;
+use arrayvec::ArrayVec;
+use rtrb::{Consumer, Producer, PushError};
 use std::net::IpAddr;
 
-/// See the module.
+/// A job for the tables of one worker.
 #[derive(Debug)]
 pub enum TableJob {
     /// Fill a piece of a listing.
     List(ConnectionPiece),
     /// End every connection whose destination was removed (`expire_nodest_conn`). `cursor` starts at 0.
     SweepRemoved { family: Family, cursor: u32 },
-    /// The drop_entry defence looks at this many entries, from a place of its choice.
+    /// The `drop_entry` defence looks at this many entries, from a random place on.
     DropEntries { family: Family, entries: u32 },
 }
 
@@ -41,98 +44,110 @@ pub struct RawConnection {
     pub remaining_ms: u64,
     pub client: (IpAddr, u16),
     pub virtual_address: (IpAddr, u16),
-    /// The destination's slot, and what the connection itself remembers of it.
+    /// The destination's slot, and the address and port that the connection keeps of it.
     pub destination: u32,
     pub destination_address: (IpAddr, u16),
 }
 
-impl<Q: Queue> Worker<Q> {
-    /// Does a piece of the chore at hand, or takes the next one.
-    pub(in crate::worker) fn run_jobs(&mut self) {
-        let Some(mut job) = self.job.take().or_else(|| self.jobs.pop().ok()) else { return };
-        let snapshot: &Snapshot = self.snapshot.current();
-        let finished = match &mut job {
-            TableJob::List(piece) => match piece.family {
-                Family::Ipv4 => self.engine.list::<u32>(piece),
-                Family::Ipv6 => self.engine.list::<u128>(piece),
-            },
-            TableJob::SweepRemoved { family: Family::Ipv4, cursor } => {
-                self.engine.sweep_removed::<u32>(snapshot, cursor)
-            }
-            TableJob::SweepRemoved { family: Family::Ipv6, cursor } => {
-                self.engine.sweep_removed::<u128>(snapshot, cursor)
-            }
-            TableJob::DropEntries { family: Family::Ipv4, entries } => {
-                self.engine.drop_entries::<u32>(snapshot, entries)
-            }
-            TableJob::DropEntries { family: Family::Ipv6, entries } => {
-                self.engine.drop_entries::<u128>(snapshot, entries)
-            }
+/// A worker's ends of the rings of jobs, and the job at hand.
+pub(in crate::worker) struct JobQueue {
+    incoming: Consumer<TableJob>,
+    at_hand: Option<TableJob>,
+    done: Producer<TableJob>,
+}
+
+impl JobQueue {
+    pub(in crate::worker) fn new(incoming: Consumer<TableJob>, done: Producer<TableJob>) -> Self {
+        JobQueue { incoming, at_hand: None, done }
+    }
+
+    /// Does a slice of the job at hand, or takes the next one.
+    pub(super) fn run<F>(&mut self, engine: &mut Engine<F>, snapshot: &Snapshot) {
+        let Some(mut job) = self.at_hand.take().or_else(|| self.incoming.pop().ok()) else {
+            return;
         };
-        if !finished {
-            self.job = Some(job);
-        } else if let Err(rtrb::PushError::Full(job)) = self.done.push(job) {
+        if !run_slice(engine, snapshot, &mut job) {
+            self.at_hand = Some(job);
+        } else if let Err(PushError::Full(job)) = self.done.push(job) {
             // Control has not collected the last ones; this one waits.
-            self.job = Some(job);
+            self.at_hand = Some(job);
         }
     }
 }
 
-impl<F: Frame> Engine<F> {
-    /// True once the piece is full or the walk over.
-    fn list<A: WorkerFamily>(&self, piece: &mut ConnectionPiece) -> bool {
-        let room = piece.rows.capacity() - piece.rows.len();
-        if room == 0 || piece.is_last {
-            return true;
-        }
-        let (connections, next) =
-            A::table(&self.tables).iter_from(piece.cursor, JOB_BUDGET.min(room));
-        piece.rows.extend(connections.map(|(_, connection)| self.row(connection)));
-        match next {
-            Some(next) => piece.cursor = next,
-            None => piece.is_last = true,
-        }
-        piece.is_last || piece.rows.len() == piece.rows.capacity()
+/// True once the job is done.
+fn run_slice<F>(engine: &mut Engine<F>, snapshot: &Snapshot, job: &mut TableJob) -> bool {
+    match job {
+        TableJob::List(piece) => match piece.family {
+            Family::Ipv4 => list::<F, u32>(engine, piece),
+            Family::Ipv6 => list::<F, u128>(engine, piece),
+        },
+        TableJob::SweepRemoved { family, cursor } => match family {
+            Family::Ipv4 => sweep_removed::<F, u32>(engine, snapshot, cursor),
+            Family::Ipv6 => sweep_removed::<F, u128>(engine, snapshot, cursor),
+        },
+        TableJob::DropEntries { family, entries } => match family {
+            Family::Ipv4 => drop_entry::drop_entries::<F, u32>(engine, snapshot, entries),
+            Family::Ipv6 => drop_entry::drop_entries::<F, u128>(engine, snapshot, entries),
+        },
     }
+}
 
-    fn row<A: WorkerFamily>(&self, connection: &Connection<A>) -> RawConnection {
-        RawConnection {
-            protocol: connection.protocol,
-            state: connection.state,
-            is_bypass: connection.flags.method() == crate::conn::Method::Bypass,
-            remaining_ms: connection.remaining_ms(self.now_ms),
-            client: (connection.client.to_ip(), connection.client_port),
-            virtual_address: (connection.virtual_address.to_ip(), connection.virtual_port),
-            destination: connection.destination,
-            destination_address: (
-                connection.destination_address.to_ip(),
-                connection.destination_port,
-            ),
+/// True once the piece is full or the walk over.
+fn list<F, A: WorkerFamily>(engine: &Engine<F>, piece: &mut ConnectionPiece) -> bool {
+    let room = piece.rows.capacity() - piece.rows.len();
+    if room == 0 || piece.is_last {
+        return true;
+    }
+    let now_ms = engine.clock.now_ms;
+    let (connections, next) =
+        A::table(&engine.tables).iter_from(piece.cursor, JOB_BUDGET.min(room));
+    piece.rows.extend(connections.map(|(_, connection)| row(connection, now_ms)));
+    match next {
+        Some(next) => piece.cursor = next,
+        None => piece.is_last = true,
+    }
+    piece.is_last || piece.rows.len() == piece.rows.capacity()
+}
+
+fn row<A: Address>(connection: &Connection<A>, now_ms: u32) -> RawConnection {
+    RawConnection {
+        protocol: connection.protocol,
+        state: connection.state,
+        is_bypass: connection.flags.method() == Method::Bypass,
+        remaining_ms: connection.remaining_ms(now_ms),
+        client: (connection.client.to_ip(), connection.client_port),
+        virtual_address: (connection.virtual_address.to_ip(), connection.virtual_port),
+        destination: connection.destination,
+        destination_address: (connection.destination_address.to_ip(), connection.destination_port),
+    }
+}
+
+/// True once the whole table was looked at.
+fn sweep_removed<F, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    cursor: &mut u32,
+) -> bool {
+    let mut removed = ArrayVec::<_, JOB_BUDGET>::new();
+    let (connections, next) = A::table(&engine.tables).iter_from(*cursor, JOB_BUDGET);
+    for (id, connection) in connections {
+        let destination = destination_of(snapshot, connection);
+        if destination.is_some_and(|destination| !destination.available) {
+            removed.push(id);
         }
     }
-
-    /// True once the whole table was looked at.
-    fn sweep_removed<A: WorkerFamily>(&mut self, snapshot: &Snapshot, cursor: &mut u32) -> bool {
-        let mut removed = arrayvec::ArrayVec::<_, JOB_BUDGET>::new();
-        let (connections, next) = A::table(&self.tables).iter_from(*cursor, JOB_BUDGET);
-        for (id, connection) in connections {
-            let destination = Self::destination_of(snapshot, connection);
-            if destination.is_some_and(|destination| !destination.available) {
-                removed.push(id);
-            }
+    for id in removed {
+        let template = A::table(&engine.tables).get(id).template;
+        track::remove_connection::<F, A>(engine, snapshot, id);
+        // A template goes with the last connection that it controls.
+        engine.accounts.end_template(template, |_| true);
+    }
+    match next {
+        Some(next) => {
+            *cursor = next;
+            false
         }
-        for id in removed {
-            let template = A::table(&self.tables).get(id).template;
-            self.remove_connection::<A>(snapshot, id);
-            // A controller goes with the last connection it controlled.
-            self.end_template(template, |_| true);
-        }
-        match next {
-            Some(next) => {
-                *cursor = next;
-                false
-            }
-            None => true,
-        }
+        None => true,
     }
 }

@@ -1,6 +1,30 @@
 //! Work beside packets, a bounded slice per poll: expiry, the `drop_entry` defence, table jobs, the RSS check.
 
-pub mod drop_entry;
+mod drop_entry;
 mod expire;
 pub mod jobs;
 pub mod rss_check;
+
+use super::egress::Egress;
+use super::engine::Engine;
+use super::tables::Tables;
+use crate::io::Queue;
+use crate::snapshot::Snapshot;
+use jobs::JobQueue;
+
+/// Entries that a table job looks at per poll: a few microseconds even if none of them is in the cache.
+const JOB_BUDGET: usize = 64;
+
+/// One slice of everything but the RSS check, which goes with the bursts; then the gauges that control reads.
+pub(super) fn run<Q: Queue>(
+    engine: &mut Engine<Q::Frame>,
+    snapshot: &Snapshot,
+    egress: &Egress<Q>,
+    jobs: &mut JobQueue,
+) {
+    expire::expire(engine, snapshot, egress);
+    jobs.run(engine, snapshot);
+    let Tables { ipv4, ipv6 } = &engine.tables;
+    engine.accounts.counters.connections_ipv4.set(ipv4.len() as u64);
+    engine.accounts.counters.connections_ipv6.set(ipv6.len() as u64);
+}

@@ -1,13 +1,13 @@
 //! Does a device place frames as it says? The first frames of every queue are hashed in software and compared with the
 //! queue they came in by and, where the device reports it, with its own hash.
 //!
-//! A device that is not as good as its word is not followed: its port counts as one without placement, so that workers
-//! hand frames over by the software hash.
+//! If a device does not follow the RSS rule that it reports, the port is treated as unsteered, and frames are handed off by
+//! the software hash.
 
 use crate::io::Frame;
 use crate::packet::rss::Rule;
 use crate::time::{Duration, Instant};
-use crate::worker::stats::counters::Count;
+use crate::worker::stats::counters::QueueRssCounts;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,20 +17,6 @@ pub const FRAMES: u16 = 64;
 /// How long frames are let pass that were on their way when key and table were written: those in the device's own
 /// buffers, in a switch's, or in the queues of a hypervisor's network device.
 pub const SETTLING: Duration = Duration::from_secs(1);
-
-/// What the queues of one port have shown so far. Each worker has its own, the control thread adds them up.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct QueueRssCounts {
-    /// Frames that were hashed in software.
-    pub checked: Count,
-    /// Those of them that came in by another queue than the hash says.
-    pub misplaced: Count,
-    /// Those of them with a hash of the device.
-    pub reported: Count,
-    /// Those of them where it is not the software's.
-    pub mismatched: Count,
-}
 
 /// The look at the first frames of one queue.
 #[derive(Debug)]
@@ -109,7 +95,7 @@ impl fmt::Display for RssCheckResult {
             write!(
                 formatter,
                 "{misplaced} of the first {checked} frames came in by another queue than the \
-                 device's key and table say: frames are handoff_rings over by the software hash"
+                 device's key and table say: frames are handed off by the software hash"
             )?;
         } else {
             write!(formatter, "placement verified on {checked} frames")?;
@@ -218,7 +204,7 @@ mod tests {
         let told = deliver(1..1000, |_| 0, |_| None);
         assert_eq!(told.checked, u64::from(FRAMES));
         assert!(told.misplaced > told.checked / 2 && told.is_mismatch(), "{told:?}");
-        assert!(told.to_string().contains("handoff_rings over by the software hash"), "{told}");
+        assert!(told.to_string().contains("handed off by the software hash"), "{told}");
     }
 
     #[test]

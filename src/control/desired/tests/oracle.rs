@@ -356,7 +356,7 @@ impl Run {
                 }
                 _ => (0, vec![0; 12]),
             };
-            assert_eq!((row.fast_path_mtu_of(false), row.adjacency.macs.to_vec()), (clear, macs));
+            assert_eq!((row.fast_path_mtu.link, row.adjacency.macs.to_vec()), (clear, macs));
             assert!(clear == 0 || Some(row.adjacency.port) == at.map(|(port, _)| port));
             behind.extend(at.map(|at| (at, slot)));
         }

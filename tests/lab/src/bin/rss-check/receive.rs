@@ -7,7 +7,10 @@ use director::io::{Burst, Frame, Queue};
 use director::model::PortSide;
 use director::packet::rss::Rule;
 use director::time;
-use director::worker::upkeep::rss_check::{QueueCheck, QueueRssCounts, RssCheckResult, SETTLING};
+use director::worker::{
+    stats::counters::QueueRssCounts,
+    upkeep::rss_check::{QueueCheck, RssCheckResult, SETTLING},
+};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

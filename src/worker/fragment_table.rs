@@ -1,0 +1,154 @@
+//! Where the first fragment of each recent datagram went, and later fragments that came before their first.
+//!
+//! Nothing is reassembled: the other fragments of a datagram follow the first.
+
+use crate::conn::{ConnectionId, Direction};
+use crate::model::PortId;
+use crate::packet::{Address, Packet};
+use crate::reason::{DropReason, PuntReason};
+use arrayvec::ArrayVec;
+
+/// Datagrams remembered per worker and family; a set of [`WAYS`] is searched for each.
+const DATAGRAMS: usize = 4096;
+const WAYS: usize = 8;
+/// Later fragments that may wait for a first one, per worker and family.
+const WAITING: usize = 128;
+/// How long a datagram is remembered and a fragment waits. Linux keeps incomplete datagrams for thirty seconds; here only
+/// reordering on a path has to be bridged.
+const LIFETIME_MS: u32 = 2_000;
+
+/// What names a datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Datagram<A> {
+    source: A,
+    destination: A,
+    identification: u32,
+    protocol: u8,
+}
+
+impl<A: Address> Datagram<A> {
+    /// The datagram that a fragment belongs to.
+    pub(super) fn of(packet: &Packet<A>) -> Self {
+        Datagram {
+            source: packet.source(),
+            destination: packet.destination(),
+            identification: packet.identification,
+            protocol: packet.protocol,
+        }
+    }
+
+    fn set(&self) -> usize {
+        let mixed = (self.source.fold()
+            ^ self.destination.fold().rotate_left(17)
+            ^ u64::from(self.identification) << 8
+            ^ u64::from(self.protocol))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as usize % (DATAGRAMS / WAYS) * WAYS
+    }
+}
+
+/// Where the first fragment went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FragmentRoute {
+    Connection(ConnectionId, Direction),
+    Worker(u16),
+    /// Routed without a connection.
+    Transit,
+    Dropped(DropReason),
+    Punted(PuntReason),
+}
+
+#[derive(Clone, Copy)]
+struct DatagramEntry<A> {
+    datagram: Datagram<A>,
+    route: FragmentRoute,
+    since_ms: u32,
+}
+
+struct HeldFragment<A, F> {
+    datagram: Datagram<A>,
+    frame: F,
+    port: PortId,
+    since_ms: u32,
+}
+
+/// The datagrams of one worker and one family. Its size is fixed: a new datagram replaces the oldest of its set.
+pub(super) struct FragmentTable<A, F> {
+    entries: Box<[Option<DatagramEntry<A>>]>,
+    held: Box<ArrayVec<HeldFragment<A, F>, WAITING>>,
+}
+
+/// The tables of both families.
+pub(super) struct FragmentTables<F> {
+    pub(super) ipv4: FragmentTable<u32, F>,
+    pub(super) ipv6: FragmentTable<u128, F>,
+}
+
+impl<F> FragmentTables<F> {
+    pub(super) fn new() -> Self {
+        FragmentTables { ipv4: FragmentTable::new(), ipv6: FragmentTable::new() }
+    }
+
+    /// The port of a fragment that has waited too long; the fragment is dropped.
+    pub(super) fn timed_out(&mut self, now_ms: u32) -> Option<PortId> {
+        self.ipv4.timed_out(now_ms).or_else(|| self.ipv6.timed_out(now_ms))
+    }
+}
+
+impl<A: Address, F> FragmentTable<A, F> {
+    fn new() -> Self {
+        FragmentTable { entries: vec![None; DATAGRAMS].into(), held: Box::default() }
+    }
+
+    /// Remembers where the first fragment of a datagram went.
+    pub(super) fn remember(&mut self, datagram: Datagram<A>, route: FragmentRoute, now_ms: u32) {
+        let set = datagram.set();
+        let ways = &mut self.entries[set..set + WAYS];
+        let age = |entry: &Option<DatagramEntry<A>>| {
+            entry.map_or(u32::MAX, |entry| now_ms.wrapping_sub(entry.since_ms))
+        };
+        let same = ways.iter().position(|way| way.is_some_and(|entry| entry.datagram == datagram));
+        let place = same.or_else(|| (0..WAYS).max_by_key(|&way| age(&ways[way]))).unwrap_or(0);
+        ways[place] = Some(DatagramEntry { datagram, route, since_ms: now_ms });
+    }
+
+    /// Where the first fragment of a datagram went, if that is not too long ago.
+    pub(super) fn lookup(&self, datagram: &Datagram<A>, now_ms: u32) -> Option<FragmentRoute> {
+        let set = datagram.set();
+        self.entries[set..set + WAYS].iter().flatten().find_map(|entry| {
+            let is_young = now_ms.wrapping_sub(entry.since_ms) <= LIFETIME_MS;
+            (is_young && entry.datagram == *datagram).then_some(entry.route)
+        })
+    }
+
+    /// Holds a fragment until its first comes.
+    ///
+    /// # Errors
+    /// The fragment, if there is no room.
+    pub(super) fn hold(
+        &mut self,
+        datagram: Datagram<A>,
+        frame: F,
+        port: PortId,
+        now_ms: u32,
+    ) -> Result<(), F> {
+        self.held
+            .try_push(HeldFragment { datagram, frame, port, since_ms: now_ms })
+            .map_err(|full| full.element().frame)
+    }
+
+    /// A fragment that was held for this datagram, in order of arrival.
+    pub(super) fn release(&mut self, datagram: &Datagram<A>) -> Option<(F, PortId)> {
+        let at = self.held.iter().position(|held| held.datagram == *datagram)?;
+        let held = self.held.remove(at);
+        Some((held.frame, held.port))
+    }
+
+    fn timed_out(&mut self, now_ms: u32) -> Option<PortId> {
+        let oldest = self.held.first()?;
+        if now_ms.wrapping_sub(oldest.since_ms) <= LIFETIME_MS {
+            return None;
+        }
+        Some(self.held.remove(0).port)
+    }
+}

@@ -1,0 +1,49 @@
+//! Where a new connection goes, and the connection that follows from it.
+
+use crate::conn::{Connection, Method};
+use crate::model::DestinationId;
+use crate::packet::Tuple;
+use crate::reason::DropReason;
+use crate::snapshot::{Service, Snapshot};
+use crate::worker::tables::WorkerFamily;
+
+/// Where a new connection goes.
+pub(super) struct Choice {
+    pub(super) destination: DestinationId,
+    pub(super) port: u16,
+    pub(super) template: u32,
+}
+
+/// What decides about a new connection beside its tuple.
+#[derive(Clone, Copy)]
+pub(super) struct NewFlow<'a> {
+    pub(super) one_packet: bool,
+    /// Only read from the packet if the service tells calls apart.
+    pub(super) call_id: Option<&'a [u8]>,
+}
+
+/// Why no destination was chosen.
+pub(super) enum NoChoice {
+    /// No destination is usable.
+    NoDestination,
+    Drop(DropReason),
+}
+
+/// The connection of a flow to the chosen destination.
+pub(super) fn connect<A: WorkerFamily>(
+    snapshot: &Snapshot,
+    service: &Service,
+    flow: Tuple<A>,
+    choice: &Choice,
+) -> Connection<A> {
+    let destination = snapshot.destinations.get(choice.destination.index());
+    let method = destination.map_or(Method::Route, |to| Method::of(to.method));
+    let mut connection = Connection::new(flow, method);
+    connection.service = service.id.0;
+    connection.destination = choice.destination.0;
+    connection.destination_port = choice.port;
+    connection.template = choice.template;
+    connection.destination_address =
+        destination.and_then(|to| A::from_ip(to.address)).unwrap_or_default();
+    connection
+}

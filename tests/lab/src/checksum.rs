@@ -16,6 +16,11 @@ fn fold(mut sum: u64) -> u16 {
     sum as u16
 }
 
+/// The checksum of a header whose checksum field is 0.
+pub fn of(bytes: &[u8]) -> u16 {
+    !fold(sum(bytes))
+}
+
 /// Whether a header (or an ICMP message) that carries its checksum adds up.
 pub fn holds(bytes: &[u8]) -> bool {
     fold(sum(bytes)) == 0xffff

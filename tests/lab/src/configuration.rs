@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn the_file_holds_the_whole_world() {
         let topology: Topology = serde_json::from_str(
-            r#"{"ports": {"wan0": {"mac": "m", "addrs": ["10.0.0.1/24"], "neigh": {"10.0.0.254": "02:00:00:00:fe:fe"}}},
+            r#"{"ports": {"wan0": {"mac": "m", "peer_mac": "p", "addrs": ["10.0.0.1/24"], "neigh": {"10.0.0.254": "02:00:00:00:fe:fe"}}},
                 "vips": ["10.0.0.100/32"], "routes": ["default via 10.0.0.254", "172.16.0.0/16 via 10.0.0.9"]}"#,
         )
         .unwrap();

@@ -7,7 +7,9 @@ pub const ETHERNET_LENGTH: usize = 14;
 pub const ARP: u16 = 0x0806;
 pub const IPV4: u16 = 0x0800;
 pub const IPV6: u16 = 0x86dd;
+pub const HOP_BY_HOP: u8 = 0;
 pub const ICMP: u8 = 1;
+pub const IGMP: u8 = 2;
 pub const IPIP: u8 = 4;
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
@@ -128,6 +130,25 @@ pub fn is_announcement(frame: &[u8]) -> bool {
             let advertisement = header.protocol == ICMPV6 && message.first() == Some(&136);
             advertisement && message.get(4).is_some_and(|flags| flags & 0x40 == 0)
         }),
+        _ => false,
+    }
+}
+
+/// Whether a kernel says this to keep its link running: ARP, IGMP, multicast listener reports (RFC 3810) and
+/// neighbour discovery (RFC 4861).
+pub fn is_housekeeping(frame: &[u8]) -> bool {
+    match (ethertype(frame), internet(frame)) {
+        (Some(ARP), _) => true,
+        (Some(IPV4), Some(header)) => header.protocol == IGMP,
+        (Some(IPV6), Some(header)) => {
+            let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
+            // Reports have a router alert in a hop-by-hop header of 8 bytes.
+            let (protocol, message) = match header.protocol {
+                HOP_BY_HOP => (byte(header.payload), byte(header.payload + 8)),
+                protocol => (protocol, byte(header.payload)),
+            };
+            protocol == ICMPV6 && matches!(message, 130..=136 | 143)
+        }
         _ => false,
     }
 }
@@ -284,6 +305,13 @@ pub(crate) mod tests {
                 is_announcement(&frame[..length]);
             }
         }
+    }
+
+    #[test]
+    fn a_hop_by_hop_header_alone_is_not_housekeeping() {
+        let builder = director::testing::frame().ipv6("fd00:b::1", "ff02::16").hop_by_hop();
+        assert!(is_housekeeping(&builder.clone().icmp(143, 0, 1).build()));
+        assert!(!is_housekeeping(&builder.udp(4000, 53).payload([143; 8]).build()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::compare::{self, Context};
 use crate::configuration::{self, Place};
+use crate::datagram;
 use crate::frame;
 use crate::listing;
 use crate::tools::{Answer, Binaries, DirectorProcess};
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a frame that is expected may take: a busy machine is not a wrong director.
@@ -78,7 +80,14 @@ pub fn play(
         Err(what) => return vec![Difference { step: 0, what }],
     };
     let mut differences = Vec::new();
+    let start = Instant::now();
     for (at, step) in transcript.steps.iter().enumerate() {
+        if player.pace > Duration::ZERO
+            && let Some(seconds) = transcript.at.get(at)
+        {
+            let early = Duration::from_secs_f64(*seconds).saturating_sub(start.elapsed());
+            thread::sleep(early);
+        }
         if stage.stop.load(Ordering::Relaxed) {
             differences.push(Difference { step: 0, what: "interrupted".to_owned() });
             return differences;
@@ -117,14 +126,21 @@ impl<'a> Player<'a> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Send { send, out } => {
-                let wire = self.wires.get_mut(&send.port);
-                let wire = wire.ok_or_else(|| format!("there is no port {}", send.port))?;
-                wire.send(&send.frame).map_err(|error| format!("{}: {error}", send.port))?;
-                let sent = self.collect(out, self.pace)?;
+                self.transmit(send)?;
+                let sent = self.collect(out, self.pace, <[Sent]>::len)?;
                 self.compare("send", Some(&send.frame), out, &sent)
             }
+            Step::Burst { burst, out } => {
+                burst.iter().try_for_each(|sent| self.transmit(sent))?;
+                let first = burst.first().map_or(&[][..], |sent| sent.frame.as_slice());
+                let out = datagram::forwarded(out, first);
+                let datagrams = |sent: &[Sent]| datagram::forwarded(sent, first).len();
+                // What is not expected has more frames to come behind.
+                let sent = self.collect(&out, self.pace.max(SILENCE * 4), datagrams)?;
+                self.compare("burst", Some(first), &out, &datagram::forwarded(&sent, first))
+            }
             Step::Sleep { sleep, out } => {
-                let sent = self.collect(out, Duration::from_secs_f64(*sleep))?;
+                let sent = self.collect(out, Duration::from_secs_f64(*sleep), <[Sent]>::len)?;
                 self.compare("sleep", None, out, &sent)
             }
             Step::Command { ipvsadm, stdin, rc, stdout, stderr } => {
@@ -153,6 +169,13 @@ impl<'a> Player<'a> {
                 }
             }),
         }
+    }
+
+    fn transmit(&mut self, sent: &Sent) -> Result<(), String> {
+        let Sent { port, frame } = sent;
+        let wire = self.wires.get_mut(port);
+        let wire = wire.ok_or_else(|| format!("there is no port {port}"))?;
+        wire.send(frame).map_err(|error| format!("{port}: {error}"))
     }
 
     fn ask(&self, arguments: &str, stdin: &str) -> Result<Answer, String> {
@@ -191,7 +214,13 @@ impl<'a> Player<'a> {
 
     /// What the director sends: for at least `span`, until as many frames as expected have come
     /// and it is quiet, or patience ends.
-    fn collect(&mut self, expected: &[Sent], span: Duration) -> Result<Vec<Sent>, String> {
+    /// `count` tells how many of the expected ones frames are.
+    fn collect(
+        &mut self,
+        expected: &[Sent],
+        span: Duration,
+        count: impl Fn(&[Sent]) -> usize,
+    ) -> Result<Vec<Sent>, String> {
         let announces = expected.iter().any(|sent| frame::is_announcement(&sent.frame));
         let start = Instant::now();
         let mut heard = start;
@@ -204,7 +233,7 @@ impl<'a> Player<'a> {
             let counts = |got: &Sent| announces || !frame::is_announcement(&got.frame);
             sent.extend(arrived.into_iter().filter(counts));
             let quiet = if expected.is_empty() { SILENCE } else { QUIET };
-            let limit = match sent.len() >= expected.len() {
+            let limit = match count(&sent) >= expected.len() {
                 true => (heard + quiet).max(start + span),
                 false => start + span + PATIENCE,
             };
@@ -259,7 +288,7 @@ fn lists_time(transcript: &Transcript) -> bool {
 }
 
 /// Splits a command line at blanks, with quotes as a shell has them.
-fn split_words(line: &str) -> Vec<String> {
+pub(crate) fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

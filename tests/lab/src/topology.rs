@@ -18,6 +18,8 @@ pub struct Topology {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Port {
     pub mac: String,
+    /// The gateway's MAC, which the other end of the recorded machine's interface has.
+    pub peer_mac: String,
     /// With their prefix lengths.
     pub addrs: Vec<String>,
     /// Address to MAC.
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn routes_and_addresses() {
         let topology: Topology = serde_json::from_str(
-            r#"{"ports": {"wan0": {"mac": "02:00:00:00:00:01", "addrs": ["10.0.0.1/24", "fd00::1/64"],
+            r#"{"ports": {"wan0": {"mac": "02:00:00:00:00:01", "peer_mac": "02:00:00:00:fe:fe", "addrs": ["10.0.0.1/24", "fd00::1/64"],
                 "neigh": {"10.0.0.254": "02:00:00:00:fe:fe"}}},
                 "vips": [], "routes": ["default via fd00::fe", "172.16.0.0/16 via 10.0.0.254"]}"#,
         )

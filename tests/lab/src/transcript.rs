@@ -1,21 +1,28 @@
 //! A transcript: commands and frames given to a director, and what a kernel made of them.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use crate::frame;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fs;
 use std::path::Path;
 
-/// One recorded conversation with a director.
-#[derive(Debug, Clone, Deserialize)]
+/// One recorded conversation with a director. A scenario is a transcript whose results are still empty: the
+/// recorder fills them in.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Transcript {
     pub name: String,
     #[serde(default)]
     pub about: String,
     /// `net.ipv4.vs` settings in force from the start.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub sysctl: Settings,
     /// Commands that set firewall marks on the recorded machine.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
+    /// Seconds from the first step to the start of each step while it was recorded. A transcript with listings of
+    /// connections is played no faster; without these times, as fast as can be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<f64>,
     pub steps: Vec<Step>,
 }
 
@@ -23,6 +30,30 @@ pub struct Transcript {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(from = "SettingsText")]
 pub struct Settings(pub Vec<(String, String)>);
+
+impl Transcript {
+    /// What its file holds.
+    pub fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self);
+        text.expect("names, numbers and texts can be written as JSON") + "\n"
+    }
+}
+
+impl Settings {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut table = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            table.serialize_entry(name, value)?;
+        }
+        table.end()
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -57,7 +88,7 @@ fn short_name(name: &str) -> String {
     name.trim().trim_start_matches("net.ipv4.vs.").to_owned()
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum Step {
     Send {
@@ -65,12 +96,21 @@ pub enum Step {
         #[serde(default)]
         out: Vec<Sent>,
     },
+    /// Frames one behind the other, compared by the datagrams they are: fragments come out cut in another way.
+    Burst {
+        burst: Vec<Sent>,
+        #[serde(default)]
+        out: Vec<Sent>,
+    },
     Command {
         ipvsadm: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         stdin: Option<String>,
+        #[serde(default)]
         rc: i32,
+        #[serde(default)]
         stdout: String,
+        #[serde(default)]
         stderr: String,
     },
     Sysctl {
@@ -79,17 +119,29 @@ pub enum Step {
     Sleep {
         /// Seconds.
         sleep: f64,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         out: Vec<Sent>,
     },
 }
 
 /// A frame on a port, named by the director's side of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Sent {
     pub port: String,
     #[serde(deserialize_with = "from_hex")]
     pub frame: Vec<u8>,
+}
+
+/// With the frame in words beside its digits, for readers.
+impl Serialize for Sent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits: String = self.frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut table = serializer.serialize_map(Some(3))?;
+        table.serialize_entry("port", &self.port)?;
+        table.serialize_entry("frame", &digits)?;
+        table.serialize_entry("text", &frame::describe(&self.frame))?;
+        table.end()
+    }
 }
 
 fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
@@ -148,6 +200,18 @@ mod tests {
         let Step::Sysctl { sysctl } = &transcript.steps[2] else { panic!("not a setting") };
         assert_eq!(sysctl.0, [("expire_nodest_conn".to_owned(), "1".to_owned())]);
         assert!(matches!(&transcript.steps[3], Step::Sleep { out, .. } if out.is_empty()));
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let text = r#"{"name":"n","about":"","sysctl":{"sloppy_tcp":"1"},"shell":["nft x"],"at":[0.0,0.5,0.75,1.0,2.25],"steps":[
+            {"send":{"port":"wan0","frame":"00ff","text":"2 bytes, too few for Ethernet"},"out":[]},
+            {"ipvsadm":"-R","stdin":"x","rc":2,"stdout":"","stderr":"y"},
+            {"burst":[{"port":"lan0","frame":"01","text":"1 bytes, too few for Ethernet"}],"out":[]},
+            {"sysctl":{"cache_bypass":"1"}},{"sleep":0.5}]}"#;
+        let transcript: Transcript = serde_json::from_str(text).unwrap();
+        let written = serde_json::to_string(&transcript).unwrap();
+        assert_eq!(written, text.replace("\n            ", ""));
     }
 
     #[test]

@@ -19,15 +19,23 @@ const LONGEST_FRAME: usize = 16 * 1024;
 /// # Errors
 /// A sentence that says what is missing, usually root.
 pub fn enter_new_namespace() -> Result<(), String> {
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
-        format!("cannot make a network namespace: {error}; run as root (or with sudo)")
-    })?;
+    enter_new_namespace_with_ipv6()?;
     for setting in ["all", "default"] {
         let path = format!("/proc/sys/net/ipv6/conf/{setting}/disable_ipv6");
         // Without IPv6 in the kernel there is nothing to silence.
         let _ = std::fs::write(path, "1");
     }
     Ok(())
+}
+
+/// [`enter_new_namespace`] where the kernel speaks IPv6 on every interface.
+///
+/// # Errors
+/// A sentence that says what is missing, usually root.
+pub fn enter_new_namespace_with_ipv6() -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
+        format!("cannot make a network namespace: {error}; run as root (or with sudo)")
+    })
 }
 
 /// Makes the interface pair `name` and `name-peer`; the kernel answers nothing on either.

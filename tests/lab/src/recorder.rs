@@ -1,0 +1,211 @@
+//! Records scenarios: a network of its own on this machine's kernel, frames into it, and what IPVS makes of them.
+//!
+//! It runs in the machine that `guest` boots. Each scenario has two namespaces: one is the director with the topology's
+//! addresses and routes; the other one holds the far ends of its interfaces and answers nothing.
+
+use crate::frame;
+use crate::play::split_words;
+use crate::topology::Topology;
+use crate::transcript::{Sent, Settings, Step, Transcript};
+use crate::wire::{self, Wire};
+use nix::sched::{CloneFlags, setns};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long nothing has to be heard after a frame. The kernel answers a frame while it is sent.
+const QUIET: Duration = Duration::from_millis(12);
+/// How long the network is given to say what is said about new interfaces.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Settings of the director's namespace before its interfaces are there.
+/// IPv4 ICMP errors stay limited to one a second for each host: the director does the same.
+const EARLY: [(&str, &str); 6] = [
+    ("net/ipv4/ip_forward", "1"),
+    ("net/ipv6/icmp/ratelimit", "0"),
+    ("net/ipv6/conf/all/forwarding", "1"),
+    ("net/ipv6/conf/default/accept_dad", "0"),
+    ("net/ipv4/conf/all/rp_filter", "0"),
+    ("net/ipv4/conf/default/rp_filter", "0"),
+];
+/// Settings of each of its interfaces, and of all together.
+const OF_INTERFACE: [(&str, &str); 3] = [
+    ("ipv4/conf/{}/send_redirects", "0"),
+    ("ipv4/conf/{}/rp_filter", "0"),
+    ("ipv6/conf/{}/accept_ra", "0"),
+];
+
+/// Fills in what the kernel does at each step.
+///
+/// # Errors
+/// A sentence about what of the network cannot be made.
+pub fn record(topology: &Topology, scenario: &Transcript) -> Result<Transcript, String> {
+    let mut wires = make_network(topology)?;
+    for (name, value) in &scenario.sysctl.0 {
+        set(&format!("net/ipv4/vs/{name}"), value)?;
+    }
+    for line in &scenario.shell {
+        run("sh", &["-c".to_owned(), line.clone()], "")?;
+    }
+    listen(&mut wires, SETTLE)?;
+    let mut transcript = scenario.clone();
+    transcript.at.clear();
+    let start = Instant::now();
+    for step in &mut transcript.steps {
+        transcript.at.push((start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
+        record_step(&mut wires, step)?;
+    }
+    Ok(transcript)
+}
+
+fn record_step(wires: &mut BTreeMap<String, Wire>, step: &mut Step) -> Result<(), String> {
+    match step {
+        Step::Send { send, out } => {
+            transmit(wires, send)?;
+            *out = listen(wires, QUIET)?;
+        }
+        Step::Burst { burst, out } => {
+            burst.iter().try_for_each(|sent| transmit(wires, sent))?;
+            *out = listen(wires, QUIET)?;
+        }
+        Step::Sleep { sleep, out } => *out = listen(wires, Duration::from_secs_f64(*sleep))?,
+        Step::Sysctl { sysctl: Settings(pairs) } => {
+            for (name, value) in pairs {
+                set(&format!("net/ipv4/vs/{name}"), value)?;
+            }
+        }
+        Step::Command { ipvsadm, stdin, rc, stdout, stderr } => {
+            let answer = run("ipvsadm", &split_words(ipvsadm), stdin.as_deref().unwrap_or(""))?;
+            (*rc, *stdout, *stderr) = answer;
+        }
+    }
+    Ok(())
+}
+
+fn transmit(wires: &mut BTreeMap<String, Wire>, sent: &Sent) -> Result<(), String> {
+    let Sent { port, frame } = sent;
+    let wire = wires.get_mut(port).ok_or_else(|| format!("there is no port {port}"))?;
+    wire.send(frame).map_err(|error| format!("{port}: {error}"))
+}
+
+fn make_network(topology: &Topology) -> Result<BTreeMap<String, Wire>, String> {
+    let here = || File::open("/proc/thread-self/ns/net").map_err(|error| error.to_string());
+    let enter = |namespace: &File| {
+        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|error| format!("setns: {error}"))
+    };
+    wire::enter_new_namespace()?;
+    let outside = here()?;
+    wire::enter_new_namespace_with_ipv6()?;
+    let inside = here()?;
+    for (name, value) in EARLY {
+        set(name, value)?;
+    }
+    let place = format!("/proc/{}/fd/{}", std::process::id(), outside.as_raw_fd());
+    let pairs = topology.ports.iter().map(|(name, port)| {
+        let peer = wire::peer_of(name);
+        format!(
+            "link add {name} address {} type veth peer name {peer} address {} netns {place}",
+            port.mac, port.peer_mac
+        )
+    });
+    ip(&pairs.collect::<Vec<_>>())?;
+    enter(&outside)?;
+    ip(&topology
+        .ports
+        .keys()
+        .map(|name| format!("link set {} up", wire::peer_of(name)))
+        .collect::<Vec<_>>())?;
+    let open = |name: &String| Ok((name.clone(), Wire::open(&wire::peer_of(name))?));
+    let wires = topology.ports.keys().map(open).collect::<Result<_, String>>()?;
+    enter(&inside)?;
+    for name in topology.ports.keys().map(String::as_str).chain(["all"]) {
+        for (setting, value) in OF_INTERFACE {
+            set(&format!("net/{}", setting.replace("{}", name)), value)?;
+        }
+    }
+    ip(&inside_lines(topology))?;
+    for name in topology.ports.keys() {
+        // Frames have their checksums when they leave, as on a link.
+        let words = ["-K", name, "tx", "off", "gso", "off", "tso", "off", "gro", "off"];
+        run("ethtool", &words.map(str::to_owned), "")?;
+    }
+    Ok(wires)
+}
+
+/// The director's addresses, neighbours and routes.
+fn inside_lines(topology: &Topology) -> Vec<String> {
+    let mut lines: Vec<String> =
+        topology.ports.keys().map(|name| format!("link set {name} up")).collect();
+    lines.push("link set lo up".to_owned());
+    let address = |address: &String, name: &str| {
+        let at_once = if address.contains(':') { " nodad" } else { "" };
+        format!("addr add {address} dev {name}{at_once}")
+    };
+    for (name, port) in &topology.ports {
+        lines.extend(port.addrs.iter().map(|own| address(own, name)));
+    }
+    lines.extend(topology.vips.iter().map(|vip| address(vip, "lo")));
+    for (name, port) in &topology.ports {
+        let neighbour = |(address, mac): (&std::net::IpAddr, &String)| {
+            format!("neigh replace {address} lladdr {mac} dev {name} nud permanent")
+        };
+        lines.extend(port.neigh.iter().map(neighbour));
+    }
+    lines.extend(topology.routes.iter().map(|route| format!("route add {route}")));
+    lines
+}
+
+fn ip(lines: &[String]) -> Result<(), String> {
+    let (status, _, stderr) = run("ip", &["-batch".to_owned(), "-".to_owned()], &lines.join("\n"))?;
+    if status == 0 { Ok(()) } else { Err(format!("ip: {stderr}")) }
+}
+
+fn set(name: &str, value: &str) -> Result<(), String> {
+    fs::write(format!("/proc/sys/{name}"), value)
+        .map_err(|error| format!("{name}={value}: {error}"))
+}
+
+/// Status, output and errors of a program.
+fn run(program: &str, words: &[String], stdin: &str) -> Result<(i32, String, String), String> {
+    let told = |error: std::io::Error| format!("{program}: {error}");
+    let mut child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(told)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that ends before it has read everything says why on its own.
+        let _ = pipe.write_all(stdin.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(told)?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
+}
+
+/// Everything the kernel sends until it has been quiet for `quiet`, but for its own housekeeping.
+fn listen(wires: &mut BTreeMap<String, Wire>, quiet: Duration) -> Result<Vec<Sent>, String> {
+    let mut heard = Vec::new();
+    let mut end = Instant::now() + quiet;
+    loop {
+        for (port, wire) in wires.iter_mut() {
+            while let Some(frame) = wire.receive().map_err(|error| format!("{port}: {error}"))? {
+                if frame::is_housekeeping(&frame) {
+                    continue;
+                }
+                heard.push(Sent { port: port.clone(), frame });
+                end = Instant::now() + quiet.min(QUIET);
+            }
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(heard);
+        }
+        thread::sleep(left.min(Duration::from_millis(2)));
+    }
+}

@@ -1,13 +1,12 @@
-//! Destination address -> what lblc and lblcr know about it.
+//! The cache of lblc and lblcr: maps a destination address to its server or servers.
 //!
-//! The workers share one cache per service; only the first packet of a connection asks it. It has 1024
-//! buckets with a lock each that nobody waits for: a worker that finds a bucket in another's hands does
-//! without the cache, and the collector comes back. Nor does a worker make room: a full bucket forgets
-//! its longest unused address and says so, and the collector gives it a larger one.
+//! All workers share one cache per service. Only the first packet of a connection reads it. It has 1024 buckets, each with
+//! a lock that is only tried, never waited for: if a bucket is locked, a worker schedules without the cache, and the
+//! collector tries again later. A worker never allocates: in a full bucket it replaces the entry that was unused for
+//! longest and sets a flag, and the collector enlarges the bucket.
 //!
-//! The buckets, the soft limit and the times are the kernel's; the hard limit per bucket is ours. One
-//! deviation: the kernel counts an entry again whenever its mapping is replaced and so comes to believe
-//! that the cache is full. Here it is full when it is.
+//! Number of buckets, soft limit and times are the kernel's. The hard limit per bucket is ours. One difference: the kernel
+//! counts an entry again whenever its mapping is replaced, and so its entry count grows too large. Here the count is exact.
 
 use super::hash::{folded, golden_ratio};
 use crate::limits::LOCALITY_BUCKET;
@@ -19,18 +18,18 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 const BITS: u32 = 10;
 const BUCKETS: usize = 1 << BITS;
 
-/// Entries a new cache has room for in each bucket.
+/// Initial capacity of a bucket, in entries.
 const FIRST_ROOM: usize = 4;
 
-/// Entries that make the collector free entries before their time.
+/// Soft limit: with more entries than this the collector removes entries before they expire.
 const SOFT_LIMIT: usize = 16 * BUCKETS;
 
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
-/// Collections without pressure between two searches for expired entries.
+/// Number of collections without pressure between two searches for expired entries.
 const ROUNDS: u32 = 30;
 
-/// Under pressure an entry goes when it has been unused for this long.
+/// Under pressure an entry is removed when it has been unused for this long.
 const PRESSED: Duration = Duration::from_secs(360);
 
 /// The kernel's `lblc_expiration` and `lblcr_expiration` until they are set.
@@ -47,7 +46,7 @@ pub(super) struct Entry<Value> {
 pub(super) struct Cache<Value> {
     /// Within their capacity; only the collector makes one larger.
     buckets: Box<[Mutex<Vec<Entry<Value>>>]>,
-    /// Some bucket was too small since the collector came by.
+    /// A bucket was full since the last collection.
     is_crowded: AtomicBool,
     expiration_s: AtomicU32,
     collector: Mutex<Collector>,
@@ -55,7 +54,7 @@ pub(super) struct Cache<Value> {
 
 #[derive(Debug)]
 struct Collector {
-    /// When the last collection was; at first the first time the collector was called.
+    /// Time of the last collection; initially, of the collector's first call.
     last: Option<Instant>,
     round: u32,
     /// The bucket at which the last collection under pressure stopped.
@@ -76,12 +75,12 @@ impl<Value> Cache<Value> {
         }
     }
 
-    /// How long an entry (and for lblcr, a set that does not change) lasts.
+    /// Lifetime of an unused entry; for lblcr, also of a set that does not change.
     pub(super) fn expiration(&self) -> Duration {
         Duration::from_secs(self.expiration_s.load(Ordering::Relaxed).into())
     }
 
-    /// The bucket of an address, locked; `None` while somebody else has it.
+    /// The bucket of an address, locked. `None` while another thread holds the lock.
     #[inline]
     pub(super) fn bucket(&self, address: IpAddr) -> Option<Bucket<'_, Value>> {
         let index = golden_ratio(folded(address), BITS) as usize;
@@ -89,8 +88,7 @@ impl<Value> Cache<Value> {
         Some(Bucket { entries, address, is_crowded: &self.is_crowded })
     }
 
-    /// What the control thread does every second: it makes room, and once a minute it looks for entries
-    /// to drop.
+    /// Called by the control thread every second: enlarges full buckets, and once a minute removes expired entries.
     pub(super) fn collect(&self, now: Instant, expiration_s: u32) {
         self.expiration_s.store(expiration_s, Ordering::Relaxed);
         self.make_room();
@@ -124,8 +122,7 @@ impl<Value> Cache<Value> {
         }
     }
 
-    /// Doubles the room of every full bucket, up to the limit. Memory is taken and given back while no
-    /// bucket is locked.
+    /// Doubles the capacity of every full bucket, up to the limit. Memory is allocated and freed while no bucket is locked.
     fn make_room(&self) {
         if !self.is_crowded.swap(false, Ordering::Relaxed) {
             return;
@@ -145,7 +142,7 @@ impl<Value> Cache<Value> {
         }
     }
 
-    /// Drops the entries of a bucket that were not used for `time`; says how many they were.
+    /// Removes the entries of a bucket that were unused for `time`. Returns their number.
     fn drop_unused(&self, index: usize, now: Instant, time: Duration) -> usize {
         let mut entries = seize(&self.buckets[index]);
         let before = entries.len();
@@ -154,8 +151,8 @@ impl<Value> Cache<Value> {
     }
 }
 
-/// Locks a bucket for the collector. It never queues for the lock: then the worker that has it would have
-/// to wake it.
+/// Locks a bucket for the collector. It spins instead of queueing for the lock, so that the worker that holds it never has
+/// to wake a waiter.
 fn seize<Entry>(bucket: &Mutex<Vec<Entry>>) -> MutexGuard<'_, Vec<Entry>> {
     loop {
         match bucket.try_lock() {
@@ -177,8 +174,8 @@ impl<Value> Bucket<'_, Value> {
         self.entries.iter_mut().find(|entry| entry.address == self.address)
     }
 
-    /// Adds an entry for the address, which must have none. In a full bucket it takes the place of
-    /// the longest unused.
+    /// Adds an entry for the address, which must have none. In a full bucket it replaces the entry that was unused for
+    /// longest.
     pub(super) fn insert(&mut self, value: Value, now: Instant) {
         let entry = Entry { address: self.address, used: now, value };
         let room = self.entries.capacity().min(LOCALITY_BUCKET);
@@ -234,7 +231,7 @@ mod tests {
             bucket(&cache, number).insert(number, Instant::from_secs(second));
         }
         assert_eq!(entries(&cache), LOCALITY_BUCKET);
-        // The longest unused made room.
+        // It replaced the entry that was unused for longest.
         assert!(bucket(&cache, 0).entry().is_none());
         assert!(!cache.is_crowded.load(Ordering::Relaxed), "there is no larger bucket");
     }

@@ -1,4 +1,4 @@
-//! What a scheduler chooses from, and what it may know about a packet and about load.
+//! The input of a scheduler: candidates, the packet's flow, and the load.
 
 use crate::model::{DestinationAddress, DestinationId};
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What stays the same when the destination is removed and added again.
+    /// Identity of the destination that survives its removal and re-adding.
     pub(super) fn server(&self) -> DestinationAddress {
         DestinationAddress { address: self.address, port: self.port }
     }
@@ -31,8 +31,8 @@ pub trait Load {
     fn overloaded(&self, index: usize) -> bool;
 }
 
-/// The packet that opens a connection, in the direction from the client to the service. When an
-/// ICMP error is what opens it the caller turns the quoted tuple round first.
+/// The flow of the packet that opens a connection, from the client to the service. If an ICMP error opens it, the caller
+/// reverses the quoted tuple first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     pub source: IpAddr,

@@ -1,4 +1,4 @@
-//! What one worker remembers between two picks of one service.
+//! The state that one worker keeps between two picks of one service.
 
 use crate::model::WorkerId;
 
@@ -6,9 +6,9 @@ use crate::model::WorkerId;
 /// `Default` is the only worker of a director that has not picked yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Version of the list that the place belongs to; 0 before the first pick.
+    /// Version of the list that the position refers to; 0 before the first pick.
     pub(super) version: u64,
-    /// State of the random numbers of `twos`.
+    /// State of the random number generator of `twos`.
     random: u64,
     /// Where the next scan starts: 0 is the head of the list, i + 1 is just behind candidate i.
     pub(super) position: u32,
@@ -21,8 +21,8 @@ pub struct Cursor {
 const _: () = assert!(size_of::<Cursor>() <= 32);
 
 impl Cursor {
-    /// The cursor of one of `workers` workers. Worker 0 goes in the kernel's order; the others
-    /// start elsewhere in the list, so that they do not all pick the same destination at once.
+    /// The initial cursor of one of `workers` workers. Worker 0 starts where the kernel starts. The others start elsewhere
+    /// in the list, so that they do not all pick the same destination first.
     pub fn starting_at(worker: WorkerId, workers: u16) -> Self {
         let random = u64::from(worker.0) << 32;
         Cursor { random, worker: worker.0, workers, ..Cursor::default() }

@@ -1,4 +1,4 @@
-//! Lists, flows and loads that the scheduler tests share.
+//! Lists, flows and loads for the scheduler tests.
 
 use super::candidate::{Candidate, Change, Flow, Load};
 use super::{Cursor, Scheduler};
@@ -27,7 +27,7 @@ pub(super) fn client(address: &str, port: u16) -> Flow {
     }
 }
 
-/// Nobody has a connection.
+/// No destination has a connection.
 pub(super) struct Idle;
 
 impl Load for Idle {
@@ -139,7 +139,7 @@ impl Farm {
         candidate(id_of(letter.chars().next().unwrap()), weight.parse().unwrap())
     }
 
-    /// One new connection: the letter of its destination, `!` for nobody.
+    /// Opens one connection. Returns the letter of its destination, `!` if there was none.
     pub(super) fn pick(&mut self) -> char {
         let loads = ConnCounts(self.scheduler.candidates(), &self.servers);
         let picked = self.scheduler.pick(&mut self.cursor, &loads, &self.flow, self.now);

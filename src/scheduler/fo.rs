@@ -1,4 +1,4 @@
-//! fo: the greatest weight takes everything; the next one only when it fails.
+//! fo: weighted failover. The destination with the greatest weight gets every connection while it is available.
 
 use super::candidate::{Candidate, Load, eligible};
 

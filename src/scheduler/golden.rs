@@ -1,7 +1,7 @@
-//! Replays the `sched-*` transcripts of a Linux director: every packet must meet the same server.
+//! Replays the `sched-*` transcripts of a Linux director: every packet must reach the same server.
 //!
-//! Around the scheduler stands as little of a director as the transcripts need: the list of
-//! destinations, the input-only half of the TCP states, connection thresholds and timers.
+//! It models only as much of a director as the transcripts need: the list of destinations, the input-only half of the TCP
+//! states, connection thresholds and timers.
 
 use super::candidate::{Candidate, Change, Flow, Load};
 use super::{Cursor, Scheduler};
@@ -49,7 +49,7 @@ impl State {
         }
     }
 
-    /// A SYN does not revive such a connection but is scheduled anew (`conn_reuse_mode` 1).
+    /// A SYN does not revive such a connection; it is scheduled again (`conn_reuse_mode` 1).
     fn reusable(self) -> bool {
         matches!(self, State::TimeWait | State::Close)
     }
@@ -136,7 +136,7 @@ impl Server {
 struct Service {
     scheduler: Scheduler,
     cursor: Cursor,
-    /// By id; also those that were removed.
+    /// By id, including removed destinations.
     servers: Vec<Server>,
     ids: HashMap<SocketAddr, DestinationId>,
 }
@@ -380,7 +380,7 @@ fn expected(step: &Value, neighbours: &HashMap<String, IpAddr>) -> Option<IpAddr
     Some(neighbours[&to_server["frame"].as_str().unwrap()[..12]])
 }
 
-/// Plays one transcript; gives the packets compared.
+/// Plays one transcript. Returns the number of packets compared.
 fn replay(transcript: &Value, neighbours: &HashMap<String, IpAddr>) -> usize {
     let mut director = GoldenRun::default();
     let mut packets = 0;

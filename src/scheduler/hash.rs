@@ -1,4 +1,4 @@
-//! The multiplicative hash of dh, sh and the lblc caches, and the addresses that go into it.
+//! The multiplicative hash of dh, sh and the lblc caches, and how addresses are folded into it.
 
 use std::net::IpAddr;
 

@@ -1,13 +1,13 @@
-//! The recent edits of a list of destinations, for cursors that have not seen them yet.
+//! The recent edits of a destination list. A cursor that has not seen them applies them at its next pick.
 //!
-//! The control thread edits the list, every worker owns its cursors. So an edit is not applied to
-//! a cursor but written down here, and the cursor makes up for it at its next pick.
+//! The control thread edits the list, but each worker owns its cursors. So the control thread records the edit here and
+//! the worker applies it to its cursor.
 
 use crate::limits::SCHEDULER_EDITS;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Versions are unique in the process, not only in one scheduler: a cursor that outlived its
-/// service or its scheduler matches no version of the next one. 0 is never given out.
+/// Source of versions. Versions are unique in the process: a cursor that outlives its service or scheduler matches no
+/// version of the next one. 0 is never used.
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 
 fn next_version() -> u64 {
@@ -30,7 +30,7 @@ impl<Step: Copy> History<Step> {
         History { base: version, steps: Vec::new(), version }
     }
 
-    /// This history and one step more.
+    /// This history with one more step.
     pub(super) fn then(&self, step: Step) -> Self {
         let version = next_version();
         let surplus = (self.steps.len() + 1).saturating_sub(SCHEDULER_EDITS);
@@ -48,7 +48,7 @@ impl<Step: Copy> History<Step> {
         self.version
     }
 
-    /// The steps after `version`, oldest first; `None` if that version is unknown or forgotten.
+    /// The steps after `version`, oldest first. `None` if the version is unknown or too old.
     pub(super) fn since(&self, version: u64) -> Option<impl Iterator<Item = Step> + '_> {
         let seen = if version == self.base {
             0

@@ -1,5 +1,5 @@
-//! lblc: a destination address stays with the server that last had it, unless that one is busy while
-//! another is nearly idle; then wlc chooses. For clusters of transparent caches.
+//! lblc: locality-based least connection, for clusters of transparent caches. A destination address keeps its server. If
+//! that server is overloaded while another is less than half loaded, wlc picks a new one.
 
 use super::candidate::{Candidate, Flow, Load};
 use super::cursor::Cursor;
@@ -23,7 +23,7 @@ pub(super) fn pick(
         locality.place(entry.value)
     });
     drop(bucket);
-    // As in the kernel a server that is known is not asked whether it is overloaded.
+    // As in the kernel, the threshold of a cached server is not checked.
     let usable = |index: &usize| candidates[*index].weight > 0 && !busy(candidates, load, *index);
     if let Some(index) = known.filter(usable) {
         return Some(index);

@@ -1,5 +1,5 @@
-//! lblcr: as lblc, but a destination address may be served by a set of servers, which grows when
-//! all of them are busy and shrinks by one when it has not changed for long.
+//! lblcr: locality-based least connection with replication. As lblc, but a set of servers serves a destination address.
+//! The set grows when all its servers are busy and shrinks by one when it has not changed for long.
 
 use super::candidate::{Candidate, Flow, Load};
 use super::cursor::Cursor;
@@ -13,7 +13,7 @@ use arrayvec::ArrayVec;
 /// The servers of one destination address.
 #[derive(Clone, Debug)]
 pub(super) struct ServerSet {
-    /// Oldest first; the newest is looked at first.
+    /// Oldest first. The search starts with the newest.
     servers: ArrayVec<Server, LOCALITY_SET>,
     changed: Instant,
 }
@@ -23,7 +23,7 @@ impl ServerSet {
         ServerSet { servers: ArrayVec::from_iter([server]), changed: now }
     }
 
-    /// A full set stays as it is: with so many servers busy the scheduler is plain wlc.
+    /// A full set is not changed: with so many busy servers the scheduler works as wlc.
     fn insert(&mut self, server: Server, now: Instant) {
         if !self.servers.contains(&server) && self.servers.try_push(server).is_ok() {
             self.changed = now;
@@ -42,8 +42,8 @@ impl ServerSet {
         least_by_weight(candidates, places, load, |index| overhead(load, index))
     }
 
-    /// Takes the most loaded server out of a set that has not changed for the expiration time; a
-    /// server that is no longer in the list goes before any other.
+    /// Removes the most loaded server from a set that has not changed for the expiration time. A server that is no longer
+    /// in the list is removed first.
     fn shrink(
         &mut self,
         locality: &Locality<ServerSet>,

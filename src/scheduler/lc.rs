@@ -1,4 +1,5 @@
-//! lc: the least loaded destination; weights only say who takes part.
+//! lc: least connection. Picks the least loaded destination. A weight of 0 excludes a destination; other weights are
+//! ignored.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::cursor::Cursor;

@@ -1,15 +1,15 @@
-//! The search for the least loaded destination that the least-connection family shares.
+//! Finds the least loaded destination. Shared by lc, wlc, sed and nq.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::cursor::Cursor;
 
-/// IPVS's measure of load: an active connection counts as 256 inactive ones.
+/// Load as IPVS measures it: one active connection weighs as much as 256 inactive ones.
 #[inline]
 pub(super) fn overhead(load: &impl Load, index: usize) -> u64 {
     (u64::from(load.active(index)) << 8) + u64::from(load.inactive(index))
 }
 
-/// The expected delay of one connection more; inactive connections cost nothing.
+/// Expected delay if one more connection is added. Inactive connections cost nothing.
 #[inline]
 pub(super) fn expected_delay(load: &impl Load, index: usize) -> u64 {
     u64::from(load.active(index)) + 1

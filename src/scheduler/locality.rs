@@ -1,7 +1,7 @@
-//! What lblc and lblcr share: the cache, and numbers by which it knows the servers.
+//! What lblc and lblcr share: the cache, and the numbers that stand for servers in it.
 //!
-//! A server has its number by its address, so one that is removed and comes back gets its clients back,
-//! as in the kernel.
+//! The number belongs to the server's address. A server that is removed and added again gets its clients back, as in the
+//! kernel.
 
 use super::cache::{Bucket, Cache};
 use super::candidate::{Candidate, Load};
@@ -11,21 +11,21 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Servers that a service may have had in all before it forgets the cache with those that are gone.
+/// Numbers that a service may use up before it clears the cache together with the removed servers.
 const SERVERS: usize = 1 << 16;
 
-/// The place in the list of a server that is not in it.
+/// Position of a server that is not in the list.
 const NOWHERE: u32 = u32::MAX;
 
 /// A server in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Server(u32);
 
-/// The cache of one service, of this `Value` for every destination address.
+/// The cache of one service: one `Value` per destination address.
 #[derive(Clone, Debug)]
 pub(super) struct Locality<Value> {
     cache: Arc<Cache<Value>>,
-    /// Of every server there was since the cache is there.
+    /// The number of every server since the cache was created.
     numbers: Arc<HashMap<DestinationAddress, Server>>,
     /// By place in the list.
     servers: Arc<[Server]>,
@@ -90,13 +90,13 @@ impl<Value> Locality<Value> {
     /// Where in the list a server is.
     #[inline]
     pub(super) fn place(&self, server: Server) -> Option<usize> {
-        // A worker with a newer list may know servers that this one has not heard of.
+        // A worker with a newer list may have entered servers that this list does not contain.
         let place = self.places.get(server.0 as usize).copied()?;
         (place != NOWHERE).then_some(place as usize)
     }
 }
 
-/// More active connections than weight, while some other has less than half its weight.
+/// The server has more active connections than its weight, and another one has less than half its weight.
 pub(super) fn busy(candidates: &[Candidate], load: &impl Load, index: usize) -> bool {
     load.active(index) > candidates[index].weight
         && (0..candidates.len())

@@ -1,8 +1,8 @@
-//! mh: Maglev hashing (Eisenbud et al., NSDI 2016, section 3.4). The client picks a slot of a table
-//! that hardly changes when a destination comes or goes.
+//! mh: Maglev hashing (Eisenbud et al., NSDI 2016, section 3.4). The client's address selects a slot of a table. The table
+//! changes little when a destination is added or removed.
 //!
-//! Table size, hash functions and the way weights are scaled are the kernel's (64-bit), so that this
-//! director and a Linux one behind the same ECMP router send a client to the same server.
+//! Table size, hash functions and weight scaling equal those of a 64-bit kernel, so that this director and a Linux one
+//! behind the same ECMP router send a client to the same server.
 
 use super::candidate::{Candidate, Flow, Load, eligible};
 use super::hash::folded;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// Slots of the table: the prime of the kernel's default configuration.
 const SLOTS: usize = 4093;
 
-/// Weights are scaled down to this many bits, which keeps the turns of one destination short.
+/// Weights are scaled down to this many bits, which bounds the slots that a destination claims in a row.
 const WEIGHT_BITS: u32 = 6;
 
-/// A slot of nobody.
+/// A slot without a destination.
 const NOBODY: u32 = u32::MAX;
 
 const FIRST_KEY: u64 = 2_654_435_761;
@@ -31,15 +31,15 @@ pub(super) struct Maglev {
 }
 
 impl Maglev {
-    /// `lasting` has the last weight above 0 of every candidate: quiescing one does not move the
-    /// clients of the others.
+    /// `lasting`: the last weight above 0 of every candidate. With it, quiescing a destination does not move the clients of
+    /// the others.
     pub(super) fn new(candidates: &[Candidate], lasting: &[u32]) -> Self {
         let slots =
             if candidates.len() > SLOTS { vec![NOBODY; SLOTS] } else { fill(candidates, lasting) };
         Maglev { slots: slots.into() }
     }
 
-    /// The table of the changed list. A list longer than the table leaves it as it was.
+    /// The table for the changed list. If the list is longer than the table, the table stays unchanged.
     pub(super) fn changed(
         &self,
         before: &[Candidate],
@@ -78,7 +78,7 @@ impl Maglev {
         if !flags.contains(SchedulerFlags::FLAG_1) {
             return None;
         }
-        // Without this look a service that is down altogether costs a whole table per packet.
+        // Without this check, a service without any usable destination costs a walk of the whole table per packet.
         (0..candidates.len()).find(|&index| eligible(candidates, load, index))?;
         (0..SLOTS)
             .map_while(|tried| self.owner(slot(flow.source, port, (tried + first) % SLOTS)))

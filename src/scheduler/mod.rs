@@ -1,12 +1,12 @@
-//! Picking a destination for a new connection, as IPVS's schedulers do it.
+//! Scheduling: picks a destination for a new connection, as IPVS's schedulers do.
 //!
-//! A [`Scheduler`] is immutable and shared by all workers: the list of candidates in the kernel's
-//! order (newest first) and what the algorithm precomputes from it. An edit makes a new one that keeps
-//! what the kernel keeps. What a pick leaves behind is in the worker's own [`Cursor`]; only lblc and
-//! lblcr have a cache that workers share. No pick waits or allocates.
+//! A [`Scheduler`] is immutable and shared by all workers. It holds the list of candidates in the kernel's order (newest
+//! first) and what the algorithm precomputes from it. An edit creates a new scheduler that keeps the state that the kernel
+//! keeps. The state between two picks is in the worker's own [`Cursor`]; only lblc and lblcr have a cache that all workers
+//! share. A pick never waits and never allocates.
 //!
-//! With one worker the picks are the kernel's to the last one. With several, each goes in that order
-//! from a starting point of its own.
+//! With one worker every pick equals the kernel's. With several workers, each walks the same order from its own starting
+//! point.
 
 mod cache;
 mod candidate;
@@ -54,7 +54,7 @@ pub struct Scheduler {
     flags: SchedulerFlags,
     /// Newest first.
     candidates: Arc<[Candidate]>,
-    /// By candidate: its weight, or the last one above 0 while it is quiesced. mh goes by it.
+    /// By candidate: its weight, or its last weight above 0 while it is quiesced. Used by mh.
     lasting: Arc<[u32]>,
     algorithm: Algorithm,
 }
@@ -113,8 +113,8 @@ impl Scheduler {
         Scheduler { kind, flags, candidates, lasting, algorithm }
     }
 
-    /// The scheduler after one edit of the list; `candidates` is the list after it. Cursors, tables
-    /// and caches survive it as they do in the kernel.
+    /// The scheduler after one edit of the list. `candidates`: the list after the edit. Cursors, tables and caches survive
+    /// as in the kernel.
     pub fn changed(&self, candidates: impl Into<Arc<[Candidate]>>, change: Change) -> Self {
         let candidates = candidates.into();
         let lasting = self.lasting_after(&candidates, change);
@@ -139,8 +139,8 @@ impl Scheduler {
         Scheduler { flags, ..self.clone() }
     }
 
-    /// The scheduler after an edit of the service. Another `kind` starts with nothing remembered but
-    /// the weights that quiesced destinations had; the same one goes on as it is.
+    /// The scheduler after an edit of the service. If `kind` changes, only the last weights of quiesced destinations are
+    /// kept. If it stays, the scheduler continues unchanged.
     pub fn with_kind(&self, kind: SchedulerKind, flags: SchedulerFlags) -> Self {
         if kind == self.kind {
             return self.with_flags(flags);
@@ -163,8 +163,8 @@ impl Scheduler {
         &self.candidates
     }
 
-    /// The index of the candidate that gets the new connection; `None` if nobody may have it. Takes
-    /// time in proportion to the list at most, and never waits or allocates.
+    /// Picks the candidate for a new connection. Returns its index, or `None` if no candidate may get it. Takes time at
+    /// most proportional to the length of the list. Never waits, never allocates.
     #[inline]
     pub fn pick(
         &self,
@@ -206,7 +206,7 @@ impl Scheduler {
         }
     }
 
-    /// What an edit does to places in the list; `None` if they stay.
+    /// How an edit moves positions in the list. `None` if they stay.
     fn motion(&self, candidates: &[Candidate], change: Change) -> Option<rr::Motion> {
         let place = |list: &[Candidate], id| {
             list.iter().position(|candidate| candidate.id == id).map(|index| index as u32)
@@ -218,8 +218,8 @@ impl Scheduler {
         }
     }
 
-    /// The weights that mh goes by after an edit: an edit to 0 leaves the last weight in force,
-    /// while a destination that is added with 0 has none.
+    /// The weights that mh uses after an edit. After an edit to 0 the last weight stays in force. A destination that is
+    /// added with weight 0 has none.
     fn lasting_after(&self, candidates: &[Candidate], change: Change) -> Arc<[u32]> {
         let lasting: HashMap<DestinationId, u32> = self
             .candidates

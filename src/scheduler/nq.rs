@@ -1,4 +1,4 @@
-//! nq: an idle destination at once, so that nobody queues while another is idle; else as sed.
+//! nq: never queue. Picks an idle destination if there is one, else picks as sed.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::cursor::Cursor;

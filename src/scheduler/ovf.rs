@@ -1,4 +1,5 @@
-//! ovf: the greatest weight until it has more active connections than weight, then the next one.
+//! ovf: overflow. Picks the destination with the greatest weight until its active connections exceed its weight, then the
+//! next one.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::fo::heaviest;

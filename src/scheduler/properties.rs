@@ -1,4 +1,4 @@
-//! Properties that hold for any list, any edits and any number of workers.
+//! Properties of the schedulers for any list, any edits and any number of workers.
 
 use super::candidate::{Candidate, Change, Flow, Load};
 use super::fixture::{ConnCounts, Idle, Server, candidate, candidates, client};
@@ -131,8 +131,8 @@ impl World {
     }
 }
 
-/// Round robin, weighted and not, told step by step as in the kernel: the place is a destination, or
-/// `None` for the head of the list, and every edit is applied at once.
+/// Slow oracle of rr and wrr, step by step as in the kernel: the position is a destination, or `None` for the head of the
+/// list, and every edit is applied at once.
 #[derive(Default)]
 struct Oracle {
     list: Vec<(u32, u32)>,
@@ -163,7 +163,7 @@ impl Oracle {
         self.first -= (self.step - 1).min(self.first);
     }
 
-    /// What else wrr does on an edit.
+    /// The part of an edit that only wrr has.
     fn rewind(&mut self) {
         self.place = None;
         if self.weight > self.first || self.weight == 0 {
@@ -191,9 +191,9 @@ impl Oracle {
             return None;
         }
         let mut at = self.start();
-        // A search that begins in the last pass ends where it began, were it at the end of the list.
+        // A search that starts in the last pass ends where it started, even at the end of the list.
         let whole_round = at == self.list.len() && self.weight <= self.step;
-        // How many were asked in vain whether they have any weight at all.
+        // How many candidates in a row had no weight.
         let mut in_vain = 0;
         loop {
             while let Some(&(id, weight)) = self.list.get(at) {
@@ -222,9 +222,9 @@ impl Oracle {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-    /// Any scheduler, any edits, cursors of several workers that see them late: no panic, no
-    /// quiesced destination, no overloaded one (but a known one by lblc), and somebody if the
-    /// scheduler does not tie the client to one destination.
+    /// Any scheduler, any edits, cursors of several workers that see the edits late: no panic; never a quiesced
+    /// destination; never an overloaded one, except a cached one by lblc; and always a destination if the scheduler does
+    /// not tie the client to one.
     #[test]
     fn picks_are_eligible(
         kind in prop::sample::select(&SchedulerKind::ALL[..]),
@@ -273,7 +273,7 @@ proptest! {
         let mut snapshot = World::new(SchedulerKind::Wrr, SchedulerFlags::empty(), 1);
         let mut oracle = Oracle::default();
         for action in actions {
-            // The oracle goes through every pass, however many there are.
+            // The oracle walks through every pass, so the weights must be small.
             let action = match action {
                 Action::Put { id, weight } => Action::Put { id, weight: weight.min(60) },
                 action => action,
@@ -293,7 +293,7 @@ proptest! {
         }
     }
 
-    /// A whole cycle gives every destination exactly weight / divisor picks, wherever it begins.
+    /// In a whole cycle every destination gets exactly weight / divisor picks, wherever the cycle starts.
     #[test]
     fn wrr_shares_follow_the_weights(
         weights in prop::collection::vec(0..30u32, 1..10),
@@ -319,7 +319,7 @@ proptest! {
         prop_assert_eq!(picks, weights);
     }
 
-    /// However the connections fall to the workers, rr is within workers + 1 of even.
+    /// Whichever workers get the connections, rr is within workers + 1 of an even spread.
     #[test]
     fn rr_is_even_over_workers(
         length in 1..12usize,
@@ -344,8 +344,7 @@ proptest! {
         prop_assert!(picks.iter().all(|&count| (f64::from(count) - even).abs() <= within));
     }
 
-    /// wlc against the definition: nobody eligible has less load for its weight, and nobody earlier
-    /// as little.
+    /// wlc against its definition: no eligible destination has less load per weight, and no earlier one has as little.
     #[test]
     fn wlc_takes_the_least(servers in prop::collection::vec((0..9u32, 0..50u32, 0..500u32), 1..8)) {
         let weights: Vec<u32> = servers.iter().map(|server| server.0).collect();
@@ -382,7 +381,7 @@ fn a_cursor_of_another_scheduler_starts_afresh() {
     assert_eq!([pick(&one), pick(&one), pick(&other), pick(&other)], [0, 1, 0, 1]);
 }
 
-/// What a worker knows: totals as they were a moment ago, and its own connections since.
+/// The load as one worker sees it: totals as of a moment ago, and its own connections since.
 struct Stale<'a> {
     totals: &'a [u32],
     own: &'a [u32],

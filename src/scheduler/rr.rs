@@ -1,10 +1,10 @@
-//! rr: one after the other, whatever their weight.
+//! rr: round robin. Picks the destinations one after the other and ignores weights above 0.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::cursor::Cursor;
 use super::history::History;
 
-/// What an edit of the list does to the places in it.
+/// How an edit of the list moves the positions in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Motion {
     Inserted(u32),
@@ -35,7 +35,7 @@ impl RoundRobin {
         if cursor.version != self.history.version() {
             self.catch_up(cursor, candidates.len() as u32);
         }
-        // Behind the last pick, round the end, up to and with the last pick itself.
+        // From behind the last pick, around the end of the list, to the last pick itself.
         let place = (cursor.position as usize).min(candidates.len());
         let index = (place..candidates.len())
             .chain(0..place)
@@ -53,8 +53,8 @@ impl RoundRobin {
         cursor.version = self.history.version();
     }
 
-    /// The place after an edit: it stays behind the same destination, and behind the one before it
-    /// if that destination has gone.
+    /// The position after an edit. It stays behind the same destination; if that one was removed, behind the one before
+    /// it.
     fn carry(position: u32, motion: Motion) -> u32 {
         match motion {
             Motion::Inserted(index) if position > index => position + 1,

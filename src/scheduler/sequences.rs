@@ -1,4 +1,4 @@
-//! Sequences of picks seen on a Linux director, scheduler by scheduler.
+//! Sequences of picks recorded from a Linux director, one table per scheduler.
 
 use super::fixture::{Farm, Server};
 use crate::model::{SchedulerFlags, SchedulerKind};
@@ -146,7 +146,7 @@ fn mh_moves_no_other_client_when_a_destination_is_quiesced() {
     assert_eq!(by_client(&mut farm, 2..8), "ABCCCB");
     farm.edit("C0");
     assert_eq!(by_client(&mut farm, 2..8), "AB!!!B");
-    // Also if mh is set only after that: the destination remembers its weight.
+    // The same if mh is set only later: the destination keeps its last weight.
     farm.scheduler = farm.scheduler.with_kind(SchedulerKind::Rr, SchedulerFlags::empty());
     farm.scheduler = farm.scheduler.with_kind(SchedulerKind::Mh, SchedulerFlags::empty());
     assert_eq!(by_client(&mut farm, 2..8), "AB!!!B");

@@ -1,4 +1,4 @@
-//! sh: by the client's address, so that one client always meets the same server.
+//! sh: source hashing. The client's address selects the server, so that a client always reaches the same one.
 
 use super::candidate::{Candidate, Flow, Load, eligible};
 use super::hash::{folded, golden_ratio};
@@ -7,15 +7,15 @@ use crate::model::SchedulerFlags;
 const BITS: u32 = 8;
 const BUCKETS: usize = 1 << BITS;
 
-/// The candidate of every bucket; nothing if the list is empty.
+/// The candidate of every bucket. Empty if the list is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SourceHashing {
     buckets: Box<[u32]>,
 }
 
 impl SourceHashing {
-    /// Deals the buckets out in list order, `weight` at a time. A quiesced destination gets one
-    /// too: its clients are refused rather than moved.
+    /// Assigns the buckets in list order, `weight` at a time. A quiesced destination gets one too: its clients are refused
+    /// rather than moved.
     pub(super) fn new(candidates: &[Candidate]) -> Self {
         let shares = candidates.iter().enumerate().flat_map(|(index, candidate)| {
             let share = (candidate.weight as usize).clamp(1, BUCKETS);

@@ -1,4 +1,4 @@
-//! twos: two destinations at random, by weight; the less loaded of them.
+//! twos: power of two choices. Draws two destinations at random by weight and picks the less loaded one.
 
 use super::candidate::{Candidate, Load, eligible};
 use super::cursor::Cursor;
@@ -12,7 +12,7 @@ pub(super) fn pick(
 ) -> Option<usize> {
     let taking_part = || (0..candidates.len()).filter(|&index| eligible(candidates, load, index));
     let total: u64 = taking_part().map(|index| u64::from(candidates[index].weight)).sum();
-    // The kernel draws from 0 to the total, both included: the first in the list has one part more.
+    // The kernel draws from 0 to the total, both included, so the first destination in the list gets one extra share.
     let draws = [cursor.random_below(total + 1), cursor.random_below(total + 1)];
     let mut choices = [None; 2];
     let mut passed = 0;
@@ -28,6 +28,6 @@ pub(super) fn pick(
             return Some(if heavier(share(first), share(second)) { second } else { first });
         }
     }
-    // Only if somebody became overloaded between the two walks.
+    // Reached only if a destination became overloaded between the two walks.
     choices[0].or(choices[1])
 }

@@ -1,4 +1,4 @@
-//! wlc: the least load for its weight. ipvsadm's default.
+//! wlc: weighted least connection. Picks the destination with the least load per weight. The default of ipvsadm.
 
 use super::candidate::{Candidate, Load};
 use super::cursor::Cursor;

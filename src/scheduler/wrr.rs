@@ -1,18 +1,18 @@
-//! wrr: a cycle of passes, each asking for less weight than the one before.
+//! wrr: weighted round robin. A cycle consists of passes; each pass requires less weight than the one before.
 //!
-//! With step d (the greatest common divisor of the weights) and greatest weight m, the passes ask
-//! for m - d + 1, m - 2d + 1, ..., 1; so a destination of weight w is picked in w / d of them.
+//! Let d be the greatest common divisor of the weights and m the greatest weight. The passes require weights
+//! m - d + 1, m - 2d + 1, ..., 1. A destination of weight w is picked in w / d passes.
 
 use super::candidate::{Candidate, Load};
 use super::cursor::Cursor;
 use super::history::History;
 
-/// The passes that a list of weights makes.
+/// The passes of one list of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Passes {
-    /// What the first pass asks for; 0 if every weight is 0.
+    /// Weight that the first pass requires; 0 if every weight is 0.
     first: u32,
-    /// How much less each following pass asks for.
+    /// Difference between the weights that two consecutive passes require.
     step: u32,
     /// Destinations in the list.
     length: u32,
@@ -26,7 +26,7 @@ impl Passes {
         Passes { first: most.saturating_sub(step - 1), step, length: candidates.len() as u32 }
     }
 
-    /// The pass to go on with after the list has changed, given the one before.
+    /// The pass that continues the cycle after the list has changed. `before`: the pass until then.
     fn adopt(&self, weight: u32) -> u32 {
         if weight == 0 || weight > self.first {
             self.first
@@ -48,7 +48,7 @@ impl Passes {
         self.first.div_ceil(self.step)
     }
 
-    /// The pass after `weight` that somebody of weight `most` can satisfy.
+    /// The next pass after `weight` that a destination of weight `most` satisfies.
     fn next(&self, weight: u32, most: u32) -> u32 {
         let next = if weight > self.step { weight - self.step } else { self.first };
         next.min(most - (most - 1) % self.step)
@@ -66,8 +66,8 @@ pub(super) fn greatest_common_divisor(mut left: u32, mut right: u32) -> u32 {
 pub(super) struct WeightedRoundRobin {
     history: History<Passes>,
     passes: Passes,
-    /// The pass of a cursor that has not picked since the scheduler was set. It is not the first
-    /// one: every added destination leaves a pass that still exists as it is.
+    /// The pass of a cursor that has not picked since the scheduler was set. It is not always the first pass: adding a
+    /// destination does not change the current pass if that pass still exists.
     initial: u32,
 }
 
@@ -115,7 +115,7 @@ impl WeightedRoundRobin {
                     self.give_up(cursor);
                     return None;
                 };
-                // Passes that nobody can satisfy are skipped at once: there may be 2^31 of them.
+                // Passes that no destination satisfies are skipped in one step: there may be 2^31 of them.
                 cursor.weight = self.passes.next(cursor.weight, most);
                 (0..candidates.len()).find(|&index| satisfies(index, cursor.weight))?
             }
@@ -124,8 +124,8 @@ impl WeightedRoundRobin {
         Some(index)
     }
 
-    /// Everybody is overloaded. A search that began in the middle of the last pass ends where it
-    /// began; any other ends with the cycle.
+    /// All destinations are overloaded. A search that started in the middle of the last pass ends where it started; any
+    /// other search ends with the cycle.
     fn give_up(&self, cursor: &mut Cursor) {
         if cursor.position == 0 || cursor.weight > self.passes.step {
             cursor.position = 0;

@@ -1,4 +1,4 @@
-//! Every bound of the program, each with its reason, in one place.
+//! Every bound of the program with its reason.
 
 /// Frames taken from a queue at once: one burst fills the prefetch window and still fits the L1 cache.
 pub const BURST: usize = 32;
@@ -9,13 +9,13 @@ pub const WORKERS_MAX: usize = 64;
 /// Ports one director polls at most.
 pub const PORTS_MAX: usize = 32;
 
-/// Services the counters and snapshots are laid out for unless the configuration says otherwise.
+/// Default capacity: services.
 pub const SERVICES_DEFAULT: usize = 16_384;
 
-/// Destinations (over all services) unless the configuration says otherwise.
+/// Default capacity: destinations over all services.
 pub const DESTINATIONS_DEFAULT: usize = 131_072;
 
-/// Connections per worker and address family unless the configuration says otherwise.
+/// Default capacity: connections per worker and address family.
 pub const CONNECTIONS_DEFAULT: usize = 1 << 20;
 
 /// Frames the punt ring of one worker holds; beyond it a punt is a counted drop.

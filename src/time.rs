@@ -1,4 +1,4 @@
-//! Time as an argument: nothing below the binaries reads a clock.
+//! Time is an argument: only the binaries read a clock.
 
 use std::ops::{Add, Sub};
 pub use std::time::Duration;
@@ -35,7 +35,7 @@ impl Instant {
         self.0 / 1_000_000
     }
 
-    /// The time passed since `earlier`; zero if `earlier` is later.
+    /// The time since `earlier`; zero if `earlier` is in the future.
     #[inline]
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

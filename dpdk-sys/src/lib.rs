@@ -1,7 +1,7 @@
 //! Raw bindings to the DPDK libraries of the system; the `dpdk` module of the director is their
-//! safe face.
+//! safe wrapper.
 //!
-//! Generated at build time from `c/dpdk.h`, which also says what is bound. `director_*` are the
+//! Generated at build time from `c/dpdk.h`, which also lists what is bound. `director_*` are the
 //! functions of `c/shim.c`, one for each inline function of DPDK that the director calls.
 
 #![allow(non_camel_case_types, non_snake_case, non_upper_case_globals)]

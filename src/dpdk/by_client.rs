@@ -1,41 +1,41 @@
-//! Hashing by the client's address alone: whether a device can, whether it is to, and what became of it. Where it has no hash of
-//! one address, a key can see to the same.
+//! Hashing by the client's address alone: whether a device can do it, whether it is configured, and the result. If a device
+//! has no hash over one address, a special key has the same effect.
 //!
-//! Hashed by their source where clients send and by their destination where servers answer, a request and NAT's reply to it
-//! come to the same worker, as do fragments: nothing is handed over. The price is that all flows of one client share one
-//! worker, and that of a port with both kinds of packets one kind would be placed by the virtual address, all on one
-//! worker. So a port is told whom it side, or whole flows are hashed.
+//! Ports to clients hash the source, ports to servers hash the destination. Then a request and its NAT reply arrive at the
+//! same worker, as do fragments, and no packet is handed off. The cost: all flows of one client share one worker. On a
+//! port with both kinds of packets, one kind would be hashed by the VIP and so arrive at one worker. Therefore the
+//! configuration names the side of a port; without it, whole flows are hashed.
 
 use super::keying::Keying;
 use super::rss::RssFunctions;
 use crate::model::PortSide;
 use std::fmt;
 
-/// What became of hashing by client.
+/// The result of asking a device to hash by client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByClient {
-    /// The port's configuration does not say whom it side; whether the device could.
+    /// The configuration does not name the port's side. The value says whether the device could hash by client.
     Unasked { able: bool },
     /// Clients' source addresses, or servers' destination addresses, are hashed.
     Used(PortSide),
     /// Whole flows are hashed, by a key to which only those addresses matter.
     ByKey(PortSide),
-    /// It is not, though the port side clients or servers alone.
+    /// The device does not hash by client, although the port has a side.
     Refused(PortSide, String),
 }
 
-/// One way to ask a device.
+/// One configuration to try on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// What it is to hash.
+    /// The hash functions to configure.
     pub(super) functions: RssFunctions,
-    /// Which of that is to choose the queue.
+    /// The fields that select the queue.
     pub(super) keying: Keying,
-    /// What to say of it.
+    /// The result if the device accepts it.
     pub(super) by_client: ByClient,
 }
 
-/// What to ask of a device with a table of `reta_size` entries, in this order until it agrees.
+/// The configurations to try on a device with a redirection table of `reta_size` entries, in order, until it accepts one.
 pub(super) fn choices(offered: RssFunctions, side: PortSide, reta_size: u16) -> Vec<Choice> {
     let flows = offered.difference(RssFunctions::ONE_ADDRESS);
     if flows.is_empty() {
@@ -67,12 +67,12 @@ pub(super) fn choices(offered: RssFunctions, side: PortSide, reta_size: u16) -> 
     by_function.into_iter().chain(by_key).chain([refused]).collect()
 }
 
-/// Some drivers tell the size of a device's table only once it runs, which is too late.
+/// Some drivers report the size of the redirection table only after the start, which is too late.
 const CANNOT: &str = "the device has no hash of one address, and tells no table of 16 to 4096 \
      entries that a key could be made for";
 
-/// Every function of addresses that the device has, with one of them left out. `None`: then some family's packets would not
-/// be hashed at all, or it has no such function.
+/// All address hash functions of the device, limited to one address. `None` if the device cannot limit them, or if one
+/// family would then not be hashed at all.
 fn client_alone(offered: RssFunctions, only: RssFunctions) -> Option<RssFunctions> {
     let ipv4 = offered.contains(RssFunctions::IPV4);
     let any_ipv6 = RssFunctions::IPV6 | RssFunctions::IPV6_EX;
@@ -81,7 +81,7 @@ fn client_alone(offered: RssFunctions, only: RssFunctions) -> Option<RssFunction
         .then_some(offered.intersection(RssFunctions::ADDRESSES) | only)
 }
 
-/// Of a device whose hash is none or not known.
+/// For a device without a hash or with an unknown one.
 pub(super) fn without_rss(side: PortSide) -> ByClient {
     match side {
         PortSide::Both => ByClient::Unasked { able: false },
@@ -89,7 +89,7 @@ pub(super) fn without_rss(side: PortSide) -> ByClient {
     }
 }
 
-/// Corrects what was meant to be by what the device says it hashes, and by whether it has the key that was meant.
+/// The actual result: what was configured, corrected by what the device reports about its hash and its key.
 pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> ByClient {
     let refused = |side, why: &str| ByClient::Refused(side, why.to_owned());
     match meant {
@@ -103,7 +103,7 @@ pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> 
     }
 }
 
-/// For `directorctl status`, after what is hashed.
+/// The text in `directorctl status`, after the hashed fields.
 impl fmt::Display for ByClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whom = |side: &PortSide| match side {
@@ -138,7 +138,7 @@ impl fmt::Display for ByClient {
 mod tests {
     use super::*;
 
-    /// What kinds of devices offer: functions as `rte_eth_dev_info` has them.
+    /// The hash functions of several kinds of devices, as `rte_eth_dev_info` reports them.
     fn usual() -> RssFunctions {
         RssFunctions::all().difference(RssFunctions::ONE_ADDRESS)
     }
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// Whatever is offered, the last choice is whole flows, as every device with RSS takes them.
+    /// For every device the last choice is whole flows, which every device with RSS accepts.
     #[test]
     fn whole_flows_are_what_is_left() {
         for side in [PortSide::Both, PortSide::Clients, PortSide::Servers] {
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// What hashes whole flows is asked by a key, after the hash of one address and before whole flows.
+    /// A device that hashes whole flows is tried with a special key, after the hash of one address and before whole flows.
     #[test]
     fn a_key_serves_where_the_device_cannot_choose() {
         let ways = |offered, side, size: u16| -> Vec<ByClient> {

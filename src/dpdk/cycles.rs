@@ -1,4 +1,4 @@
-//! The processor's time stamp counter: time as the packet path measures it.
+//! The processor's time stamp counter (TSC), the clock of the packet path.
 
 use std::sync::OnceLock;
 

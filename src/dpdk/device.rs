@@ -1,4 +1,4 @@
-//! An Ethernet device DPDK has found and nobody has configured yet.
+//! An Ethernet device that DPDK has found and that is not configured yet.
 
 use super::eal::Running;
 use super::error::check;
@@ -21,11 +21,11 @@ pub struct Device {
 }
 
 impl Device {
-    /// Finds a device by PCI address (`0000:01:00.0`) or vdev name (`net_af_packet0`). What follows
-    /// a comma is not looked at, so the argument of `--vdev` will do.
+    /// Finds a device by PCI address (`0000:01:00.0`) or vdev name (`net_af_packet0`). Text after a comma is ignored, so
+    /// the argument of `--vdev` is accepted.
     ///
     /// # Errors
-    /// There is none of the name, with what there is instead; or it is claimed already.
+    /// There is no such device (the error lists the existing ones), or it is claimed already.
     pub fn find(eal: &Eal, name: &str) -> Result<Device> {
         let name = name.split(',').next().unwrap_or_default();
         let c_name = CString::new(name)
@@ -53,12 +53,12 @@ impl Device {
         self.id
     }
 
-    /// The name it was found by.
+    /// The name that it was found by.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// NUMA node, if the machine has several and the device says.
+    /// NUMA node, if the machine has several and the device reports it.
     pub fn socket(&self) -> Option<u32> {
         // SAFETY: the port number is that of a device.
         let socket = unsafe { dpdk_sys::rte_eth_dev_socket_id(self.id) };
@@ -78,7 +78,7 @@ impl Device {
         Ok(unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned())
     }
 
-    /// Queue pairs it can have at most.
+    /// Largest number of queue pairs.
     ///
     /// # Errors
     /// The device is gone.
@@ -137,7 +137,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// One sentence on why DPDK has no such device and what brings it there.
+/// One sentence: why DPDK does not have the device, and the command that mends it.
 fn why_missing(name: &str) -> String {
     if is_pci_address(name) {
         return why_pci_missing(name, Path::new("/sys/bus/pci/devices"));

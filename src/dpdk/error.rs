@@ -1,9 +1,9 @@
-//! What DPDK refused, in its own words, and the command that mends it.
+//! Errors of DPDK, with its own message and the command that mends the cause.
 
 use std::ffi::CStr;
 use std::fmt;
 
-/// Why a call into DPDK did not do what was asked. Each prints as one line that ends in advice.
+/// Why a call into DPDK failed. Each error prints as one line that ends with advice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error(

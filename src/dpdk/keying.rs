@@ -1,23 +1,24 @@
-//! The keys and tables that the director puts into devices: one by which both directions of a flow go to the same queue, and
-//! those by which the client's address alone chooses it, for devices that always hash whole flows.
+//! The RSS keys and redirection tables that the director programs. One key sends both directions of a flow to the same
+//! queue. The other keys let the client's address alone select the queue, on devices that always hash whole flows.
 //!
-//! Toeplitz: each bit of the hash's input that is set (source, destination, ports, in wire order) adds as many bits of the
-//! key as the hash has, from the key's bit of the same number on. A table of 2^n entries is chosen by the lowest n bits of the
-//! hash, to which input bit i adds the key's bits i + 32 - n to i + 31. So where the key has no ones the fields above them
-//! choose nothing, and ones under the client's address alone let it choose alone.
+//! The Toeplitz hash XORs, for each set input bit i (source, destination, ports, in wire order), key bits i to i + 31. With
+//! a table of 2^n entries only the lowest n bits of the hash matter, so input bit i affects the queue only through key bits
+//! i + 32 - n to i + 31. The key is zero there for every field except the client's address.
 //!
-//! Both families share the key. So of IPv6 clients only the first 32 and the last 31 bits take part; and what chooses by an
-//! IPv4 destination stands under bits 32 to 63 of an IPv6 source: where servers have any there, their answers may come to
-//! another queue than the requests, and are handed over as without such a key. All workers reckon with the key that
-//! is in the device, so this costs time and no packet.
+//! Both families share the key. This has two consequences for IPv6:
+//!
+//! * Only the first 32 and the last 31 bits of a client's address select the queue.
+//! * The key bits for an IPv4 destination lie under bits 32 to 63 of an IPv6 source. If servers have bits set there, their
+//!   replies may arrive at another queue than the requests and are handed off. All workers compute with the key of the
+//!   device, so this costs time but no packet.
 
 use crate::model::PortSide;
 use std::ops::RangeInclusive;
 
-/// What chooses the queue of a device that hashes whole flows.
+/// The fields that select the queue on a device that hashes whole flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keying {
-    /// The whole flow, whichever its direction.
+    /// The whole flow, the same for both directions.
     Flow,
     /// The address of the client: the source on ports that face clients, else the destination. Made for tables of
     /// 2^`index_bits` entries.
@@ -25,7 +26,7 @@ pub(super) enum Keying {
 }
 
 impl Keying {
-    /// By the client, if a table of that size allows it.
+    /// By client, if a table of that size allows it.
     pub(super) fn client(side: PortSide, reta_size: u16) -> Option<Keying> {
         let index_bits = index_bits(reta_size)?;
         (side != PortSide::Both).then_some(Keying::Client { side, index_bits })
@@ -39,7 +40,7 @@ impl Keying {
         }
     }
 
-    /// A table of `size` entries that gives all queues their share.
+    /// A table of `size` entries that spreads evenly over all queues.
     pub(super) fn reta(self, size: u16, queues: u16) -> Vec<u16> {
         match (self, index_bits(size)) {
             (Keying::Client { .. }, Some(index_bits)) => client_table(index_bits, queues),
@@ -47,7 +48,7 @@ impl Keying {
         }
     }
 
-    /// A device with this key and a table of that size does what is meant.
+    /// A device with this key and a table of this size selects the queue by these fields.
     pub(super) fn is_kept(self, key: &[u8], reta_size: usize) -> bool {
         match self {
             Keying::Flow => true,
@@ -58,7 +59,7 @@ impl Keying {
     }
 }
 
-/// A key of period 16 bits: swapping source and destination leaves the Toeplitz hash as it is.
+/// A key with a period of 16 bits: swapping source and destination does not change the Toeplitz hash.
 fn symmetric_key(length: usize) -> Vec<u8> {
     [0x6d, 0x5a].into_iter().cycle().take(length).collect()
 }
@@ -70,27 +71,27 @@ fn round_robin(size: u16, queues: u16) -> Vec<u16> {
 
 /// Bits of the hash.
 const HASH: usize = 32;
-/// First bit of the key that chooses by the source: all bits of an IPv4 one, the first 32 of an IPv6 one.
+/// First key bit of the run for the source: all bits of an IPv4 source, the first 32 of an IPv6 source.
 const SOURCE: usize = HASH - 1;
-/// The same for the end of an IPv6 source: its last bits, behind all that IPv4 has.
+/// First key bit of the run for the end of an IPv6 source, behind all fields of IPv4.
 const SOURCE_END_IPV6: usize = SOURCE + 96;
 /// Bits from a source to the destination.
 const TO_DESTINATION_IPV4: usize = 32;
 const TO_DESTINATION_IPV6: usize = 128;
-/// Without order, so that no choice of address bits adds up to nothing soon. The first and the last one are set in each run.
+/// An irregular pattern, so that few combinations of address bits cancel out. The first and the last bit of each run are set.
 const PATTERN: u64 = 0xb5c0_fbcf_ec4d_3b2f;
 
-/// Tables of 16 to 4096 entries: with less index than the pattern has zeros in a row some bits of an address would choose
-/// nothing, and a long index leaves little of the key to them.
+/// Supported tables: 16 to 4096 entries. If the index were shorter than the longest run of zeros in the pattern, some
+/// address bits would have no effect. A longer index leaves too few key bits.
 const INDEX_BITS: RangeInclusive<usize> = 4..=12;
 
-/// Bits that choose an entry of a table of that size. `None`: no power of two, or none that is fit.
+/// Number of hash bits that index a table of this size. `None` if the size is not a supported power of two.
 fn index_bits(reta_size: u16) -> Option<usize> {
     let bits = reta_size.checked_ilog2()? as usize;
     (reta_size.is_power_of_two() && INDEX_BITS.contains(&bits)).then_some(bits)
 }
 
-/// A key of `length` bytes, the longest input's at least, by which the client chooses among 2^`index_bits` entries.
+/// A key of `length` bytes with which the client's address selects one of 2^`index_bits` entries.
 fn client_key(length: usize, index_bits: usize, side: PortSide) -> Vec<u8> {
     let mut key = vec![0; length];
     let runs: &[usize] = match side {
@@ -101,7 +102,7 @@ fn client_key(length: usize, index_bits: usize, side: PortSide) -> Vec<u8> {
         ],
         PortSide::Clients | PortSide::Both => &[SOURCE, SOURCE_END_IPV6],
     };
-    // A run one bit longer would reach under the next field's first bit.
+    // One more bit would overlap with the first bit of the next field.
     let run = HASH + 1 - index_bits;
     for start in runs {
         for place in 0..run {
@@ -114,8 +115,8 @@ fn client_key(length: usize, index_bits: usize, side: PortSide) -> Vec<u8> {
     key
 }
 
-/// Queues in turn, but over entries in the order of their index read backwards: an address's last bits choose the index's
-/// first ones, and neighbours are to go to different queues.
+/// Queues in turn over entries with bit-reversed index. The last bits of an address select the first bits of the index, so
+/// neighbouring addresses go to different queues.
 fn client_table(index_bits: usize, queues: u16) -> Vec<u16> {
     let backwards = |entry: u16| entry.reverse_bits() >> (u16::BITS as usize - index_bits);
     (0..1 << index_bits).map(|entry| backwards(entry) % queues.max(1)).collect()
@@ -232,7 +233,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the rest, requests and answers of a client have the same queue, as have their fragments.
+        /// Requests, replies and fragments of a client have the same queue, whatever the other fields are.
         #[test]
         fn the_client_alone_chooses(
             client: u32,

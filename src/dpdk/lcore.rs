@@ -1,4 +1,4 @@
-//! Pinned threads of the EAL, one per worker.
+//! Lcores: pinned threads of the EAL, one per worker.
 
 use super::Result;
 use super::eal::{Eal, Running};
@@ -18,7 +18,7 @@ pub struct Lcore {
     _running: Arc<Running>,
 }
 
-/// Work that runs on an lcore. Dropping it waits for the end, like [`LcoreTask::join`].
+/// Work that runs on an lcore. Dropping it waits until the work ends, like [`LcoreTask::join`].
 #[derive(Debug)]
 pub struct LcoreTask<T> {
     lcore: Lcore,
@@ -82,7 +82,7 @@ impl Lcore {
 }
 
 impl<T> LcoreTask<T> {
-    /// Waits for the end of the work and returns what it made, or its panic.
+    /// Waits until the work ends. Returns its result or its panic.
     ///
     /// # Errors
     /// The panic's payload.

@@ -1,7 +1,7 @@
-//! One frame in DPDK's memory, owned: freed to its mempool on drop.
+//! One owned frame in DPDK's memory. It returns to its mempool on drop.
 //!
-//! Reading and reshaping touch the first cache line of the mbuf only. A frame in several segments
-//! shows its first one; the pipeline drops it by [`Frame::is_contiguous`].
+//! Reading and resizing touch only the first cache line of the mbuf. For a frame in several segments only the first segment
+//! is visible; ingress drops it by [`Frame::is_contiguous`].
 
 use crate::io::{Burst, Frame};
 use dpdk_sys::{DIRECTOR_RX_RSS_HASH, director_mbuf_head, rte_mbuf};
@@ -9,7 +9,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::slice;
 
-/// An mbuf nobody else holds.
+/// An mbuf with exactly one owner.
 #[repr(transparent)]
 pub struct Mbuf(NonNull<rte_mbuf>);
 
@@ -27,7 +27,7 @@ impl Mbuf {
         Mbuf(mbuf)
     }
 
-    /// Frees a whole burst at once: one visit to the mempool instead of one for each frame.
+    /// Frees a whole burst with one mempool operation.
     #[inline]
     pub fn free_all(burst: &mut Burst<Mbuf>) {
         let count = burst.len();

@@ -1,4 +1,4 @@
-//! Where mbufs come from and return to: one pool of fixed-size buffers on one NUMA node.
+//! A pool of mbufs: fixed-size buffers on one NUMA node.
 
 use super::eal::Running;
 use super::{Eal, Error, Mbuf, Result};
@@ -7,14 +7,14 @@ use std::ffi::CString;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Room for one frame behind the headroom: the largest of Ethernet without jumbo frames, and the
-/// power of two that every NIC takes as a buffer size.
+/// Data room for one frame behind the headroom, in bytes: enough for Ethernet without jumbo frames, and a power of two that
+/// every NIC accepts as buffer size.
 pub const DATA_ROOM: u16 = 2048;
 
-/// Buffers each lcore keeps to itself, so that most frees and allocations share nothing.
+/// Buffers in the cache of each lcore, so that most allocations and frees do not touch the shared ring.
 const CACHE: u32 = 256;
 
-/// A pool of mbufs, to be shared by `Arc` among the queues that fill from it.
+/// A pool of mbufs. The queues that allocate from it share it by `Arc`.
 #[derive(Debug)]
 pub struct Mempool {
     pool: NonNull<rte_mempool>,
@@ -75,13 +75,13 @@ impl Mempool {
         }
     }
 
-    /// Mbufs nobody holds now. Walks the caches of all lcores: not for the packet path.
+    /// Number of free mbufs. Walks the caches of all lcores: not for the packet path.
     pub fn available(&self) -> u32 {
         // SAFETY: the pool lives; the count only reads it.
         unsafe { dpdk_sys::rte_mempool_avail_count(self.pool.as_ptr()) }
     }
 
-    /// Mbufs there are.
+    /// Total number of mbufs.
     pub fn size(&self) -> u32 {
         // SAFETY: the pool lives; its size never changes.
         unsafe { dpdk_sys::director_mempool_size(self.pool.as_ptr()) }
@@ -104,8 +104,7 @@ impl Drop for Mempool {
             // SAFETY: every mbuf is back, so nothing points into the pool any more.
             unsafe { dpdk_sys::rte_mempool_free(self.pool.as_ptr()) }
         } else {
-            // Somebody still holds an mbuf: the memory stays, and the EAL with it, until the
-            // process ends.
+            // An mbuf is still in use: the memory, and with it the EAL, stays until the process ends.
             self.running.keep_memory();
         }
     }

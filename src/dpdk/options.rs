@@ -1,8 +1,8 @@
-//! The EAL's arguments, made from typed fields.
+//! The arguments of the EAL, built from typed fields.
 
 use std::fmt::Write;
 
-/// How the EAL is to be started. [`Eal::start`](super::Eal::start) takes it.
+/// How to start the EAL; see [`Eal::start`](super::Eal::start).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EalOptions {
     /// CPU of each worker, in the workers' order. One CPU may be named more than once in a trial.
@@ -10,20 +10,20 @@ pub struct EalOptions {
     /// CPUs of the calling thread and of the threads it starts. Empty: every allowed CPU that has
     /// no worker, or all allowed CPUs if each has one.
     pub main_cores: Vec<usize>,
-    /// Memory taken from hugepages (or without them from the heap) at start, in MiB. `None`: grows
-    /// as asked; without hugepages 64.
+    /// Memory to allocate from hugepages (without hugepages: from the heap) at start, in MiB. `None`: grows on demand;
+    /// without hugepages 64.
     pub memory_mb: Option<u32>,
-    /// Does without hugepages: for trials, slower, and hardware needs an IOMMU.
+    /// Runs without hugepages. For trials: slower, and hardware needs an IOMMU.
     pub no_huge: bool,
     /// Virtual devices as DPDK writes them: `net_af_packet0,iface=eth0,qpairs=2`.
     pub vdevs: Vec<String>,
     /// PCI addresses the director may take, arguments after a comma allowed. No other is touched.
     pub allowed_devices: Vec<String>,
-    /// Name that tells apart several directors on one machine.
+    /// Name that distinguishes several directors on one machine.
     pub file_prefix: String,
     /// DPDK's own log, as `--log-level` takes it.
     pub log_level: String,
-    /// Further arguments, handed on as they are.
+    /// Further arguments, passed on unchanged.
     pub extra_arguments: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ impl EalOptions {
         arguments.push("--no-telemetry".to_owned());
         arguments.push(format!("--file-prefix={}", self.file_prefix));
         arguments.push(format!("--log-level={}", self.log_level));
-        // Memory without files: nothing is left behind, however the process ends.
+        // Anonymous memory without files: no file stays behind when the process ends.
         if self.no_huge {
             arguments.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]);
         } else {

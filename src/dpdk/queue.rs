@@ -1,4 +1,4 @@
-//! One receive and transmit queue pair of one port: where a worker meets the wire.
+//! One receive and transmit queue pair of one port, owned by one worker.
 
 use super::{Device, Mbuf, Mempool, Port, PortSettings, Result, Rss};
 use crate::io::{Burst, Queue};
@@ -12,7 +12,7 @@ pub struct PortQueue {
     port: u16,
     queue: u16,
     mempool: Arc<Mempool>,
-    /// Keeps the device running for as long as somebody can poll it.
+    /// Keeps the device running while this queue exists.
     owner: Arc<Port>,
 }
 

@@ -1,5 +1,5 @@
-//! Receive side scaling: which queue a device puts a frame on, programmed where it can be, else read
-//! back, else known not to be known.
+//! Receive side scaling (RSS): which queue a device puts a frame on. It is programmed if the device allows it, otherwise
+//! read back, otherwise reported as unknown.
 
 use super::keying::Keying;
 use super::{Device, Errno, Error, Result};
@@ -9,15 +9,14 @@ use bitflags::bitflags;
 use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, rte_eth_rss_conf, rte_eth_rss_reta_entry64};
 use std::fmt;
 
-/// Key length of the Toeplitz hash over IPv6 addresses and ports; what a device without a word on
-/// it takes.
+/// Key length of the Toeplitz hash over IPv6 addresses and ports, in bytes. Used if a device does not report its key length.
 const KEY_LENGTH: usize = 40;
-/// Longest key there is.
+/// Longest key of any device, in bytes.
 const KEY_LENGTH_MAX: usize = u8::MAX as usize;
 const GROUP: usize = RTE_ETH_RETA_GROUP_SIZE as usize;
 
 bitflags! {
-    /// What a device feeds its hash with: addresses alone, or ports too where a protocol is named.
+    /// The input of a device's hash: addresses, and ports for the named protocols.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct RssFunctions: u64 {
         const IPV4 = dpdk_sys::DIRECTOR_RSS_IPV4;
@@ -32,12 +31,11 @@ bitflags! {
         const IPV6_UDP = dpdk_sys::DIRECTOR_RSS_IPV6_UDP;
         const IPV6_SCTP = dpdk_sys::DIRECTOR_RSS_IPV6_SCTP;
         const IPV6_OTHER = dpdk_sys::DIRECTOR_RSS_IPV6_OTHER;
-        // The same hash as without `_EX` but for packets of Mobile IPv6; what some devices know
-        // IPv6 by.
+        // Equals the hash without `_EX` except for Mobile IPv6 packets. Some devices offer only this one for IPv6.
         const IPV6_EX = dpdk_sys::DIRECTOR_RSS_IPV6_EX;
         const IPV6_TCP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_TCP_EX;
         const IPV6_UDP_EX = dpdk_sys::DIRECTOR_RSS_IPV6_UDP_EX;
-        // Not a kind of packet: of the addresses, one alone.
+        // Not a kind of packet: limits the input to one address.
         const SOURCE_ONLY = dpdk_sys::DIRECTOR_RSS_L3_SRC_ONLY;
         const DESTINATION_ONLY = dpdk_sys::DIRECTOR_RSS_L3_DST_ONLY;
 
@@ -54,11 +52,11 @@ bitflags! {
 /// How a port spreads frames over its queues. Queue: `reta[hash % reta.len()]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rss {
-    /// No rule the director could compute; the software hash decides and frames are handed on.
+    /// No rule that the director can compute. The software hash decides and frames are handed off.
     None { why: String },
-    /// The director's key and table are in the device.
+    /// The device uses the director's key and table.
     Programmed { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
-    /// The device kept a key or a table of its own and told it.
+    /// The device kept its own key or table and reported it.
     ReadBack { key: Vec<u8>, reta: Vec<u16>, functions: RssFunctions },
 }
 
@@ -105,7 +103,7 @@ impl RssFunctions {
         }
     }
 
-    /// Both of "only" leave nothing out, as DPDK has it.
+    /// Both `_ONLY` flags together mean both addresses, as in DPDK.
     fn addresses(self) -> Input {
         match (self.contains(Self::SOURCE_ONLY), self.contains(Self::DESTINATION_ONLY)) {
             (true, false) => Input::Source,
@@ -114,7 +112,8 @@ impl RssFunctions {
         }
     }
 
-    /// It hashes ports beside one address: a rule that nobody asked for and the software does not know.
+    /// The device hashes ports together with only one address: a rule that was not requested and that the software hash does
+    /// not have.
     fn is_strange(self) -> bool {
         let by_ports = self.difference(Self::ADDRESSES | Self::ONE_ADDRESS);
         self.addresses() != Input::Addresses && !by_ports.is_empty()
@@ -169,13 +168,13 @@ impl fmt::Display for RssFunctions {
     }
 }
 
-/// The length of key a device asks for.
+/// The key length of a device, in bytes.
 pub(super) fn key_length(hash_key_size: u8) -> usize {
     if hash_key_size == 0 { KEY_LENGTH } else { usize::from(hash_key_size) }
 }
 
-/// DPDK's view of a key and of what is to be hashed. Points to `key` without holding on to it.
-// Later releases of DPDK have more members: a struct expression would not compile there.
+/// DPDK's structure for a key and hash functions. It points to `key`, which must outlive it.
+// Later releases of DPDK have more members: a struct expression would not compile with them.
 #[allow(clippy::field_reassign_with_default)]
 pub(super) fn configuration(
     key: &mut [u8],
@@ -189,9 +188,8 @@ pub(super) fn configuration(
     conf
 }
 
-/// Fills the table of a started port, and the key where the driver did not take it from the port's
-/// configuration; then asks the device what it holds. `functions`: those the port was configured
-/// with.
+/// Programs the redirection table of a started port, and the key if the driver did not take it from the port's
+/// configuration. Then reads back what the device uses. `functions`: the hash functions of the port's configuration.
 pub(super) fn program(
     device: &Device,
     queues: u16,
@@ -222,7 +220,7 @@ fn settle(device: &Device, queues: u16, configured: RssFunctions, keying: Keying
     let written = write_reta(device, &wanted);
     let reta = match read_reta(device, info.reta_size) {
         Ok(reta) => reta,
-        // Taken and not readable: what was taken is what is there.
+        // Accepted but not readable: assume what was written.
         Err(error) => written.clone().map(|()| wanted.clone()).map_err(|_| error)?,
     };
     if let Some(entry) = reta.iter().find(|queue| **queue >= queues) {
@@ -237,7 +235,7 @@ fn settle(device: &Device, queues: u16, configured: RssFunctions, keying: Keying
     })
 }
 
-/// The key in the device, ours if it takes it, and what it hashes.
+/// The key in the device (ours if it accepts it) and its hash functions.
 fn settle_key(
     device: &Device,
     length: usize,
@@ -246,8 +244,7 @@ fn settle_key(
 ) -> Result<(Vec<u8>, RssFunctions)> {
     let (key, functions) = match read_key(device, length) {
         Ok(told) => told,
-        // Such a driver took key and functions with the port's configuration, or the port would not
-        // have started.
+        // Such a driver accepted key and functions with the port's configuration, else the port would not have started.
         Err(Error::Call { errno: Errno(libc::ENOTSUP), .. }) => {
             return Ok((keying.key(length), configured));
         }

@@ -1,4 +1,4 @@
-//! What a port is asked to be, and a device brought to it: its queues and its MTU.
+//! The settings of a port, and how a device is configured with them: queues and MTU.
 
 use super::{Device, Error, Mempool, Result};
 use crate::model::PortSide;
@@ -6,28 +6,28 @@ use dpdk_sys::rte_eth_dev_info;
 use std::ptr;
 use std::sync::Arc;
 
-/// Bytes of a frame that the MTU does not count: Ethernet header, one VLAN tag, checksum.
+/// Bytes of a frame beyond the MTU: Ethernet header, one VLAN tag, frame check sequence.
 const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
 
-/// What a port is to be.
+/// The settings of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortSettings {
     /// Queue pairs, one per worker.
     pub queues: u16,
-    /// Receive descriptors per queue; brought into the device's limits.
+    /// Receive descriptors per queue, adjusted to the device's limits.
     pub rx_descriptors: u16,
-    /// Transmit descriptors per queue; brought into the device's limits.
+    /// Transmit descriptors per queue, adjusted to the device's limits.
     pub tx_descriptors: u16,
-    /// Largest packet without its Ethernet header, in bytes. `None`: as the device has it.
+    /// MTU: largest packet without its Ethernet header, in bytes. `None`: the device's own.
     pub mtu: Option<u16>,
     /// Receive frames for any MAC address.
     pub promiscuous: bool,
     /// Receive frames for any multicast address.
     pub all_multicast: bool,
-    /// Every frame the port sends comes from one and the same mempool: only then may a device that
-    /// can free sent mbufs without looking at each.
+    /// Every frame that the port sends comes from the same mempool. Only then may the device free sent mbufs without
+    /// checking each one.
     pub one_mempool: bool,
-    /// Whose packets come in by it: where it is one side's alone, the device hashes by client if it can.
+    /// The side that the port connects. If it is only one side, the device hashes by client if it can.
     pub side: PortSide,
 }
 
@@ -46,7 +46,7 @@ impl Default for PortSettings {
     }
 }
 
-/// The device has the queues and takes the MTU, or says what it allows.
+/// Checks that the device has enough queues and accepts the MTU. An error names what it allows.
 pub(super) fn check(
     device: &Device,
     settings: &PortSettings,
@@ -71,7 +71,7 @@ pub(super) fn check(
     }
 }
 
-/// Sets the queues of a configured device up, one pair for each mempool; says how many descriptors they have.
+/// Sets up the queues of a configured device, one pair per mempool. Returns the number of descriptors.
 pub(super) fn queues(
     device: &Device,
     settings: &PortSettings,
@@ -107,7 +107,7 @@ pub(super) fn queues(
     Ok((rx, tx))
 }
 
-/// Largest packet as the device has it.
+/// The device's MTU in bytes.
 pub(super) fn mtu(device: &Device) -> Result<u16> {
     let mut mtu = 0;
     // SAFETY: the port exists, and the number is ours.
@@ -116,7 +116,7 @@ pub(super) fn mtu(device: &Device) -> Result<u16> {
     Ok(mtu)
 }
 
-/// The configuration holds the MTU already; devices with a kernel interface want to be told again.
+/// Sets the MTU. The configuration holds it already, but devices on a kernel interface need this call too.
 pub(super) fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<()> {
     let Some(wanted) = wanted.filter(|mtu| *mtu != old) else { return Ok(()) };
     // SAFETY: the port exists and is stopped.

@@ -1,4 +1,4 @@
-//! What a device counts of itself.
+//! The counters of a device.
 
 use super::{Device, Result};
 use std::ffi::CStr;
@@ -12,7 +12,7 @@ pub struct PortStatistics {
     /// Dropped by the device: its queue was full.
     pub rx_missed: u64,
     pub rx_errors: u64,
-    /// Dropped for want of an mbuf.
+    /// Dropped because no mbuf was free.
     pub rx_no_mbuf: u64,
     pub tx_packets: u64,
     pub tx_bytes: u64,
@@ -49,7 +49,7 @@ pub(super) fn extended(device: &Device) -> Result<Vec<(String, u64)>> {
     // SAFETY: room for as many values as said.
     let valued = unsafe { dpdk_sys::rte_eth_xstats_get(id, values.as_mut_ptr(), room as u32) };
     let valued = device.check(valued, "extended statistics")? as usize;
-    // More than there is room for means that they grew in between: what was written is less.
+    // A larger number than the room means that the number of counters grew in between.
     names.truncate(named);
     values.truncate(valued);
     let name_of = |id: u64| {

@@ -1,4 +1,4 @@
-//! Frames and queues in plain memory: what tests and benches run the real pipeline over.
+//! Frames and queues in plain memory, for tests and benches of the real packet path.
 
 use super::{Burst, Frame, Queue};
 use std::cell::RefCell;
@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 const HEADROOM: usize = 128;
-/// Largest frame, header included; the room of one DPDK mbuf.
+/// Largest frame in bytes, header included: the data room of one DPDK mbuf.
 const ROOM: usize = 2048;
 
-/// A frame in a buffer of its own, with the head- and tailroom of an mbuf.
+/// A frame in its own buffer, with the headroom and tailroom of an mbuf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryFrame {
     buffer: Vec<u8>,
@@ -80,12 +80,12 @@ impl Frame for MemoryFrame {
     fn prefetch(&self) {}
 }
 
-/// What stands in for the cable: frames to be received and frames that were sent.
+/// Replaces the wire: frames to receive and frames that were sent.
 #[derive(Debug, Default)]
 pub struct MemoryWire {
     pub to_receive: VecDeque<MemoryFrame>,
     pub sent: Vec<MemoryFrame>,
-    /// Frames the device still takes; refuses the rest. `None`: takes everything.
+    /// Number of frames that the device still accepts. `None`: no limit.
     pub transmit_room: Option<usize>,
 }
 

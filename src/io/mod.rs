@@ -1,4 +1,4 @@
-//! Frames in, frames out. The core knows these two traits; DPDK and memory implement them.
+//! Frames in, frames out: two traits that DPDK and plain memory implement.
 
 mod memory;
 
@@ -10,7 +10,7 @@ pub use memory::{MemoryFrame, MemoryQueue, MemoryWire};
 /// Frames that travel together.
 pub type Burst<F> = ArrayVec<F, BURST>;
 
-/// One Ethernet frame, owned by whoever holds the value and released by `Drop`.
+/// One owned Ethernet frame, released by `Drop`.
 pub trait Frame: Send + Sized {
     fn bytes(&self) -> &[u8];
     fn bytes_mut(&mut self) -> &mut [u8];
@@ -32,13 +32,13 @@ pub trait Frame: Send + Sized {
     #[must_use]
     fn append(&mut self, count: usize) -> bool;
 
-    /// The whole frame lies in one piece of memory. Others are dropped and counted.
+    /// The whole frame lies in one piece of memory. Other frames are dropped and counted.
     fn is_contiguous(&self) -> bool;
 
     /// The RSS hash the NIC computed, where it reports one.
     fn rss_hash(&self) -> Option<u32>;
 
-    /// Asks the cache for the first bytes of the frame.
+    /// Prefetches the first bytes of the frame.
     fn prefetch(&self);
 }
 
@@ -46,12 +46,12 @@ pub trait Frame: Send + Sized {
 pub trait Queue {
     type Frame: Frame;
 
-    /// Appends what has arrived, up to the room left in `burst`.
+    /// Appends received frames, up to the free capacity of `burst`.
     fn receive(&mut self, burst: &mut Burst<Self::Frame>);
 
-    /// Sends from the front; what the device refuses stays in `burst`, in order.
+    /// Sends frames from the front. Frames that the device refuses stay in `burst`, in order.
     fn transmit(&mut self, burst: &mut Burst<Self::Frame>);
 
-    /// An empty frame with headroom, for packets the director makes itself.
+    /// An empty frame with headroom, for packets that the director creates.
     fn allocate(&mut self) -> Option<Self::Frame>;
 }

@@ -23,11 +23,12 @@ impl fmt::Display for DestinationAddress {
 pub struct DestinationSpec {
     pub at: DestinationAddress,
     pub method: ForwardMethod,
-    /// 0 quiesces the destination. At most 2^31 - 1.
+    /// Weight; 0 quiesces the destination. At most 2^31 - 1.
     pub weight: u32,
-    /// New connections stop at this many (0: no limit).
+    /// Upper threshold: at this number of connections the destination gets no new ones. 0: no limit.
     pub upper_threshold: u32,
-    /// They start again below this many (0: at three quarters of the upper threshold).
+    /// Lower threshold: below this number of connections it gets new ones again. 0: three quarters of the upper
+    /// threshold.
     pub lower_threshold: u32,
     /// Used by [`ForwardMethod::Tunnel`] only.
     pub tunnel: Tunnel,

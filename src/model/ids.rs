@@ -1,4 +1,4 @@
-//! Dense numbers for the things that workers index by.
+//! Dense numbers that workers use as indices.
 
 use serde::{Deserialize, Serialize};
 

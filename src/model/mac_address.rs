@@ -12,7 +12,7 @@ use thiserror::Error;
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress(pub [u8; 6]);
 
-/// The text is no Ethernet address.
+/// The text is not an Ethernet address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no Ethernet address; six pairs of hexadecimal digits: 02:00:00:00:00:01")]
 pub struct BadMacAddress(pub String);
@@ -27,7 +27,7 @@ impl MacAddress {
         self.0[0] & 1 != 0
     }
 
-    /// One station may own it: neither a group address nor all zeros.
+    /// A station may own this address: it is neither a group address nor all zeros.
     #[inline]
     pub fn is_unicast(self) -> bool {
         !self.is_group() && self != Self::ZERO

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// One rule; of several the first that matches decides. `None` and a full range match everything.
+/// One rule. The first matching rule decides. `None` and a full range match everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MarkRule {
     /// The port the packet came in by.
@@ -36,7 +36,7 @@ pub struct PortRange {
     last: u16,
 }
 
-/// The text is no port and no range of ports.
+/// The text is neither a port nor a range of ports.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no port and no range of ports")]
 pub struct BadPortRange(pub String);
@@ -64,7 +64,7 @@ impl PortRange {
         self.first <= port && port <= self.last
     }
 
-    /// Every port is in it, so packets without ports match too.
+    /// The range contains every port, so packets without ports match too.
     #[inline]
     pub fn is_all(&self) -> bool {
         *self == Self::ALL

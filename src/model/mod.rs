@@ -1,4 +1,4 @@
-//! The nouns everybody shares: services, destinations, schedulers, forwarding methods.
+//! The nouns that all modules share: services, destinations, schedulers, forwarding methods.
 //! Plain data that parses, prints and serialises; no behaviour.
 
 mod destination;

@@ -1,21 +1,21 @@
-//! How far the maximum segment size that TCP's SYNs announce is lowered on their way through.
+//! The MSS clamp: lowers the maximum segment size that a forwarded TCP SYN announces.
 
-/// See the module. Never raised, and never added to a SYN that announces none.
+/// The limit for the MSS of forwarded SYNs. The MSS is never raised, and never added to a SYN without an MSS option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MssClamp {
-    /// SYNs pass as they are.
+    /// SYNs are not changed.
     #[default]
     Off,
-    /// To what the way takes in one packet.
+    /// The limit follows from the path MTU.
     PathMtu,
-    /// To so many bytes, whatever the way takes: [`Self::LEAST`] to [`Self::MOST`].
+    /// A fixed limit in bytes, independent of the path MTU: [`Self::LEAST`] to [`Self::MOST`].
     Bytes(u16),
 }
 
 impl MssClamp {
-    /// What a TCP sends whose peer announces nothing, so no peer expects less (RFC 9293 section 3.7.1).
+    /// The MSS that a TCP assumes if its peer announces none, so every peer accepts it (RFC 9293 section 3.7.1).
     pub const LEAST: u16 = 536;
-    /// What the longest IPv4 packet has room for beside its headers.
+    /// The payload of the longest IPv4 packet.
     pub const MOST: u16 = 65_495;
 
     #[inline]
@@ -23,13 +23,13 @@ impl MssClamp {
         !matches!(self, MssClamp::Off)
     }
 
-    /// The largest MSS that may pass, on a way that takes packets of `mtu` bytes of which `headers` are IP's and TCP's
-    /// without options (RFC 6691 section 2). `None`: any.
+    /// The largest allowed MSS in bytes on a path with this `mtu`. `headers`: bytes of the IP and TCP headers without
+    /// options (RFC 6691 section 2). `None`: no limit.
     pub const fn limit(self, mtu: u16, headers: u16) -> Option<u16> {
         match self {
             MssClamp::Off => None,
             MssClamp::Bytes(bytes) => Some(bytes),
-            // A way without room for a single byte is no reason to announce nonsense.
+            // Never announce an MSS of 0, even on a path without room for a single byte.
             MssClamp::PathMtu if mtu <= headers => None,
             MssClamp::PathMtu => Some(mtu - headers),
         }

@@ -1,4 +1,4 @@
-//! Address prefixes: of networks (no host bits) and of interfaces (with them).
+//! Address prefixes: of networks (without host bits) and of interfaces (with host bits).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,7 +22,7 @@ pub struct InterfaceAddress {
     length: u8,
 }
 
-/// Why a text is no prefix.
+/// Why a text is not a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadPrefix {
     #[error("`{0}` is no address")]
@@ -74,12 +74,12 @@ fn split(text: &str) -> Result<(IpAddr, Option<u8>), BadPrefix> {
 }
 
 impl Prefix {
-    /// The network of `length` bits that holds `address`; `None` if the family has no such length.
+    /// The network of `length` bits that contains `address`. `None` if the length exceeds the address width.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         (length <= width(address)).then(|| Prefix { address: masked(address, length), length })
     }
 
-    /// The prefix that holds this address alone.
+    /// The prefix that contains only this address.
     pub fn host(address: IpAddr) -> Self {
         Prefix { address, length: width(address) }
     }
@@ -95,7 +95,7 @@ impl Prefix {
         self.length
     }
 
-    /// It holds one address alone.
+    /// The prefix contains exactly one address.
     pub fn is_host(&self) -> bool {
         self.length == width(self.address)
     }
@@ -108,7 +108,7 @@ impl Prefix {
 }
 
 impl InterfaceAddress {
-    /// `None` if the family has no such length.
+    /// `None` if the length exceeds the address width.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         (length <= width(address)).then_some(InterfaceAddress { address, length })
     }
@@ -128,8 +128,8 @@ impl InterfaceAddress {
         Prefix { address: masked(self.address, self.length), length: self.length }
     }
 
-    /// The network's directed broadcast address (RFC 919), which IPv6 does not have and IPv4
-    /// networks of 31 and 32 bits neither (RFC 3021).
+    /// The network's directed broadcast address (RFC 919). `None` for IPv6, and for IPv4 networks of 31 and 32 bits
+    /// (RFC 3021).
     pub fn broadcast(&self) -> Option<IpAddr> {
         match self.address {
             IpAddr::V4(v4) if self.length < 31 => {
@@ -143,7 +143,7 @@ impl InterfaceAddress {
 impl FromStr for Prefix {
     type Err = BadPrefix;
 
-    /// Without a length it is the address alone. Host bits are refused: they are a typing error.
+    /// Without a length the prefix contains only the address. Host bits are refused: they are a typing error.
     fn from_str(text: &str) -> Result<Self, BadPrefix> {
         let (address, length) = split(text)?;
         let length = length.unwrap_or(width(address));
@@ -159,7 +159,7 @@ impl FromStr for Prefix {
 impl FromStr for InterfaceAddress {
     type Err = BadPrefix;
 
-    /// The length is required: an interface without a network reaches nobody by accident.
+    /// The length is required: without it the interface would be on no network, most likely by mistake.
     fn from_str(text: &str) -> Result<Self, BadPrefix> {
         let (address, length) = split(text)?;
         let length = length.ok_or_else(|| BadPrefix::NoLength(text.to_owned()))?;

@@ -1,4 +1,4 @@
-//! What listings show: specifications together with their counters.
+//! The rows of listings: specifications with their counters.
 
 use super::{DestinationSpec, ServiceSpec};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub struct ServiceRow {
     pub spec: ServiceSpec,
     pub counters: Counters,
     pub rates: Rates,
-    /// Newest first: the order in which schedulers go through them.
+    /// Newest first, the order in which schedulers walk them.
     pub destinations: Vec<DestinationRow>,
 }
 

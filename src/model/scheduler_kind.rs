@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// A scheduler of IPVS. `None` is IPVS's `none`: the service keeps its connections and makes no new ones.
+/// A scheduler of IPVS. `None` is IPVS's `none`: the service keeps its connections and accepts no new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SchedulerKind {
@@ -89,13 +89,13 @@ impl FromStr for SchedulerKind {
 }
 
 bitflags::bitflags! {
-    /// The scheduler flags of `ipvsadm -b`; sh and mh give the first two a name of their own.
+    /// The scheduler flags of `ipvsadm -b`. For sh and mh the first two have names.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
     #[serde(transparent)]
     pub struct SchedulerFlags: u8 {
-        /// `sh-fallback`, `mh-fallback`: another destination when the hashed one is unusable.
+        /// `sh-fallback`, `mh-fallback`: if the hashed destination is unusable, pick another one.
         const FLAG_1 = 1;
-        /// `sh-port`, `mh-port`: the source port is hashed too.
+        /// `sh-port`, `mh-port`: hash the source port too.
         const FLAG_2 = 2;
         const FLAG_3 = 4;
     }

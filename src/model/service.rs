@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceKey {
-    /// Protocol, VIP and port. Port 0 takes every port that has no service of its own.
+    /// Protocol, VIP and port. Port 0 matches every port without a service of its own.
     Address { protocol: Protocol, address: IpAddr, port: u16 },
     /// Packets that carry this firewall mark.
     Fwmark { mark: u32, family: Family },
@@ -53,7 +53,7 @@ pub struct ServiceSpec {
     pub key: ServiceKey,
     pub scheduler: SchedulerKind,
     pub scheduler_flags: SchedulerFlags,
-    /// One-packet scheduling (`-o`): every UDP packet is scheduled for itself.
+    /// One-packet scheduling (`-o`): every UDP packet is scheduled separately.
     pub one_packet: bool,
     pub persistence: Option<Persistence>,
     /// `--pe`; only `sip` exists.
@@ -62,23 +62,23 @@ pub struct ServiceSpec {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Persistence {
-    /// Seconds a client stays with its destination after its last new connection.
+    /// Persistence timeout: seconds that a client keeps its destination after its last new connection.
     pub timeout_s: u32,
     pub mask: PersistenceMask,
 }
 
-/// Which part of the client's address persistence goes by.
+/// The part of the client's address that selects the persistence template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PersistenceMask {
-    /// Any 32-bit mask; 0.0.0.0 makes all clients one.
+    /// Any 32-bit mask. With 0.0.0.0 all clients share one template.
     Ipv4(Ipv4Addr),
     /// Prefix length, 1 to 128.
     Ipv6(u8),
 }
 
 impl PersistenceMask {
-    /// The mask that keeps every client apart.
+    /// The mask with which every client has its own template.
     pub const fn full(family: Family) -> Self {
         match family {
             Family::Ipv4 => PersistenceMask::Ipv4(Ipv4Addr::BROADCAST),

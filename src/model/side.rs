@@ -1,14 +1,14 @@
-//! Who is behind a port.
+//! Which side of the director a port connects.
 
-/// Whose packets come in by a port. A device is told to place them by the client's address alone, if it can: by the source of
-/// what clients send, the destination of what servers answer.
+/// Which hosts send the packets that a port receives. If it is only one side, the device hashes by the client's address
+/// alone, if it can: by the source of requests, by the destination of replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PortSide {
-    /// Clients and servers, or it was not said: only the whole flow tells packets apart.
+    /// Clients and servers. The device hashes the whole flow.
     #[default]
     Both,
-    /// Requests alone.
+    /// Only clients.
     Clients,
-    /// Servers' packets alone.
+    /// Only servers.
     Servers,
 }

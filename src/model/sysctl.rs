@@ -1,8 +1,7 @@
 //! The settings that Linux calls `net.ipv4.vs.*`: names, defaults, ranges and meanings.
 //!
-//! [`Sysctls`] is plain data that a snapshot carries to the workers. Settings that mean nothing in
-//! a director outside the kernel are listed with the reason ([`Sysctls::refused`]), so that whoever
-//! sets one learns why instead of believing it works.
+//! [`Sysctls`] is plain data that a snapshot carries to the workers. Settings without a meaning outside the kernel are
+//! refused with the reason ([`Sysctls::refused`]), so that an operator learns that they have no effect here.
 
 use std::ops::RangeInclusive;
 use thiserror::Error;
@@ -10,13 +9,13 @@ use thiserror::Error;
 /// Why a setting was not read or written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SysctlError {
-    /// ENOENT in the kernel.
+    /// The setting does not exist. The kernel answers ENOENT.
     #[error("unknown setting `{0}`; `directorctl sysctl` lists those there are")]
     Unknown(String),
-    /// EINVAL in the kernel.
+    /// The value is not allowed. The kernel answers EINVAL.
     #[error("`{value}` is no value for {name}; allowed: {allowed}")]
     Invalid { name: &'static str, value: String, allowed: String },
-    /// The kernel has the setting, the director has not.
+    /// The kernel has the setting; the director does not.
     #[error("{name} does not exist here: {reason}")]
     Refused { name: &'static str, reason: &'static str },
 }
@@ -27,9 +26,9 @@ pub struct SysctlValue {
     pub name: &'static str,
     pub value: String,
     pub default: String,
-    /// The values it takes.
+    /// The allowed values.
     pub allowed: String,
-    /// What it does, one sentence.
+    /// What it does, in one sentence.
     pub help: &'static str,
 }
 
@@ -49,20 +48,20 @@ enum Kind {
     Threshold,
 }
 
-/// Any `int`: the kernel does not look at it.
+/// Any `int`: the kernel does not check the value.
 const ANY: RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
 const NOT_NEGATIVE: RangeInclusive<i64> = 0..=i32::MAX as i64;
 
-/// Settings of one number: the field, its default, its kind and its meaning, in one row each.
+/// Settings of one number. Each row: meaning, field, type, default and kind.
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr, $kind:ident $(($range:expr))?;)*) => {
-        /// Every setting. Where the kernel takes any number for a switch, other than 0 is on.
+        /// All settings. For switches where the kernel allows any number, every value except 0 means on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Sysctls {
             $($(#[doc = $help])+ pub $field: $type,)*
-            /// T of the `sync_threshold` pair: the packet of a connection that is told first.
+            /// T of the `sync_threshold` pair: the connection is synchronised at its T-th packet.
             pub sync_threshold: i32,
-            /// P of the `sync_threshold` pair: after it, every so many packets; 0: never again.
+            /// P of the `sync_threshold` pair: after that, at every P-th packet. 0: never again.
             pub sync_period: i32,
         }
 
@@ -84,8 +83,8 @@ macro_rules! settings {
             },)*
             Setting {
                 name: "sync_threshold",
-                help: "T and P: the master tells the T-th packet of a connection and, unless P is \
-                       0, every P-th after it; one number alone changes T.",
+                help: "T and P: the master synchronises a connection at its T-th packet and then at \
+                       every P-th (P = 0: never again); a single number changes T.",
                 kind: Kind::Threshold,
             },
         ];
@@ -93,13 +92,13 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Rate of drop_packet in mode 3: one new connection in so many is dropped.
+    /// Rate of drop_packet in mode 3: one of this many new connections is dropped.
     am_droprate: i32 = 10, Number(ANY);
     /// Defence modes 1 and 2 are on while fewer entries of the connection tables are free than this (the kernel counts free pages).
     amemthresh: i32 = 1024, Number(ANY);
     /// While a backup synchronisation daemon runs, requests are not balanced.
     backup_only: i32 = 0, Number(ANY);
-    /// A packet of a firewall-mark service without a usable destination goes on to its own address.
+    /// If a firewall-mark service has no usable destination, its packets are routed to their own address.
     cache_bypass: i32 = 0, Number(ANY);
     /// Which old connections a new SYN or INIT may replace: bit mask, 0 none, 1 closed ones, 2 those in FIN_WAIT too.
     conn_reuse_mode: i32 = 1, Number(ANY);
@@ -107,45 +106,45 @@ settings! {
     drop_entry: i32 = 0, Number(0..=3);
     /// Defence: some new connections are dropped; 0 off, 1 and 2 by free entries (amemthresh), 3 always at am_droprate.
     drop_packet: i32 = 0, Number(0..=3);
-    /// A connection whose destination was removed ends at its next packet, instead of the packet being dropped.
+    /// 1: a connection whose destination was removed ends at its next packet. 0: its packets are dropped.
     expire_nodest_conn: i32 = 0, Number(ANY);
-    /// A persistence template of a destination with weight 0 ends, so its client gets another one.
+    /// A persistence template of a destination with weight 0 is not used, so its client gets another destination.
     expire_quiescent_template: i32 = 0, Number(ANY);
-    /// Seconds an unused entry of an lblc map lives.
+    /// Lifetime of an unused entry of an lblc map, in seconds.
     lblc_expiration: i32 = 86_400, Number(NOT_NEGATIVE);
-    /// Seconds an unused entry of an lblcr map lives.
+    /// Lifetime of an unused entry of an lblcr map, in seconds.
     lblcr_expiration: i32 = 86_400, Number(NOT_NEGATIVE);
-    /// A packet from a NAT destination's address and port without a connection is answered with port unreachable and dropped.
+    /// A packet from a NAT destination's address and port without a connection is dropped and answered with port unreachable.
     nat_icmp_send: i32 = 0, Number(ANY);
-    /// Tunnels copy the inner packet's DF bit, so that its sender learns of too small a path; 0: they are fragmented outside.
+    /// 1: tunnels copy the inner packet's DF bit, so that its sender learns a smaller path MTU. 0: the outer packet is fragmented.
     pmtu_disc: i32 = 1, Number(ANY);
-    /// Rates per second are estimated; 0: counters and rates in listings stand still.
+    /// 1: rates per second are estimated. 0: counters and rates in listings do not change.
     run_estimation: i32 = 1, Number(ANY);
-    /// An ICMP error about an unknown connection may make one.
+    /// An ICMP error about an unknown connection may create a connection.
     schedule_icmp: i32 = 0, Number(ANY);
     /// Defence: a stricter TCP state table, in which connections are established later; 0 off, 1 and 2 by free entries (amemthresh), 3 always.
     secure_tcp: i32 = 0, Number(0..=3);
-    /// Any chunk of SCTP but ABORT may open a connection, not INIT alone.
+    /// Any SCTP chunk except ABORT may open a connection, not only INIT.
     sloppy_sctp: i32 = 0, Number(ANY);
-    /// Any TCP segment but RST may open a connection, not SYN alone.
+    /// Any TCP segment except RST may open a connection, not only SYN.
     sloppy_tcp: i32 = 0, Number(ANY);
-    /// Of persistent services the templates alone are told, not their connections.
+    /// For persistent services only the templates are synchronised, not the connections.
     sync_persist_mode: i32 = 0, Number(ANY);
-    /// UDP ports that synchronisation is spread over, read when the first daemon starts; beyond 64 acts as 64.
+    /// Number of UDP ports that synchronisation uses, at most 64. Read when the first daemon starts.
     sync_ports: i32 = 1, PowerOfTwo;
-    /// Synchronisation messages that wait to be sent at most (kernel default: free pages / 32).
+    /// Largest number of synchronisation messages that wait to be sent (kernel default: free pages / 32).
     sync_qlen_max: i64 = 32_768, Number(0..=i64::MAX);
-    /// Seconds a connection's timer must move before it is told again; 0: by sync_threshold alone.
+    /// Seconds that a connection's timer must change before it is synchronised again. 0: only sync_threshold decides.
     sync_refresh_period: i32 = 0, Number(NOT_NEGATIVE);
-    /// Times a refresh is repeated, an eighth of sync_refresh_period apart.
+    /// Number of repetitions of a refresh, each after an eighth of sync_refresh_period.
     sync_retries: i32 = 0, Number(0..=3);
-    /// Bytes of the synchronisation socket's buffer; 0: the system's default.
+    /// Buffer size of the synchronisation socket in bytes. 0: the system's default.
     sync_sock_size: i32 = 0, Number(NOT_NEGATIVE);
     /// Version of the synchronisation messages that the master sends.
     sync_version: i32 = 1, Number(0..=1);
 }
 
-/// What the kernel has and the director has not, with the reason.
+/// Settings that the kernel has and the director does not, with the reason.
 static REFUSED: &[(&str, &str)] = &[
     ("conntrack", "the director does not go through netfilter, so there is no conntrack to join"),
     ("debug_level", "the daemon logs by director.log in its configuration"),
@@ -211,7 +210,7 @@ impl Sysctls {
             .unwrap_or(name)
     }
 
-    /// The kernel's settings that mean nothing here, each with the reason.
+    /// The kernel's settings that have no meaning here, each with the reason.
     pub fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
         REFUSED.iter().copied()
     }

@@ -1,8 +1,8 @@
-//! Addresses as tests like to write them.
+//! Addresses in the notations that tests use.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What an address may be written as: an integer, octets, a `std::net` address, or text.
+/// An address as an integer, octets, a `std::net` address or text.
 pub trait AddressText<A> {
     /// Panics if text is not an address of the family.
     fn address(self) -> A;

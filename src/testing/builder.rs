@@ -1,4 +1,4 @@
-//! Ethernet frames with right checksums, written down in one line:
+//! Builds Ethernet frames with correct checksums in one expression:
 //!
 //! ```
 //! use director::packet::tcp;
@@ -8,7 +8,7 @@
 //! assert_eq!(syn.len(), 14 + 20 + 20);
 //! ```
 //!
-//! Everything here allocates and panics at nonsense, as suits tests.
+//! The builder allocates, and panics on invalid input: it is made for tests.
 
 use super::AddressText;
 use super::upper::Upper;
@@ -16,7 +16,7 @@ use crate::model::Family;
 use crate::packet::ethernet::EtherType;
 use crate::packet::{Address, ethernet, ipv4, ipv6, tcp, wire};
 
-/// A frame of which nothing but the MAC addresses is known.
+/// A frame with only MAC addresses so far.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameBuilder {
     destination: [u8; 6],
@@ -50,8 +50,8 @@ impl FrameBuilder {
     }
 }
 
-/// An IP packet in the making; `A` is `u32` or `u128`. Unless said otherwise: TTL 64, TOS 0, no DF, identification 7,
-/// no payload, protocol 253 (RFC 3692, for experiments).
+/// An IP packet under construction. `A` is `u32` or `u128`. Defaults: TTL 64, TOS 0, no DF, identification 7, no payload,
+/// protocol 253 (RFC 3692, for experiments).
 #[derive(Clone, Debug)]
 pub struct PacketBuilder<A> {
     frame: FrameBuilder,
@@ -110,9 +110,8 @@ impl<A: Address> PacketBuilder<A> {
         self
     }
 
-    /// Makes the packet one fragment of a datagram, `offset` bytes (a multiple of 8) into it. What the builder puts
-    /// together is taken for the fragment's bytes, so a checksum in it covers only these; [`Self::fragments`] cuts up
-    /// a whole datagram instead.
+    /// Makes the packet one fragment of a datagram at `offset` bytes (a multiple of 8). The built bytes are the fragment's
+    /// bytes, so a checksum covers only them. [`Self::fragments`] cuts up a whole datagram instead.
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
         assert_eq!(offset % 8, 0, "fragments start at multiples of 8");
         self.fragment = Some((offset, more));
@@ -138,7 +137,7 @@ impl<A: Address> PacketBuilder<A> {
         }
     }
 
-    /// TCP flags; ACK unless said otherwise.
+    /// TCP flags. Default: ACK.
     pub fn flags(mut self, flags: u8) -> Self {
         self.tcp_header().flags = flags;
         self
@@ -212,7 +211,7 @@ impl<A: Address> PacketBuilder<A> {
         self.icmp(message_type, code, rest).payload(offending)
     }
 
-    /// A protocol without a header of its own here: the payload follows the IP header.
+    /// Any other protocol: the payload follows the IP header directly.
     pub fn protocol(mut self, protocol: u8) -> Self {
         self.upper = Upper::Raw { protocol };
         self
@@ -223,7 +222,7 @@ impl<A: Address> PacketBuilder<A> {
         self
     }
 
-    /// Pads the frame to Ethernet's minimum, as a wire does.
+    /// Pads the frame to Ethernet's minimum length.
     pub fn padded(mut self) -> Self {
         self.padded = true;
         self

@@ -1,4 +1,4 @@
-//! What tests and benches build packets with. No part of the daemon calls it.
+//! Builders of packets for tests and benches. The daemon does not use them.
 
 mod address;
 mod builder;

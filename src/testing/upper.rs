@@ -1,4 +1,4 @@
-//! What follows the IP header of a built packet.
+//! The part of a built packet behind the IP header.
 
 use crate::model::Family;
 use crate::packet::{Address, icmp, ipv4, sctp, tcp, udp, wire};

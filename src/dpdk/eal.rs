@@ -68,7 +68,7 @@ impl Eal {
         Ok(Eal { running: Arc::new(running) })
     }
 
-    /// Adds a device to those the EAL was started with, in the words of `--vdev` and `--allow`.
+    /// Adds a device to those that the EAL was started with. The syntax is that of `--vdev` and `--allow`.
     ///
     /// # Errors
     /// The driver does not find or does not take the device.

@@ -38,8 +38,8 @@ const LISTINGS: [&str; 9] = [
 /// Statistics move every 2 seconds: a listing of them comes after a wait of this many seconds.
 const STATISTICS: f64 = 2.3;
 /// Connections end within a wait of `EXPIRY` seconds after `--set` has made their timeouts this short.
-pub(super) const SHORT: &str = "--set 4 4 4";
-const EXPIRY: f64 = 6.2;
+pub(super) const SHORT: &str = "--set 8 8 8";
+const EXPIRY: f64 = 11.5;
 
 /// A scenario while it is drawn.
 pub(super) struct Story<'a> {

@@ -151,6 +151,9 @@ impl Flow {
         packet.ttl = 64;
         packet.dont_fragment = false;
         packet.padded = false;
+        if let Upper::Udp { checksum, .. } = &mut packet.upper {
+            *checksum = true;
+        }
         let (length, size) =
             random.pick(&[(40, 24), (80, 24), (1200, 800), (1900, 800), (1900, 1200)]);
         packet.payload = vec![0x55; length];

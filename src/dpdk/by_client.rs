@@ -116,18 +116,21 @@ impl fmt::Display for ByClient {
                 formatter.write_str("by flow, as the device cannot hash by client alone")
             }
             ByClient::Unasked { able: true } => {
-                formatter.write_str("by flow, as the port is not said to face clients or servers")
+                formatter.write_str("by flow, as the port's side is both")
             }
             ByClient::Used(side) => {
-                write!(formatter, "by client alone, as the port side {}", whom(side))
+                write!(formatter, "by client alone, as the port's side is {}", whom(side))
             }
             ByClient::ByKey(side) => {
                 let whom = whom(side);
-                write!(formatter, "by client alone, by way of the key, as the port side {whom}")
+                write!(
+                    formatter,
+                    "by client alone, by way of the key, as the port's side is {whom}"
+                )
             }
             ByClient::Refused(side, why) => write!(
                 formatter,
-                "by flow, not by client alone though the port side {}: {why}",
+                "by flow, not by client alone though the port's side is {}: {why}",
                 whom(side)
             ),
         }
@@ -239,7 +242,7 @@ mod tests {
         let said = without_rss(PortSide::Servers).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port side servers: \
+            "by flow, not by client alone though the port's side is servers: \
              no hash of the device's is used"
         );
     }
@@ -256,7 +259,7 @@ mod tests {
         let said = settle(used, addresses(), true).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port side clients: \
+            "by flow, not by client alone though the port's side is clients: \
              the device hashes both addresses all the same"
         );
     }
@@ -267,30 +270,20 @@ mod tests {
         let able = usual() | RssFunctions::ONE_ADDRESS;
         let cases = [
             (usual(), PortSide::Both, 0, "by flow, as the device cannot hash by client alone"),
-            (
-                usual(),
-                PortSide::Both,
-                64,
-                "by flow, as the port is not said to face clients or servers",
-            ),
-            (
-                able,
-                PortSide::Both,
-                0,
-                "by flow, as the port is not said to face clients or servers",
-            ),
-            (able, PortSide::Servers, 64, "by client alone, as the port side servers"),
+            (usual(), PortSide::Both, 64, "by flow, as the port's side is both"),
+            (able, PortSide::Both, 0, "by flow, as the port's side is both"),
+            (able, PortSide::Servers, 64, "by client alone, as the port's side is servers"),
             (
                 usual(),
                 PortSide::Servers,
                 64,
-                "by client alone, by way of the key, as the port side servers",
+                "by client alone, by way of the key, as the port's side is servers",
             ),
             (
                 usual(),
                 PortSide::Servers,
                 0,
-                "by flow, not by client alone though the port side servers: \
+                "by flow, not by client alone though the port's side is servers: \
                  the device has no hash of one address, and tells no table of 16 to 4096 entries that a \
                  key could be made for",
             ),

@@ -54,7 +54,7 @@ mod tests {
                 &used,
                 2,
                 "wan: RSS programmed, 4 entries; source addresses hashed alone; \
-                 by client alone, as the port side clients",
+                 by client alone, as the port's side is clients",
             ),
             (
                 &none,
@@ -67,7 +67,7 @@ mod tests {
                 &refused,
                 2,
                 "wan: software hash and hand-over; RSS none (the device has no RSS); \
-                 by flow, not by client alone though the port side servers: it has none",
+                 by flow, not by client alone though the port's side is servers: it has none",
             ),
         ];
         for (rss, by_client, workers, text) in cases {

@@ -176,7 +176,7 @@ fn watch(
     (tally, RssCheckResult::of(&evidence))
 }
 
-/// A port that side one side gets that side's frames; the others that come in here are none for it.
+/// A port whose side is clients or servers must get that side's frames only. Others are not judged.
 fn is_faced(side: PortSide, from: From) -> bool {
     match side {
         PortSide::Both => true,

@@ -20,11 +20,19 @@
 //! Above them stand the binaries: `directord` puts the parts together, `ipvsadm` and `directorctl` ask it.
 
 #![deny(unsafe_code)]
+// A panic ends the daemon and every connection with it. What cannot fail is proven at its place by `#[expect]`.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![deny(clippy::todo, clippy::unimplemented, clippy::unreachable, clippy::dbg_macro)]
 
+// Indexing is denied where it is not needed. Elsewhere slices are indexed behind checked lengths.
+#[deny(clippy::indexing_slicing)]
 pub mod limits;
+#[deny(clippy::indexing_slicing)]
 pub mod model;
+#[deny(clippy::indexing_slicing)]
 pub mod time;
 
+#[deny(clippy::indexing_slicing)]
 pub mod reason;
 
 pub mod io;
@@ -36,6 +44,7 @@ pub mod packet;
 pub mod dpdk;
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(clippy::panic, clippy::expect_used)]
 pub mod testing;
 
 #[allow(unsafe_code)]
@@ -51,6 +60,7 @@ pub mod worker;
 
 pub mod host;
 
+#[deny(clippy::indexing_slicing)]
 pub mod api;
 
 pub mod cli;

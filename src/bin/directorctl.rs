@@ -1,5 +1,7 @@
 //! directorctl: what a running director is doing.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use clap::Parser;
 use director::api::Client;
 use director::cli::directorctl::{Arguments, run};

@@ -1,5 +1,7 @@
 //! ipvsadm for this director: the same commands, listings, messages and exit statuses.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use director::cli::{ipvsadm, socket_path};
 use std::io;
 use std::process::ExitCode;

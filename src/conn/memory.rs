@@ -47,6 +47,7 @@ impl<T: Copy> Slab<T> {
             false => mapping.as_ptr().align_offset(HUGE_PAGE),
         };
         let first = mapping.as_ptr().wrapping_byte_add(skip);
+        #[expect(clippy::expect_used, reason = "an address inside a mapping is not zero")]
         let first: NonNull<T> =
             NonNull::new(first.cast()).expect("a mapping is not at address zero");
         for index in 0..count {

@@ -214,6 +214,7 @@ impl Templates {
         let shard = &mut *self.shards[shard_number].lock();
         let mut slot = shard.find(hash, key);
         if let Some(found) = slot {
+            #[expect(clippy::expect_used, reason = "the index names slots in use only")]
             let template = shard.slots[found as usize].as_mut().expect("a keyed slot is in use");
             if !template.settle(now) {
                 gone(template);
@@ -240,6 +241,7 @@ impl Templates {
                 shard.insert(hash, Template::new(key, new, call_id, now), &self.hasher)
             }
         };
+        #[expect(clippy::expect_used, reason = "found by its key or just inserted")]
         let template = shard.slots[slot as usize].as_mut().expect("found or just inserted");
         template.stamp = now;
         match purpose {
@@ -436,6 +438,7 @@ impl Shard {
             }
         };
         let slots = &self.slots;
+        #[expect(clippy::expect_used, reason = "the index names slots in use only")]
         let rehash = |slot: &u32| {
             hasher.hash_one(slots[*slot as usize].as_ref().expect("a keyed slot is in use").key)
         };

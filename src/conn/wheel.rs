@@ -33,6 +33,7 @@ fn tick(now_ms: u32) -> u32 {
 impl Wheel {
     pub(super) fn new() -> Wheel {
         let heads = vec![0; SLOTS as usize].into_boxed_slice();
+        #[expect(clippy::expect_used, reason = "the box has SLOTS elements")]
         let heads = heads.try_into().expect("as many as were made");
         Wheel { heads, position: 0, started: false }
     }

@@ -86,6 +86,7 @@ impl<T> LcoreTask<T> {
     ///
     /// # Errors
     /// The panic's payload.
+    #[expect(clippy::expect_used, reason = "the work stores its result before it ends")]
     pub fn join(self) -> thread::Result<T> {
         self.wait();
         // The work stores its result last, whether it returned or panicked, and has ended.

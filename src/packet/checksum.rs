@@ -14,6 +14,7 @@ pub fn sum(bytes: &[u8]) -> u32 {
     let mut total: u64 = 0;
     let mut eights = bytes.chunks_exact(8);
     for eight in &mut eights {
+        #[expect(clippy::expect_used, reason = "chunks_exact(8) yields eight bytes")]
         let word = u64::from_ne_bytes(eight.try_into().expect("chunks of eight"));
         total += (word >> 32) + (word & 0xffff_ffff);
     }

@@ -1,5 +1,7 @@
 //! The daemon: reads the configuration, starts DPDK, ports, workers and the control thread, and ends cleanly.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod assemble;
 mod clock;
 mod cores;

@@ -31,6 +31,7 @@ impl Port {
         settings: &PortSettings,
         mempools: &[Arc<Mempool>],
     ) -> Result<(Arc<Port>, Vec<PortQueue>)> {
+        #[expect(clippy::expect_used, reason = "documented above: the caller passes at least one")]
         let last = mempools.last().expect("a port needs a mempool");
         let pools: Vec<Arc<Mempool>> = (0..usize::from(settings.queues))
             .map(|queue| Arc::clone(mempools.get(queue).unwrap_or(last)))

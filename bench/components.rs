@@ -10,11 +10,12 @@ use director::conn::Table;
 use director::io::{Frame, MemoryFrame};
 use director::limits::BURST;
 use director::model::{
-    DestinationId, Family, ForwardMethod, PortId, Protocol, SchedulerFlags, SchedulerKind,
+    DestinationId, Family, ForwardMethod, InterfaceId, Protocol, SchedulerFlags, SchedulerKind,
     ServiceKey,
 };
+use director::packet::ethernet::{self, EtherType};
 use director::packet::toeplitz::SYMMETRIC_KEY;
-use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, ethernet, tcp};
+use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, tcp};
 use director::rewrite::{self, End, Layer3, Outer};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
 use director::snapshot::{Adjacency, Destination, Encapsulation, NextHop, Snapshot, publication};
@@ -179,10 +180,10 @@ fn flow(number: u32) -> Flow {
 
 fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     let name = |what: &str| format!("{} {what}", family::<A>());
-    let adjacency = Adjacency::unresolved(PortId(0));
+    let adjacency = Adjacency::unresolved(EtherType::of(A::FAMILY));
     let cost = rewrite::<A, _>(Protocol::Udp, 0, |frame, _| {
         rewrite::decrement_hop_limit::<A>(frame);
-        rewrite::write_link_header(frame, &adjacency, A::ETHER_TYPE);
+        rewrite::write_link_header(frame, &adjacency)
     });
     report.add("rewrite", None, &name("DR"), cost);
     for protocol in [Protocol::Udp, Protocol::Tcp] {
@@ -229,7 +230,7 @@ fn parsed<A: Parse>(bytes: &[u8]) -> Packet<A> {
 /// The outer headers written and taken off again.
 fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
     let address = server_address::<A>(0).to_ip();
-    let adjacency = Adjacency::unresolved(PortId(0));
+    let hop = NextHop::unresolved(InterfaceId(0), address);
     let destination = Destination {
         available: true,
         mtu: 1500,
@@ -238,7 +239,7 @@ fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
         encapsulation,
         ..Destination::default()
     }
-    .prepared(Some(&NextHop { adjacency, resolved: true, address }));
+    .prepared(Some(&NextHop { resolved: true, ..hop }));
     let outer =
         Outer { destination: &destination, copy_dont_fragment: true, identification: 7, flow: 99 };
     rewrite::<A, _>(Protocol::Udp, 0, |frame, packet| {

@@ -1,7 +1,7 @@
 //! Why a packet leaves the fast path: dropped, or punted to the control thread. Each reason is counted per worker
 //! and queue, so every frame that came in is accounted for.
 
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -91,13 +91,13 @@ reasons! {
 /// A frame on its way from a worker to the control thread.
 #[derive(Debug)]
 pub struct Punt<F> {
-    /// The port the frame came in by.
-    pub port: PortId,
+    /// The interface the frame came in by.
+    pub interface: InterfaceId,
     pub reason: PuntReason,
     /// [`PuntReason::FragmentationNeeded`]: the MTU to report.
     pub mtu: u16,
     /// [`PuntReason::NeighbourUnresolved`]: where the frame goes; its Ethernet header is in place but for the addresses.
-    pub next_hop: Option<(PortId, IpAddr)>,
+    pub next_hop: Option<(InterfaceId, IpAddr)>,
     /// The same reason: the address and port that the client had sent it to, if NAT has replaced them.
     pub original_destination: Option<(IpAddr, u16)>,
     /// As it was received, Ethernet header included, unless the reason says otherwise.

@@ -1,7 +1,7 @@
-//! Routes: which port leads to an address, and by which gateway. Immutable once built, so that workers and the
+//! Routes: which interface leads to an address, and by which gateway. Immutable once built, so that workers and the
 //! control thread read the same table; the longest prefix wins (RFC 1812 section 5.2.4.3).
 
-use crate::model::{Family, PortId};
+use crate::model::{Family, InterfaceId};
 use crate::packet::Address;
 use hashbrown::HashMap;
 use std::any::Any;
@@ -13,10 +13,10 @@ pub type Network = (IpAddr, u8);
 /// Where packets for one network go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<A> {
-    pub port: PortId,
+    pub interface: InterfaceId,
     /// The gateway. `None`: the network is on the link, so the next hop is the packet's own destination.
     pub next_hop: Option<A>,
-    /// Largest IP packet in bytes; 0: the port's MTU.
+    /// Largest IP packet in bytes; 0: the interface's MTU.
     pub mtu: u16,
 }
 
@@ -55,9 +55,9 @@ impl<A: Address> Table<A> {
         self.levels[place].routes.insert(network.masked(length), route);
     }
 
-    fn gateways(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+    fn gateways(&self) -> impl Iterator<Item = (InterfaceId, IpAddr)> {
         let routes = self.levels.iter().flat_map(|level| level.routes.values());
-        routes.filter_map(|route| Some((route.port, route.next_hop?.to_ip())))
+        routes.filter_map(|route| Some((route.interface, route.next_hop?.to_ip())))
     }
 
     #[inline]
@@ -67,15 +67,18 @@ impl<A: Address> Table<A> {
 }
 
 impl Routes {
-    /// Builds the table from (network, port, gateway or none if on the link, MTU or 0 for the port's). Of two routes
+    /// Builds the table from (network, interface, gateway or none if on the link, MTU or 0 for the
+    /// interface's). Of two routes
     /// to one network the later counts. Bits of the network beyond its length are ignored; a length beyond the
     /// address width, or a gateway of the other family, cannot be meant and is left out: the configuration refuses it.
-    pub fn build(list: impl IntoIterator<Item = (Network, PortId, Option<IpAddr>, u16)>) -> Routes {
+    pub fn build(
+        list: impl IntoIterator<Item = (Network, InterfaceId, Option<IpAddr>, u16)>,
+    ) -> Routes {
         let mut routes = Routes::default();
-        for ((network, length), port, via, mtu) in list {
+        for ((network, length), interface, via, mtu) in list {
             match network {
-                IpAddr::V4(_) => add(&mut routes.v4, network, length, port, via, mtu),
-                IpAddr::V6(_) => add(&mut routes.v6, network, length, port, via, mtu),
+                IpAddr::V4(_) => add(&mut routes.v4, network, length, interface, via, mtu),
+                IpAddr::V6(_) => add(&mut routes.v6, network, length, interface, via, mtu),
             }
         }
         routes
@@ -92,22 +95,22 @@ impl Routes {
         table.downcast_ref::<Table<A>>()?.find(address)
     }
 
-    /// Port, next hop and MTU (0: the port's) on the way to `address`.
-    pub fn lookup(&self, address: IpAddr) -> Option<(PortId, IpAddr, u16)> {
+    /// Interface, next hop and MTU (0: the interface's) on the way to `address`.
+    pub fn lookup(&self, address: IpAddr) -> Option<(InterfaceId, IpAddr, u16)> {
         match address {
             IpAddr::V4(v4) => self.toward(v4.to_bits()),
             IpAddr::V6(v6) => self.toward(v6.to_bits()),
         }
     }
 
-    /// The gateways of all routes and the ports they are reached by; one may come more than once.
-    pub fn gateways(&self) -> impl Iterator<Item = (PortId, IpAddr)> {
+    /// The gateways of all routes and the interfaces they are reached by; one may come more than once.
+    pub fn gateways(&self) -> impl Iterator<Item = (InterfaceId, IpAddr)> {
         self.v4.gateways().chain(self.v6.gateways())
     }
 
-    fn toward<A: Address>(&self, address: A) -> Option<(PortId, IpAddr, u16)> {
+    fn toward<A: Address>(&self, address: A) -> Option<(InterfaceId, IpAddr, u16)> {
         let route = self.find(address)?;
-        Some((route.port, route.next_hop.unwrap_or(address).to_ip(), route.mtu))
+        Some((route.interface, route.next_hop.unwrap_or(address).to_ip(), route.mtu))
     }
 }
 
@@ -115,7 +118,7 @@ fn add<A: Address>(
     table: &mut Table<A>,
     network: IpAddr,
     length: u8,
-    port: PortId,
+    interface: InterfaceId,
     via: Option<IpAddr>,
     mtu: u16,
 ) {
@@ -124,7 +127,7 @@ fn add<A: Address>(
         return;
     };
     if usize::from(length) <= A::BYTES * 8 {
-        table.insert(network, length, Route { port, next_hop, mtu });
+        table.insert(network, length, Route { interface, next_hop, mtu });
     }
 }
 
@@ -139,12 +142,12 @@ mod tests {
 
     fn routes() -> Routes {
         Routes::build([
-            ((ip("0.0.0.0"), 0), PortId(0), Some(ip("10.0.0.254")), 0),
-            ((ip("10.0.0.1"), 24), PortId(0), None, 0),
-            ((ip("172.16.0.0"), 16), PortId(1), Some(ip("192.168.10.254")), 1400),
-            ((ip("172.16.9.9"), 32), PortId(0), Some(ip("10.0.0.9")), 0),
-            ((ip("fd00:a::"), 64), PortId(0), None, 0),
-            ((ip("::"), 0), PortId(1), Some(ip("fd00:b::fe")), 1280),
+            ((ip("0.0.0.0"), 0), InterfaceId(0), Some(ip("10.0.0.254")), 0),
+            ((ip("10.0.0.1"), 24), InterfaceId(0), None, 0),
+            ((ip("172.16.0.0"), 16), InterfaceId(1), Some(ip("192.168.10.254")), 1400),
+            ((ip("172.16.9.9"), 32), InterfaceId(0), Some(ip("10.0.0.9")), 0),
+            ((ip("fd00:a::"), 64), InterfaceId(0), None, 0),
+            ((ip("::"), 0), InterfaceId(1), Some(ip("fd00:b::fe")), 1280),
         ])
     }
 
@@ -161,7 +164,7 @@ mod tests {
         ];
         for (address, port, next_hop, mtu) in cases {
             let found = routes().lookup(ip(address));
-            assert_eq!(found, Some((PortId(port), ip(next_hop), mtu)), "{address}");
+            assert_eq!(found, Some((InterfaceId(port), ip(next_hop), mtu)), "{address}");
         }
     }
 
@@ -170,17 +173,17 @@ mod tests {
         let mut gateways: Vec<_> = routes().gateways().collect();
         gateways.sort_unstable();
         let expected = [
-            (PortId(0), ip("10.0.0.9")),
-            (PortId(0), ip("10.0.0.254")),
-            (PortId(1), ip("192.168.10.254")),
-            (PortId(1), ip("fd00:b::fe")),
+            (InterfaceId(0), ip("10.0.0.9")),
+            (InterfaceId(0), ip("10.0.0.254")),
+            (InterfaceId(1), ip("192.168.10.254")),
+            (InterfaceId(1), ip("fd00:b::fe")),
         ];
         assert_eq!(gateways, expected);
     }
 
     #[test]
     fn without_a_default_route_some_addresses_have_none() {
-        let on_link = Routes::build([((ip("10.0.0.0"), 8), PortId(0), None, 0)]);
+        let on_link = Routes::build([((ip("10.0.0.0"), 8), InterfaceId(0), None, 0)]);
         assert_eq!(on_link.lookup(ip("11.0.0.1")), None);
         assert_eq!(on_link.lookup(ip("::1")), None);
         assert_eq!(on_link.find(u32::from_be_bytes([10, 1, 2, 3])).unwrap().next_hop, None);
@@ -189,12 +192,12 @@ mod tests {
     #[test]
     fn the_later_of_two_routes_counts_and_nonsense_is_left_out() {
         let routes = Routes::build([
-            ((ip("10.0.0.0"), 8), PortId(0), None, 0),
-            ((ip("10.9.9.9"), 8), PortId(1), None, 0),
-            ((ip("10.0.0.0"), 33), PortId(2), None, 0),
-            ((ip("10.0.0.0"), 16), PortId(3), Some(ip("fe80::1")), 0),
+            ((ip("10.0.0.0"), 8), InterfaceId(0), None, 0),
+            ((ip("10.9.9.9"), 8), InterfaceId(1), None, 0),
+            ((ip("10.0.0.0"), 33), InterfaceId(2), None, 0),
+            ((ip("10.0.0.0"), 16), InterfaceId(3), Some(ip("fe80::1")), 0),
         ]);
-        assert_eq!(routes.lookup(ip("10.0.0.1")), Some((PortId(1), ip("10.0.0.1"), 0)));
+        assert_eq!(routes.lookup(ip("10.0.0.1")), Some((InterfaceId(1), ip("10.0.0.1"), 0)));
     }
 
     /// One network: an address out of a small pool, so that networks nest, and a length.
@@ -205,10 +208,9 @@ mod tests {
     }
 
     fn agrees_with_a_scan<A: Address>(networks: &[(A, u8, u16)], asked: &[A]) {
-        let routes =
-            Routes::build(networks.iter().map(|(network, length, port)| {
-                ((network.to_ip(), *length), PortId(*port), None, 0)
-            }));
+        let routes = Routes::build(networks.iter().map(|(network, length, port)| {
+            ((network.to_ip(), *length), InterfaceId(*port), None, 0)
+        }));
         for address in asked.iter().chain(networks.iter().map(|(network, ..)| network)) {
             let oracle = networks
                 .iter()
@@ -221,8 +223,8 @@ mod tests {
                     })
                 })
                 .max_by_key(|(_, length, _)| *length) // the last of equals
-                .map(|(.., port)| PortId(*port));
-            assert_eq!(routes.find(*address).map(|route| route.port), oracle, "{address:?}");
+                .map(|(.., port)| InterfaceId(*port));
+            assert_eq!(routes.find(*address).map(|route| route.interface), oracle, "{address:?}");
         }
     }
 

@@ -1,15 +1,16 @@
 //! Snapshots made by hand: one VIP subnet, a few services, and servers behind a second port.
 
 use director::model::{
-    DestinationId, Family, ForwardMethod, PortId, Protocol, SchedulerFlags, SchedulerKind,
-    ServiceId, ServiceKey, ServiceSpec,
+    DestinationId, Family, ForwardMethod, Interface, InterfaceId, PortId, Protocol, SchedulerFlags,
+    SchedulerKind, ServiceId, ServiceKey, ServiceSpec,
 };
 use director::packet::Address;
+use director::packet::ethernet::EtherType;
 use director::route::Routes;
 use director::scheduler::{Candidate, Scheduler};
 use director::snapshot::{
-    Adjacency, Destination, Directory, Encapsulation, Link, LocalAddresses, Neighbours, NextHop,
-    NextHopId, Replies, Service, Settings, Snapshot,
+    Adjacency, Destination, Directory, Encapsulation, Interfaces, LocalAddresses, Neighbours,
+    NextHop, NextHopId, Replies, Service, Settings, Snapshot,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -59,7 +60,7 @@ impl TestSnapshot {
         let mut neighbours = Neighbours::default();
         let gateway = gateway::<A>().to_ip();
         snapshot.next_hops.set(0, next_hop(CLIENTS, gateway));
-        neighbours.insert(CLIENTS, gateway, NextHopId(0));
+        neighbours.insert(on(CLIENTS), gateway, NextHopId(0));
         for service in 0..self.services {
             let key = self.key::<A>(service);
             let mut candidates = Vec::new();
@@ -68,7 +69,7 @@ impl TestSnapshot {
                 let address = server_address::<A>(number).to_ip();
                 let hop = NextHopId(number + 1);
                 snapshot.next_hops.set(hop.0 as usize, next_hop(SERVERS, address));
-                neighbours.insert(SERVERS, address, hop);
+                neighbours.insert(on(SERVERS), address, hop);
                 let id = DestinationId(number);
                 snapshot.set_destination(id, self.destination(service, address, hop));
                 let port = self.server_port();
@@ -86,7 +87,7 @@ impl TestSnapshot {
         snapshot.forwarding_changed();
         let vips = (0..self.services).map(|service| virtual_address::<A>(service).to_ip());
         snapshot.local = Arc::new(LocalAddresses::build(vips, []));
-        snapshot.links = MACS.map(|mac| Link { mac, mtu: 1500 }).to_vec().into();
+        snapshot.interfaces = Arc::new(Interfaces::build(&[CLIENTS, SERVERS].map(interface)));
         snapshot
     }
 
@@ -133,11 +134,27 @@ impl TestSnapshot {
     }
 }
 
+/// The interface on a port.
+const fn on(port: PortId) -> InterfaceId {
+    InterfaceId(port.0)
+}
+
+fn interface(port: PortId) -> Interface {
+    Interface {
+        id: on(port),
+        name: format!("if{}", port.0),
+        port,
+        mac: MACS[port.index()],
+        virtual_macs: Vec::new(),
+        mtu: 1500,
+        addresses: Vec::new(),
+    }
+}
+
 fn next_hop(port: PortId, address: IpAddr) -> NextHop {
-    let mut macs = [0; 12];
-    macs[..6].copy_from_slice(&PEER);
-    macs[6..].copy_from_slice(&MACS[port.index()]);
-    NextHop { adjacency: Adjacency { macs, port }, resolved: true, address }
+    let ether_type = EtherType::of(Family::of(address));
+    let adjacency = Adjacency::new(PEER, MACS[port.index()], ether_type, port);
+    NextHop { adjacency, resolved: true, interface: on(port), address }
 }
 
 /// The servers are on the link; everybody else is behind the gateway.
@@ -148,8 +165,8 @@ fn routes<A: Address>() -> Routes {
         Family::Ipv6 => (64, Ipv6Addr::UNSPECIFIED.into()),
     };
     Routes::build([
-        ((servers, length), SERVERS, None, 0),
-        ((whole, 0), CLIENTS, Some(gateway::<A>().to_ip()), 0),
+        ((servers, length), on(SERVERS), None, 0),
+        ((whole, 0), on(CLIENTS), Some(gateway::<A>().to_ip()), 0),
     ])
 }
 

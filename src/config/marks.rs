@@ -1,6 +1,6 @@
 //! Checks the rules of firewall marks: `[[mark]]`.
 
-use super::network::{KnownPorts, NETWORK_FORM, port_named};
+use super::network::{KnownPorts, NETWORK_FORM, interface_named};
 use super::raw;
 use super::report::Report;
 use super::sections::Section;
@@ -21,7 +21,10 @@ pub(super) fn marks(
         let network = str::parse::<Prefix>;
         let range = str::parse::<PortRange>;
         let rule = MarkRule {
-            port: raw.port.as_ref().and_then(|name| port_named(name, "mark.port", known, report)),
+            interface: raw
+                .port
+                .as_ref()
+                .and_then(|name| interface_named(name, "mark.port", known, report)),
             protocol: report.word(&raw.protocol, "mark.protocol", &PROTOCOLS),
             source: report.text(&raw.source, "mark.source", NETWORK_FORM, network),
             destination: report.text(&raw.destination, "mark.destination", NETWORK_FORM, network),

@@ -6,7 +6,7 @@ use super::report::Report;
 use super::sections::Section;
 use super::settings::{DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::limits::PORTS_MAX;
-use crate::model::{InterfaceAddress, MacAddress, PortId, PortSide, Prefix};
+use crate::model::{InterfaceAddress, InterfaceId, MacAddress, PortSide, Prefix};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::Spanned;
 
@@ -226,25 +226,25 @@ fn device_exists(device: &Spanned<String>, dpdk: &DpdkConfig, report: &mut Repor
     }
 }
 
-/// The port with that name, or `None` after listing the names.
-pub(super) fn port_named(
+/// The interface of the port with that name, or `None` after listing the names.
+pub(super) fn interface_named(
     name: &Spanned<String>,
     key: &str,
     known: &KnownPorts,
     report: &mut Report,
-) -> Option<PortId> {
+) -> Option<InterfaceId> {
     let position = known.ports.iter().position(|port| port.name == *name.get_ref());
     if position.is_none() && known.sound {
         let names: Vec<_> = known.ports.iter().map(|port| port.name.as_str()).collect();
         let problem = format!("no port `{}`", name.get_ref().escape_debug());
         report.fault_allowed(name.span().start, key, problem, names.join(", "));
     }
-    position.map(port_id)
+    position.map(interface_id)
 }
 
-/// There are at most [`PORTS_MAX`] ports.
-fn port_id(position: usize) -> PortId {
-    PortId(position as u16)
+/// There are at most [`PORTS_MAX`] ports, each with one interface.
+fn interface_id(position: usize) -> InterfaceId {
+    InterfaceId(position as u16)
 }
 
 /// Every `[[neighbour]]`, in order.
@@ -255,7 +255,7 @@ pub(super) fn neighbours(
 ) -> Vec<NeighbourConfig> {
     let mut neighbours: Vec<NeighbourConfig> = Vec::new();
     for Section { raw, .. } in sections {
-        let port = port_named(&raw.port, "neighbour.port", known, report);
+        let interface = interface_named(&raw.port, "neighbour.port", known, report);
         let address = report.text_at(&raw.address, "neighbour.address", "an address", ip);
         let mac = report.text_at(&raw.mac, "neighbour.mac", MAC_FORM, |text| {
             match text.parse::<MacAddress>() {
@@ -264,15 +264,20 @@ pub(super) fn neighbours(
                 Err(_) => Err(format!("`{}` is no Ethernet address", text.escape_debug())),
             }
         });
-        let (Some(port), Some(address), Some(mac)) = (port, address, mac) else { continue };
+        let (Some(interface), Some(address), Some(mac)) = (interface, address, mac) else {
+            continue;
+        };
         let offset = raw.address.span().start;
-        let unfit = unfit_neighbour(address, &known.ports[port.index()]);
+        let unfit = unfit_neighbour(address, &known.ports[interface.index()]);
         if let Some(problem) = unfit.filter(|_| known.sound) {
             report.fault(offset, "neighbour.address", problem);
-        } else if neighbours.iter().any(|other| (other.port, other.address) == (port, address)) {
+        } else if neighbours
+            .iter()
+            .any(|other| (other.interface, other.address) == (interface, address))
+        {
             report.fault(offset, "neighbour.address", format!("a second neighbour {address}"));
         }
-        neighbours.push(NeighbourConfig { port, address, mac });
+        neighbours.push(NeighbourConfig { interface, address, mac });
     }
     neighbours
 }
@@ -300,9 +305,9 @@ pub(super) fn routes(
             let problem = format!("{router} and {destination} are of different families");
             report.fault(at, "route.destination", problem);
         }
-        let (RouteHop::Via { port, .. } | RouteHop::OnLink { port }) = hop;
+        let (RouteHop::Via { interface, .. } | RouteHop::OnLink { interface }) = hop;
         let mtu_min = if destination.address().is_ipv6() { MTU_MIN_IPV6 } else { MTU_MIN };
-        let mtu_max = known.ports[port.index()].mtu;
+        let mtu_max = known.ports[interface.index()].mtu;
         let mtu = report.number(&raw.mtu, "route.mtu", mtu_min..=mtu_max);
         routes.push(RouteConfig { destination, hop, mtu });
     }
@@ -337,7 +342,7 @@ fn hop(
     report: &mut Report,
 ) -> Option<RouteHop> {
     let named = match &raw.port {
-        Some(name) => Some(port_named(name, "route.port", known, report)?),
+        Some(name) => Some(interface_named(name, "route.port", known, report)?),
         None => None,
     };
     let Some(via) = &raw.via else {
@@ -345,19 +350,19 @@ fn hop(
             let allowed = "via = \"ROUTER\", or port = \"NAME\" for a network on the link";
             report.fault_allowed(offset, "route", "neither via nor port is given", allowed);
         }
-        return named.map(|port| RouteHop::OnLink { port });
+        return named.map(|interface| RouteHop::OnLink { interface });
     };
     let router = report.text_at(via, "route.via", "an address", ip)?;
     // A port given beside the router chooses among links, which link-local routers need.
-    let candidates = known.ports.iter().enumerate().map(|(at, port)| (port_id(at), port));
+    let candidates = known.ports.iter().enumerate().map(|(at, port)| (interface_id(at), port));
     let on_link: Vec<_> = candidates
         .filter(|(id, port)| named.is_none_or(|named| named == *id) && port.is_on_link(router))
         .collect();
     let problem = match on_link.as_slice() {
         [] => format!("{router} is in no network of a port"),
-        [(port, config)] => match unfit_neighbour(router, config) {
+        [(interface, config)] => match unfit_neighbour(router, config) {
             Some(problem) => problem,
-            None => return Some(RouteHop::Via { port: *port, router }),
+            None => return Some(RouteHop::Via { interface: *interface, router }),
         },
         _ => format!("{router} is on the links of several ports; name one with port"),
     };

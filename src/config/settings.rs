@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::model::{
-    DestinationSpec, InterfaceAddress, MacAddress, PortId, PortSide, Prefix, ServiceSpec,
+    DestinationSpec, InterfaceAddress, InterfaceId, MacAddress, PortSide, Prefix, ServiceSpec,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -60,7 +60,8 @@ impl Default for Tables {
     }
 }
 
-/// One network port. Its place in the file is its [`PortId`].
+/// One network port. Its place in the file is its `PortId`, and the [`InterfaceId`] of the
+/// interface on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortConfig {
     pub name: String,
@@ -98,7 +99,7 @@ impl PortConfig {
 /// A neighbour that need not be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeighbourConfig {
-    pub port: PortId,
+    pub interface: InterfaceId,
     pub address: IpAddr,
     pub mac: MacAddress,
 }
@@ -115,9 +116,9 @@ pub struct RouteConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteHop {
     /// To this router, through the port whose network it is in.
-    Via { port: PortId, router: IpAddr },
+    Via { interface: InterfaceId, router: IpAddr },
     /// The network is on this port's link.
-    OnLink { port: PortId },
+    OnLink { interface: InterfaceId },
 }
 
 /// A service and its destinations, in the file's order.

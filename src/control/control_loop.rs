@@ -21,12 +21,10 @@ use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
 use crate::limits::BURST;
 use crate::model::{DestinationId, Family, PortId};
-use crate::snapshot::Link;
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
 use crate::worker::{ControlEnd, Shared, Sizing, TableJob};
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.
@@ -50,7 +48,8 @@ pub trait Ports<F> {
 /// See the module.
 pub struct Control<F> {
     config: Config,
-    links: Vec<Link>,
+    /// The ports' own MAC addresses, by [`PortId`].
+    macs: Vec<[u8; 6]>,
     sizing: Sizing,
     desired: Desired,
     host: IpHost<F>,
@@ -77,13 +76,13 @@ pub struct Control<F> {
 }
 
 impl<F: Frame> Control<F> {
-    /// The control thread's state from the configuration.
+    /// The control thread's state from the configuration. `macs`: the ports' own MAC addresses.
     ///
     /// # Errors
     /// The sentence of a service or destination that cannot be had.
     pub fn new(
         config: Config,
-        links: Vec<Link>,
+        macs: Vec<[u8; 6]>,
         sizing: Sizing,
         end: ControlEnd<F>,
         shared: Shared,
@@ -91,11 +90,10 @@ impl<F: Frame> Control<F> {
     ) -> Result<Self, Refusal> {
         let routes = Arc::new(topology::routes(&config.ports, &config.routes));
         let settings = Settings { unserved: config.unserved, ..Settings::default() };
-        let interfaces = topology::interfaces(&config.ports, &links);
+        let interfaces = topology::interfaces(&config.ports, &macs);
         let host = IpHost::new(interfaces, Arc::clone(&routes), settings);
         let topology = Topology {
-            links: links.clone(),
-            interfaces: addresses(&host),
+            interfaces: host.interfaces().to_vec(),
             vips: topology::virtual_addresses(&config.vips),
         };
         let capacity = Capacity { services: sizing.services, destinations: sizing.destinations };
@@ -114,7 +112,7 @@ impl<F: Frame> Control<F> {
         }
         Ok(Control {
             config,
-            links,
+            macs,
             sizing,
             desired,
             host,
@@ -212,6 +210,7 @@ impl<F: Frame> Control<F> {
     ) -> (&'a mut IpHost<F>, impl Outbox<F> + 'a) {
         let out = WorkerOutbox {
             injections: &mut self.end.injections,
+            interfaces: self.desired.interfaces(),
             allocate: move |port| ports.allocate(port),
             refused: &mut self.refused,
         };
@@ -340,8 +339,8 @@ impl<F: Frame> Control<F> {
 
     /// The desired state keeps up with what the host path learned about neighbours.
     fn follow_neighbours(&mut self) {
-        for ((port, address), mac) in self.host.take_neighbour_changes() {
-            self.desired.neighbour_changed(port, address, mac);
+        for ((interface, address), mac) in self.host.take_neighbour_changes() {
+            self.desired.neighbour_changed(interface, address, mac);
         }
     }
 
@@ -383,11 +382,6 @@ impl<F: Frame> Control<F> {
             }
         }
     }
-}
-
-/// The ports' own addresses, as the host path answers for them.
-fn addresses<F: Frame>(host: &IpHost<F>) -> Vec<(PortId, Vec<(IpAddr, u8)>)> {
-    host.interfaces().iter().map(|own| (own.id, own.addresses.clone())).collect()
 }
 
 /// A template is no longer: its destination has one persistent connection less.

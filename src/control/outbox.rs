@@ -1,25 +1,28 @@
 //! The host path's way out: frames go through the workers, who own the transmit queues.
 
 use crate::host::Outbox;
-use crate::model::PortId;
+use crate::model::{InterfaceId, PortId};
+use crate::snapshot::Interfaces;
 use crate::worker::Injection;
 use rtrb::Producer;
 
 /// Frames of the host path, spread over the workers' injection rings.
 pub(super) struct WorkerOutbox<'a, F, A> {
     pub(super) injections: &'a mut [Producer<Injection<F>>],
+    pub(super) interfaces: &'a Interfaces,
     pub(super) allocate: A,
     /// Frames that found every ring full.
     pub(super) refused: &'a mut u64,
 }
 
 impl<F, A: FnMut(PortId) -> Option<F>> Outbox<F> for WorkerOutbox<'_, F, A> {
-    fn allocate(&mut self, port: PortId) -> Option<F> {
-        (self.allocate)(port)
+    fn allocate(&mut self, interface: InterfaceId) -> Option<F> {
+        (self.allocate)(self.interfaces.get(interface)?.port)
     }
 
     /// Through the first worker that has room; a frame that finds none is lost, as on a busy link.
-    fn send(&mut self, port: PortId, frame: F) {
+    fn send(&mut self, interface: InterfaceId, frame: F) {
+        let Some(port) = self.interfaces.get(interface).map(|entry| entry.port) else { return };
         let mut injection = Injection { port, frame };
         for ring in &mut *self.injections {
             match ring.push(injection) {

@@ -2,7 +2,7 @@
 
 use crate::api::{DropRow, NeighbourRow, QueueRow, StatusReport, WorkerStatus};
 use crate::host::Neighbour;
-use crate::model::PortId;
+use crate::model::{InterfaceId, PortId};
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::Publisher;
 use crate::time::{Duration, Instant};
@@ -176,7 +176,7 @@ pub(super) fn neighbours(
     let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
     list.map(|neighbour| NeighbourRow {
         address: neighbour.address,
-        port: port_name(info, neighbour.port),
+        port: interface_name(info, neighbour.interface),
         mac: neighbour.mac.map(mac),
         state: neighbour.state.name().to_owned(),
         queued: neighbour.queued as u64,
@@ -184,6 +184,7 @@ pub(super) fn neighbours(
     .collect()
 }
 
-fn port_name(info: &StaticInfo, port: PortId) -> String {
-    info.ports.get(port.index()).cloned().unwrap_or_default()
+fn interface_name(info: &StaticInfo, interface: InterfaceId) -> String {
+    // One on each port, under the port's name.
+    info.ports.get(interface.index()).cloned().unwrap_or_default()
 }

@@ -1,23 +1,23 @@
 //! From the configuration to what workers and the host path are made of: routes, marks, neighbours, interfaces.
 
 use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
-use crate::host::{Interface, NextHop};
-use crate::model::{Family, MarkRule, PortId, Prefix};
+use crate::host::NextHop;
+use crate::model::{Family, Interface, InterfaceId, MarkRule, PortId, Prefix};
 use crate::route::{Network, Routes};
-use crate::snapshot::{Link, Mark, MarkPrefix, Marks};
+use crate::snapshot::{Mark, MarkPrefix, Marks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// On-link networks, gateways and configured routes.
 pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
-    let mut list: Vec<(Network, PortId, Option<IpAddr>, u16)> = Vec::new();
+    let mut list: Vec<(Network, InterfaceId, Option<IpAddr>, u16)> = Vec::new();
     for (index, port) in ports.iter().enumerate() {
-        let id = PortId(index as u16);
+        let id = InterfaceId(index as u16);
         for address in &port.addresses {
             list.push(((address.address(), address.length()), id, None, 0));
         }
         if port.addresses.iter().any(|address| Family::of(address.address()) == Family::Ipv6) {
-            // RFC 4291 section 2.5.6; the first port with IPv6 has the link-local network, as it cannot be told apart.
+            // RFC 4291 section 2.5.6; the first interface with IPv6 has the link-local network, as it cannot be told apart.
             list.insert(
                 0,
                 (((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)).into(), 64), id, None, 0),
@@ -34,8 +34,8 @@ pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
         let network = (route.destination.address(), route.destination.length());
         let mtu = route.mtu.unwrap_or(0);
         list.push(match route.hop {
-            RouteHop::Via { port, router } => (network, port, Some(router), mtu),
-            RouteHop::OnLink { port } => (network, port, None, mtu),
+            RouteHop::Via { interface, router } => (network, interface, Some(router), mtu),
+            RouteHop::OnLink { interface } => (network, interface, None, mtu),
         });
     }
     Routes::build(list)
@@ -54,7 +54,7 @@ pub fn marks(rules: &[MarkRule]) -> Marks {
         rules
             .iter()
             .map(|rule| Mark {
-                port: rule.port,
+                interface: rule.interface,
                 protocol: rule.protocol.map(|protocol| protocol.number()),
                 source: rule.source.map(prefix),
                 destination: rule.destination.map(prefix),
@@ -67,20 +67,22 @@ pub fn marks(rules: &[MarkRule]) -> Marks {
 }
 
 pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]> {
-    list.iter().map(|entry| ((entry.port, entry.address), entry.mac.0)).collect()
+    list.iter().map(|entry| ((entry.interface, entry.address), entry.mac.0)).collect()
 }
 
-/// The ports as members of networks; `links` by port.
-pub fn interfaces(ports: &[PortConfig], links: &[Link]) -> Vec<Interface> {
+/// The interfaces, one on each port; `macs`: the ports' own MAC addresses.
+pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
     ports
         .iter()
-        .zip(links)
+        .zip(macs)
         .enumerate()
-        .map(|(index, (port, link))| Interface {
-            id: PortId(index as u16),
+        .map(|(index, (port, mac))| Interface {
+            id: InterfaceId(index as u16),
             name: port.name.clone(),
-            mac: link.mac,
-            mtu: link.mtu,
+            port: PortId(index as u16),
+            mac: *mac,
+            virtual_macs: Vec::new(),
+            mtu: port.mtu,
             addresses: port
                 .addresses
                 .iter()

@@ -1,11 +1,11 @@
-//! Telling the link, unasked, that an address is at a port: gratuitous ARP (RFC 5227 section 3), unsolicited neighbour
+//! Telling the link, unasked, that an address is at an interface: gratuitous ARP (RFC 5227 section 3), unsolicited neighbour
 //! advertisements (RFC 4861 section 7.2.6). Neighbours that had the address elsewhere learn of it.
 
-use super::local::Local;
+use super::local::{Local, is_on_link};
 use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::limits::INJECT_RING;
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = INJECT_RING / 4;
 pub(super) struct Announcements {
     /// How often each address is announced.
     times: u8,
-    pending: BTreeMap<(Instant, PortId, IpAddr), u8>,
+    pending: BTreeMap<(Instant, InterfaceId, IpAddr), u8>,
 }
 
 impl Announcements {
@@ -28,7 +28,7 @@ impl Announcements {
         Announcements { times, pending: BTreeMap::new() }
     }
 
-    /// The ports' own addresses.
+    /// The interfaces' own addresses.
     pub(super) fn add_own(&mut self, local: &Local, now: Instant) {
         for interface in local.interfaces() {
             for (address, _) in &interface.addresses {
@@ -37,30 +37,30 @@ impl Announcements {
         }
     }
 
-    /// A virtual address: on the ports whose network it is in; if it is in none, on all.
+    /// A virtual address: on the interfaces whose network it is in; if it is in none, on all.
     pub(super) fn add_virtual(&mut self, local: &Local, address: IpAddr, now: Instant) {
-        let any = local.interfaces().iter().any(|interface| interface.is_on_link(address));
+        let any = local.interfaces().iter().any(|interface| is_on_link(interface, address));
         for interface in local.interfaces() {
-            if !any || interface.is_on_link(address) {
+            if !any || is_on_link(interface, address) {
                 self.add(now, interface.id, address);
             }
         }
     }
 
-    fn add(&mut self, now: Instant, port: PortId, address: IpAddr) {
+    fn add(&mut self, now: Instant, interface: InterfaceId, address: IpAddr) {
         if self.times > 0 {
-            self.pending.insert((now, port, address), self.times);
+            self.pending.insert((now, interface, address), self.times);
         }
     }
 
     /// One that is due; the next time is put down.
-    fn next(&mut self, now: Instant) -> Option<(PortId, IpAddr)> {
+    fn next(&mut self, now: Instant) -> Option<(InterfaceId, IpAddr)> {
         let entry = self.pending.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let ((_, port, address), left) = entry.remove_entry();
+        let ((_, interface, address), left) = entry.remove_entry();
         if left > 1 {
-            self.pending.insert((now + INTERVAL, port, address), left - 1);
+            self.pending.insert((now + INTERVAL, interface, address), left - 1);
         }
-        Some((port, address))
+        Some((interface, address))
     }
 }
 
@@ -68,12 +68,12 @@ impl<F: Frame> IpHost<F> {
     /// Sends the announcements that are due.
     pub(super) fn send_announcements(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         for _ in 0..AT_ONCE {
-            let Some((port, address)) = self.announcements.next(now) else { return };
+            let Some((interface, address)) = self.announcements.next(now) else { return };
             match address {
                 // It may have been taken away meanwhile.
                 _ if !self.local.is_local(address) => {}
-                IpAddr::V4(address) => self.arp_announce(port, address, out),
-                IpAddr::V6(address) => self.nd_announce(port, address, out),
+                IpAddr::V4(address) => self.arp_announce(interface, address, out),
+                IpAddr::V6(address) => self.nd_announce(interface, address, out),
             }
         }
     }

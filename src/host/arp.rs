@@ -3,7 +3,7 @@
 use super::neighbours::Claim;
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::packet::arp::{self, Arp, Operation};
 use crate::packet::ethernet::{self, ETHERNET};
 use crate::reason::{DropReason, Punt};
@@ -30,54 +30,55 @@ impl<F: Frame> IpHost<F> {
                     && arp.operation == Operation::Reply
                     && !ethernet::is_multicast(ethernet::destination(frame)),
                 overrides: true,
-                creates: asks_us && self.is_neighbour(punt.port, sender),
+                creates: asks_us && self.is_neighbour(punt.interface, sender),
             };
-            self.neighbours.claim((punt.port, sender), claim, now);
+            self.neighbours.claim((punt.interface, sender), claim, now);
         }
         // A sender of zero only checks whether the address is taken (RFC 5227); it gets to know.
         if for_us
             && arp.operation == Operation::Request
             && (arp.sender == 0 || !local::is_no_host(sender))
-            && let Some(interface) = self.local.interface(punt.port)
+            && let Some(interface) = self.local.interface(punt.interface)
         {
             let answer = arp.answer(interface.mac);
             let write = |out: &mut [u8]| answer.write(out, arp.sender_mac);
-            self.send_frame(punt.port, arp::FRAME, write, out);
+            self.send_frame(punt.interface, arp::FRAME, write, out);
         }
     }
 
     /// Asks who has `address`: the one at `mac`, or everybody.
     pub(super) fn arp_request(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         address: Ipv4Addr,
         mac: Option<[u8; 6]>,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(interface) = self.local.interface(port) else { return };
-        let sender = match self.local.source(port, address.into()) {
+        let Some(own) = self.local.interface(interface) else { return };
+        let sender = match self.local.source(interface, address.into()) {
             Some(IpAddr::V4(own)) => own.to_bits(),
             _ => 0,
         };
-        let request = Arp::request(interface.mac, sender, address.to_bits());
+        let request = Arp::request(own.mac, sender, address.to_bits());
         let write = |out: &mut [u8]| request.write(out, mac.unwrap_or(ethernet::BROADCAST));
-        self.send_frame(port, arp::FRAME, write, out);
+        self.send_frame(interface, arp::FRAME, write, out);
     }
 
     pub(super) fn arp_announce(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         address: Ipv4Addr,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(interface) = self.local.interface(port) else { return };
-        let announcement = Arp::announcement(interface.mac, address.to_bits());
+        let Some(own) = self.local.interface(interface) else { return };
+        let announcement = Arp::announcement(own.mac, address.to_bits());
         let write = |out: &mut [u8]| announcement.write(out, ethernet::BROADCAST);
-        self.send_frame(port, arp::FRAME, write, out);
+        self.send_frame(interface, arp::FRAME, write, out);
     }
 
-    /// The routes say that `address` is a host on the port's own link.
-    pub(super) fn is_neighbour(&self, port: PortId, address: IpAddr) -> bool {
-        self.way(Some(port), address).is_some_and(|way| way.port == port && way.next_hop == address)
+    /// The routes say that `address` is a host on the interface's own link.
+    pub(super) fn is_neighbour(&self, interface: InterfaceId, address: IpAddr) -> bool {
+        self.way(Some(interface), address)
+            .is_some_and(|way| way.interface == interface && way.next_hop == address)
     }
 }

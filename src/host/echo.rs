@@ -44,7 +44,7 @@ impl<F: Frame> IpHost<F> {
         if !self.limiters.echo.allow(asker.to_ip(), now) {
             return self.drop(DropReason::IcmpRateLimited);
         }
-        let Some(way) = self.way(Some(punt.port), asker.to_ip()) else {
+        let Some(way) = self.way(Some(punt.interface), asker.to_ip()) else {
             return self.drop(DropReason::NoRoute);
         };
         let identification = self.next_identification();

@@ -5,7 +5,7 @@ use super::network::{Message, Network};
 use super::output::Outgoing;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
-use crate::model::{Family, PortId};
+use crate::model::{Family, InterfaceId};
 use crate::packet::ethernet::{self, ETHERNET, Payload};
 use crate::packet::{Packet, Parse, Role, icmp, icmp_error, udp};
 use crate::reason::DropReason;
@@ -90,10 +90,10 @@ const UNKNOWN_NEXT_HEADER: u8 = 1;
 
 impl<F: Frame> IpHost<F> {
     /// Tells the sender of `packet` about the trouble, if that is allowed. `frame` holds the packet behind an Ethernet
-    /// header; `ingress` is the port it came in by, if that is known.
+    /// header; `ingress` is the interface it came in by, if that is known.
     pub(super) fn error<A: Network>(
         &mut self,
-        ingress: Option<PortId>,
+        ingress: Option<InterfaceId>,
         frame: &[u8],
         packet: &Packet<A>,
         trouble: ErrorCause,
@@ -105,7 +105,7 @@ impl<F: Frame> IpHost<F> {
             return self.drop(trouble.drop_reason());
         }
         // The packet's own destination speaks if that is the director. Not so for a next hop that does not answer:
-        // that is noticed by the sending side, which speaks for the port.
+        // that is noticed by the sending side, which speaks for the interface.
         let original_destination = packet.destination();
         let speaks = self.local.is_local(original_destination.to_ip())
             && trouble != ErrorCause::HostUnreachable;
@@ -118,11 +118,11 @@ impl<F: Frame> IpHost<F> {
         self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
     }
 
-    /// Sends an error that quotes `about`, within the limits. `speaker`: its source; `None`: the address of the port
+    /// Sends an error that quotes `about`, within the limits. `speaker`: its source; `None`: the address of the interface
     /// that leads to the sender.
     pub(super) fn send_error<A: Network>(
         &mut self,
-        ingress: Option<PortId>,
+        ingress: Option<InterfaceId>,
         speaker: Option<A>,
         about: Quoted<'_, A>,
         message: Message,
@@ -141,8 +141,8 @@ impl<F: Frame> IpHost<F> {
         let Some(way) = self.way(ingress, sender) else {
             return self.drop(DropReason::NoRoute);
         };
-        let of_port = || self.local.source(way.port, sender).and_then(A::from_ip);
-        let Some(source) = speaker.or_else(of_port) else {
+        let of_interface = || self.local.source(way.interface, sender).and_then(A::from_ip);
+        let Some(source) = speaker.or_else(of_interface) else {
             return self.drop(DropReason::NoRoute);
         };
         let identification = self.next_identification();

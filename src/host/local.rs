@@ -1,26 +1,12 @@
-//! The director's own addresses: those of its ports and the virtual ones.
+//! The director's own addresses: those of its interfaces and the virtual ones.
 
-use crate::model::{PortId, Prefix};
+use crate::model::{Interface, InterfaceId, Prefix};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// A port as a member of networks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    pub id: PortId,
-    pub name: String,
-    pub mac: [u8; 6],
-    /// Largest IP packet in bytes.
-    pub mtu: u16,
-    /// Each with the prefix length of its network. The IPv6 link-local address is added to them.
-    pub addresses: Vec<(IpAddr, u8)>,
-}
-
-impl Interface {
-    /// The address is in one of the port's networks.
-    pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|(own, length)| is_network_of(*own, *length, address))
-    }
+/// The address is in one of the interface's networks.
+pub(super) fn is_on_link(interface: &Interface, address: IpAddr) -> bool {
+    interface.addresses.iter().any(|(own, length)| is_network_of(*own, *length, address))
 }
 
 /// Which addresses are the director's.
@@ -42,7 +28,7 @@ impl Local {
         Local { interfaces, virtual_addresses: BTreeSet::new(), all }
     }
 
-    /// Replaces the ports' addresses.
+    /// Replaces the interfaces' addresses.
     pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let addresses = std::mem::take(&mut self.virtual_addresses);
         *self = Local::new(interfaces);
@@ -67,32 +53,32 @@ impl Local {
         &self.interfaces
     }
 
-    pub(super) fn interface(&self, port: PortId) -> Option<&Interface> {
-        self.interfaces.iter().find(|interface| interface.id == port)
+    pub(super) fn interface(&self, interface: InterfaceId) -> Option<&Interface> {
+        self.interfaces.iter().find(|own| own.id == interface)
     }
 
-    /// The address is the director's, on whatever port.
+    /// The address is the director's, on whatever interface.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         self.all.contains(&address)
     }
 
-    /// The port answers questions for the address. IPv4: for every local address, as Linux does (arp_ignore 0).
-    /// IPv6: for the port's own and for the virtual ones.
-    pub(super) fn answers(&self, port: PortId, address: IpAddr) -> bool {
+    /// The interface answers questions for the address. IPv4: for every local address, as Linux does (arp_ignore 0).
+    /// IPv6: for the interface's own and for the virtual ones.
+    pub(super) fn answers(&self, interface: InterfaceId, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(_) => self.is_local(address),
             IpAddr::V6(_) => {
                 self.virtual_addresses.contains(&address)
-                    || self.interface(port).is_some_and(|interface| {
+                    || self.interface(interface).is_some_and(|interface| {
                         interface.addresses.iter().any(|(own, _)| *own == address)
                     })
             }
         }
     }
 
-    /// The address from which the port speaks to `peer`: the one in the peer's network, else the port's first of the
-    /// family, else another port's.
-    pub(super) fn source(&self, port: PortId, peer: IpAddr) -> Option<IpAddr> {
+    /// The address from which the interface speaks to `peer`: the one in the peer's network, else the interface's first of the
+    /// family, else another interface's.
+    pub(super) fn source(&self, interface: InterfaceId, peer: IpAddr) -> Option<IpAddr> {
         let own = |interface: &Interface| {
             let family =
                 interface.addresses.iter().filter(|(own, _)| own.is_ipv4() == peer.is_ipv4());
@@ -103,7 +89,7 @@ impl Local {
                 .map(|(own, _)| *own)
         };
         let others = || self.interfaces.iter().find_map(own);
-        self.interface(port).and_then(own).or_else(others)
+        self.interface(interface).and_then(own).or_else(others)
     }
 
     /// The address reaches more than one host of some network of ours, or is no host's at all.
@@ -148,6 +134,7 @@ pub(super) fn is_no_host(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PortId;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -155,9 +142,11 @@ mod tests {
 
     fn local() -> Local {
         let interface = |id, addresses: &[(&str, u8)]| Interface {
-            id: PortId(id),
-            name: format!("port{id}"),
+            id: InterfaceId(id),
+            name: format!("if{id}"),
+            port: PortId(id),
             mac: [2, 0, 0, 0, 0, id as u8 + 1],
+            virtual_macs: Vec::new(),
             mtu: 1500,
             addresses: addresses.iter().map(|(address, length)| (ip(address), *length)).collect(),
         };
@@ -173,7 +162,7 @@ mod tests {
 
     #[test]
     fn sources() {
-        for (port, peer, expected) in [
+        for (interface, peer, expected) in [
             (0, "10.0.0.9", "10.0.0.1"),
             (0, "10.1.9.9", "10.1.0.1"),
             (0, "8.8.8.8", "10.0.0.1"),
@@ -181,13 +170,17 @@ mod tests {
             (1, "2001:db8::1", "fd00:b::1"),
             (1, "fe80::9", "fe80::ff:fe00:2"),
         ] {
-            assert_eq!(local().source(PortId(port), ip(peer)), Some(ip(expected)), "{peer}");
+            assert_eq!(
+                local().source(InterfaceId(interface), ip(peer)),
+                Some(ip(expected)),
+                "{peer}"
+            );
         }
     }
 
     #[test]
     fn who_answers_for_what() {
-        for (port, address, expected) in [
+        for (interface, address, expected) in [
             (0, "10.0.0.1", true),
             (1, "10.0.0.1", true),
             (1, "10.0.0.100", true),
@@ -198,7 +191,11 @@ mod tests {
             (0, "fe80::ff:fe00:1", true),
             (0, "fe80::ff:fe00:2", false),
         ] {
-            assert_eq!(local().answers(PortId(port), ip(address)), expected, "{port} {address}");
+            assert_eq!(
+                local().answers(InterfaceId(interface), ip(address)),
+                expected,
+                "{interface} {address}"
+            );
         }
     }
 

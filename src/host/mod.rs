@@ -27,8 +27,8 @@ mod tunnel_errors;
 mod tests;
 
 use crate::io::Frame;
-use crate::model::PortId;
 use crate::model::Unserved;
+use crate::model::{Interface, InterfaceId};
 use crate::packet::ethernet::{self, Payload};
 use crate::reason::{DropReason, Punt, PuntReason};
 use crate::route::Routes;
@@ -44,7 +44,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use local::Interface;
 pub use neighbours::{Neighbour, NeighbourState, NextHop};
 pub use rate_limit::{Limit, Rate};
 pub use settings::Settings;
@@ -52,10 +51,10 @@ pub use tunnel_errors::PathMtu;
 
 /// Where the host path gets empty frames and leaves those to be sent.
 pub trait Outbox<F> {
-    /// An empty frame that `port` can send; `None` if the pool has none.
-    fn allocate(&mut self, port: PortId) -> Option<F>;
+    /// An empty frame that `interface` can send; `None` if the pool has none.
+    fn allocate(&mut self, interface: InterfaceId) -> Option<F>;
     /// Sends a whole Ethernet frame.
-    fn send(&mut self, port: PortId, frame: F);
+    fn send(&mut self, interface: InterfaceId, frame: F);
 }
 
 /// The director as a host on its networks.
@@ -109,12 +108,12 @@ impl<F: Frame> IpHost<F> {
         self.settings.unserved = unserved;
     }
 
-    /// Replaces the ports' own addresses; [`Self::announce`] tells their networks.
+    /// Replaces the interfaces and their own addresses; [`Self::announce`] tells their networks.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         self.local.set_interfaces(interfaces);
     }
 
-    /// The ports with all their addresses, the link-local ones included.
+    /// The interfaces with all their addresses, the link-local ones included.
     pub fn interfaces(&self) -> &[Interface] {
         self.local.interfaces()
     }
@@ -134,7 +133,7 @@ impl<F: Frame> IpHost<F> {
         self.settle(now, out);
     }
 
-    /// Addresses become virtual ones, answered for on every port and announced, or (false) are no longer.
+    /// Addresses become virtual ones, answered for on every interface and announced, or (false) are no longer.
     pub fn change_virtual_addresses(
         &mut self,
         changes: impl IntoIterator<Item = (IpAddr, bool)>,
@@ -149,14 +148,14 @@ impl<F: Frame> IpHost<F> {
         self.send_announcements(now, out);
     }
 
-    /// Announces the ports' own addresses; once the links are up.
+    /// Announces the interfaces' own addresses; once the links are up.
     pub fn announce(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.announcements.add_own(&self.local, now);
         self.send_announcements(now, out);
     }
 
-    /// Keeps a destination's or a gateway's address resolved: original_destination for now, confirmed for ever. Nobody but the
-    /// director answers for an address of its own, so such a one is not original_destination for.
+    /// Keeps a destination's or a gateway's address resolved: asked for now, confirmed for ever. Only the director answers
+    /// for an address of its own, so nobody is asked for that.
     pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
         if self.local.is_local(next_hop.1) {
             self.neighbours.unwant(next_hop);
@@ -201,7 +200,7 @@ impl<F: Frame> IpHost<F> {
         self.send_announcements(now, out);
     }
 
-    /// The neighbours, ordered by port and address.
+    /// The neighbours, ordered by interface and address.
     pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
         self.neighbours.iter()
     }
@@ -253,7 +252,7 @@ impl<F: Frame> IpHost<F> {
             // way back it is forwarding that does both, in the other order.
             A::lower_ttl(&mut punt.frame.bytes_mut()[ethernet::ETHERNET..]);
         }
-        self.error(Some(punt.port), punt.frame.bytes(), &packet, trouble, now, out);
+        self.error(Some(punt.interface), punt.frame.bytes(), &packet, trouble, now, out);
     }
 
     fn drop(&mut self, reason: DropReason) {
@@ -264,10 +263,12 @@ impl<F: Frame> IpHost<F> {
     fn settle(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         while let Some(effect) = self.neighbours.next_effect() {
             match effect {
-                Effect::Solicit { next_hop: (port, address), mac } => {
-                    self.solicit(port, address, mac, out);
+                Effect::Solicit { next_hop: (interface, address), mac } => {
+                    self.solicit(interface, address, mac, out);
                 }
-                Effect::Send { port, mac, frame } => self.send_to(port, mac, frame.frame, out),
+                Effect::Send { interface, mac, frame } => {
+                    self.send_to(interface, mac, frame.frame, out);
+                }
                 Effect::Unreachable { frame } => self.host_unreachable(frame, now, out),
                 Effect::Drop(reason) => self.drop(reason),
             }
@@ -276,14 +277,14 @@ impl<F: Frame> IpHost<F> {
 
     fn solicit(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         address: IpAddr,
         mac: Option<[u8; 6]>,
         out: &mut impl Outbox<F>,
     ) {
         match address {
-            IpAddr::V4(address) => self.arp_request(port, address, mac, out),
-            IpAddr::V6(address) => self.nd_solicit(port, address, mac, out),
+            IpAddr::V4(address) => self.arp_request(interface, address, mac, out),
+            IpAddr::V6(address) => self.nd_solicit(interface, address, mac, out),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::neighbours::Claim;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::packet::ethernet::{self, ETHERNET};
 use crate::packet::ndp::{self, Flags, Kind, Neighbour};
 use crate::packet::parse;
@@ -32,7 +32,7 @@ impl<F: Frame> IpHost<F> {
         }
         match message.kind {
             Kind::Solicitation => self.nd_answer(punt, source, &message, now, out),
-            Kind::Advertisement(flags) => self.nd_learn(punt.port, &message, flags, now),
+            Kind::Advertisement(flags) => self.nd_learn(punt.interface, &message, flags, now),
         }
     }
 
@@ -44,26 +44,32 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        if !self.local.answers(punt.port, Ipv6Addr::from_bits(message.target).into()) {
+        if !self.local.answers(punt.interface, Ipv6Addr::from_bits(message.target).into()) {
             return;
         }
-        let Some(interface) = self.local.interface(punt.port) else { return };
+        let Some(interface) = self.local.interface(punt.interface) else { return };
         let mac = interface.mac;
         let asker = IpAddr::V6(Ipv6Addr::from_bits(source));
         let group = message.mac.is_some_and(ethernet::is_multicast);
         if source != 0 && message.mac.is_some() && !group {
-            let creates = self.is_neighbour(punt.port, asker);
+            let creates = self.is_neighbour(punt.interface, asker);
             let claim = Claim { mac: message.mac, solicited: false, overrides: true, creates };
-            self.neighbours.claim((punt.port, asker), claim, now);
+            self.neighbours.claim((punt.interface, asker), claim, now);
         }
         let asker_mac =
             message.mac.filter(|_| !group).unwrap_or_else(|| ethernet::source(punt.frame.bytes()));
         let (answer, route) = message.answer(source, asker_mac, mac, ROUTER);
         let write = |out: &mut [u8]| answer.write(out, &route);
-        self.send_frame(punt.port, ndp::FRAME, write, out);
+        self.send_frame(punt.interface, ndp::FRAME, write, out);
     }
 
-    fn nd_learn(&mut self, port: PortId, message: &Neighbour, flags: Flags, now: Instant) {
+    fn nd_learn(
+        &mut self,
+        interface: InterfaceId,
+        message: &Neighbour,
+        flags: Flags,
+        now: Instant,
+    ) {
         let target = IpAddr::V6(Ipv6Addr::from_bits(message.target));
         if self.local.is_local(target) || message.mac.is_some_and(ethernet::is_multicast) {
             return self.drop(DropReason::NoLocalHandler);
@@ -74,38 +80,37 @@ impl<F: Frame> IpHost<F> {
             overrides: flags.override_entry,
             creates: false,
         };
-        self.neighbours.claim((port, target), claim, now);
+        self.neighbours.claim((interface, target), claim, now);
     }
 
     /// Asks who has `address`: the one at `mac`, or all that might.
     pub(super) fn nd_solicit(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         address: Ipv6Addr,
         mac: Option<[u8; 6]>,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(interface) = self.local.interface(port) else { return };
-        let Some(IpAddr::V6(source)) = self.local.source(port, address.into()) else { return };
+        let Some(own) = self.local.interface(interface) else { return };
+        let Some(IpAddr::V6(source)) = self.local.source(interface, address.into()) else { return };
         let target = address.to_bits();
-        let (question, mut route) =
-            Neighbour::solicitation(interface.mac, source.to_bits(), target);
+        let (question, mut route) = Neighbour::solicitation(own.mac, source.to_bits(), target);
         if let Some(mac) = mac {
             (route.destination_mac, route.destination) = (mac, target);
         }
         let write = |out: &mut [u8]| question.write(out, &route);
-        self.send_frame(port, ndp::FRAME, write, out);
+        self.send_frame(interface, ndp::FRAME, write, out);
     }
 
     pub(super) fn nd_announce(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         address: Ipv6Addr,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(interface) = self.local.interface(port) else { return };
-        let (news, route) = Neighbour::announcement(interface.mac, address.to_bits(), ROUTER);
+        let Some(own) = self.local.interface(interface) else { return };
+        let (news, route) = Neighbour::announcement(own.mac, address.to_bits(), ROUTER);
         let write = |out: &mut [u8]| news.write(out, &route);
-        self.send_frame(port, ndp::FRAME, write, out);
+        self.send_frame(interface, ndp::FRAME, write, out);
     }
 }

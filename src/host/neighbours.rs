@@ -2,18 +2,18 @@
 //! Knows no frames and sends nothing: what is to be done comes out as [`Effect`]s.
 //!
 //! Workers send by the published addresses without a word to control, so "in use" cannot mean "a packet was sent a
-//! moment ago": a neighbour that was ever original_destination for is original_destination again every [`REACHABLE`] for as long as it answers, and
-//! forgotten when it no longer does, unless it is wanted (a destination, a gateway). Wanted ones are original_destination for ever.
+//! moment ago": a neighbour that was ever asked for is asked again every [`REACHABLE`] for as long as it answers, and
+//! forgotten when it no longer does, unless it is wanted (a destination, a gateway). Wanted ones are asked for ever.
 
 use crate::limits::{INJECT_RING, NEIGHBOUR_QUEUE, NEIGHBOUR_QUEUES, NEIGHBOURS_MAX};
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::reason::DropReason;
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// An address on the link of a port.
-pub type NextHop = (PortId, IpAddr);
+/// An address on the link of an interface.
+pub type NextHop = (InterfaceId, IpAddr);
 
 /// Time between two solicitations for one address (RFC 4861 RETRANS_TIMER).
 pub const RETRANSMIT: Duration = Duration::from_secs(1);
@@ -21,9 +21,9 @@ pub const RETRANSMIT: Duration = Duration::from_secs(1);
 pub const REACHABLE: Duration = Duration::from_secs(30);
 /// Wait for better news before an address from hearsay is probed (RFC 4861 DELAY_FIRST_PROBE_TIME).
 pub const DELAY: Duration = Duration::from_secs(5);
-/// How long an address that nobody original_destination for is kept; Linux's gc_stale_time.
+/// How long an address that nobody asked for is kept; Linux's gc_stale_time.
 pub const STALE: Duration = Duration::from_secs(60);
-/// Rest before a wanted neighbour that did not answer is original_destination again.
+/// Rest before a wanted neighbour that did not answer is asked again.
 pub const FAILED: Duration = Duration::from_secs(5);
 /// Solicitations without an answer before giving up, unicast and multicast each (RFC 4861 MAX_*CAST_SOLICIT).
 const TRIES: u8 = 3;
@@ -36,7 +36,7 @@ pub enum Effect<F> {
     /// Ask for the address: by unicast to `mac`, or everybody on the link.
     Solicit { next_hop: NextHop, mac: Option<[u8; 6]> },
     /// Send a frame that waited.
-    Send { port: PortId, mac: [u8; 6], frame: F },
+    Send { interface: InterfaceId, mac: [u8; 6], frame: F },
     /// Tell the sender of the frame that its host is unreachable.
     Unreachable { frame: F },
     /// A frame was dropped.
@@ -86,7 +86,7 @@ impl NeighbourState {
 /// One row of the neighbour listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
-    pub port: PortId,
+    pub interface: InterfaceId,
     pub address: IpAddr,
     /// The address frames may be sent to; `None` while there is none to be trusted.
     pub mac: Option<[u8; 6]>,
@@ -105,7 +105,7 @@ enum State {
     Reachable {
         until: Instant,
     },
-    /// Known from hearsay, and nobody original_destination for it.
+    /// Known from hearsay, and nobody asked for it.
     Stale {
         until: Instant,
     },
@@ -131,7 +131,7 @@ struct Entry<F> {
     state: State,
     /// Meaningful while the state is one in which it may be used.
     mac: [u8; 6],
-    /// A destination's or a gateway's: original_destination for ever.
+    /// A destination's or a gateway's: asked for ever.
     wanted: bool,
     /// A frame was to be sent to it.
     asked_for: bool,
@@ -169,13 +169,13 @@ impl<F> Entry<F> {
     }
 }
 
-/// The neighbours of all ports.
+/// The neighbours of all interfaces.
 #[derive(Debug)]
 pub struct Neighbours<F> {
     entries: BTreeMap<NextHop, Entry<F>>,
     effects: VecDeque<Effect<F>>,
     generation: u64,
-    /// Whose usable address has appeared, changed or gone since they were last original_destination for.
+    /// Whose usable address has appeared, changed or gone since they were last asked for.
     changed: BTreeSet<NextHop>,
     /// Frames in all queues.
     queued: usize,
@@ -213,10 +213,10 @@ impl<F> Neighbours<F> {
         changed.into_iter().map(|next_hop| (next_hop, usable(next_hop))).collect()
     }
 
-    /// Everyone known, ordered by port and address.
+    /// Everyone known, ordered by interface and address.
     pub fn iter(&self) -> impl Iterator<Item = Neighbour> + '_ {
-        self.entries.iter().map(|(&(port, address), entry)| Neighbour {
-            port,
+        self.entries.iter().map(|(&(interface, address), entry)| Neighbour {
+            interface,
             address,
             mac: entry.usable(),
             state: entry.name(),
@@ -243,7 +243,7 @@ impl<F> Neighbours<F> {
             _ => {}
         }
         match entry.usable() {
-            Some(mac) => self.effects.push_back(Effect::Send { port: next_hop.0, mac, frame }),
+            Some(mac) => self.effects.push_back(Effect::Send { interface: next_hop.0, mac, frame }),
             None => self.enqueue(next_hop, frame, now),
         }
     }
@@ -314,7 +314,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Makes exactly these addresses permanent. Those no longer among them are forgotten, or original_destination for if wanted.
+    /// Makes exactly these addresses permanent. Those no longer among them are forgotten, or asked for if wanted.
     pub fn set_permanent(&mut self, list: &BTreeMap<NextHop, [u8; 6]>, now: Instant) {
         let dropped: Vec<NextHop> = self
             .entries
@@ -430,7 +430,7 @@ impl<F> Neighbours<F> {
         room
     }
 
-    /// There is room for one more entry; once per tick it is made by forgetting what nobody original_destination for or waits for.
+    /// There is room for one more entry; once per tick it is made by forgetting what nobody asked for or waits for.
     fn has_room(&mut self) -> bool {
         if self.entries.len() >= NEIGHBOURS_MAX && !self.swept {
             self.swept = true;
@@ -468,9 +468,9 @@ impl<F> Neighbours<F> {
     /// Sends what waited for the address.
     fn release(&mut self, next_hop: NextHop) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
-        let (port, mac) = (next_hop.0, entry.mac);
+        let (interface, mac) = (next_hop.0, entry.mac);
         self.queued -= entry.queue.len();
-        let waited = entry.queue.drain(..).map(|frame| Effect::Send { port, mac, frame });
+        let waited = entry.queue.drain(..).map(|frame| Effect::Send { interface, mac, frame });
         self.effects.extend(waited);
     }
 }

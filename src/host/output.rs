@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::reason::DropReason;
 use crate::time::Instant;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 /// Where a packet goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Egress {
-    pub port: PortId,
+    pub interface: InterfaceId,
     pub next_hop: IpAddr,
     pub mtu: u16,
 }
@@ -26,14 +26,14 @@ pub(super) struct Outgoing<F> {
 }
 
 impl<F: Frame> IpHost<F> {
-    /// The way to `destination`. A link-local address is on the link of `ingress`, the port its packet came in by.
-    pub(super) fn way(&self, ingress: Option<PortId>, destination: IpAddr) -> Option<Egress> {
-        let (port, next_hop, mtu) = match destination {
+    /// The way to `destination`. A link-local address is on the link of `ingress`, the interface its packet came in by.
+    pub(super) fn way(&self, ingress: Option<InterfaceId>, destination: IpAddr) -> Option<Egress> {
+        let (interface, next_hop, mtu) = match destination {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => (ingress?, destination, 0),
             _ => self.routes.lookup(destination)?,
         };
-        let of_port = self.local.interface(port)?.mtu;
-        Some(Egress { port, next_hop, mtu: if mtu == 0 { of_port } else { mtu } })
+        let own_mtu = self.local.interface(interface)?.mtu;
+        Some(Egress { interface, next_hop, mtu: if mtu == 0 { own_mtu } else { mtu } })
     }
 
     /// Makes a packet of at most `room` bytes by `write`, which returns its length, and sends it.
@@ -45,7 +45,7 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(mut frame) = allocate(way.port, ETHERNET + room, out) else {
+        let Some(mut frame) = allocate(way.interface, ETHERNET + room, out) else {
             return self.drop(DropReason::NoBuffer);
         };
         let bytes = frame.bytes_mut();
@@ -57,39 +57,39 @@ impl<F: Frame> IpHost<F> {
         }
         frame.truncate(ETHERNET + length);
         let outgoing = Outgoing { frame, original_destination: None };
-        self.neighbours.send((way.port, way.next_hop), outgoing, now);
+        self.neighbours.send((way.interface, way.next_hop), outgoing, now);
     }
 
     /// Makes a frame of at most `room` bytes by `write`, which returns its length, and sends it as it is.
     pub(super) fn send_frame(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         room: usize,
         write: impl FnOnce(&mut [u8]) -> usize,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(mut frame) = allocate(port, room, out) else {
+        let Some(mut frame) = allocate(interface, room, out) else {
             return self.drop(DropReason::NoBuffer);
         };
         let length = write(frame.bytes_mut());
         frame.truncate(length);
-        out.send(port, frame);
+        out.send(interface, frame);
     }
 
     /// Writes the Ethernet addresses and sends.
     pub(super) fn send_to(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         mac: [u8; 6],
         mut frame: F,
         out: &mut impl Outbox<F>,
     ) {
-        let Some(interface) = self.local.interface(port) else {
+        let Some(own) = self.local.interface(interface) else {
             return self.drop(DropReason::NoRoute);
         };
         ethernet::set_destination(frame.bytes_mut(), mac);
-        ethernet::set_source(frame.bytes_mut(), interface.mac);
-        out.send(port, frame);
+        ethernet::set_source(frame.bytes_mut(), own.mac);
+        out.send(interface, frame);
     }
 
     /// The identification of the next IPv4 packet that may be fragmented.
@@ -99,7 +99,11 @@ impl<F: Frame> IpHost<F> {
     }
 }
 
-fn allocate<F: Frame>(port: PortId, length: usize, out: &mut impl Outbox<F>) -> Option<F> {
-    let mut frame = out.allocate(port)?;
+fn allocate<F: Frame>(
+    interface: InterfaceId,
+    length: usize,
+    out: &mut impl Outbox<F>,
+) -> Option<F> {
+    let mut frame = out.allocate(interface)?;
     frame.append(length).then_some(frame)
 }

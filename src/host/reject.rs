@@ -44,7 +44,7 @@ impl<F: Frame> IpHost<F> {
                 ErrorCause::UnservedProtocol { place }
             }
         };
-        self.error(Some(punt.port), punt.frame.bytes(), packet, trouble, now, out);
+        self.error(Some(punt.interface), punt.frame.bytes(), packet, trouble, now, out);
     }
 
     /// Answers a TCP segment by a reset; as in Linux, none for a reset or for a segment with a wrong checksum.
@@ -71,7 +71,7 @@ impl<F: Frame> IpHost<F> {
         if !self.limiters.unlimited_by_linux.allow(peer, now) {
             return self.drop(DropReason::IcmpRateLimited);
         }
-        let Some(way) = self.way(Some(punt.port), peer) else {
+        let Some(way) = self.way(Some(punt.interface), peer) else {
             return self.drop(DropReason::NoRoute);
         };
         let write = |out: &mut [u8]| {

@@ -5,7 +5,7 @@ use super::errors::Quoted;
 use super::network::{Message, Network};
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
-use crate::model::{Family, PortId};
+use crate::model::{Family, InterfaceId};
 use crate::packet::tunnelled::{self, Tunnelled};
 use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4};
 use crate::reason::{DropReason, Punt};
@@ -66,14 +66,14 @@ impl<F: Frame> IpHost<F> {
             None => 0,
         };
         let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
-        self.tell_inside(punt.port, outer, message, now, out);
+        self.tell_inside(punt.interface, outer, message, now, out);
     }
 
     /// Tells the client of trouble with the IPv4 tunnel packet that `outer` begins with. Like the kernel: only what is
     /// about an IPv4 packet inside.
     fn tell_inside(
         &mut self,
-        ingress: PortId,
+        ingress: InterfaceId,
         outer: &[u8],
         message: Message,
         now: Instant,

@@ -32,6 +32,33 @@ id! {
     WorkerId(u16)
 }
 id! {
-    /// A port, in the order of the configuration.
+    /// A port: a device with its queues and counters, in the order of the configuration.
     PortId(u16)
+}
+id! {
+    /// A network interface: addresses and a place on a link, in the order of the configuration.
+    InterfaceId(u16)
+}
+
+/// Where a frame came in: the port, and the interface on it. One number, because every packet carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngressId(u32);
+
+impl IngressId {
+    #[inline]
+    pub const fn new(port: PortId, interface: InterfaceId) -> Self {
+        IngressId((interface.0 as u32) << 16 | port.0 as u32)
+    }
+
+    /// The device that received it.
+    #[inline]
+    pub const fn port(self) -> PortId {
+        PortId(self.0 as u16)
+    }
+
+    /// The interface that it was addressed to.
+    #[inline]
+    pub const fn interface(self) -> InterfaceId {
+        InterfaceId((self.0 >> 16) as u16)
+    }
 }

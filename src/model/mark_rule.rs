@@ -1,6 +1,6 @@
 //! Rules that give packets a firewall mark, for firewall-mark services.
 
-use super::{Family, PortId, Prefix, Protocol};
+use super::{Family, InterfaceId, Prefix, Protocol};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MarkRule {
     /// The port the packet came in by.
-    pub port: Option<PortId>,
+    pub interface: Option<InterfaceId>,
     pub protocol: Option<Protocol>,
     pub source: Option<Prefix>,
     pub destination: Option<Prefix>,

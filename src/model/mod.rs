@@ -4,6 +4,7 @@
 mod destination;
 mod forward_method;
 mod ids;
+mod interface;
 mod mac_address;
 mod mark_rule;
 mod mss_clamp;
@@ -19,7 +20,8 @@ mod unserved;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
 pub use forward_method::{ForwardMethod, ReplySource};
-pub use ids::{DestinationId, PortId, ServiceId, WorkerId};
+pub use ids::{DestinationId, IngressId, InterfaceId, PortId, ServiceId, WorkerId};
+pub use interface::Interface;
 pub use mac_address::{BadMacAddress, MacAddress};
 pub use mark_rule::{BadPortRange, MarkRule, PortRange};
 pub use mss_clamp::MssClamp;

@@ -1,13 +1,64 @@
-//! The link-layer header of an outgoing frame.
+//! The link header of an outgoing frame.
 
 use crate::io::Frame;
-use crate::packet::ethernet::{ETHERNET, EtherType};
-use crate::snapshot::Adjacency;
+use crate::packet::ethernet::ETHERNET;
+use crate::snapshot::{Adjacency, LINK_HEADER_MAX};
 
-/// Writes the addresses and the type of the payload. No frame that was taken in is shorter than the header.
-#[inline]
-pub fn write_link_header(frame: &mut impl Frame, adjacency: &Adjacency, ether_type: EtherType) {
-    let Some(header) = frame.bytes_mut().first_chunk_mut::<ETHERNET>() else { return };
-    header[..12].copy_from_slice(&adjacency.macs);
-    header[12..].copy_from_slice(&ether_type.octets());
+/// Puts the ready link header in front of a packet that has room for an Ethernet header there. False if the header is
+/// longer than that and the buffer has no room for the rest.
+#[inline(always)]
+#[must_use]
+pub fn write_link_header(frame: &mut impl Frame, adjacency: &Adjacency) -> bool {
+    if usize::from(adjacency.header_len) != ETHERNET {
+        return write_tagged_header(frame, adjacency);
+    }
+    // No frame that was taken in is shorter than the header.
+    let (Some(room), Some(header)) =
+        (frame.bytes_mut().first_chunk_mut::<ETHERNET>(), adjacency.header.first_chunk())
+    else {
+        return false;
+    };
+    *room = *header;
+    true
+}
+
+/// The same with a VLAN tag (IEEE 802.1Q), which the frame has to grow for.
+#[cold]
+#[inline(never)]
+fn write_tagged_header(frame: &mut impl Frame, adjacency: &Adjacency) -> bool {
+    if !frame.prepend(LINK_HEADER_MAX - ETHERNET) {
+        return false;
+    }
+    let Some(room) = frame.bytes_mut().first_chunk_mut() else { return false };
+    *room = adjacency.header;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::MemoryFrame;
+    use crate::model::PortId;
+    use crate::packet::ethernet::EtherType;
+
+    #[test]
+    fn the_header_has_a_tag_if_the_interface_has() {
+        let (to, from) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let plain = Adjacency::new(to, from, EtherType::IPV6, PortId(3));
+        let mut frame = MemoryFrame::new(&[0xaa; 20]);
+        assert!(write_link_header(&mut frame, &plain));
+        let expected = [&to[..], &from, &[0x86, 0xdd], &[0xaa; 6]].concat();
+        assert_eq!(frame.bytes(), expected);
+
+        let mut tagged = plain;
+        tagged.header[12..].copy_from_slice(&[0x81, 0, 0, 100, 0x86, 0xdd]);
+        tagged.header_len = LINK_HEADER_MAX as u8;
+        let mut frame = MemoryFrame::new(&[0xaa; 20]);
+        assert!(write_link_header(&mut frame, &tagged));
+        let expected = [&to[..], &from, &[0x81, 0, 0, 100, 0x86, 0xdd], &[0xaa; 6]].concat();
+        assert_eq!(frame.bytes(), expected);
+        // A buffer whose headroom is used up.
+        while frame.prepend(1) {}
+        assert!(!write_link_header(&mut frame, &tagged));
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::Layer3;
 use crate::io::Frame;
-use crate::packet::ethernet::{ETHERNET, EtherType};
+use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Address, Packet, checksum, ipv4, udp};
 use crate::reason::DropReason;
 use crate::snapshot::{Destination, Encapsulation, Ends};
@@ -27,7 +27,7 @@ const LOCAL_PORTS: (u32, u32) = (32_768, 60_999);
 const UDP_HEADER: usize = 8;
 
 /// Puts the outer headers in front of the frame's packet, whose TTL has been decremented and which ends where the frame
-/// does, and returns the Ethernet type of the result. The Ethernet header is undefined afterwards but for its room.
+/// does. The Ethernet header is undefined afterwards; only its room is there.
 ///
 /// # Errors
 /// [`DropReason::NoHeadroom`] if the buffer has no room in front.
@@ -36,7 +36,7 @@ pub fn encapsulate<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
     outer: &Outer,
-) -> Result<EtherType, DropReason> {
+) -> Result<(), DropReason> {
     let Some(ends) = &outer.destination.ipip else {
         return encapsulate_by_any(frame, packet, outer);
     };
@@ -44,7 +44,7 @@ pub fn encapsulate<A: Layer3>(
         return Err(DropReason::NoHeadroom);
     }
     write_ipv4(&mut frame.bytes_mut()[ETHERNET..], packet, ends, A::ENCAPSULATED, outer);
-    Ok(u32::ETHER_TYPE)
+    Ok(())
 }
 
 /// [`encapsulate`] by any encapsulation; apart, so that plain IP in IP stays a straight line.
@@ -53,7 +53,7 @@ fn encapsulate_by_any<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
     outer: &Outer,
-) -> Result<EtherType, DropReason> {
+) -> Result<(), DropReason> {
     match (outer.destination.tunnel_source, outer.destination.address) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let addresses = (source.to_bits(), destination.to_bits());
@@ -73,7 +73,7 @@ fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     packet: &Packet<A>,
     outer: &Outer,
     addresses: (O, O),
-) -> Result<EtherType, DropReason> {
+) -> Result<(), DropReason> {
     let shim = usize::from(outer.destination.encapsulation.overhead());
     if !frame.prepend(O::HEADER + shim) {
         return Err(DropReason::NoHeadroom);
@@ -81,7 +81,7 @@ fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     let ip = &mut frame.bytes_mut()[ETHERNET..];
     let protocol = write_shim::<O, A>(&mut ip[O::HEADER..], addresses, outer);
     O::write_outer(ip, packet, addresses, protocol, outer);
-    Ok(O::ETHER_TYPE)
+    Ok(())
 }
 
 /// A family whose header goes in front of a tunnelled packet.

@@ -1,7 +1,8 @@
 //! What forwarding needs to know of one destination.
 
 use super::{Adjacency, NextHop, NextHopId};
-use crate::model::{ForwardMethod, PortId, ServiceId, Tunnel, TunnelChecksum};
+use crate::model::{ForwardMethod, ServiceId, Tunnel, TunnelChecksum};
+use crate::packet::ethernet::EtherType;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// One real server of one service. Kept while connections refer to it, also after its removal.
@@ -40,7 +41,7 @@ impl Default for Destination {
     fn default() -> Self {
         Destination {
             next_hop: super::UNROUTED,
-            adjacency: Adjacency::unresolved(PortId(0)),
+            adjacency: Adjacency::unresolved(EtherType::IPV4),
             fast_path_mtu: FastPathMtu::default(),
             ipip: None,
             weight: 0,
@@ -93,7 +94,7 @@ impl Destination {
     pub fn prepared(self, next_hop: Option<&NextHop>) -> Self {
         let next_hop = next_hop.filter(|next_hop| next_hop.resolved);
         let Some(next_hop) = next_hop.filter(|_| self.available && !self.is_local) else {
-            let adjacency = Adjacency::unresolved(PortId(0));
+            let adjacency = Adjacency::unresolved(EtherType::IPV4);
             let fast_path_mtu = FastPathMtu::default();
             return Destination { adjacency, fast_path_mtu, ipip: None, ..self };
         };

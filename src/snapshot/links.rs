@@ -1,16 +1,10 @@
-//! The link layer as workers see it: ports, next hops with their ready Ethernet header, resolved neighbours.
+//! Next hops with their ready link header, and resolved neighbours by address.
 
-use crate::model::{Family, PortId};
+use crate::model::{Family, InterfaceId, PortId};
 use crate::packet::Address;
+use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use hashbrown::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-
-/// One port of the director.
-#[derive(Clone, Debug, Default)]
-pub struct Link {
-    pub mac: [u8; 6],
-    pub mtu: u16,
-}
 
 /// Slot of a [`NextHop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,41 +13,60 @@ pub struct NextHopId(pub u32);
 /// The next hop of an address that no route leads to.
 pub const UNROUTED: NextHopId = NextHopId(u32::MAX);
 
+/// Bytes of the longest link header: Ethernet with one VLAN tag (IEEE 802.1Q).
+pub const LINK_HEADER_MAX: usize = ETHERNET + 4;
+
 /// What a frame to a neighbour lacks: all that is looked at when it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Adjacency {
-    /// Destination and source address, as they stand in the frame; zeros for a neighbour that is not resolved.
-    pub macs: [u8; 12],
+    /// The link header as it stands in the frame, Ethernet type included. Its addresses are zeros for a neighbour that is
+    /// not resolved.
+    pub header: [u8; LINK_HEADER_MAX],
+    /// Bytes of the header: 14, or 18 with a VLAN tag.
+    pub header_len: u8,
+    /// The port that the frame leaves by.
     pub port: PortId,
 }
 
 impl Adjacency {
-    /// Of a neighbour that is not resolved.
-    pub const fn unresolved(port: PortId) -> Self {
-        Adjacency { macs: [0; 12], port }
+    /// To the neighbour at `destination`, from an interface without a VLAN tag.
+    pub fn new(destination: [u8; 6], source: [u8; 6], ether_type: EtherType, port: PortId) -> Self {
+        let mut header = [0; LINK_HEADER_MAX];
+        ethernet::write(&mut header, destination, source, ether_type);
+        Adjacency { header, header_len: ETHERNET as u8, port }
+    }
+
+    /// To a neighbour that is not resolved.
+    pub fn unresolved(ether_type: EtherType) -> Self {
+        Adjacency::new([0; 6], [0; 6], ether_type, PortId(0))
     }
 }
 
-/// A neighbour on one port.
+/// A neighbour on one interface.
 #[derive(Clone, Copy, Debug)]
 pub struct NextHop {
     pub adjacency: Adjacency,
     pub resolved: bool,
+    pub interface: InterfaceId,
     pub address: IpAddr,
+}
+
+impl NextHop {
+    /// A neighbour whose MAC address is not known.
+    pub fn unresolved(interface: InterfaceId, address: IpAddr) -> Self {
+        let adjacency = Adjacency::unresolved(EtherType::of(Family::of(address)));
+        NextHop { adjacency, resolved: false, interface, address }
+    }
 }
 
 impl Default for NextHop {
     fn default() -> Self {
-        NextHop {
-            adjacency: Adjacency::unresolved(PortId(0)),
-            resolved: false,
-            address: Ipv4Addr::UNSPECIFIED.into(),
-        }
+        NextHop::unresolved(InterfaceId(0), Ipv4Addr::UNSPECIFIED.into())
     }
 }
 
-/// Resolved neighbours by address, for packets that are routed one by one. The families apart: hashing an integer is
-/// cheap, and every NAT reply does it.
+/// Resolved neighbours by interface and address, for packets that are routed one by one. Each family has its own table:
+/// hashing an integer is cheap, and every NAT reply does it.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     ipv4: HashMap<(u16, u32), NextHopId>,
@@ -62,33 +75,33 @@ pub struct Neighbours {
 
 impl Neighbours {
     #[inline]
-    pub fn find<A: Address>(&self, port: PortId, address: A) -> Option<NextHopId> {
+    pub fn find<A: Address>(&self, interface: InterfaceId, address: A) -> Option<NextHopId> {
         match A::FAMILY {
-            Family::Ipv4 => self.ipv4.get(&(port.0, address.bits() as u32)),
-            Family::Ipv6 => self.ipv6.get(&(port.0, address.bits())),
+            Family::Ipv4 => self.ipv4.get(&(interface.0, address.bits() as u32)),
+            Family::Ipv6 => self.ipv6.get(&(interface.0, address.bits())),
         }
         .copied()
     }
 
-    pub fn insert(&mut self, port: PortId, address: IpAddr, next_hop: NextHopId) {
+    pub fn insert(&mut self, interface: InterfaceId, address: IpAddr, next_hop: NextHopId) {
         match address {
-            IpAddr::V4(address) => self.ipv4.insert((port.0, address.to_bits()), next_hop),
-            IpAddr::V6(address) => self.ipv6.insert((port.0, address.to_bits()), next_hop),
+            IpAddr::V4(address) => self.ipv4.insert((interface.0, address.to_bits()), next_hop),
+            IpAddr::V6(address) => self.ipv6.insert((interface.0, address.to_bits()), next_hop),
         };
     }
 
     /// The neighbour is no longer resolved.
-    pub fn remove(&mut self, port: PortId, address: IpAddr) {
+    pub fn remove(&mut self, interface: InterfaceId, address: IpAddr) {
         match address {
-            IpAddr::V4(address) => self.ipv4.remove(&(port.0, address.to_bits())),
-            IpAddr::V6(address) => self.ipv6.remove(&(port.0, address.to_bits())),
+            IpAddr::V4(address) => self.ipv4.remove(&(interface.0, address.to_bits())),
+            IpAddr::V6(address) => self.ipv6.remove(&(interface.0, address.to_bits())),
         };
     }
 
-    pub fn get(&self, port: PortId, address: IpAddr) -> Option<NextHopId> {
+    pub fn get(&self, interface: InterfaceId, address: IpAddr) -> Option<NextHopId> {
         match address {
-            IpAddr::V4(address) => self.find(port, address.to_bits()),
-            IpAddr::V6(address) => self.find(port, address.to_bits()),
+            IpAddr::V4(address) => self.find(interface, address.to_bits()),
+            IpAddr::V6(address) => self.find(interface, address.to_bits()),
         }
     }
 }

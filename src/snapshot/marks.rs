@@ -1,6 +1,6 @@
 //! Firewall marks: the director's own rules that give a packet its mark.
 
-use crate::model::PortId;
+use crate::model::InterfaceId;
 use crate::packet::{Address, Tuple};
 use hashbrown::HashMap;
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 /// One rule. Every part that is given must match.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    pub port: Option<PortId>,
+    pub interface: Option<InterfaceId>,
     pub protocol: Option<u8>,
     /// Address bits and prefix length, with the family they are of.
     pub source: Option<MarkPrefix>,
@@ -72,7 +72,7 @@ impl Marks {
 
     /// The mark of the first rule that matches; 0 if none does.
     #[inline]
-    pub fn find<A: Address>(&self, port: PortId, tuple: &Tuple<A>) -> u32 {
+    pub fn find<A: Address>(&self, interface: InterfaceId, tuple: &Tuple<A>) -> u32 {
         if self.is_empty() {
             return 0;
         }
@@ -80,7 +80,7 @@ impl Marks {
             positions
                 .iter()
                 .copied()
-                .find(|&position| self.rules[position as usize].matches(port, tuple))
+                .find(|&position| self.rules[position as usize].matches(interface, tuple))
         };
         let host = self.by_host.get(&tuple.destination.bits()).and_then(|list| matching(list));
         let first = match (host, matching(&self.others)) {
@@ -93,8 +93,8 @@ impl Marks {
 
 impl Mark {
     #[inline]
-    fn matches<A: Address>(&self, port: PortId, tuple: &Tuple<A>) -> bool {
-        self.port.is_none_or(|wanted| wanted == port)
+    fn matches<A: Address>(&self, interface: InterfaceId, tuple: &Tuple<A>) -> bool {
+        self.interface.is_none_or(|wanted| wanted == interface)
             && self.protocol.is_none_or(|wanted| wanted == tuple.protocol)
             && self.source.is_none_or(|wanted| wanted.matches(tuple.source))
             && self.destination.is_none_or(|wanted| wanted.matches(tuple.destination))
@@ -109,7 +109,7 @@ mod tests {
 
     fn any(mark: u32) -> Mark {
         Mark {
-            port: None,
+            interface: None,
             protocol: None,
             source: None,
             destination: None,
@@ -136,11 +136,14 @@ mod tests {
         };
         for (input, expected) in [((5, 80, 6), 1), ((5, 81, 6), 2), ((6, 80, 17), 3)] {
             assert_eq!(
-                marks.find(PortId(0), &tuple(input.0, input.1, input.2)),
+                marks.find(InterfaceId(0), &tuple(input.0, input.1, input.2)),
                 expected,
                 "{input:?}"
             );
         }
-        assert_eq!(marks.find(PortId(0), &Tuple::<u128> { protocol: 17, ..Tuple::default() }), 0);
+        assert_eq!(
+            marks.find(InterfaceId(0), &Tuple::<u128> { protocol: 17, ..Tuple::default() }),
+            0
+        );
     }
 }

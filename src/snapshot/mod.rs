@@ -5,6 +5,7 @@
 
 mod destination;
 mod directory;
+mod interfaces;
 mod links;
 mod local;
 mod marks;
@@ -20,7 +21,8 @@ mod publish_tests;
 
 pub use destination::{Destination, Encapsulation, Ends, FastPathMtu};
 pub use directory::{Directory, Service};
-pub use links::{Adjacency, Link, Neighbours, NextHop, NextHopId, UNROUTED};
+pub use interfaces::{InterfaceEntry, Interfaces};
+pub use links::{Adjacency, LINK_HEADER_MAX, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
 pub use marks::{Mark, MarkPrefix, Marks};
 pub use pages::Pages;
@@ -46,13 +48,12 @@ pub struct Snapshot {
     pub neighbours: Arc<Neighbours>,
     pub replies: Arc<Replies>,
     pub routes: Arc<Routes>,
-    /// Another number with every change of `routes`, `neighbours` or `links`: the next hop found for a packet under one
+    /// Another number with every change of `routes`, `neighbours` or `interfaces`: the next hop found for a packet under one
     /// number is that of all packets to the same address under the same number. 0: nothing is to be kept.
     pub forwarding: u32,
     pub local: Arc<LocalAddresses>,
     pub marks: Arc<Marks>,
-    /// By [`PortId`](crate::model::PortId).
-    pub links: Arc<[Link]>,
+    pub interfaces: Arc<Interfaces>,
     pub settings: Settings,
 }
 
@@ -65,11 +66,11 @@ pub struct ResolvedRoute {
 }
 
 impl Snapshot {
-    /// Longest packet on a route; `None` if its port does not exist.
+    /// Longest packet on a route; `None` if its interface does not exist.
     #[inline]
     pub fn mtu_of<A>(&self, route: &Route<A>) -> Option<u16> {
         match route.mtu {
-            0 => Some(self.links.get(route.port.index())?.mtu),
+            0 => Some(self.interfaces.get(route.interface)?.mtu),
             mtu => Some(mtu),
         }
     }
@@ -92,6 +93,6 @@ impl Snapshot {
         let route = self.routes.find(address)?;
         let mtu = self.mtu_of(route)?;
         let next = route.next_hop.unwrap_or(address);
-        Some(ResolvedRoute { next_hop: self.neighbours.find(route.port, next), mtu })
+        Some(ResolvedRoute { next_hop: self.neighbours.find(route.interface, next), mtu })
     }
 }

@@ -6,7 +6,7 @@
 use crate::conn::{Hash, Hint, Table};
 use crate::io::{Burst, Frame};
 use crate::limits::BURST;
-use crate::model::PortId;
+use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Parse, Role};
 use crate::reason::DropReason;
@@ -20,16 +20,22 @@ pub(super) struct Rx<A> {
     /// The connection it is likely to belong to.
     pub(super) hint: Hint,
     /// Where the frame came in, and whether it has been on other workers.
-    pub(super) port: PortId,
+    pub(super) ingress: IngressId,
     pub(super) handoff: Handoff,
 }
 
 impl<A: Parse> Rx<A> {
+    /// The port that counts the frame.
+    #[inline(always)]
+    pub(super) fn port(&self) -> PortId {
+        self.ingress.port()
+    }
+
     /// A frame that is still to be parsed.
     #[inline]
-    pub(super) fn new(port: PortId, handoff: Handoff) -> Self {
+    pub(super) fn new(ingress: IngressId, handoff: Handoff) -> Self {
         let (hash, hint) = (Hash::default(), Hint::default());
-        Rx { packet: Packet::BLANK, hash, hint, port, handoff }
+        Rx { packet: Packet::BLANK, hash, hint, ingress, handoff }
     }
 }
 
@@ -55,7 +61,7 @@ impl<F: Frame> Batches<F> {
 
 impl<F: Frame, A: Parse> Batch<F, A> {
     fn new() -> Self {
-        let blank = |_| Rx::new(PortId(0), Handoff::None);
+        let blank = |_| Rx::new(IngressId::new(PortId(0), InterfaceId(0)), Handoff::None);
         Batch { frames: Burst::new(), rx: Box::new(std::array::from_fn(blank)) }
     }
 
@@ -67,7 +73,7 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         table: &Table<A>,
         mut frame: F,
         to_group: bool,
-        port: PortId,
+        ingress: IngressId,
         handoff: Handoff,
     ) -> Result<(), DropReason> {
         // There are never more frames than this: a batch takes one burst.
@@ -80,7 +86,7 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         }
         rx.hash = table.hash(&packet.flow);
         table.prefetch_bucket(rx.hash);
-        (rx.port, rx.handoff) = (port, handoff);
+        (rx.ingress, rx.handoff) = (ingress, handoff);
         frame.truncate(ETHERNET + usize::from(packet.length));
         self.frames.push(frame);
         Ok(())

@@ -2,12 +2,12 @@
 
 use crate::io::{Burst, Frame, Queue};
 use crate::limits::PORTS_MAX;
-use crate::model::PortId;
-use crate::packet::ethernet::{ETHERNET, EtherType};
+use crate::model::{IngressId, PortId};
+use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
 use crate::reason::{DropReason, Punt, PuntReason};
 use crate::rewrite;
-use crate::snapshot::{Adjacency, NextHopId, Snapshot};
+use crate::snapshot::{Adjacency, NextHop, NextHopId, Snapshot};
 use crate::worker::batch::Rx;
 use crate::worker::handoff::{Handoff, HandoffTx};
 use crate::worker::stats::counters::WorkerCounters;
@@ -57,39 +57,40 @@ impl<Q: Queue> Egress<Q> {
         rx: &Rx<A>,
         verdict: Verdict,
     ) {
-        let port = rx.port;
+        let (ingress, port) = (rx.ingress, rx.port());
         match verdict {
-            Verdict::Send { next_hop, ether_type } => {
-                self.send_to(snapshot, frame, rx, next_hop, ether_type);
+            Verdict::Send { next_hop } => {
+                self.send_to(snapshot, frame, rx, next_hop);
             }
-            Verdict::Fragment { next_hop, ether_type, mtu } => {
-                self.send_in_pieces(snapshot, frame, rx, next_hop, ether_type, mtu);
+            Verdict::Fragment { next_hop, mtu } => {
+                self.send_in_pieces(snapshot, frame, rx, next_hop, mtu);
             }
             Verdict::Resolve => self.resolve(snapshot, frame, rx),
             Verdict::Probe(workers) => {
                 let to = workers.first().unwrap_or_default();
-                self.hand_off(frame, port, to, Handoff::Probing(workers.without(to)));
+                self.hand_off(frame, ingress, to, Handoff::Probing(workers.without(to)));
             }
-            Verdict::HandOff { to } => self.hand_off(frame, port, to, Handoff::Final),
-            Verdict::Punt(reason) => self.punt(frame, port, reason, 0),
-            Verdict::TooBig(mtu) => self.punt(frame, port, PuntReason::FragmentationNeeded, mtu),
+            Verdict::HandOff { to } => self.hand_off(frame, ingress, to, Handoff::Final),
+            Verdict::Punt(reason) => self.punt(frame, ingress, reason, 0),
+            Verdict::TooBig(mtu) => self.punt(frame, ingress, PuntReason::FragmentationNeeded, mtu),
             // The caller handles `Hold`; here the hold queue is full.
             Verdict::Hold => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
         }
     }
 
-    /// Gives the frame its next hop's Ethernet header and sends it.
+    /// Gives the frame its next hop's link header and sends it. A frame whose next hop is not resolved is punted.
     pub(super) fn send_to<A: WorkerFamily>(
         &mut self,
         snapshot: &Snapshot,
         frame: Q::Frame,
         rx: &Rx<A>,
         next_hop: NextHopId,
-        ether_type: EtherType,
     ) {
-        if let Some((frame, egress)) = self.address(snapshot, frame, rx, next_hop, ether_type) {
-            self.send(frame, rx.port, egress);
+        match snapshot.next_hops.get(next_hop.0 as usize) {
+            Some(hop) if hop.resolved => self.send_resolved(frame, rx.port(), &hop.adjacency),
+            Some(hop) => self.unresolved(frame, rx, hop),
+            None => self.drop_frame(rx.port(), DropReason::NoRoute),
         }
     }
 
@@ -100,32 +101,11 @@ impl<Q: Queue> Egress<Q> {
         mut frame: Q::Frame,
         port: PortId,
         adjacency: &Adjacency,
-        ether_type: EtherType,
     ) {
-        rewrite::write_link_header(&mut frame, adjacency, ether_type);
-        self.send(frame, port, adjacency.port);
-    }
-
-    /// Gives the frame its next hop's Ethernet header and returns it with the port it leaves by. `None`: the frame cannot
-    /// go yet and was punted, or dropped.
-    fn address<A: WorkerFamily>(
-        &mut self,
-        snapshot: &Snapshot,
-        mut frame: Q::Frame,
-        rx: &Rx<A>,
-        next_hop: NextHopId,
-        ether_type: EtherType,
-    ) -> Option<(Q::Frame, PortId)> {
-        let Some(hop) = snapshot.next_hops.get(next_hop.0 as usize) else {
-            self.drop_frame(rx.port, DropReason::NoRoute);
-            return None;
-        };
-        rewrite::write_link_header(&mut frame, &hop.adjacency, ether_type);
-        if !hop.resolved {
-            self.unresolved(frame, rx, (hop.adjacency.port, hop.address));
-            return None;
+        match rewrite::write_link_header(&mut frame, adjacency) {
+            true => self.send(frame, port, adjacency.port),
+            false => self.drop_frame(port, DropReason::NoHeadroom),
         }
-        Some((frame, hop.adjacency.port))
     }
 
     /// Counts the drop of a frame that came in by `port`. The caller drops the frame.
@@ -178,48 +158,50 @@ impl<Q: Queue> Egress<Q> {
 
     /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
     #[inline(never)]
-    pub(super) fn punt(&mut self, frame: Q::Frame, port: PortId, reason: PuntReason, mtu: u16) {
-        self.push_punt(Punt {
-            port,
-            reason,
-            mtu,
-            next_hop: None,
-            original_destination: None,
-            frame,
-        });
+    pub(super) fn punt(
+        &mut self,
+        frame: Q::Frame,
+        ingress: IngressId,
+        reason: PuntReason,
+        mtu: u16,
+    ) {
+        let interface = ingress.interface();
+        let (next_hop, original_destination) = (None, None);
+        let punt = Punt { interface, reason, mtu, next_hop, original_destination, frame };
+        self.push_punt(ingress.port(), punt);
     }
 
     /// Punts a frame whose neighbour on the route to its destination has to be resolved.
     #[cold]
-    fn resolve<A: WorkerFamily>(&mut self, snapshot: &Snapshot, mut frame: Q::Frame, rx: &Rx<A>) {
+    fn resolve<A: WorkerFamily>(&mut self, snapshot: &Snapshot, frame: Q::Frame, rx: &Rx<A>) {
         let to = rx.packet.destination();
-        let Some(route) = snapshot.routes.find(to) else {
-            return self.drop_frame(rx.port, DropReason::NoRoute);
-        };
-        let next_hop = (route.port, route.next_hop.unwrap_or(to).to_ip());
-        rewrite::write_link_header(&mut frame, &Adjacency::unresolved(PortId(0)), A::ETHER_TYPE);
-        self.unresolved(frame, rx, next_hop);
+        match snapshot.routes.find(to) {
+            Some(route) => {
+                let address = route.next_hop.unwrap_or(to).to_ip();
+                self.unresolved(frame, rx, &NextHop::unresolved(route.interface, address));
+            }
+            None => self.drop_frame(rx.port(), DropReason::NoRoute),
+        }
     }
 
     #[cold]
-    fn unresolved<A: WorkerFamily>(
-        &mut self,
-        frame: Q::Frame,
-        rx: &Rx<A>,
-        next_hop: (PortId, IpAddr),
-    ) {
-        self.push_punt(Punt {
-            port: rx.port,
+    fn unresolved<A: WorkerFamily>(&mut self, mut frame: Q::Frame, rx: &Rx<A>, hop: &NextHop) {
+        // The header of a neighbour that is not resolved has no tag, so it fits.
+        let _ = rewrite::write_link_header(&mut frame, &hop.adjacency);
+        let punt = Punt {
+            interface: rx.ingress.interface(),
             reason: PuntReason::NeighbourUnresolved,
             mtu: 0,
-            next_hop: Some(next_hop),
+            next_hop: Some((hop.interface, hop.address)),
             original_destination: original_destination(&frame, &rx.packet),
             frame,
-        });
+        };
+        self.push_punt(rx.port(), punt);
     }
 
-    fn push_punt(&mut self, punt: Punt<Q::Frame>) {
-        let (port, reason) = (punt.port, punt.reason);
+    /// `port`: where the frame came in.
+    fn push_punt(&mut self, port: PortId, punt: Punt<Q::Frame>) {
+        let reason = punt.reason;
         match self.punts.push(punt) {
             Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
             Err(_) => self.drop_frame(port, DropReason::PuntRingFull),
@@ -227,10 +209,10 @@ impl<Q: Queue> Egress<Q> {
     }
 
     #[inline(never)]
-    fn hand_off(&mut self, frame: Q::Frame, port: PortId, to: u16, handoff: Handoff) {
-        match self.handoff.send(frame, port, to, handoff) {
+    fn hand_off(&mut self, frame: Q::Frame, ingress: IngressId, to: u16, handoff: Handoff) {
+        match self.handoff.send(frame, ingress, to, handoff) {
             true => self.counters.handoff_tx.add(1),
-            false => self.drop_frame(port, DropReason::HandoffRingFull),
+            false => self.drop_frame(ingress.port(), DropReason::HandoffRingFull),
         }
     }
 
@@ -243,31 +225,35 @@ impl<Q: Queue> Egress<Q> {
         frame: Q::Frame,
         rx: &Rx<A>,
         next_hop: NextHopId,
-        ether_type: EtherType,
         mtu: u16,
     ) {
-        let port = rx.port;
-        let Some((frame, egress)) = self.address(snapshot, frame, rx, next_hop, ether_type) else {
-            return;
+        let port = rx.port();
+        let Some(hop) = snapshot.next_hops.get(next_hop.0 as usize) else {
+            return self.drop_frame(port, DropReason::NoRoute);
         };
-        let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
-        let Some(lane) = self.lanes.get_mut(egress.index()) else {
+        if !hop.resolved {
+            return self.unresolved(frame, rx, hop);
+        }
+        let Some(lane) = self.lanes.get_mut(hop.adjacency.port.index()) else {
             return self.drop_frame(port, DropReason::NoPort);
         };
+        let mut pieces: ArrayVec<Q::Frame, FRAGMENTS_MAX> = ArrayVec::new();
         let mut overflow = false;
         let allocate = || lane.queue.allocate();
         let keep = |piece| overflow |= pieces.try_push(piece).is_err();
         let mtu = usize::from(mtu);
-        let outcome = match ether_type {
-            EtherType::IPV4 => rewrite::fragment_ipv4(&frame, mtu, allocate, keep),
-            _ => {
+        let outcome = match hop.address {
+            IpAddr::V4(_) => rewrite::fragment_ipv4(&frame, mtu, allocate, keep),
+            IpAddr::V6(_) => {
                 self.identification = self.identification.wrapping_add(1);
                 rewrite::fragment_ipv6(&frame, mtu, self.identification, allocate, keep)
             }
         };
         match outcome {
             Ok(()) if !overflow => {
-                pieces.into_iter().for_each(|piece| self.send(piece, port, egress));
+                pieces
+                    .into_iter()
+                    .for_each(|piece| self.send_resolved(piece, port, &hop.adjacency));
             }
             Ok(()) => self.drop_frame(port, DropReason::TooBig),
             Err(reason) => self.drop_frame(port, reason),

@@ -7,7 +7,6 @@
 use crate::conn::{ConnectionId, Direction};
 use crate::io::Frame;
 use crate::packet::Packet;
-use crate::packet::ethernet::EtherType;
 use crate::reason::DropReason;
 use crate::rewrite;
 use crate::snapshot::{Adjacency, Snapshot};
@@ -18,7 +17,7 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track::{advance_plain, apply_transition, count_request};
 
 /// A rewritten packet: its next hop and Ethernet type; or why it is dropped.
-pub(super) type Sent<'w> = Result<(&'w Adjacency, EtherType), DropReason>;
+pub(super) type Sent<'w> = Result<&'w Adjacency, DropReason>;
 
 /// `None`: the packet takes the full path.
 #[inline(always)]
@@ -64,10 +63,9 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
         connection,
         destination,
     );
-    let ether_type = match rewritten {
-        Ok(ether_type) => ether_type,
-        Err(reason) => return Some(Err(drop_counted(engine, frame, packet, id, reason))),
-    };
+    if let Err(reason) = rewritten {
+        return Some(Err(drop_counted(engine, frame, packet, id, reason)));
+    }
     connection.in_packets = connection.in_packets.saturating_add(1);
     if let Some(stats) = accounts.stats_of(connection.destination) {
         stats.count_in(packet.length);
@@ -76,7 +74,7 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
     if let Some(step) = advance_plain(steps, connection, packet, Direction::Original, now_ms) {
         apply_transition(A::table_mut(tables), accounts, id, step, now_ms);
     }
-    Some(Ok((&destination.adjacency, ether_type)))
+    Some(Ok(&destination.adjacency))
 }
 
 /// A client's packet that could not be rewritten is counted all the same.
@@ -119,5 +117,5 @@ fn fast_reply<'w, F: Frame, A: WorkerFamily>(
     if let Some(step) = advance_plain(steps, connection, packet, Direction::Reply, now_ms) {
         apply_transition(A::table_mut(tables), accounts, id, step, now_ms);
     }
-    Some(Ok((&next_hop.adjacency, A::ETHER_TYPE)))
+    Some(Ok(&next_hop.adjacency))
 }

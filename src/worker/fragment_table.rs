@@ -3,7 +3,7 @@
 //! Nothing is reassembled: the other fragments of a datagram follow the first.
 
 use crate::conn::{ConnectionId, Direction};
-use crate::model::PortId;
+use crate::model::IngressId;
 use crate::packet::{Address, Packet};
 use crate::reason::{DropReason, PuntReason};
 use arrayvec::ArrayVec;
@@ -68,7 +68,7 @@ struct DatagramEntry<A> {
 struct HeldFragment<A, F> {
     datagram: Datagram<A>,
     frame: F,
-    port: PortId,
+    ingress: IngressId,
     since_ms: u32,
 }
 
@@ -89,8 +89,8 @@ impl<F> FragmentTables<F> {
         FragmentTables { ipv4: FragmentTable::new(), ipv6: FragmentTable::new() }
     }
 
-    /// The port of a fragment that has waited too long; the fragment is dropped.
-    pub(super) fn timed_out(&mut self, now_ms: u32) -> Option<PortId> {
+    /// Where a fragment came in that has waited too long; the fragment is dropped.
+    pub(super) fn timed_out(&mut self, now_ms: u32) -> Option<IngressId> {
         self.ipv4.timed_out(now_ms).or_else(|| self.ipv6.timed_out(now_ms))
     }
 }
@@ -129,26 +129,26 @@ impl<A: Address, F> FragmentTable<A, F> {
         &mut self,
         datagram: Datagram<A>,
         frame: F,
-        port: PortId,
+        ingress: IngressId,
         now_ms: u32,
     ) -> Result<(), F> {
         self.held
-            .try_push(HeldFragment { datagram, frame, port, since_ms: now_ms })
+            .try_push(HeldFragment { datagram, frame, ingress, since_ms: now_ms })
             .map_err(|full| full.element().frame)
     }
 
     /// A fragment that was held for this datagram, in order of arrival.
-    pub(super) fn release(&mut self, datagram: &Datagram<A>) -> Option<(F, PortId)> {
+    pub(super) fn release(&mut self, datagram: &Datagram<A>) -> Option<(F, IngressId)> {
         let at = self.held.iter().position(|held| held.datagram == *datagram)?;
         let held = self.held.remove(at);
-        Some((held.frame, held.port))
+        Some((held.frame, held.ingress))
     }
 
-    fn timed_out(&mut self, now_ms: u32) -> Option<PortId> {
+    fn timed_out(&mut self, now_ms: u32) -> Option<IngressId> {
         let oldest = self.held.first()?;
         if now_ms.wrapping_sub(oldest.since_ms) <= LIFETIME_MS {
             return None;
         }
-        Some(self.held.remove(0).port)
+        Some(self.held.remove(0).ingress)
     }
 }

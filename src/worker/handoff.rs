@@ -1,7 +1,7 @@
 //! Hand-off: a packet whose flow another worker owns goes there by a ring, one ring for each pair of workers.
 
 use crate::limits::HANDOFF_RING;
-use crate::model::{PortId, WorkerId};
+use crate::model::{IngressId, PortId, WorkerId};
 use crate::packet::{Address, Tuple};
 use crate::snapshot::Snapshot;
 use crate::worker::steering::{Steering, Workers};
@@ -25,8 +25,7 @@ pub(super) enum Handoff {
 #[derive(Debug)]
 pub(super) struct HandoffFrame<F> {
     pub(super) frame: F,
-    /// The port it came in by.
-    pub(super) port: PortId,
+    pub(super) ingress: IngressId,
     pub(super) handoff: Handoff,
 }
 
@@ -57,9 +56,9 @@ pub(super) fn connect<F>(workers: usize) -> Vec<(HandoffTx<F>, HandoffRx<F>)> {
 
 impl<F> HandoffTx<F> {
     /// Gives a frame to a worker. False if there is no such worker or its ring is full: the frame is dropped.
-    pub(super) fn send(&mut self, frame: F, port: PortId, to: u16, handoff: Handoff) -> bool {
+    pub(super) fn send(&mut self, frame: F, ingress: IngressId, to: u16, handoff: Handoff) -> bool {
         match self.0.get_mut(usize::from(to)) {
-            Some(Some(ring)) => ring.push(HandoffFrame { frame, port, handoff }).is_ok(),
+            Some(Some(ring)) => ring.push(HandoffFrame { frame, ingress, handoff }).is_ok(),
             _ => false,
         }
     }

@@ -2,11 +2,11 @@
 
 use crate::conn::Hint;
 use crate::io::{Burst, Frame, Queue};
-use crate::model::PortId;
+use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::reason::{DropReason, PuntReason};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{InterfaceEntry, Snapshot};
 use crate::worker::batch::Batches;
 use crate::worker::egress::Egress;
 use crate::worker::engine::Engine;
@@ -24,10 +24,10 @@ pub(super) struct Ingress<'w, Q: Queue> {
     pub(super) batches: &'w mut Batches<Q::Frame>,
 }
 
-/// Where frames come in: a port and its own address.
+/// Where frames come in, and the interface's own MAC address.
 #[derive(Clone, Copy)]
 pub(super) struct IngressPort {
-    port: PortId,
+    ingress: IngressId,
     address: u64,
 }
 
@@ -37,15 +37,35 @@ fn destination(frame: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*frame) << 16
 }
 
+/// The interface's own MAC address as such a number.
+#[inline(always)]
+fn own_address(interface: &InterfaceEntry) -> u64 {
+    let [a, b, c, d, e, f] = interface.mac;
+    destination(&[a, b, c, d, e, f, 0, 0])
+}
+
 impl<Q: Queue> Ingress<'_, Q> {
-    /// An unknown port takes only frames to a group: no frame is sent to its address.
+    /// A port without an interface takes only frames to a group: no frame is sent to its address.
     #[inline]
     pub(super) fn ingress_port(&self, port: PortId) -> IngressPort {
-        let address = self.snapshot.links.get(port.index()).map_or(u64::MAX, |link| {
-            let [a, b, c, d, e, f] = link.mac;
-            destination(&[a, b, c, d, e, f, 0, 0])
-        });
-        IngressPort { port, address }
+        match self.snapshot.interfaces.of_port(port) {
+            Some((interface, entry)) => {
+                let ingress = IngressId::new(port, interface);
+                IngressPort { ingress, address: own_address(entry) }
+            }
+            None => {
+                let ingress = IngressId::new(port, InterfaceId(0));
+                IngressPort { ingress, address: u64::MAX }
+            }
+        }
+    }
+
+    /// Where a frame came in that another worker has checked already.
+    #[inline]
+    pub(super) fn ingress_again(&self, ingress: IngressId) -> IngressPort {
+        let entry = self.snapshot.interfaces.get(ingress.interface());
+        let address = entry.map_or(u64::MAX, own_address);
+        IngressPort { ingress, address }
     }
 
     /// Classifies a burst that came straight from a port; returns its octets.
@@ -68,28 +88,32 @@ impl<Q: Queue> Ingress<'_, Q> {
         ingress_port: IngressPort,
         handoff: Handoff,
     ) {
-        let port = ingress_port.port;
+        let ingress = ingress_port.ingress;
         if !frame.is_contiguous() {
-            return self.egress.drop_frame(port, DropReason::NotContiguous);
+            return self.egress.drop_frame(ingress.port(), DropReason::NotContiguous);
         }
         let Some(header) = frame.bytes().first_chunk::<ETHERNET>() else {
-            return self.egress.drop_frame(port, DropReason::TooShort);
+            return self.egress.drop_frame(ingress.port(), DropReason::TooShort);
         };
         if header.first_chunk().map(destination) == Some(ingress_port.address) {
-            self.classify_ether_type(frame, port, handoff, false);
+            self.classify_ether_type(frame, ingress, handoff, false);
         } else {
-            self.classify_other_mac(frame, port, handoff);
+            self.classify_other_mac(frame, ingress, handoff);
         }
     }
 
     /// Classifies a frame that is not sent to the port's own address.
     #[cold]
     #[inline(never)]
-    fn classify_other_mac(&mut self, frame: Q::Frame, port: PortId, handoff: Handoff) {
-        let to_group = frame.bytes().first().is_some_and(|octet| octet & ethernet::GROUP != 0);
-        match to_group {
-            true => self.classify_ether_type(frame, port, handoff, true),
-            false => self.egress.drop_frame(port, DropReason::NotForUs),
+    fn classify_other_mac(&mut self, frame: Q::Frame, ingress: IngressId, handoff: Handoff) {
+        let mac = ethernet::destination(frame.bytes());
+        let interface = self.snapshot.interfaces.get(ingress.interface());
+        if ethernet::is_multicast(mac) {
+            self.classify_ether_type(frame, ingress, handoff, true);
+        } else if interface.is_some_and(|interface| interface.virtual_macs.contains(&mac)) {
+            self.classify_ether_type(frame, ingress, handoff, false);
+        } else {
+            self.egress.drop_frame(ingress.port(), DropReason::NotForUs);
         }
     }
 
@@ -98,25 +122,25 @@ impl<Q: Queue> Ingress<'_, Q> {
     fn classify_ether_type(
         &mut self,
         frame: Q::Frame,
-        port: PortId,
+        ingress: IngressId,
         handoff: Handoff,
         to_group: bool,
     ) {
         let Tables { ipv4, ipv6 } = &self.engine.tables;
         let ether_type = ethernet::ether_type(frame.bytes());
         let outcome = if ether_type == EtherType::IPV4 {
-            self.batches.ipv4.add(ipv4, frame, to_group, port, handoff)
+            self.batches.ipv4.add(ipv4, frame, to_group, ingress, handoff)
         } else if ether_type == EtherType::IPV6 {
-            self.batches.ipv6.add(ipv6, frame, to_group, port, handoff)
+            self.batches.ipv6.add(ipv6, frame, to_group, ingress, handoff)
         } else {
             cold_path();
             if ether_type == EtherType::ARP {
-                return self.egress.punt(frame, port, PuntReason::Arp, 0);
+                return self.egress.punt(frame, ingress, PuntReason::Arp, 0);
             }
             Err(DropReason::BadEthernet)
         };
         if let Err(reason) = outcome {
-            self.egress.drop_frame(port, reason);
+            self.egress.drop_frame(ingress.port(), reason);
         }
     }
 
@@ -140,8 +164,8 @@ impl<Q: Queue> Ingress<'_, Q> {
         let frames = batch.frames.drain(..);
         for (rx, mut frame) in batch.rx[..count].iter().zip(frames) {
             match fast_path(engine, snapshot, &mut frame, rx) {
-                Some(Ok((adjacency, ether_type))) => {
-                    egress.send_resolved(frame, rx.port, adjacency, ether_type);
+                Some(Ok(adjacency)) => {
+                    egress.send_resolved(frame, rx.port(), adjacency);
                 }
                 Some(Err(reason)) => egress.execute(snapshot, frame, rx, reason.into()),
                 None if rx.packet.fragment != Fragment::Whole => {

@@ -8,7 +8,6 @@ use crate::conn::{Connection, Method};
 use crate::io::Frame;
 use crate::model::Family;
 use crate::packet::Packet;
-use crate::packet::ethernet::EtherType;
 use crate::reason::{DropReason, PuntReason};
 use crate::rewrite::{self, End, Outer};
 use crate::snapshot::{Destination, Encapsulation, Snapshot};
@@ -33,7 +32,7 @@ impl Encapsulator {
         frame: &mut impl Frame,
         packet: &Packet<A>,
         destination: &Destination,
-    ) -> Result<EtherType, DropReason> {
+    ) -> Result<(), DropReason> {
         self.identification = self.identification.wrapping_add(1);
         let outer = Outer {
             destination,
@@ -132,15 +131,14 @@ pub(super) fn rewrite_request<A: WorkerFamily>(
     packet: &Packet<A>,
     connection: &Connection<A>,
     destination: &Destination,
-) -> Result<EtherType, DropReason> {
+) -> Result<(), DropReason> {
     match method {
         Method::Tunnel => encapsulator.encapsulate(snapshot, frame, packet, destination),
         Method::Masq => {
             let (address, port) = (connection.destination_address, connection.destination_port);
-            rewrite::translate(frame, packet, End::Destination, address, port)?;
-            Ok(A::ETHER_TYPE)
+            rewrite::translate(frame, packet, End::Destination, address, port)
         }
-        Method::LocalNode | Method::Route | Method::Bypass => Ok(A::ETHER_TYPE),
+        Method::LocalNode | Method::Route | Method::Bypass => Ok(()),
     }
 }
 
@@ -172,7 +170,6 @@ pub(super) fn rewrites_errors(method: Method) -> bool {
 }
 
 /// Rewrites an ICMP error about a reply, whose hop limit has been decremented, for the destination of the connection.
-/// Returns the Ethernet type of the result.
 ///
 /// # Errors
 /// As [`rewrite_request`].
@@ -183,15 +180,15 @@ pub(super) fn rewrite_error_to_server<A: WorkerFamily>(
     packet: &Packet<A>,
     connection: &Connection<A>,
     destination: &Destination,
-) -> Result<EtherType, DropReason> {
+) -> Result<(), DropReason> {
     match connection.flags.method() {
         Method::Masq => {
             let (address, port) = (connection.destination_address, connection.destination_port);
             rewrite::translate_error(frame, packet, End::Destination, address, port);
-            Ok(A::ETHER_TYPE)
+            Ok(())
         }
         Method::Tunnel => encapsulator.encapsulate(snapshot, frame, packet, destination),
-        Method::LocalNode | Method::Route | Method::Bypass => Ok(A::ETHER_TYPE),
+        Method::LocalNode | Method::Route | Method::Bypass => Ok(()),
     }
 }
 

@@ -126,14 +126,14 @@ impl<Q: Queue> Worker<Q> {
             return 0;
         }
         let Worker { snapshot, engine, egress, batches, handoff: rings, .. } = self;
-        let mut ingress = Ingress { snapshot: snapshot.current(), engine, egress, batches };
+        let mut all = Ingress { snapshot: snapshot.current(), engine, egress, batches };
         for _ in 0..waiting {
-            let Some(HandoffFrame { frame, port, handoff }) = rings.receive(ring) else {
+            let Some(HandoffFrame { frame, ingress, handoff }) = rings.receive(ring) else {
                 break;
             };
-            ingress.classify(frame, ingress.ingress_port(port), handoff);
+            all.classify(frame, all.ingress_again(ingress), handoff);
         }
-        ingress.process_burst();
+        all.process_burst();
         self.engine.accounts.counters.handoff_rx.add(waiting as u64);
         waiting
     }

@@ -1,6 +1,5 @@
 //! What the pipeline decides about one packet.
 
-use crate::packet::ethernet::EtherType;
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::NextHopId;
 use crate::worker::steering::Workers;
@@ -11,12 +10,10 @@ pub(super) enum Verdict {
     /// Rewritten; only the next hop's Ethernet header is missing.
     Send {
         next_hop: NextHopId,
-        ether_type: EtherType,
     },
     /// As `Send`, but larger than the link takes, and it may be fragmented.
     Fragment {
         next_hop: NextHopId,
-        ether_type: EtherType,
         mtu: u16,
     },
     /// Rewritten, and routed by its destination to a neighbour whose Ethernet address is not known yet.
@@ -45,10 +42,10 @@ impl Verdict {
 
     /// Sends a packet of `length` octets over a link that takes `mtu`.
     #[inline(always)]
-    pub(super) fn send(next_hop: NextHopId, ether_type: EtherType, length: u16, mtu: u16) -> Self {
+    pub(super) fn send(next_hop: NextHopId, length: u16, mtu: u16) -> Self {
         match length > mtu {
-            true => Verdict::Fragment { next_hop, ether_type, mtu },
-            false => Verdict::Send { next_hop, ether_type },
+            true => Verdict::Fragment { next_hop, mtu },
+            false => Verdict::Send { next_hop },
         }
     }
 

@@ -3,7 +3,7 @@
 use director::config::{Config, RouteHop};
 use director::model::Unserved;
 use director::model::{
-    Family, ForwardMethod, MssClamp, PersistenceMask, PortId, Protocol, SchedulerFlags,
+    Family, ForwardMethod, InterfaceId, MssClamp, PersistenceMask, Protocol, SchedulerFlags,
     SchedulerKind, ServiceKey, Tunnel, TunnelChecksum,
 };
 use std::fs;
@@ -98,10 +98,10 @@ fn the_full_file_is_read_key_by_key() {
     assert_eq!(config.vips[0].to_string(), "10.0.0.104/32");
     assert_eq!(config.ports[0].addresses[1].to_string(), "fd00:a::1/64");
     assert_eq!(config.ports[0].gateway.unwrap().to_string(), "10.0.0.254");
-    assert_eq!(config.neighbours[0].port, PortId(0));
+    assert_eq!(config.neighbours[0].interface, InterfaceId(0));
     assert_eq!(config.neighbours[0].mac.to_string(), "02:00:00:00:fe:fe");
     let router = "192.168.10.254".parse().unwrap();
-    assert_eq!(config.routes[0].hop, RouteHop::Via { port: PortId(1), router });
+    assert_eq!(config.routes[0].hop, RouteHop::Via { interface: InterfaceId(1), router });
     assert_eq!(config.routes[0].mtu, Some(1400));
     assert_eq!(config.mss_clamp, MssClamp::Off);
     assert_eq!((config.sysctls.sync_threshold, config.sysctls.sync_period), (3, 50));

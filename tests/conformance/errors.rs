@@ -140,7 +140,7 @@ fn bypassed_connections_expect_replies() {
     let mut snapshot = crate::support::TestSnapshot::new();
     snapshot.mark_service(7, Family::Ipv4, SchedulerKind::Rr);
     snapshot.marks.push(Mark {
-        port: None,
+        interface: None,
         protocol: Some(6),
         source: None,
         destination: None,

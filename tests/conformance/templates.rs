@@ -1,7 +1,7 @@
 //! Templates: what they are known by, what listings show of them, and when they end.
 
 use crate::scene::{answer, request, request6, server_of, to_client};
-use crate::support::{TestDirector, TestSnapshot, VIP, WAN};
+use crate::support::{TestDirector, TestSnapshot, VIP, WAN, on};
 use director::conn::template::Cursor;
 use director::model::{
     DestinationId, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, SchedulerKind,
@@ -41,7 +41,7 @@ fn marked(family: Family, server: &str, method: ForwardMethod) -> TestSnapshot {
     let service = snapshot.mark_service(MARK, family, SchedulerKind::Rr);
     snapshot.destination(service, server, method);
     snapshot.marks.push(Mark {
-        port: Some(WAN),
+        interface: Some(on(WAN)),
         protocol: None,
         source: None,
         destination: None,

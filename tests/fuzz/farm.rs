@@ -119,7 +119,7 @@ impl Farm {
         }
         let vip = MarkPrefix { address: 0x0a00_0065, length: 32, is_ipv6: false };
         self.snapshot.marks.push(Mark {
-            port: None,
+            interface: None,
             protocol: None,
             source: None,
             destination: Some(vip),

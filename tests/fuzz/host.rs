@@ -4,12 +4,12 @@
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
 use crate::support::testbed::ip;
-use crate::support::{LAN, LAN_MAC, WAN, WAN_MAC};
+use crate::support::{LAN_MAC, WAN_MAC};
 use bolero::TypeGenerator;
-use director::host::{Interface, IpHost, Outbox, Settings};
+use director::host::{IpHost, Outbox, Settings};
 use director::io::{Frame, MemoryFrame};
 use director::limits::NEIGHBOUR_QUEUES;
-use director::model::PortId;
+use director::model::{Interface, InterfaceId, PortId};
 use director::packet::arp::Arp;
 use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Packet, Parse, Role, icmp};
@@ -17,6 +17,9 @@ use director::reason::{DropReason, Punt, PuntReason};
 use director::route::Routes;
 use director::time::{Duration, Instant};
 use std::sync::Arc;
+
+const WAN: InterfaceId = InterfaceId(0);
+const LAN: InterfaceId = InterfaceId(1);
 
 #[derive(Clone, Debug, TypeGenerator)]
 enum Step {
@@ -51,25 +54,27 @@ enum Step {
 
 #[derive(Default)]
 struct Sent {
-    frames: Vec<(PortId, Vec<u8>)>,
+    frames: Vec<(InterfaceId, Vec<u8>)>,
     is_dry: bool,
 }
 
 impl Outbox<MemoryFrame> for Sent {
-    fn allocate(&mut self, _: PortId) -> Option<MemoryFrame> {
+    fn allocate(&mut self, _: InterfaceId) -> Option<MemoryFrame> {
         (!self.is_dry).then(|| MemoryFrame::new(&[]))
     }
 
-    fn send(&mut self, port: PortId, frame: MemoryFrame) {
-        self.frames.push((port, frame.bytes().to_vec()));
+    fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
+        self.frames.push((interface, frame.bytes().to_vec()));
     }
 }
 
 fn host() -> IpHost<MemoryFrame> {
-    let interface = |id, name: &str, mac, addresses: [(&str, u8); 2]| Interface {
+    let interface = |id: InterfaceId, name: &str, mac, addresses: [(&str, u8); 2]| Interface {
         id,
         name: name.into(),
+        port: PortId(id.0),
         mac,
+        virtual_macs: Vec::new(),
         mtu: 1500,
         addresses: addresses.map(|(address, length)| (ip(address), length)).into(),
     };
@@ -88,7 +93,7 @@ fn host() -> IpHost<MemoryFrame> {
     IpHost::new(interfaces, Arc::new(routes), Settings::default())
 }
 
-fn port(lan: bool) -> PortId {
+fn interface(lan: bool) -> InterfaceId {
     if lan { LAN } else { WAN }
 }
 
@@ -127,20 +132,20 @@ struct Host {
 }
 
 impl Host {
-    fn input(&mut self, port: PortId, reason: PuntReason, mtu: u16, bytes: &[u8]) {
+    fn input(&mut self, interface: InterfaceId, reason: PuntReason, mtu: u16, bytes: &[u8]) {
         let next_hop = (reason == PuntReason::NeighbourUnresolved).then(|| (LAN, ip("10.1.0.77")));
         if next_hop.is_some() {
             self.given.push(bytes.get(12..).unwrap_or_default().to_vec());
         }
         let frame = MemoryFrame::new(bytes);
-        let punt = Punt { port, reason, mtu, next_hop, original_destination: None, frame };
+        let punt = Punt { interface, reason, mtu, next_hop, original_destination: None, frame };
         self.host.input(punt, self.now, &mut self.sent);
         self.look_at_sent(Some(bytes));
     }
 
     fn look_at_sent(&mut self, cause: Option<&[u8]>) {
-        for (port, frame) in std::mem::take(&mut self.sent.frames) {
-            let own = if port == LAN { LAN_MAC } else { WAN_MAC };
+        for (interface, frame) in std::mem::take(&mut self.sent.frames) {
+            let own = if interface == LAN { LAN_MAC } else { WAN_MAC };
             assert_eq!(ethernet::source(&frame), own);
             if self.given.iter().any(|given| frame[12..].starts_with(given)) {
                 continue;
@@ -157,7 +162,7 @@ impl Host {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Frame { reason: number, mtu, recipe } => {
-                self.input(port(recipe.is_from_lan()), reason(*number), *mtu, &recipe.frame());
+                self.input(interface(recipe.is_from_lan()), reason(*number), *mtu, &recipe.frame());
             }
             Step::Raw { reason: number, lan, arp, bytes } => {
                 let mut bytes = bytes.clone();
@@ -165,17 +170,17 @@ impl Host {
                     bytes[12..21].copy_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0]);
                     bytes[21] %= 3;
                 }
-                self.input(port(*lan), reason(*number), 1000, &bytes);
+                self.input(interface(*lan), reason(*number), 1000, &bytes);
             }
             Step::Send { lan, last } => {
                 let server = format!("10.1.0.{}", last % 8 + 2);
                 let bytes = Recipe::datagram(&server);
                 self.given.push(bytes[12..].to_vec());
-                let next_hop = Some((port(*lan), ip(&server)));
-                let (port, reason, frame) =
+                let next_hop = Some((interface(*lan), ip(&server)));
+                let (interface, reason, frame) =
                     (WAN, PuntReason::NeighbourUnresolved, MemoryFrame::new(&bytes));
                 let punt =
-                    Punt { port, reason, mtu: 0, next_hop, original_destination: None, frame };
+                    Punt { interface, reason, mtu: 0, next_hop, original_destination: None, frame };
                 self.host.input(punt, self.now, &mut self.sent);
                 self.look_at_sent(None);
             }
@@ -188,7 +193,7 @@ impl Host {
                 }
                 let mut bytes = [0; 60];
                 arp.write(&mut bytes, port_mac(*lan));
-                self.input(port(*lan), PuntReason::Arp, 0, &bytes);
+                self.input(interface(*lan), PuntReason::Arp, 0, &bytes);
             }
             Step::Tick { tenths } => {
                 for _ in 0..*tenths {
@@ -234,9 +239,15 @@ fn errors_are_rate_limited() {
                 recipe.upper = Upper::Echo;
             }
             let frame = MemoryFrame::new(&recipe.frame());
-            let (port, reason) = (WAN, PuntReason::TtlExpired);
-            let punt =
-                Punt { port, reason, mtu: 0, next_hop: None, original_destination: None, frame };
+            let (interface, reason) = (WAN, PuntReason::TtlExpired);
+            let punt = Punt {
+                interface,
+                reason,
+                mtu: 0,
+                next_hop: None,
+                original_destination: None,
+                frame,
+            };
             host.host.input(punt, now, &mut host.sent);
         }
         // Answers wait for the neighbours' addresses or go out; asking for them is not limited.

@@ -1,6 +1,6 @@
 //! The small snapshot of the model test: a director between clients (port 0) and servers (port 1), both on its links.
 
-use director::model::{DestinationAddress, Family, PortId, Protocol, ServiceKey};
+use director::model::{DestinationAddress, Family, InterfaceId, PortId, Protocol, ServiceKey};
 use std::net::{IpAddr, SocketAddr};
 
 /// Milliseconds of one turn of the clock, the grain of the director's timers.
@@ -10,6 +10,11 @@ pub const MTU: u16 = 1500;
 
 pub const CLIENT_SIDE: PortId = PortId(0);
 pub const SERVER_SIDE: PortId = PortId(1);
+
+/// The interface on a port.
+pub const fn on(port: PortId) -> InterfaceId {
+    InterfaceId(port.0)
+}
 
 /// The director's own addresses, by port, with the length of their networks.
 pub const OWN: [[(&str, u8); 2]; 2] =

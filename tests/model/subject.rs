@@ -8,12 +8,12 @@ use director::conn::state;
 use director::conn::template::{Cursor, Template};
 use director::control::desired::{Capacity, Desired, Topology};
 use director::control::destination_totals::DestinationTotals;
-use director::host::{Interface, IpHost, Limit, Outbox, Rate, Settings};
+use director::host::{IpHost, Limit, Outbox, Rate, Settings};
 use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
-use director::model::{DestinationId, Family, PortId, Protocol, Sysctls};
+use director::model::{DestinationId, Family, Interface, InterfaceId, PortId, Protocol, Sysctls};
 use director::reason::{DropReason, PuntReason};
 use director::route::Routes;
-use director::snapshot::{Link, Mark, Marks};
+use director::snapshot::{Mark, Marks};
 use director::time::Instant;
 use director::worker::steering::{Placement, Steering};
 use director::worker::{
@@ -53,23 +53,25 @@ pub struct Subject {
 
 /// Frames of the host path.
 #[derive(Default)]
-struct Answers(Vec<Left>);
+struct Answers(Vec<(InterfaceId, Vec<u8>)>);
 
 impl Outbox<MemoryFrame> for Answers {
-    fn allocate(&mut self, _port: PortId) -> Option<MemoryFrame> {
+    fn allocate(&mut self, _: InterfaceId) -> Option<MemoryFrame> {
         Some(MemoryFrame::new(&[]))
     }
 
-    fn send(&mut self, port: PortId, frame: MemoryFrame) {
-        self.0.push((port, director::io::Frame::bytes(&frame).to_vec()));
+    fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
+        self.0.push((interface, director::io::Frame::bytes(&frame).to_vec()));
     }
 }
 
 fn interfaces() -> Vec<Interface> {
     let interface = |port: PortId| Interface {
-        id: port,
+        id: site::on(port),
         name: format!("port{}", port.0),
+        port,
         mac: site::mac(port),
+        virtual_macs: Vec::new(),
         mtu: site::MTU,
         addresses: site::OWN[port.index()]
             .map(|(address, length)| (site::ip(address), length))
@@ -80,7 +82,7 @@ fn interfaces() -> Vec<Interface> {
 
 fn marks() -> Marks {
     let mark = |protocol: Protocol| Mark {
-        port: None,
+        interface: None,
         protocol: Some(protocol.number()),
         source: None,
         destination: None,
@@ -106,10 +108,6 @@ fn settings() -> Settings {
 impl Subject {
     pub fn new(workers: u16) -> Self {
         let interfaces = interfaces();
-        let links: Vec<_> = interfaces
-            .iter()
-            .map(|interface| Link { mac: interface.mac, mtu: interface.mtu })
-            .collect();
         let routes = Arc::new(Routes::build(interfaces.iter().flat_map(|interface| {
             let networks = interface.addresses.clone().into_iter();
             networks.map(|network| (network, interface.id, None, 0))
@@ -126,23 +124,19 @@ impl Subject {
         };
         let steering = Steering::new(workers, vec![Placement::Software; PORTS]);
         let (end, seats, shared) = connect_rings(plan, Default::default(), steering);
-        let site = Topology {
-            links,
-            interfaces: interfaces.iter().map(|own| (own.id, own.addresses.clone())).collect(),
-            vips: vips.clone(),
-        };
+        let site = Topology { interfaces: interfaces.clone(), vips: vips.clone() };
         let capacity = Capacity { services: plan.services, destinations: plan.destinations };
         let mut desired =
             Desired::new(capacity, site, DestinationTotals::new(shared.destination_stats.clone()));
         desired.set_routes(Arc::clone(&routes));
         desired.set_marks(marks());
         for (address, mac) in site::neighbours() {
-            desired.neighbour_changed(site::port_towards(address), address, Some(mac));
+            desired.neighbour_changed(site::on(site::port_towards(address)), address, Some(mac));
         }
         let mut slow = IpHost::new(interfaces, routes, settings());
         let mut answers = Answers::default();
         let known = site::neighbours()
-            .map(|(address, mac)| ((site::port_towards(address), address), mac))
+            .map(|(address, mac)| ((site::on(site::port_towards(address)), address), mac))
             .collect();
         slow.set_static_neighbours(&known, Instant::START, &mut answers);
         let added = vips.into_iter().map(|address| (address, true));

@@ -10,7 +10,7 @@ use director::model::PortId;
 use director::packet::ethernet::ETHERNET;
 use director::packet::{Parse, Tuple, tcp};
 use director::reason::DropReason;
-use director::snapshot::{Link, Snapshot};
+use director::snapshot::Snapshot;
 use director::testing::frame;
 use director::time::{Duration, Instant};
 use director::worker::steering::{Placement, Steering};
@@ -134,10 +134,9 @@ impl Rig {
         };
         let steering = Steering::new(workers, vec![placement]);
         let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
-        let links = vec![Link { mac: MAC, mtu: 1500 }];
         let info = StaticInfo::default();
         let mut director =
-            Control::new(config, links, plan, control, shared.clone(), info).unwrap();
+            Control::new(config, vec![MAC], plan, control, shared.clone(), info).unwrap();
         let pool = Pool::default();
         let wires: Vec<Rc<RefCell<Wire>>> = seats.iter().map(|_| Rc::default()).collect();
         let queue =

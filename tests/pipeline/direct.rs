@@ -1,7 +1,7 @@
 //! Direct routing: nothing changes but TTL and the Ethernet header.
 
 use crate::scene::{one, request, request6, to_server, to_server6};
-use crate::support::{LAN, VIP, VIP6};
+use crate::support::{LAN, VIP, VIP6, on};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::tcp::SYN;
 use director::reason::PuntReason;
@@ -77,7 +77,7 @@ fn an_unresolved_server_is_asked_for() {
     let mut director = crate::support::TestDirector::new(snapshot);
     let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
     assert_eq!(punt.reason, PuntReason::NeighbourUnresolved);
-    assert_eq!(punt.next_hop, Some((LAN, "10.1.0.11".parse().unwrap())));
+    assert_eq!(punt.next_hop, Some((on(LAN), "10.1.0.11".parse().unwrap())));
     // All but the addresses is in place.
     let expected = to_server(VIP).ttl(63).tcp(4000, 80).flags(SYN).build();
     assert_eq!(punt.frame[12..], expected[12..]);

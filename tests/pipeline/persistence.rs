@@ -1,7 +1,7 @@
 //! Persistence: a client keeps its server, by templates; and one-packet scheduling, which keeps nothing.
 
 use crate::scene::*;
-use crate::support::{LAN, TestDirector, VIP, WAN};
+use crate::support::{LAN, TestDirector, VIP, WAN, on};
 use director::model::{
     DestinationId, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, ServiceId,
 };
@@ -106,7 +106,7 @@ fn a_marks_service() {
     }
     let network = MarkPrefix { address: 0x0a09_0000, length: 16, is_ipv6: false };
     snapshot.marks.push(Mark {
-        port: Some(WAN),
+        interface: Some(on(WAN)),
         protocol: None,
         source: None,
         destination: Some(network),

@@ -1,7 +1,7 @@
 //! What is not IPVS's: left to the director's own stack, routed on, or dropped for what it is.
 
 use crate::scene::*;
-use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, WAN, WAN_MAC};
+use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, WAN, WAN_MAC, on};
 use director::model::{ForwardMethod, Protocol};
 use director::packet::sctp;
 use director::packet::tcp::{ACK, FIN, RST, SYN};
@@ -75,7 +75,7 @@ fn the_director_routes_what_is_not_its_own() {
 
     let unknown = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "10.1.0.99").udp(1, 2).build();
     let punt = director().client(&unknown).punt();
-    assert_eq!(punt.next_hop, Some((LAN, "10.1.0.99".parse().unwrap())));
+    assert_eq!(punt.next_hop, Some((on(LAN), "10.1.0.99".parse().unwrap())));
     let last = through.ttl(1).udp(1, 2).build();
     assert_eq!(director().client(&last).punt().reason, PuntReason::TtlExpired);
 }

@@ -3,7 +3,7 @@
 use super::testbed::{LAN, TestSnapshot, WAN};
 use director::conn::state;
 use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
-use director::model::{DestinationId, Family, PortId, Protocol};
+use director::model::{DestinationId, Family, InterfaceId, PortId, Protocol};
 use director::reason::{DropReason, Punt, PuntReason};
 use director::time::{Duration, Instant};
 use director::worker::steering::{Placement, Steering};
@@ -32,7 +32,7 @@ pub struct Outcome {
 pub struct Punted {
     pub reason: PuntReason,
     pub mtu: u16,
-    pub next_hop: Option<(PortId, IpAddr)>,
+    pub next_hop: Option<(InterfaceId, IpAddr)>,
     pub original_destination: Option<(IpAddr, u16)>,
     pub frame: Vec<u8>,
 }

@@ -8,4 +8,6 @@ pub mod director;
 pub mod testbed;
 
 pub use director::{Outcome, Punted, TestDirector};
-pub use testbed::{LAN, LAN_MAC, ROUTER_MAC, TestSnapshot, VIP, VIP6, WAN, WAN_MAC, server_mac};
+pub use testbed::{
+    LAN, LAN_MAC, ROUTER_MAC, TestSnapshot, VIP, VIP6, WAN, WAN_MAC, on, server_mac,
+};

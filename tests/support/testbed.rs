@@ -4,15 +4,16 @@
 //! `fd00:b::11` and up; everything has a resolved neighbour but the addresses in `unresolved`.
 
 use director::model::{
-    DestinationAddress, DestinationId, DestinationSpec, Family, ForwardMethod, Persistence,
-    PersistenceMask, PortId, Protocol, SchedulerFlags, SchedulerKind, ServiceId, ServiceKey,
-    ServiceSpec, Tunnel,
+    DestinationAddress, DestinationId, DestinationSpec, Family, ForwardMethod, Interface,
+    InterfaceId, Persistence, PersistenceMask, PortId, Protocol, SchedulerFlags, SchedulerKind,
+    ServiceId, ServiceKey, ServiceSpec, Tunnel,
 };
+use director::packet::ethernet::EtherType;
 use director::route::{Network, Routes};
 use director::scheduler::{Candidate, Change, Scheduler};
 use director::snapshot::{
-    Adjacency, Destination, Directory, Link, LocalAddresses, Mark, Marks, Neighbours, NextHop,
-    NextHopId, Pages, Replies, Service, Settings, Snapshot, UNROUTED,
+    Adjacency, Destination, Directory, Interfaces, LocalAddresses, Mark, Marks, Neighbours,
+    NextHop, NextHopId, Pages, Replies, Service, Settings, Snapshot, UNROUTED,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub const WAN: PortId = PortId(0);
 pub const LAN: PortId = PortId(1);
+/// The interface on a port.
+pub const fn on(port: PortId) -> InterfaceId {
+    InterfaceId(port.0)
+}
+
 pub const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// The router that all clients are behind.
@@ -48,6 +54,8 @@ pub struct TestSnapshot {
     pub settings: Settings,
     /// MTU of the two ports.
     pub mtu: [u16; 2],
+    /// MAC addresses that both interfaces take besides their own.
+    pub virtual_macs: Vec<[u8; 6]>,
     /// Routes besides those of the two networks and the default.
     pub routes: Vec<(Network, PortId, Option<IpAddr>, u16)>,
     pub marks: Vec<Mark>,
@@ -73,6 +81,7 @@ impl TestSnapshot {
         TestSnapshot {
             settings: Settings::default(),
             mtu: [1500, 1500],
+            virtual_macs: Vec::new(),
             routes: Vec::new(),
             marks: Vec::new(),
             unresolved: BTreeSet::new(),
@@ -211,8 +220,6 @@ impl TestSnapshot {
                 replies.add_server(key, member.spec.at.address, member.spec.at.port);
             }
         }
-        let links: [Link; 2] =
-            [(WAN_MAC, self.mtu[0]), (LAN_MAC, self.mtu[1])].map(|(mac, mtu)| Link { mac, mtu });
         Snapshot {
             epoch: 0,
             services: services.into(),
@@ -227,12 +234,24 @@ impl TestSnapshot {
             },
             local: self.local().into(),
             marks: Marks::build(self.marks.clone()).into(),
-            links: links.into(),
+            interfaces: Interfaces::build(&self.interfaces()).into(),
             settings: self.settings,
         }
     }
 
-    fn networks(&self) -> Vec<(Network, PortId, Option<IpAddr>, u16)> {
+    fn interfaces(&self) -> [Interface; 2] {
+        [(WAN, "wan0", WAN_MAC), (LAN, "lan0", LAN_MAC)].map(|(port, name, mac)| Interface {
+            id: on(port),
+            name: name.to_owned(),
+            port,
+            mac,
+            virtual_macs: self.virtual_macs.clone(),
+            mtu: self.mtu[port.index()],
+            addresses: Vec::new(),
+        })
+    }
+
+    fn networks(&self) -> Vec<(Network, InterfaceId, Option<IpAddr>, u16)> {
         let fixed = [
             ((ip("0.0.0.0"), 0), WAN, Some(ip("10.0.0.254")), 0),
             ((ip("10.0.0.0"), 24), WAN, None, 0),
@@ -241,7 +260,8 @@ impl TestSnapshot {
             ((ip("fd00:a::"), 64), WAN, None, 0),
             ((ip("fd00:b::"), 64), LAN, None, 0),
         ];
-        fixed.into_iter().chain(self.routes.iter().copied()).collect()
+        let all = fixed.into_iter().chain(self.routes.iter().copied());
+        all.map(|(network, port, via, mtu)| (network, on(port), via, mtu)).collect()
     }
 
     fn local(&self) -> LocalAddresses {
@@ -264,19 +284,22 @@ impl TestSnapshot {
         for (index, (port, address, mac)) in routers.into_iter().chain(servers).enumerate() {
             let resolved = !self.unresolved.contains(&address);
             let own = if port == WAN { WAN_MAC } else { LAN_MAC };
-            let macs = [mac, own].concat().try_into().unwrap();
-            next_hops
-                .set(index, NextHop { adjacency: Adjacency { macs, port }, resolved, address });
+            let mut hop = NextHop::unresolved(on(port), address);
             if resolved {
-                neighbours.insert(port, address, NextHopId(index as u32));
+                let ether_type = EtherType::of(Family::of(address));
+                hop.adjacency = Adjacency::new(mac, own, ether_type, port);
+                hop.resolved = true;
+            }
+            next_hops.set(index, hop);
+            if resolved {
+                neighbours.insert(on(port), address, NextHopId(index as u32));
             }
         }
         // Destinations' next hops have a slot before they are resolved; the routing of others has none.
         let unresolved = self.unresolved.iter().enumerate();
         for (index, &address) in unresolved {
             let slot = 2 + 2 * usize::from(SERVERS) + index;
-            let adjacency = Adjacency::unresolved(LAN);
-            next_hops.set(slot, NextHop { adjacency, resolved: false, address });
+            next_hops.set(slot, NextHop::unresolved(on(LAN), address));
         }
         (next_hops, neighbours)
     }
@@ -308,13 +331,13 @@ impl TestSnapshot {
             ..Destination::default()
         };
         let is_routed = !self.unrouted.contains(&spec.at.address);
-        if is_routed && let Some((port, address, mtu)) = routes.lookup(spec.at.address) {
-            destination.mtu = if mtu == 0 { self.mtu[port.index()] } else { mtu };
+        if is_routed && let Some((interface, address, mtu)) = routes.lookup(spec.at.address) {
+            destination.mtu = if mtu == 0 { self.mtu[interface.index()] } else { mtu };
             let slot_of_unresolved = || {
                 let index = self.unresolved.iter().position(|&other| other == address)?;
                 Some(NextHopId((2 + 2 * usize::from(SERVERS) + index) as u32))
             };
-            let next_hop = neighbours.get(port, address).or_else(slot_of_unresolved);
+            let next_hop = neighbours.get(interface, address).or_else(slot_of_unresolved);
             destination.next_hop = next_hop.unwrap_or(UNROUTED);
         }
         let next_hop = next_hops.get(destination.next_hop.0 as usize);

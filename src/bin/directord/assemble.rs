@@ -8,7 +8,7 @@ use director::config::Config;
 use director::control::server::Server;
 use director::control::{Control, StaticInfo};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
-use director::snapshot::{Link, Snapshot};
+use director::snapshot::Snapshot;
 use director::worker::stats::counters::WorkerCounters;
 use director::worker::steering::Steering;
 use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_rings};
@@ -49,9 +49,9 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     cores.warnings.iter().for_each(|warning| log::warn!("{warning}"));
 
     let clock = Clock::start();
-    let links = links(&config, &ports);
+    let macs = ports.ports.iter().map(|port| port.hardware_address()).collect();
     let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
-    let mut director = Control::new(config, links, plan, control, shared.clone(), info)
+    let mut director = Control::new(config, macs, plan, control, shared.clone(), info)
         .map_err(|refusal| refusal.detail)?;
     let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
     director.start(&mut ports, clock.now());
@@ -111,15 +111,6 @@ fn steering(config: &Config, ports: &PortSet) -> (Steering, Vec<String>) {
         })
         .unzip();
     (Steering::new(workers, placements), descriptions)
-}
-
-fn links(config: &Config, ports: &PortSet) -> Vec<Link> {
-    ports
-        .ports
-        .iter()
-        .zip(&config.ports)
-        .map(|(port, configured)| Link { mac: port.hardware_address(), mtu: configured.mtu })
-        .collect()
 }
 
 /// Starts every worker on its lcore and waits until all have their tables.

@@ -1,6 +1,6 @@
 //! The configuration file read again: the difference is applied, a faulty file changes nothing.
 
-use super::{Control, Ports, addresses};
+use super::{Control, Ports};
 use crate::api::Command;
 use crate::config::{Config, Faults};
 use crate::control::topology;
@@ -69,9 +69,9 @@ impl<F: Frame> Control<F> {
     /// New addresses, gateways, routes or VIPs.
     fn change_networks(&mut self, new: &Config, ports: &mut impl Ports<F>, now: Instant) {
         let routes: Arc<Routes> = Arc::new(topology::routes(&new.ports, &new.routes));
-        let interfaces = topology::interfaces(&new.ports, &self.links);
+        let interfaces = topology::interfaces(&new.ports, &self.macs);
         self.host.set_interfaces(interfaces);
-        self.desired.set_interfaces(addresses(&self.host));
+        self.desired.set_interfaces(self.host.interfaces().to_vec());
         self.desired.set_routes(Arc::clone(&routes));
         self.desired.set_vips(topology::virtual_addresses(&new.vips));
         ports.set_addresses(&new.ports);

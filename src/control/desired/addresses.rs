@@ -1,4 +1,4 @@
-//! The director's own addresses: those of its ports, configured VIPs, and VIPs of services.
+//! The director's own addresses: those of its interfaces, configured VIPs, and VIPs of services.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ fn can_be_owned(address: IpAddr) -> bool {
 }
 
 impl Addresses {
-    /// A port's own. Here and below: true if the address becomes, or is no longer, the director's.
+    /// An interface's own. Here and below: true if the address becomes, or is no longer, the director's.
     pub(super) fn add_interface(&mut self, address: IpAddr) -> bool {
         add(&mut self.held, address)
     }
@@ -84,7 +84,7 @@ impl Addresses {
         (added, lost)
     }
 
-    /// VIPs of services and configured ones: what ARP and neighbour discovery answer for besides the ports' own. Those
+    /// VIPs of services and configured ones: what ARP and neighbour discovery answer for besides the interfaces' own. Those
     /// that may have become one since the last call (true), or ceased to be one.
     pub(super) fn take_virtual_changes(&mut self) -> Vec<(IpAddr, bool)> {
         let changed = std::mem::take(&mut self.changed);

@@ -19,13 +19,14 @@ use super::destination_totals::DestinationTotals;
 use super::estimator::Estimator;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
-    DestinationAddress, DestinationId, DestinationSpec, PortId, ServiceId, ServiceKey, ServiceSpec,
+    DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, ServiceId,
+    ServiceKey, ServiceSpec,
 };
-use crate::snapshot::{Link, LocalAddresses, Snapshot};
+use crate::snapshot::{Interfaces, LocalAddresses, Snapshot};
 use crate::time::Instant;
 use addresses::Addresses;
 use next_hops::NextHops;
-use paths::Learned;
+use paths::{Learned, networks_of};
 use slots::Slots;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -43,11 +44,9 @@ pub struct Capacity {
 /// What the director is connected to.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
-    /// By [`PortId`].
-    pub links: Vec<Link>,
-    /// Addresses of the ports, with the prefix lengths of their networks.
-    pub interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>,
-    /// Addresses that the director answers for besides those of its ports and services.
+    /// In the order of their ids, with all their addresses.
+    pub interfaces: Vec<Interface>,
+    /// Addresses that the director answers for besides those of its interfaces and services.
     pub vips: BTreeSet<IpAddr>,
 }
 
@@ -77,7 +76,7 @@ struct Row {
     /// That of the service it was last added to.
     incarnation: u64,
     is_listed: bool,
-    next_hop: Option<(PortId, IpAddr)>,
+    next_hop: Option<(InterfaceId, IpAddr)>,
     /// It is among the replies.
     answers: bool,
     /// See [`Destination::overload_edit`](crate::snapshot::Destination::overload_edit).
@@ -90,7 +89,7 @@ struct Row {
 #[derive(Debug)]
 pub struct Desired {
     capacity: Capacity,
-    interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>,
+    interfaces: Vec<Interface>,
     destination_stats: DestinationTotals,
     next: Snapshot,
     generation: u64,
@@ -109,12 +108,12 @@ pub struct Desired {
     /// Listed destinations and those in the trash.
     by_service_and_address: HashMap<(ServiceId, DestinationAddress), DestinationId>,
     by_address: BTreeSet<(IpAddr, DestinationId)>,
-    by_next_hop: BTreeSet<((PortId, IpAddr), DestinationId)>,
+    by_next_hop: BTreeSet<((InterfaceId, IpAddr), DestinationId)>,
     trash: Trash,
 
     addresses: Addresses,
     next_hops: NextHops,
-    gateways: Vec<(PortId, IpAddr)>,
+    gateways: Vec<(InterfaceId, IpAddr)>,
     learned: HashMap<IpAddr, Learned>,
     statistics: Estimator,
     /// Where an estimation under way goes on.
@@ -133,18 +132,14 @@ impl Desired {
         destination_stats: DestinationTotals,
     ) -> Self {
         let mut addresses = Addresses::default();
-        let networks: Vec<_> = topology
-            .interfaces
-            .iter()
-            .flat_map(|(_, addresses)| addresses.iter().copied())
-            .collect();
+        let networks = networks_of(&topology.interfaces);
         for &(address, _) in &networks {
             addresses.add_interface(address);
         }
         let own = networks.iter().map(|(address, _)| *address);
         let mut next = Snapshot {
             local: Arc::new(LocalAddresses::build(own, networks.iter().copied())),
-            links: topology.links.into(),
+            interfaces: Arc::new(Interfaces::build(&topology.interfaces)),
             ..Snapshot::default()
         };
         next.forwarding_changed();
@@ -230,7 +225,7 @@ impl Desired {
         self.removals
     }
 
-    /// Addresses that ARP and neighbour discovery are to answer for besides those of the ports, or (false) no longer:
+    /// Addresses that ARP and neighbour discovery are to answer for besides those of the interfaces, or (false) no longer:
     /// what has changed since the last call.
     pub fn take_virtual_address_changes(&mut self) -> Vec<(IpAddr, bool)> {
         self.addresses.take_virtual_changes()
@@ -241,6 +236,11 @@ impl Desired {
         let (added, removed) = self.addresses.configure(vips);
         added.into_iter().for_each(|address| self.address_added(address));
         removed.into_iter().for_each(|address| self.address_removed(address));
+    }
+
+    /// The interfaces as the next snapshot has them.
+    pub fn interfaces(&self) -> &Interfaces {
+        &self.next.interfaces
     }
 
     pub fn statistics(&self) -> &Estimator {

@@ -1,7 +1,8 @@
 //! The slots of next hops: who is used by destinations and gateways, and whose address is resolved.
 
 use super::slots::Slots;
-use crate::model::PortId;
+use crate::model::{Family, InterfaceId};
+use crate::packet::ethernet::EtherType;
 use crate::snapshot::{Adjacency, NextHop, NextHopId, Snapshot};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct NextHops {
     slots: Slots,
-    by_address: HashMap<(PortId, IpAddr), Entry>,
+    by_address: HashMap<(InterfaceId, IpAddr), Entry>,
     /// Those that may have got their first user, or lost their last, since they were last asked for.
-    changed: BTreeSet<(PortId, IpAddr)>,
+    changed: BTreeSet<(InterfaceId, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -33,7 +34,11 @@ impl NextHops {
     }
 
     /// One user more of the next hop; `None` only if there are 2^32 of them.
-    pub(super) fn take(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<NextHopId> {
+    pub(super) fn take(
+        &mut self,
+        to: &mut Snapshot,
+        at: (InterfaceId, IpAddr),
+    ) -> Option<NextHopId> {
         let entry = self.entry(to, at)?;
         entry.users += 1;
         let (id, is_first) = (entry.id, entry.users == 1);
@@ -44,7 +49,7 @@ impl NextHops {
     }
 
     /// Takes back one [`Self::take`].
-    pub(super) fn give_back(&mut self, at: (PortId, IpAddr)) {
+    pub(super) fn give_back(&mut self, at: (InterfaceId, IpAddr)) {
         if let Some(entry) = self.by_address.get_mut(&at) {
             entry.users -= 1;
             if entry.users == 0 {
@@ -58,21 +63,23 @@ impl NextHops {
     pub(super) fn neighbour_changed(
         &mut self,
         to: &mut Snapshot,
-        at: (PortId, IpAddr),
+        at: (InterfaceId, IpAddr),
         mac: Option<[u8; 6]>,
     ) -> bool {
-        let (port, address) = at;
-        let Some(source) = to.links.get(port.index()).map(|link| link.mac) else { return false };
+        let (interface, address) = at;
+        let Some(from) = to.interfaces.get(interface) else { return false };
+        let adjacency = mac.map(|mac| {
+            let ether_type = EtherType::of(Family::of(address));
+            Adjacency::new(mac, from.mac, ether_type, from.port)
+        });
         if mac.is_none() && !self.by_address.contains_key(&at) {
             return false;
         }
         let Some(entry) = self.entry(to, at) else { return false };
-        let mut macs = [0; 12];
-        if let Some(mac) = mac {
-            macs[..6].copy_from_slice(&mac);
-            macs[6..].copy_from_slice(&source);
+        let mut new = NextHop::unresolved(interface, address);
+        if let Some(adjacency) = adjacency {
+            new = NextHop { adjacency, resolved: true, ..new };
         }
-        let new = NextHop { adjacency: Adjacency { macs, port }, resolved: mac.is_some(), address };
         let index = entry.id.0 as usize;
         let is_same =
             |old: &NextHop| (old.adjacency, old.resolved) == (new.adjacency, new.resolved);
@@ -85,8 +92,8 @@ impl NextHops {
             to.forwarding_changed();
             let neighbours = Arc::make_mut(&mut to.neighbours);
             match new.resolved {
-                true => neighbours.insert(port, address, entry.id),
-                false => neighbours.remove(port, address),
+                true => neighbours.insert(interface, address, entry.id),
+                false => neighbours.remove(interface, address),
             }
         }
         self.forget_if_useless(at);
@@ -95,24 +102,24 @@ impl NextHops {
 
     /// Next hops of destinations and gateways: those that may have become one since the last call (true), or ceased to
     /// be one.
-    pub(super) fn take_wanted_changes(&mut self) -> Vec<((PortId, IpAddr), bool)> {
+    pub(super) fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         let changed = std::mem::take(&mut self.changed);
-        let is_used =
-            |at: &(PortId, IpAddr)| self.by_address.get(at).is_some_and(|entry| entry.users > 0);
+        let is_used = |at: &(InterfaceId, IpAddr)| {
+            self.by_address.get(at).is_some_and(|entry| entry.users > 0)
+        };
         changed.into_iter().map(|at| (at, is_used(&at))).collect()
     }
 
     /// Something else about the next hop has changed that whoever wants it looks at.
-    pub(super) fn reconsider(&mut self, at: (PortId, IpAddr)) {
+    pub(super) fn reconsider(&mut self, at: (InterfaceId, IpAddr)) {
         self.changed.insert(at);
     }
 
-    fn entry(&mut self, to: &mut Snapshot, at: (PortId, IpAddr)) -> Option<&mut Entry> {
+    fn entry(&mut self, to: &mut Snapshot, at: (InterfaceId, IpAddr)) -> Option<&mut Entry> {
         if !self.by_address.contains_key(&at) {
             let id = NextHopId(self.slots.take()?);
-            let (port, address) = at;
-            let adjacency = Adjacency::unresolved(port);
-            let unresolved = NextHop { adjacency, resolved: false, address };
+            let (interface, address) = at;
+            let unresolved = NextHop::unresolved(interface, address);
             to.next_hops.set(id.0 as usize, unresolved);
             self.by_address.insert(at, Entry { id, users: 0, is_resolved: false });
         }
@@ -120,7 +127,7 @@ impl NextHops {
     }
 
     /// Nobody can come across a next hop that has no user and is not among the neighbours.
-    fn forget_if_useless(&mut self, at: (PortId, IpAddr)) {
+    fn forget_if_useless(&mut self, at: (InterfaceId, IpAddr)) {
         if let Some(entry) = self.by_address.get(&at)
             && entry.users == 0
             && !entry.is_resolved

@@ -2,9 +2,9 @@
 //! path MTUs and the director's own addresses.
 
 use super::Desired;
-use crate::model::{DestinationId, Family, PortId, Prefix};
+use crate::model::{DestinationId, Family, Interface, InterfaceId, Prefix};
 use crate::route::Routes;
-use crate::snapshot::{Destination, LocalAddresses, UNROUTED};
+use crate::snapshot::{Destination, Interfaces, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,7 +25,7 @@ pub(super) struct Learned {
 
 /// The way to an address.
 struct Path {
-    next_hop: Option<(PortId, IpAddr)>,
+    next_hop: Option<(InterfaceId, IpAddr)>,
     mtu: u16,
     source: IpAddr,
 }
@@ -49,15 +49,15 @@ impl Desired {
         self.touch();
     }
 
-    /// New addresses of the ports. Routes to their networks are [`Self::set_routes`]'s.
-    pub fn set_interfaces(&mut self, interfaces: Vec<(PortId, Vec<(IpAddr, u8)>)>) {
+    /// Changed interfaces, with all their addresses. Routes to their networks are [`Self::set_routes`]'s.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let old = std::mem::replace(&mut self.interfaces, interfaces);
-        let networks: Vec<_> =
-            self.interfaces.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
+        self.next.interfaces = Arc::new(Interfaces::build(&self.interfaces));
+        let networks = networks_of(&self.interfaces);
         for &(address, _) in &networks {
             self.addresses.add_interface(address);
         }
-        for (address, _) in old.into_iter().flat_map(|(_, addresses)| addresses) {
+        for (address, _) in networks_of(&old) {
             self.addresses.remove_interface(address);
         }
         let local = LocalAddresses::build(self.addresses.all(), networks);
@@ -66,8 +66,13 @@ impl Desired {
     }
 
     /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
-    pub fn neighbour_changed(&mut self, port: PortId, address: IpAddr, mac: Option<[u8; 6]>) {
-        let at = (port, address);
+    pub fn neighbour_changed(
+        &mut self,
+        interface: InterfaceId,
+        address: IpAddr,
+        mac: Option<[u8; 6]>,
+    ) {
+        let at = (interface, address);
         if !self.next_hops.neighbour_changed(&mut self.next, at, mac) {
             return;
         }
@@ -81,7 +86,7 @@ impl Desired {
 
     /// Next hops of destinations, and gateways: the host path keeps them resolved from now on, or (false) need not any
     /// longer. What has changed since the last call.
-    pub fn take_wanted_changes(&mut self) -> Vec<((PortId, IpAddr), bool)> {
+    pub fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         self.next_hops.take_wanted_changes()
     }
 
@@ -202,30 +207,30 @@ impl Desired {
         self.touch();
     }
 
-    /// The way to an address that is not the director's own; `None`: no route, or over a port that does not exist.
+    /// The way to an address that is not the director's own; `None`: no route, or over an interface that does not exist.
     fn path_to(&self, address: IpAddr) -> Option<Path> {
-        let (port, next_hop, route_mtu) = self.next.routes.lookup(address)?;
-        let link_mtu = self.next.links.get(port.index())?.mtu;
+        let (interface, next_hop, route_mtu) = self.next.routes.lookup(address)?;
+        let link_mtu = self.next.interfaces.get(interface)?.mtu;
         let mtu = if route_mtu == 0 { link_mtu } else { route_mtu.min(link_mtu) };
         let learned = self.learned.get(&address).map_or(u16::MAX, |learned| learned.mtu);
-        let source = self.source_towards(port, next_hop);
-        Some(Path { next_hop: Some((port, next_hop)), mtu: mtu.min(learned), source })
+        let source = self.source_towards(interface, next_hop);
+        Some(Path { next_hop: Some((interface, next_hop)), mtu: mtu.min(learned), source })
     }
 
-    /// The director's address on the way to a next hop: of the port's own, one in the next hop's network if there is;
-    /// of another port if this one has none of the family.
-    fn source_towards(&self, port: PortId, next_hop: IpAddr) -> IpAddr {
+    /// The director's address on the way to a next hop: of the interface's own, one in the next hop's network if there
+    /// is; of another interface if this one has none of the family.
+    fn source_towards(&self, interface: InterfaceId, next_hop: IpAddr) -> IpAddr {
         let family = Family::of(next_hop);
         let link_local = |address: IpAddr| match address {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
         };
-        let candidates = self.interfaces.iter().flat_map(|(at, addresses)| {
-            addresses.iter().map(move |(address, length)| (*at, *address, *length))
+        let candidates = self.interfaces.iter().flat_map(|own| {
+            own.addresses.iter().map(move |(address, length)| (own.id, *address, *length))
         });
-        let worth = |&(at, address, length): &(PortId, IpAddr, u8)| {
+        let worth = |&(at, address, length): &(InterfaceId, IpAddr, u8)| {
             let beside = Prefix::new(address, length).is_some_and(|net| net.contains(next_hop));
-            (!link_local(address), at == port, beside)
+            (!link_local(address), at == interface, beside)
         };
         // The first of equals.
         candidates
@@ -234,6 +239,11 @@ impl Desired {
             .max_by_key(worth)
             .map_or(unspecified(family), |(_, address, _)| address)
     }
+}
+
+/// Every address of the interfaces, with the prefix length of its network.
+pub(super) fn networks_of(interfaces: &[Interface]) -> Vec<(IpAddr, u8)> {
+    interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect()
 }
 
 /// The destinations that an index has under one key.

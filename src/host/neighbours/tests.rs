@@ -8,7 +8,7 @@ const GRATUITOUS: Claim = Claim { mac: Some(OTHER), solicited: false, ..ANSWER }
 const REQUEST: Claim = Claim { solicited: false, creates: true, ..ANSWER };
 
 fn hop(last: u8) -> NextHop {
-    (PortId(1), Ipv4Addr::new(192, 168, 10, last).into())
+    (InterfaceId(1), Ipv4Addr::new(192, 168, 10, last).into())
 }
 
 /// A hand-moved clock, and the effects as words.
@@ -172,7 +172,7 @@ fn queues_are_bounded_oldest_first() {
     assert_eq!((sent.len(), sent[0].as_str()), (NEIGHBOUR_QUEUE, "send 1 to 0b"));
     let all = (NEIGHBOUR_QUEUES + 5) as u32;
     for frame in 0..all {
-        let next_hop = (PortId(0), Ipv4Addr::from_bits(0x0a00_0000 + frame).into());
+        let next_hop = (InterfaceId(0), Ipv4Addr::from_bits(0x0a00_0000 + frame).into());
         link.neighbours.send(next_hop, frame, link.now);
     }
     let full = link.effects().iter().filter(|what| *what == "neighbour-queue-full").count();
@@ -183,7 +183,7 @@ fn queues_are_bounded_oldest_first() {
 fn the_table_is_bounded_and_wanted_ones_always_fit() {
     let mut link = Link::default();
     for address in 0..NEIGHBOURS_MAX as u32 {
-        let next_hop = (PortId(0), Ipv4Addr::from_bits(0x0a00_0000 + address).into());
+        let next_hop = (InterfaceId(0), Ipv4Addr::from_bits(0x0a00_0000 + address).into());
         link.neighbours.send(next_hop, address, link.now);
     }
     link.effects();

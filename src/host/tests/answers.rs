@@ -6,9 +6,9 @@ use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Role, icmp, ipv4, parse, tcp};
 
 /// Port, source, destination, type, code and the last two bytes of the ICMP header of the only frame sent.
-type Answer<'a> = (PortId, &'a str, &'a str, u8, u8, u16);
+type Answer<'a> = (InterfaceId, &'a str, &'a str, u8, u8, u16);
 
-fn read(frames: &[(PortId, Vec<u8>)]) -> (PortId, String, String, u8, u8, u16) {
+fn read(frames: &[(InterfaceId, Vec<u8>)]) -> (InterfaceId, String, String, u8, u8, u16) {
     let [(port, frame)] = frames else { panic!("{} frames", frames.len()) };
     let packet = &frame[ETHERNET..];
     let (source, destination, header) = if packet[0] >> 4 == 4 {
@@ -31,7 +31,7 @@ fn read(frames: &[(PortId, Vec<u8>)]) -> (PortId, String, String, u8, u8, u16) {
     (*port, source, destination, icmp::message_type(message), icmp::code(message), rest)
 }
 
-fn check(reason: PuntReason, built: Vec<u8>, port: PortId, expected: Answer) {
+fn check(reason: PuntReason, built: Vec<u8>, port: InterfaceId, expected: Answer) {
     let (by, source, destination, message_type, code, rest) = expected;
     let mut director = TestHost::new();
     let neighbours = [

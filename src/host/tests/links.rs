@@ -173,7 +173,7 @@ fn new_virtual_addresses_are_announced() {
     let TestHost { host, sent, now } = &mut director;
     host.change_virtual_addresses(vips.map(|vip| (vip, true)), *now, sent);
     let first = std::mem::take(&mut sent.frames);
-    let told: Vec<(PortId, String)> = first
+    let told: Vec<(InterfaceId, String)> = first
         .iter()
         .map(|(port, frame)| match &frame[12..14] {
             [8, 6] => (*port, Ipv4Addr::from_bits(read_arp(frame).sender).to_string()),

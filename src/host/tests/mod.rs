@@ -6,14 +6,15 @@ mod recorded;
 
 use super::*;
 use crate::io::MemoryFrame;
+use crate::model::PortId;
 use crate::packet::arp::Arp;
 use crate::packet::ndp;
 use crate::testing::{PacketBuilder, frame};
 use crate::time::Duration;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const WAN: PortId = PortId(0);
-const LAN: PortId = PortId(1);
+const WAN: InterfaceId = InterfaceId(0);
+const LAN: InterfaceId = InterfaceId(1);
 const WAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const LAN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
@@ -34,17 +35,17 @@ fn bits6(text: &str) -> u128 {
 /// What was sent, and a pool that may run dry.
 #[derive(Default)]
 struct Sent {
-    frames: Vec<(PortId, Vec<u8>)>,
+    frames: Vec<(InterfaceId, Vec<u8>)>,
     dry: bool,
 }
 
 impl Outbox<MemoryFrame> for Sent {
-    fn allocate(&mut self, _port: PortId) -> Option<MemoryFrame> {
+    fn allocate(&mut self, _interface: InterfaceId) -> Option<MemoryFrame> {
         (!self.dry).then(|| MemoryFrame::new(&[]))
     }
 
-    fn send(&mut self, port: PortId, frame: MemoryFrame) {
-        self.frames.push((port, frame.bytes().to_vec()));
+    fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
+        self.frames.push((interface, frame.bytes().to_vec()));
     }
 }
 
@@ -64,7 +65,9 @@ impl TestHost {
         let interface = |id, name: &str, mac, addresses: [(&str, u8); 2]| Interface {
             id,
             name: name.into(),
+            port: PortId(id.0),
             mac,
+            virtual_macs: Vec::new(),
             mtu: 1500,
             addresses: addresses.map(|(address, length)| (ip(address), length)).into(),
         };
@@ -100,15 +103,20 @@ impl TestHost {
         director
     }
 
-    fn punt(&mut self, punt: Punt<MemoryFrame>) -> Vec<(PortId, Vec<u8>)> {
+    fn punt(&mut self, punt: Punt<MemoryFrame>) -> Vec<(InterfaceId, Vec<u8>)> {
         self.host.input(punt, self.now, &mut self.sent);
         std::mem::take(&mut self.sent.frames)
     }
 
-    fn input(&mut self, port: PortId, reason: PuntReason, bytes: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+    fn input(
+        &mut self,
+        interface: InterfaceId,
+        reason: PuntReason,
+        bytes: &[u8],
+    ) -> Vec<(InterfaceId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
         self.punt(Punt {
-            port,
+            interface,
             reason,
             mtu: 1480,
             next_hop: None,
@@ -118,7 +126,7 @@ impl TestHost {
     }
 
     /// A rewritten frame for an address that is not known yet.
-    fn forward(&mut self, next_hop: NextHop, bytes: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+    fn forward(&mut self, next_hop: NextHop, bytes: &[u8]) -> Vec<(InterfaceId, Vec<u8>)> {
         self.forward_translated(next_hop, None, bytes)
     }
 
@@ -128,11 +136,11 @@ impl TestHost {
         next_hop: NextHop,
         original_destination: Option<(IpAddr, u16)>,
         bytes: &[u8],
-    ) -> Vec<(PortId, Vec<u8>)> {
+    ) -> Vec<(InterfaceId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
         let reason = PuntReason::NeighbourUnresolved;
         self.punt(Punt {
-            port: WAN,
+            interface: WAN,
             reason,
             mtu: 0,
             next_hop: Some(next_hop),
@@ -141,24 +149,29 @@ impl TestHost {
         })
     }
 
-    fn arp(&mut self, port: PortId, arp: Arp, to: [u8; 6]) -> Vec<(PortId, Vec<u8>)> {
+    fn arp(
+        &mut self,
+        interface: InterfaceId,
+        arp: Arp,
+        to: [u8; 6],
+    ) -> Vec<(InterfaceId, Vec<u8>)> {
         let mut bytes = [0; 60];
         arp.write(&mut bytes, to);
-        self.input(port, PuntReason::Arp, &bytes)
+        self.input(interface, PuntReason::Arp, &bytes)
     }
 
     fn nd(
         &mut self,
-        port: PortId,
+        interface: InterfaceId,
         (message, route): (ndp::Neighbour, ndp::Route),
-    ) -> Vec<(PortId, Vec<u8>)> {
+    ) -> Vec<(InterfaceId, Vec<u8>)> {
         let mut bytes = [0; ndp::FRAME];
         let length = message.write(&mut bytes, &route);
-        self.input(port, PuntReason::NeighbourDiscovery, &bytes[..length])
+        self.input(interface, PuntReason::NeighbourDiscovery, &bytes[..length])
     }
 
     /// Ticks for so many seconds.
-    fn run(&mut self, seconds: u64) -> Vec<(PortId, Vec<u8>)> {
+    fn run(&mut self, seconds: u64) -> Vec<(InterfaceId, Vec<u8>)> {
         for _ in 0..seconds * 10 {
             self.now = self.now + Duration::from_millis(100);
             self.host.tick(self.now, &mut self.sent);

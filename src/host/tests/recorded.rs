@@ -5,7 +5,7 @@ use crate::packet::ethernet::ETHERNET;
 use crate::packet::ipv4;
 
 /// One step of a recorded transcript: the frame that came in, the frames that came out.
-type Step = (PortId, Vec<u8>, Vec<(PortId, Vec<u8>)>);
+type Step = (InterfaceId, Vec<u8>, Vec<(InterfaceId, Vec<u8>)>);
 
 fn recorded(transcript: &str) -> Vec<Step> {
     let unhex = |value: &serde_json::Value| -> Vec<u8> {
@@ -26,7 +26,7 @@ fn recorded(transcript: &str) -> Vec<Step> {
 }
 
 /// Clears what differs from run to run: identification (and with it the header checksum) where DF is clear, flow label.
-fn settled(mut frames: Vec<(PortId, Vec<u8>)>) -> Vec<(PortId, Vec<u8>)> {
+fn settled(mut frames: Vec<(InterfaceId, Vec<u8>)>) -> Vec<(InterfaceId, Vec<u8>)> {
     for (_, bytes) in &mut frames {
         match bytes[12..14] {
             [0x08, 0x00] if bytes[20] & 0x40 == 0 => {

@@ -45,9 +45,9 @@ pub(super) fn forward<A: WorkerFamily>(
         destination,
     );
     match rewritten {
-        Ok(ether_type) => {
+        Ok(()) => {
             let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
-            Verdict::send(destination.next_hop, ether_type, length, destination.mtu)
+            Verdict::send(destination.next_hop, length, destination.mtu)
         }
         Err(reason) => Verdict::Drop(reason),
     }

@@ -34,8 +34,8 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     match (verdict, rx.packet.fragment) {
         (Verdict::Hold, _) => {
             let table = A::fragments_mut(&mut engine.fragments);
-            if table.hold(datagram, frame, rx.port, now_ms).is_err() {
-                egress.drop_frame(rx.port, DropReason::FragmentTableFull);
+            if table.hold(datagram, frame, rx.ingress, now_ms).is_err() {
+                egress.drop_frame(rx.port(), DropReason::FragmentTableFull);
             }
         }
         (_, Fragment::First) => {
@@ -77,14 +77,15 @@ fn release<Q: Queue, A: WorkerFamily>(
     egress: &mut Egress<Q>,
     datagram: &Datagram<A>,
 ) {
-    while let Some((mut frame, port)) = A::fragments_mut(&mut engine.fragments).release(datagram) {
-        let mut held = Rx::new(port, Handoff::None);
+    while let Some((mut frame, ingress)) = A::fragments_mut(&mut engine.fragments).release(datagram)
+    {
+        let mut held = Rx::new(ingress, Handoff::None);
         match A::parse_into(&frame.bytes()[ETHERNET..], &mut held.packet) {
             Ok(()) => {
                 let verdict = process(engine, snapshot, &mut frame, &held);
                 egress.execute(snapshot, frame, &held, verdict);
             }
-            Err(reason) => egress.drop_frame(port, reason),
+            Err(reason) => egress.drop_frame(ingress.port(), reason),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
         None => {}
     }
     let is_request = snapshot.local.contains(flow.destination);
-    let owner = engine.owners.next(snapshot, &flow, is_request, false, rx.port, rx.handoff);
+    let owner = engine.owners.next(snapshot, &flow, is_request, false, rx.port(), rx.handoff);
     if let Some(owner) = owner {
         return owner;
     }
@@ -68,7 +68,7 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
     let is_schedulable = flow.protocol == quoted.protocol;
     let may_schedule = is_ours && is_whole && is_schedulable && !snapshot.settings.inbound_off;
     if may_schedule && snapshot.settings.sysctls.schedule_icmp != 0 {
-        let mark = snapshot.marks.find(rx.port, &flow);
+        let mark = snapshot.marks.find(rx.ingress.interface(), &flow);
         match schedule::schedule_error(engine, snapshot, &flow, mark) {
             Some(Ok(opened)) => {
                 let verdict = error_to_server(engine, snapshot, frame, packet, opened.id);
@@ -134,9 +134,9 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
         destination,
     );
     match rewritten {
-        Ok(ether_type) => {
+        Ok(()) => {
             let length = frame.bytes().len().saturating_sub(ETHERNET) as u16;
-            Verdict::send(destination.next_hop, ether_type, length, destination.mtu)
+            Verdict::send(destination.next_hop, length, destination.mtu)
         }
         Err(reason) => Verdict::Drop(reason),
     }

@@ -31,7 +31,7 @@ pub(super) fn ipsec<F: Frame, A: WorkerFamily>(
     let table = A::table(&engine.tables);
     let Some((id, direction)) = table.find(table.hash(&exchange), &exchange) else {
         let is_ours = snapshot.local.contains(exchange.destination);
-        return engine.owners.next(snapshot, &exchange, is_ours, false, rx.port, rx.handoff);
+        return engine.owners.next(snapshot, &exchange, is_ours, false, rx.port(), rx.handoff);
     };
     let verdict = match direction {
         Direction::Reply => reply::reply(engine, snapshot, frame, packet, id),

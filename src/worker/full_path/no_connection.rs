@@ -21,8 +21,8 @@ pub(super) fn no_connection<F: Frame, A: WorkerFamily>(
     frame: &mut F,
     rx: &Rx<A>,
 ) -> Verdict {
-    let Rx { packet, port, handoff, .. } = rx;
-    let mark = snapshot.marks.find(*port, &packet.flow);
+    let Rx { packet, ingress, handoff, .. } = rx;
+    let mark = snapshot.marks.find(ingress.interface(), &packet.flow);
     let is_ours = snapshot.local.contains(packet.flow.destination)
         || snapshot.services.serves_mark(A::FAMILY, mark);
     if !is_ours
@@ -31,7 +31,7 @@ pub(super) fn no_connection<F: Frame, A: WorkerFamily>(
         return verdict;
     }
     let is_whole = packet.fragment == Fragment::Whole;
-    let owner = engine.owners.next(snapshot, &packet.flow, is_ours, is_whole, *port, *handoff);
+    let owner = engine.owners.next(snapshot, &packet.flow, is_ours, is_whole, rx.port(), *handoff);
     if let Some(owner) = owner {
         return owner;
     }

@@ -107,7 +107,7 @@ pub(super) fn send_routed<A: WorkerFamily>(
     }
     rewrite::decrement_hop_limit::<A>(frame);
     match next_hop {
-        Some(next_hop) => Verdict::send(next_hop, A::ETHER_TYPE, packet.length, mtu),
+        Some(next_hop) => Verdict::send(next_hop, packet.length, mtu),
         None => Verdict::Resolve,
     }
 }

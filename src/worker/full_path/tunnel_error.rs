@@ -32,7 +32,7 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     let table = A::table(&engine.tables);
     let found = table.find(table.hash(&request), &request);
     let Some((id, Direction::Original)) = found else {
-        return engine.owners.next(snapshot, &request, true, false, rx.port, rx.handoff);
+        return engine.owners.next(snapshot, &request, true, false, rx.port(), rx.handoff);
     };
     let slot = table.get(id).destination;
     let destination = snapshot.destinations.get(slot as usize)?;

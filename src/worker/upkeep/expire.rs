@@ -20,8 +20,8 @@ pub(super) fn expire<Q: Queue>(
     expire_connections::<Q::Frame, u32>(engine, snapshot);
     expire_connections::<Q::Frame, u128>(engine, snapshot);
     let now_ms = engine.clock.now_ms;
-    while let Some(port) = engine.fragments.timed_out(now_ms) {
-        egress.drop_frame(port, DropReason::FragmentTimedOut);
+    while let Some(ingress) = engine.fragments.timed_out(now_ms) {
+        egress.drop_frame(ingress.port(), DropReason::FragmentTimedOut);
     }
 }
 

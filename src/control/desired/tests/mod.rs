@@ -1,4 +1,4 @@
-//! The desired state under commands: a small director with two ports and what the tests say to it.
+//! The desired state under commands: a small director with two interfaces and what the tests say to it.
 
 mod commands;
 mod effects;
@@ -10,8 +10,8 @@ mod trash;
 
 use super::*;
 use crate::model::{
-    Family, ForwardMethod, Persistence, PersistenceMask, Protocol, SchedulerFlags, SchedulerKind,
-    Tunnel,
+    Family, ForwardMethod, Persistence, PersistenceMask, PortId, Protocol, SchedulerFlags,
+    SchedulerKind, Tunnel,
 };
 use crate::route::Routes;
 use crate::worker::stats::destination_stats::{DestinationStats, DestinationStatsTable};
@@ -22,12 +22,24 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Port 0 is 10.0.0.1/24 and fd00:a::1/64, port 1 is 10.1.0.1/24; 10.9.0.0/16 is behind 10.1.0.254.
+pub(super) fn interface(id: u16, mtu: u16, addresses: &[(&str, u8)]) -> Interface {
+    Interface {
+        id: InterfaceId(id),
+        name: format!("if{id}"),
+        port: PortId(id),
+        mac: [2, 0, 0, 0, 0, id as u8],
+        virtual_macs: Vec::new(),
+        mtu,
+        addresses: addresses.iter().map(|(address, length)| (ip(address), *length)).collect(),
+    }
+}
+
+/// Interface 0 is 10.0.0.1/24 and fd00:a::1/64, interface 1 is 10.1.0.1/24; 10.9.0.0/16 is behind 10.1.0.254.
 pub(super) struct Fixture {
     pub(super) desired: Desired,
     pub(super) workers: Vec<Arc<DestinationStatsTable>>,
     /// As it follows from the changes that were told.
-    wanted: BTreeSet<(PortId, IpAddr)>,
+    wanted: BTreeSet<(InterfaceId, IpAddr)>,
     vips: BTreeSet<IpAddr>,
 }
 
@@ -35,21 +47,19 @@ impl Fixture {
     pub(super) fn new() -> Self {
         let workers: Vec<_> =
             (0..2).map(|_| Arc::new(DestinationStatsTable::new(CAPACITY.destinations))).collect();
-        let link = |last, mtu| Link { mac: [2, 0, 0, 0, 0, last], mtu };
         let topology = Topology {
-            links: vec![link(0, 1500), link(1, 9000)],
             interfaces: vec![
-                (PortId(0), vec![(ip("fe80::1"), 64), (ip("10.0.0.1"), 24), (ip("fd00:a::1"), 64)]),
-                (PortId(1), vec![(ip("10.1.9.1"), 32), (ip("10.1.0.1"), 24)]),
+                interface(0, 1500, &[("fe80::1", 64), ("10.0.0.1", 24), ("fd00:a::1", 64)]),
+                interface(1, 9000, &[("10.1.9.1", 32), ("10.1.0.1", 24)]),
             ],
             vips: BTreeSet::new(),
         };
         let mut desired = Desired::new(CAPACITY, topology, DestinationTotals::new(workers.clone()));
         desired.set_routes(Arc::new(Routes::build([
-            ((ip("10.0.0.0"), 24), PortId(0), None, 0),
-            ((ip("fd00:a::"), 64), PortId(0), None, 0),
-            ((ip("10.1.0.0"), 24), PortId(1), None, 0),
-            ((ip("10.9.0.0"), 16), PortId(1), Some(ip("10.1.0.254")), 1400),
+            ((ip("10.0.0.0"), 24), InterfaceId(0), None, 0),
+            ((ip("fd00:a::"), 64), InterfaceId(0), None, 0),
+            ((ip("10.1.0.0"), 24), InterfaceId(1), None, 0),
+            ((ip("10.9.0.0"), 16), InterfaceId(1), Some(ip("10.1.0.254")), 1400),
         ])));
         Fixture { desired, workers, wanted: BTreeSet::new(), vips: BTreeSet::new() }
     }
@@ -78,7 +88,7 @@ impl Fixture {
     }
 
     /// Next hops that the host path was told to keep resolved.
-    pub(super) fn wanted(&mut self) -> &BTreeSet<(PortId, IpAddr)> {
+    pub(super) fn wanted(&mut self) -> &BTreeSet<(InterfaceId, IpAddr)> {
         for (at, is_wanted) in self.desired.take_wanted_changes() {
             match is_wanted {
                 true => self.wanted.insert(at),

@@ -27,7 +27,7 @@ struct Model {
     services: Vec<(ServiceSpec, Vec<Server>)>,
     removed: Vec<Removed>,
     /// Those whose Ethernet address is known.
-    neighbours: BTreeMap<(PortId, IpAddr), [u8; 6]>,
+    neighbours: BTreeMap<(InterfaceId, IpAddr), [u8; 6]>,
 }
 
 impl Model {
@@ -149,7 +149,7 @@ enum Step {
     /// All connections of one of them end.
     Disconnect(usize),
     /// The Ethernet address of a neighbour is known, or no longer.
-    Neighbour((PortId, IpAddr), Option<[u8; 6]>),
+    Neighbour((InterfaceId, IpAddr), Option<[u8; 6]>),
 }
 
 fn service_key() -> impl Strategy<Value = ServiceKey> {
@@ -194,7 +194,8 @@ fn destination_spec() -> impl Strategy<Value = DestinationSpec> {
 /// Some are servers', one is the gateway of others.
 fn neighbour() -> impl Strategy<Value = Step> {
     let all = [(1, "10.1.0.11"), (1, "10.1.0.12"), (1, "10.1.0.254"), (0, "fd00:a::11")];
-    let at = prop::sample::select(all.map(|(port, address)| (PortId(port), ip(address))).to_vec());
+    let at =
+        prop::sample::select(all.map(|(port, address)| (InterfaceId(port), ip(address))).to_vec());
     (at, prop::option::of(1..4u8))
         .prop_map(|(at, last)| Step::Neighbour(at, last.map(|last| [2, 9, 9, 9, 9, last])))
 }
@@ -351,13 +352,18 @@ impl Run {
             let at = desired.row(slot).and_then(|row| row.next_hop);
             let mac = at.and_then(|at| self.model.neighbours.get(&at));
             let (clear, macs) = match (at, mac) {
-                (Some((port, _)), Some(mac)) if row.available => {
-                    (row.mtu, [*mac, snapshot.links[port.index()].mac].concat())
+                (Some((interface, _)), Some(mac)) if row.available => {
+                    (row.mtu, [*mac, snapshot.interfaces.get(interface).unwrap().mac].concat())
                 }
                 _ => (0, vec![0; 12]),
             };
-            assert_eq!((row.fast_path_mtu.link, row.adjacency.macs.to_vec()), (clear, macs));
-            assert!(clear == 0 || Some(row.adjacency.port) == at.map(|(port, _)| port));
+            assert_eq!(
+                (row.fast_path_mtu.link, row.adjacency.header[..12].to_vec()),
+                (clear, macs)
+            );
+            assert!(
+                clear == 0 || Some(row.adjacency.port.0) == at.map(|(interface, _)| interface.0)
+            );
             behind.extend(at.map(|at| (at, slot)));
         }
         assert_eq!(desired.by_next_hop, behind);

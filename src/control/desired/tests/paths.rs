@@ -12,25 +12,29 @@ impl Fixture {
 
 #[test]
 fn routes_decide_next_hop_mtu_and_tunnel_source() {
-    // (server, next hop, its port, MTU, tunnel source)
+    // (server, next hop, its interface, MTU, tunnel source)
     let cases = [
         ("10.0.0.11", "10.0.0.11", 0, 1500, "10.0.0.1"),
         ("10.1.0.11", "10.1.0.11", 1, 9000, "10.1.0.1"),
         ("10.9.0.11", "10.1.0.254", 1, 1400, "10.1.0.1"),
         ("fd00:a::11", "fd00:a::11", 0, 1500, "fd00:a::1"),
     ];
-    for (address, next_hop, port, mtu, source) in cases {
+    for (address, next_hop, interface, mtu, source) in cases {
         let mut fixture = Fixture::with_service();
         let spec = DestinationSpec { method: ForwardMethod::Tunnel, ..server(address) };
         fixture.ok(add(key(80), spec));
         let (row, hop) = (fixture.newest(&key(80)), fixture.hop(&key(80)));
-        assert_eq!((hop.address, hop.adjacency.port), (ip(next_hop), PortId(port)), "{address}");
+        assert_eq!(
+            (hop.address, hop.interface),
+            (ip(next_hop), InterfaceId(interface)),
+            "{address}"
+        );
         assert_eq!((row.mtu, row.tunnel_source), (mtu, ip(source)), "{address}");
         assert!(!row.is_local && !hop.resolved, "{address}");
-        let gateway = (PortId(1), ip("10.1.0.254"));
+        let gateway = (InterfaceId(1), ip("10.1.0.254"));
         assert_eq!(
             *fixture.wanted(),
-            BTreeSet::from([gateway, (PortId(port), ip(next_hop))]),
+            BTreeSet::from([gateway, (InterfaceId(interface), ip(next_hop))]),
             "{address}"
         );
     }
@@ -42,37 +46,38 @@ fn new_routes_move_destinations() {
     fixture.ok(add(key(80), server("172.16.0.1")));
     let row = fixture.newest(&key(80));
     assert_eq!((row.next_hop, row.mtu), (UNROUTED, 0));
-    let default = ((ip("0.0.0.0"), 0), PortId(0), Some(ip("10.0.0.254")), 0);
-    let nowhere = ((ip("10.1.0.0"), 24), PortId(7), None, 0);
+    let default = ((ip("0.0.0.0"), 0), InterfaceId(0), Some(ip("10.0.0.254")), 0);
+    let nowhere = ((ip("10.1.0.0"), 24), InterfaceId(7), None, 0);
     fixture.desired.set_routes(Arc::new(Routes::build([default, nowhere])));
     assert_eq!(fixture.newest(&key(80)).mtu, 1500);
     assert_eq!(fixture.hop(&key(80)).address, ip("10.0.0.254"));
-    assert_eq!(*fixture.wanted(), BTreeSet::from([(PortId(0), ip("10.0.0.254"))]));
+    assert_eq!(*fixture.wanted(), BTreeSet::from([(InterfaceId(0), ip("10.0.0.254"))]));
     fixture.ok(add(key(80), server("10.1.0.11")));
-    assert_eq!(fixture.newest(&key(80)).mtu, 0, "over a port that does not exist");
+    assert_eq!(fixture.newest(&key(80)).mtu, 0, "over a interface that does not exist");
 }
 
 #[test]
 fn neighbours_reach_next_hops_and_the_table() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));
-    let (port, address) = (PortId(1), ip("10.1.0.11"));
+    let (interface, address) = (InterfaceId(1), ip("10.1.0.11"));
     let mac = [2, 9, 9, 9, 9, 9];
-    fixture.desired.neighbour_changed(port, address, Some(mac));
+    fixture.desired.neighbour_changed(interface, address, Some(mac));
     let hop = fixture.hop(&key(80));
     assert!(hop.resolved);
-    assert_eq!(hop.adjacency.macs, [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1]);
-    let neighbours = |fixture: &Fixture| fixture.desired.snapshot().neighbours.get(port, address);
+    assert_eq!(hop.adjacency.header[..14], [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1, 8, 0]);
+    let neighbours =
+        |fixture: &Fixture| fixture.desired.snapshot().neighbours.get(interface, address);
     assert_eq!(neighbours(&fixture), Some(fixture.newest(&key(80)).next_hop));
     let before = fixture.desired.generation();
-    fixture.desired.neighbour_changed(port, address, Some(mac));
-    fixture.desired.neighbour_changed(port, ip("10.1.0.99"), None);
+    fixture.desired.neighbour_changed(interface, address, Some(mac));
+    fixture.desired.neighbour_changed(interface, ip("10.1.0.99"), None);
     assert_eq!(fixture.desired.generation(), before, "no news");
     // The destination goes, the neighbour stays; then it goes too.
     fixture.ok(delete(key(80), &server("10.1.0.11")));
     fixture.pass(1..=300);
     assert!(neighbours(&fixture).is_some());
-    fixture.desired.neighbour_changed(port, address, None);
+    fixture.desired.neighbour_changed(interface, address, None);
     assert_eq!(neighbours(&fixture), None);
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert!(!fixture.hop(&key(80)).resolved);
@@ -89,12 +94,12 @@ fn what_moves_packets_elsewhere_changes_the_forwarding_number() {
     assert!(changed(&fixture), "it is never 0");
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert!(!changed(&fixture), "nobody is found that was not before");
-    let (port, address) = (PortId(1), ip("10.1.0.11"));
+    let (interface, address) = (InterfaceId(1), ip("10.1.0.11"));
     for (mac, is_other) in [(Some([2; 6]), true), (Some([4; 6]), false), (None, true)] {
-        fixture.desired.neighbour_changed(port, address, mac);
+        fixture.desired.neighbour_changed(interface, address, mac);
         assert_eq!(changed(&fixture), is_other, "{mac:?}: the next hop's slot keeps its number");
     }
-    let default = ((ip("0.0.0.0"), 0), PortId(0), Some(ip("10.0.0.254")), 0);
+    let default = ((ip("0.0.0.0"), 0), InterfaceId(0), Some(ip("10.0.0.254")), 0);
     fixture.desired.set_routes(Arc::new(Routes::build([default])));
     assert!(changed(&fixture));
 }

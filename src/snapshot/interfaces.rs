@@ -1,0 +1,83 @@
+//! The interfaces as workers see them: which frames each takes, and how large a packet it sends.
+
+use crate::model::{Interface, InterfaceId, PortId};
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceEntry {
+    pub mac: [u8; 6],
+    /// Unicast MAC addresses that it takes besides its own.
+    pub virtual_macs: Box<[[u8; 6]]>,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// The port that its frames leave by.
+    pub port: PortId,
+}
+
+/// All interfaces, and which of them a port's frames are for.
+#[derive(Clone, Debug, Default)]
+pub struct Interfaces {
+    /// By [`InterfaceId`].
+    entries: Vec<InterfaceEntry>,
+    /// By [`PortId`]: the interface of frames without a VLAN tag.
+    untagged: Vec<Option<InterfaceId>>,
+}
+
+impl Interfaces {
+    /// Of interfaces that come in the order of their ids.
+    pub fn build<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> Self {
+        let mut all = Interfaces::default();
+        for interface in interfaces {
+            let port = interface.port.index();
+            if all.untagged.len() <= port {
+                all.untagged.resize(port + 1, None);
+            }
+            all.untagged[port] = Some(interface.id);
+            all.entries.push(InterfaceEntry {
+                mac: interface.mac,
+                virtual_macs: interface.virtual_macs.clone().into(),
+                mtu: interface.mtu,
+                port: interface.port,
+            });
+        }
+        all
+    }
+
+    #[inline]
+    pub fn get(&self, interface: InterfaceId) -> Option<&InterfaceEntry> {
+        self.entries.get(interface.index())
+    }
+
+    /// The interface that takes the untagged frames of a port; `None` before the first configuration.
+    #[inline]
+    pub fn of_port(&self, port: PortId) -> Option<(InterfaceId, &InterfaceEntry)> {
+        let interface = (*self.untagged.get(port.index())?)?;
+        Some((interface, self.get(interface)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_has_its_interface() {
+        let interface = |id, port| Interface {
+            id: InterfaceId(id),
+            name: format!("if{id}"),
+            port: PortId(port),
+            mac: [2, 0, 0, 0, 0, id as u8],
+            virtual_macs: vec![[0, 0, 0x5e, 0, 1, id as u8]],
+            mtu: 1500 + id,
+            addresses: Vec::new(),
+        };
+        let all = Interfaces::build(&[interface(0, 2), interface(1, 0)]);
+        let of =
+            |port| all.of_port(PortId(port)).map(|(id, entry)| (id.0, entry.mtu, entry.port.0));
+        assert_eq!(of(2), Some((0, 1500, 2)));
+        assert_eq!(of(0), Some((1, 1501, 0)));
+        assert_eq!((of(1), of(3)), (None, None));
+        assert_eq!(all.get(InterfaceId(1)).unwrap().virtual_macs[..], [[0, 0, 0x5e, 0, 1, 1]]);
+        assert_eq!(all.get(InterfaceId(2)), None);
+    }
+}

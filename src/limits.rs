@@ -36,6 +36,18 @@ pub const NEIGHBOUR_QUEUES: usize = 1024;
 /// Next hops control keeps track of.
 pub const NEIGHBOURS_MAX: usize = 16_384;
 
+/// Datagrams for the director itself that wait for more fragments.
+pub const REASSEMBLY_DATAGRAMS: usize = 64;
+
+/// The same of one source, so that one host does not push out the others'.
+pub const REASSEMBLY_PER_SOURCE: usize = 4;
+
+/// Bytes of all their fragments: room for some of the longest.
+pub const REASSEMBLY_BYTES: usize = 1 << 20;
+
+/// Fragments of one answer of the director: the longest packet at an MTU of 1280.
+pub const REPLY_FRAGMENTS: usize = 54;
+
 /// Rows of one reply on the control socket; larger listings come in several.
 pub const REPLY_ROWS: usize = 256;
 

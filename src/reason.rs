@@ -52,7 +52,8 @@ reasons! {
         TemplateTableFull "template-table-full" "The table of persistence templates has no free entry.",
         DropPacket "drop-packet" "Refused by the drop_packet defence.",
         FragmentTableFull "fragment-table-full" "No room to remember another fragmented datagram.",
-        FragmentTimedOut "fragment-timed-out" "The first fragment of the datagram did not come in time.",
+        FragmentTimedOut "fragment-timed-out" "The other fragments of the datagram did not come in time.",
+        FragmentOverlap "fragment-overlap" "Fragments of one datagram overlap or exceed its length.",
         TooBig "too-big" "Larger than the next link's MTU, and no error may be sent for the packet.",
         NoHeadroom "no-headroom" "No room in the buffer for the tunnel header.",
         NoBuffer "no-buffer" "The buffer pool is empty.",
@@ -60,7 +61,6 @@ reasons! {
         HandoffRingFull "handoff-ring-full" "The worker the packet belongs to does not keep up.",
         TransmitRingFull "transmit-ring-full" "The port does not take frames as fast as they come.",
         IcmpRateLimited "icmp-rate-limited" "An ICMP answer was due, but their rate is limited.",
-        Policy "policy" "The configuration says to drop it.",
         UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
         NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
         NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
@@ -74,7 +74,8 @@ reasons! {
     PuntReason {
         Arp "arp" "An ARP packet.",
         NeighbourDiscovery "neighbour-discovery" "An ICMPv6 neighbour solicitation or advertisement.",
-        IcmpEcho "icmp-echo" "An echo request for a local address.",
+        IcmpEcho "icmp-echo" "An echo request for a local address, or a fragment that may be one's.",
+        GroupMembership "group-membership" "A question about the members of multicast groups (MLD, IGMP).",
         LocalOther "local-other" "Something else for a local address.",
         UnservedPort "unserved-port" "A transport packet for a local address that no service or connection takes.",
         NoDestination "no-destination" "A service without a usable destination: port unreachable is due.",
@@ -85,6 +86,26 @@ reasons! {
         NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: port unreachable is due.",
         NoRoute "no-route" "No route to the packet's address: network unreachable is due.",
         DestinationUnreachable "destination-unreachable" "No route to a connection's destination: host unreachable is due.",
+    }
+}
+
+impl PuntReason {
+    /// The reason that is counted where such a packet gets no answer.
+    pub const fn drop_reason(self) -> DropReason {
+        match self {
+            PuntReason::UnservedPort => DropReason::UnservedPort,
+            PuntReason::NoDestination | PuntReason::NatIcmpSend => DropReason::NoDestination,
+            PuntReason::TtlExpired => DropReason::TtlExpired,
+            PuntReason::FragmentationNeeded => DropReason::TooBig,
+            PuntReason::NeighbourUnresolved => DropReason::NeighbourUnresolved,
+            PuntReason::NoRoute | PuntReason::DestinationUnreachable => DropReason::NoRoute,
+            PuntReason::Arp
+            | PuntReason::NeighbourDiscovery
+            | PuntReason::IcmpEcho
+            | PuntReason::GroupMembership
+            | PuntReason::LocalOther
+            | PuntReason::TunnelIcmp => DropReason::NoLocalHandler,
+        }
     }
 }
 

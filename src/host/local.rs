@@ -49,6 +49,14 @@ impl Local {
         false
     }
 
+    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
+        self.virtual_addresses.contains(&address)
+    }
+
+    pub(super) fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.virtual_addresses.iter().copied()
+    }
+
     pub(super) fn interfaces(&self) -> &[Interface] {
         &self.interfaces
     }

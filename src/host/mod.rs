@@ -5,20 +5,24 @@
 //!
 //! * `neighbours`: next hops and their MAC addresses; `arp` and `nd` speak for them on the wire
 //! * `announcements`: telling the link about our addresses unasked
+//! * `groups`: multicast groups, and telling the link that we are a member
 //! * `echo`, `errors`, `reject`, `tunnel_errors`: what is answered to whom
 //! * `output`: the way of a packet the director makes; `network`: what differs by address family
+//! * `reassembly`: datagrams in fragments, put together
 //! * `local`, `rate_limit`: which addresses are ours; how much is said
 
 mod announcements;
 mod arp;
 mod echo;
 mod errors;
+mod groups;
 mod local;
 mod nd;
 mod neighbours;
 mod network;
 mod output;
 mod rate_limit;
+mod reassembly;
 mod reject;
 mod settings;
 mod tunnel_errors;
@@ -30,16 +34,19 @@ use crate::io::Frame;
 use crate::model::Unserved;
 use crate::model::{Interface, InterfaceId};
 use crate::packet::ethernet::{self, Payload};
+use crate::packet::membership::Membership;
 use crate::reason::{DropReason, Punt, PuntReason};
 use crate::route::Routes;
 use crate::time::Instant;
 use announcements::Announcements;
 use errors::ErrorCause;
+use groups::Groups;
 use local::Local;
 use neighbours::{Effect, Neighbours};
 use network::Network;
 use output::Outgoing;
 use rate_limit::Limiter;
+use reassembly::Reassembly;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -65,7 +72,9 @@ pub struct IpHost<F> {
     settings: Settings,
     neighbours: Neighbours<Outgoing<F>>,
     announcements: Announcements,
+    groups: Groups,
     limiters: Limiters,
+    reassembly: Reassembly,
     path_mtus: Vec<PathMtu>,
     /// Tunnel ends whose path MTU was learned from errors, and when last.
     reported_paths: BTreeMap<IpAddr, Instant>,
@@ -89,6 +98,7 @@ impl<F: Frame> IpHost<F> {
             routes,
             neighbours: Neighbours::default(),
             announcements: Announcements::new(settings.announcements),
+            groups: Groups::default(),
             limiters: Limiters {
                 errors_v4: Limiter::new(settings.errors_v4),
                 errors_v6: Limiter::new(settings.errors_v6),
@@ -96,6 +106,7 @@ impl<F: Frame> IpHost<F> {
                 unlimited_by_linux: Limiter::new(settings.others),
             },
             settings,
+            reassembly: Reassembly::default(),
             path_mtus: Vec::new(),
             reported_paths: BTreeMap::new(),
             identification: 0,
@@ -141,16 +152,22 @@ impl<F: Frame> IpHost<F> {
         out: &mut impl Outbox<F>,
     ) {
         for (address, is_virtual) in changes {
+            let was_virtual = self.local.is_virtual(address);
             if self.local.set_virtual(address, is_virtual) {
                 self.announcements.add_virtual(&self.local, address, now);
             }
+            if was_virtual != is_virtual {
+                self.groups.virtual_changed(&self.local, address, is_virtual, now);
+            }
         }
+        self.send_reports(now, out);
         self.send_announcements(now, out);
     }
 
     /// Announces the interfaces' own addresses; once the links are up.
     pub fn announce(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.announcements.add_own(&self.local, now);
+        self.follow_groups(now, out);
         self.send_announcements(now, out);
     }
 
@@ -196,8 +213,11 @@ impl<F: Frame> IpHost<F> {
     /// Retransmits, expires and announces what is due. To be called about every 100 ms.
     pub fn tick(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.neighbours.tick(now);
+        let drops = &mut self.drops;
+        self.reassembly.expire(now, |reason| drops[reason as usize] += 1);
         self.settle(now, out);
         self.send_announcements(now, out);
+        self.send_reports(now, out);
     }
 
     /// The neighbours, ordered by interface and address.
@@ -225,13 +245,19 @@ impl<F: Frame> IpHost<F> {
         DropReason::ALL.iter().map(|reason| (*reason, self.drops[*reason as usize]))
     }
 
-    fn ip<A: Network>(&mut self, punt: &mut Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
+    fn ip<A: Network + Membership>(
+        &mut self,
+        punt: &mut Punt<F>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
         let packet = match A::parse(&punt.frame.bytes()[ethernet::ETHERNET..]) {
             Ok(packet) => packet,
             Err(reason) => return self.drop(reason),
         };
         let trouble = match punt.reason {
             PuntReason::IcmpEcho => return self.echo(punt, &packet, now, out),
+            PuntReason::GroupMembership => return self.membership(punt, &packet, now),
             PuntReason::UnservedPort => return self.reject(punt, &packet, now, out),
             PuntReason::TunnelIcmp => return self.tunnel_error(punt, &packet, now, out),
             PuntReason::NoDestination => ErrorCause::NoDestination,

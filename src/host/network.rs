@@ -1,7 +1,7 @@
 //! The packets the director makes, the same for both address families.
 
 use crate::model::Family;
-use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset};
+use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset, wire};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
 const TTL: u8 = 64;
@@ -28,10 +28,21 @@ impl Message {
     }
 }
 
+/// Which part of a datagram a fragment is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// In bytes, a multiple of 8.
+    pub offset: u16,
+    pub more: bool,
+    pub identification: u16,
+}
+
 /// An address family whose packets the director can make.
 pub(super) trait Network: Parse {
     /// Length of the header without options.
     const HEADER: usize;
+    /// Length of the headers of a fragment without options.
+    const FRAGMENT_HEADERS: usize;
     /// Length of the longest ICMP error, headers included.
     const ERROR_MAX: usize;
 
@@ -56,6 +67,13 @@ pub(super) trait Network: Parse {
         identification: u16,
     );
 
+    /// Writes the headers of a fragment of an ICMP message that answers `request`: `length` bytes of it follow.
+    fn write_fragment_header(out: &mut [u8], request: &Packet<Self>, length: usize, part: Part);
+
+    /// Offset, "more fragments" and the payload of an ICMP fragment whose headers were parsed. `None`: other headers
+    /// stand between the fragment header and ICMP.
+    fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])>;
+
     /// Lowers the TTL by one.
     fn lower_ttl(packet: &mut [u8]);
 
@@ -65,6 +83,7 @@ pub(super) trait Network: Parse {
 
 impl Network for u32 {
     const HEADER: usize = ipv4::HEADER;
+    const FRAGMENT_HEADERS: usize = ipv4::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV4_MAX;
 
     fn write_error(
@@ -114,6 +133,19 @@ impl Network for u32 {
         .write(out);
     }
 
+    fn write_fragment_header(out: &mut [u8], request: &Packet<u32>, length: usize, part: Part) {
+        Self::write_reply_header(out, request, length, part.identification);
+        let more = if part.more { ipv4::MORE_FRAGMENTS } else { 0 };
+        ipv4::set_fragment_word(out, (part.offset / 8) | more);
+    }
+
+    fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])> {
+        let word = ipv4::fragment_word(packet);
+        let payload = packet.get(ipv4::header_length(packet)..)?;
+        let offset = usize::from(word & ipv4::FRAGMENT_OFFSET) * 8;
+        Some((offset, word & ipv4::MORE_FRAGMENTS != 0, payload))
+    }
+
     fn lower_ttl(packet: &mut [u8]) {
         let ttl = ipv4::ttl(packet).saturating_sub(1);
         ipv4::set_ttl(packet, ttl);
@@ -126,6 +158,7 @@ impl Network for u32 {
 
 impl Network for u128 {
     const HEADER: usize = ipv6::HEADER;
+    const FRAGMENT_HEADERS: usize = ipv6::HEADER + ipv6::FRAGMENT_HEADER;
     const ERROR_MAX: usize = icmp_error::IPV6_MAX;
 
     fn write_error(
@@ -160,6 +193,30 @@ impl Network for u128 {
             destination: request.source(),
         }
         .write(out);
+    }
+
+    fn write_fragment_header(out: &mut [u8], request: &Packet<u128>, length: usize, part: Part) {
+        let following = ipv6::FRAGMENT_HEADER + length;
+        Self::write_reply_header(out, request, following, part.identification);
+        ipv6::set_next_header(out, ipv6::FRAGMENT);
+        let header = &mut out[ipv6::HEADER..];
+        header[..2].copy_from_slice(&[ipv6::ICMPV6, 0]);
+        wire::set16(header, 2, part.offset | u16::from(part.more));
+        wire::set32(header, 4, part.identification.into());
+    }
+
+    fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])> {
+        let (mut number, mut at) = (ipv6::next_header(packet), ipv6::HEADER);
+        while number != ipv6::FRAGMENT {
+            // The parser has followed the chain: hop-by-hop, routing and destination options come before.
+            let header = packet.get(at..at + 2)?;
+            number = header[0];
+            at += (usize::from(header[1]) + 1) * 8;
+        }
+        let header = packet.get(at..at + ipv6::FRAGMENT_HEADER)?;
+        let word = wire::get16(header, 2);
+        let payload = packet.get(at + ipv6::FRAGMENT_HEADER..)?;
+        (header[0] == ipv6::ICMPV6).then_some((usize::from(word & !7), word & 1 != 0, payload))
     }
 
     fn lower_ttl(packet: &mut [u8]) {

@@ -16,6 +16,7 @@ pub mod icmp;
 pub mod icmp_error;
 pub mod ipv4;
 pub mod ipv6;
+pub mod membership;
 pub mod ndp;
 pub mod parse;
 mod ports;

@@ -43,6 +43,12 @@ impl Interfaces {
         all
     }
 
+    /// True before the first configuration.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     #[inline]
     pub fn get(&self, interface: InterfaceId) -> Option<&InterfaceEntry> {
         self.entries.get(interface.index())
@@ -77,6 +83,7 @@ mod tests {
         assert_eq!(of(2), Some((0, 1500, 2)));
         assert_eq!(of(0), Some((1, 1501, 0)));
         assert_eq!((of(1), of(3)), (None, None));
+        assert!(Interfaces::default().is_empty() && !all.is_empty());
         assert_eq!(all.get(InterfaceId(1)).unwrap().virtual_macs[..], [[0, 0, 0x5e, 0, 1, 1]]);
         assert_eq!(all.get(InterfaceId(2)), None);
     }

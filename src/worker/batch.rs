@@ -8,8 +8,9 @@ use crate::io::{Burst, Frame};
 use crate::limits::BURST;
 use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, Parse, Role};
+use crate::packet::{Packet, Parse, Role, membership};
 use crate::reason::DropReason;
+use crate::snapshot::LocalAddresses;
 use crate::worker::handoff::Handoff;
 
 /// What is known about a received frame beside its bytes.
@@ -65,14 +66,14 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         Batch { frames: Burst::new(), rx: Box::new(std::array::from_fn(blank)) }
     }
 
-    /// Parses a frame, cuts its padding off, and prefetches its connection's bucket. `to_group`: it was sent to a group
-    /// on the link.
+    /// Parses a frame, cuts its padding off, and prefetches its connection's bucket. `group`: the frame was sent
+    /// to a group on the link, and these are the addresses that it may be for.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
         table: &Table<A>,
         mut frame: F,
-        to_group: bool,
+        group: Option<&LocalAddresses>,
         ingress: IngressId,
         handoff: Handoff,
     ) -> Result<(), DropReason> {
@@ -80,8 +81,9 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         let Some(rx) = self.rx.get_mut(self.frames.len()) else { return Ok(()) };
         let packet = &mut rx.packet;
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
-        // IPVS takes only packets that are addressed to the director on the link; ICMPv6 depends on multicast.
-        if to_group && packet.role != Role::Icmp {
+        if let Some(local) = group
+            && !is_taken_from_group(packet, local)
+        {
             return Err(DropReason::NoLocalHandler);
         }
         rx.hash = table.hash(&packet.flow);
@@ -91,4 +93,14 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         self.frames.push(frame);
         Ok(())
     }
+}
+
+/// The director takes the packet from a frame to a group: ICMP and IGMP for its own stack. IPVS takes only packets that
+/// are addressed to the director on the link, and a router never forwards from a frame to a group (RFC 1812 section
+/// 5.3.4).
+#[cold]
+fn is_taken_from_group<A: Parse>(packet: &Packet<A>, local: &LocalAddresses) -> bool {
+    let destination = packet.destination();
+    let is_control = packet.role == Role::Icmp || packet.protocol == membership::IGMP;
+    is_control && (local.contains(destination) || local.is_group(destination))
 }

@@ -6,7 +6,7 @@ use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::reason::{DropReason, PuntReason};
-use crate::snapshot::{InterfaceEntry, Snapshot};
+use crate::snapshot::{InterfaceEntry, LocalAddresses, Snapshot};
 use crate::worker::batch::Batches;
 use crate::worker::egress::Egress;
 use crate::worker::engine::Engine;
@@ -96,7 +96,7 @@ impl<Q: Queue> Ingress<'_, Q> {
             return self.egress.drop_frame(ingress.port(), DropReason::TooShort);
         };
         if header.first_chunk().map(destination) == Some(ingress_port.address) {
-            self.classify_ether_type(frame, ingress, handoff, false);
+            self.classify_ether_type(frame, ingress, handoff, None);
         } else {
             self.classify_other_mac(frame, ingress, handoff);
         }
@@ -109,29 +109,30 @@ impl<Q: Queue> Ingress<'_, Q> {
         let mac = ethernet::destination(frame.bytes());
         let interface = self.snapshot.interfaces.get(ingress.interface());
         if ethernet::is_multicast(mac) {
-            self.classify_ether_type(frame, ingress, handoff, true);
+            let local = Some(&*self.snapshot.local);
+            self.classify_ether_type(frame, ingress, handoff, local);
         } else if interface.is_some_and(|interface| interface.virtual_macs.contains(&mac)) {
-            self.classify_ether_type(frame, ingress, handoff, false);
+            self.classify_ether_type(frame, ingress, handoff, None);
         } else {
             self.egress.drop_frame(ingress.port(), DropReason::NotForUs);
         }
     }
 
-    /// Classifies a frame that is sent to the port, or `to_group`.
+    /// Takes a frame in that is sent to the interface, or to a `group`: for one of these addresses.
     #[inline(always)]
     fn classify_ether_type(
         &mut self,
         frame: Q::Frame,
         ingress: IngressId,
         handoff: Handoff,
-        to_group: bool,
+        group: Option<&LocalAddresses>,
     ) {
         let Tables { ipv4, ipv6 } = &self.engine.tables;
         let ether_type = ethernet::ether_type(frame.bytes());
         let outcome = if ether_type == EtherType::IPV4 {
-            self.batches.ipv4.add(ipv4, frame, to_group, ingress, handoff)
+            self.batches.ipv4.add(ipv4, frame, group, ingress, handoff)
         } else if ether_type == EtherType::IPV6 {
-            self.batches.ipv6.add(ipv6, frame, to_group, ingress, handoff)
+            self.batches.ipv6.add(ipv6, frame, group, ingress, handoff)
         } else {
             cold_path();
             if ether_type == EtherType::ARP {

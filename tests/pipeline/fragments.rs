@@ -1,9 +1,10 @@
 //! Fragments go where the first of their datagram goes, in whatever order they come.
 
 use crate::scene::*;
-use crate::support::{LAN, TestDirector, VIP, VIP6, WAN, server_mac};
+use crate::support::{LAN, ROUTER_MAC, TestDirector, VIP, VIP6, WAN, WAN_MAC, server_mac};
 use director::model::{ForwardMethod, Protocol};
-use director::reason::DropReason;
+use director::reason::{DropReason, PuntReason};
+use director::testing::frame;
 use director::time::Duration;
 
 const PAYLOAD: [u8; 200] = [0x77; 200];
@@ -136,4 +137,26 @@ fn in_transit_they_are_packets_like_others() {
     let sent = director.server(&came[0]).sent;
     assert_eq!(sent, [(WAN, went[0].clone()), (WAN, went[2].clone())]);
     assert_eq!(director.server(&came[1]).frame(), (WAN, went[1].clone()));
+}
+
+/// The director puts together what is for itself: every fragment reaches its own stack, whatever the order.
+#[test]
+fn icmp_for_the_director_is_punted_in_fragments() {
+    let director = || one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Masq);
+    for address in [VIP, "10.0.0.1"] {
+        let request = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, address);
+        let pieces = request.icmp(8, 0, 1).payload([7; 200]).fragments(96);
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let mut director = director();
+            for index in order {
+                let punt = director.client(&pieces[index]).punt();
+                assert_eq!((punt.reason, &punt.frame), (PuntReason::IcmpEcho, &pieces[index]));
+            }
+        }
+    }
+    // A datagram for a port that nobody serves is answered once.
+    let mut director = director();
+    let pieces = request().udp(3000, 81).payload([7; 200]).fragments(96);
+    assert_eq!(director.client(&pieces[0]).punt().reason, PuntReason::UnservedPort);
+    assert_eq!(director.client(&pieces[1]).drop(), DropReason::UnservedPort);
 }

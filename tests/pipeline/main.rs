@@ -22,6 +22,7 @@ mod mtu;
 mod nat;
 mod persistence;
 mod scene;
+mod start;
 mod states;
 mod tunnel;
 mod unbalanced;

@@ -165,3 +165,38 @@ fn inbound_off() {
     let came = request().tcp(3000, 80).flags(SYN).build();
     assert_eq!(director.client(&came).punt().reason, PuntReason::UnservedPort);
 }
+
+/// A frame to a group on the link is for the director's own stack or for nobody: its packet never leaves again.
+#[test]
+fn frames_to_a_group_are_not_routed() {
+    for mac in [[0xff; 6], [1, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]] {
+        let to = |address| frame().macs(mac, ROUTER_MAC).ipv4(CLIENT, address);
+        let to6 = |address| frame().macs(mac, ROUTER_MAC).ipv6(CLIENT6, address);
+        let quoted = frame().ipv4("10.1.0.12", CLIENT).udp(1, 2).packet();
+        for packet in [
+            to("10.1.0.12").icmp(8, 0, 1).build(),
+            to("10.1.0.12").icmp_error(3, 1, 0, &quoted).build(),
+            to("10.1.0.12").udp(1, 2).build(),
+            to("10.1.0.12").icmp(8, 0, 1).ttl(1).build(),
+            to6("fd00:b::12").icmp(128, 0, 1).build(),
+            to6("fd00:b::12").protocol(47).payload([0; 8]).build(),
+        ] {
+            assert_eq!(director().client(&packet).drop(), DropReason::NoLocalHandler);
+        }
+        // The director itself is asked, so it answers.
+        for packet in [to(VIP).icmp(8, 0, 1).build(), to6("fd00:a::1").icmp(128, 0, 1).build()] {
+            assert_eq!(director().client(&packet).punt().reason, PuntReason::IcmpEcho);
+        }
+    }
+}
+
+/// An interface takes frames for its virtual MAC addresses as for its own.
+#[test]
+fn virtual_mac_addresses() {
+    const VIRTUAL: [u8; 6] = [0, 0, 0x5e, 0, 1, 7];
+    let syn = frame().macs(VIRTUAL, ROUTER_MAC).ipv4(CLIENT, VIP).tcp(3000, 80).flags(SYN).build();
+    let mut director = director();
+    assert_eq!(director.client(&syn).drop(), DropReason::NotForUs);
+    director.change(|snapshot| snapshot.virtual_macs = vec![VIRTUAL]);
+    assert_eq!(director.client(&syn).frame().0, LAN);
+}

@@ -154,10 +154,6 @@ fn unserved_ports_can_be_silent() {
 fn echo() {
     for (built, counted) in [
         (client().icmp(8, 0, 0x1234_0001).payload("abcdefgh").tos(0x15), None),
-        (
-            client().icmp(8, 0, 1).payload("abcdefgh").fragment(0, true),
-            Some(DropReason::NoLocalHandler),
-        ),
         (client().icmp(8, 1, 1), Some(DropReason::NoLocalHandler)),
         (frame().ipv4("11.22.33.44", "10.0.0.200").icmp(8, 0, 1), Some(DropReason::NoLocalHandler)),
         (frame().ipv4("10.0.0.255", "10.0.0.1").icmp(8, 0, 1), Some(DropReason::NoLocalHandler)),
@@ -187,6 +183,63 @@ fn echo() {
     damaged[last] ^= 1;
     let mut director = TestHost::new();
     assert!(director.input(WAN, PuntReason::IcmpEcho, &damaged).is_empty());
+    assert_eq!(director.dropped(DropReason::BadIcmpChecksum), 1);
+}
+
+/// The payload of the answer's fragments, in order, and their offsets.
+fn reply_of(frames: &[(InterfaceId, Vec<u8>)], headers: usize) -> (Vec<u8>, Vec<usize>) {
+    let mut message = Vec::new();
+    let offsets = frames.iter().map(|(interface, frame)| {
+        assert_eq!(*interface, WAN);
+        assert!(frame.len() <= ETHERNET + 1500);
+        let offset = message.len();
+        message.extend(&frame[ETHERNET + headers..]);
+        offset
+    });
+    let offsets = offsets.collect();
+    (message, offsets)
+}
+
+/// `ping -s 1473` and larger: the request comes in fragments, in any order, and so does the answer.
+#[test]
+fn echo_larger_than_the_mtu() {
+    let mut director = TestHost::new();
+    let payload: Vec<u8> = (0..4000).map(|number| number as u8).collect();
+    let mut pieces = client().icmp(8, 0, 5).payload(&payload).tos(8).fragments(1480);
+    pieces.rotate_left(1);
+    let mut answers = Vec::new();
+    for piece in &pieces {
+        assert!(answers.is_empty());
+        answers = director.input(WAN, PuntReason::IcmpEcho, piece);
+    }
+    let expected = frame()
+        .macs(ROUTER_MAC, WAN_MAC)
+        .ipv4("10.0.0.100", "11.22.33.44")
+        .tos(8)
+        .identification(1)
+        .icmp(0, 0, 5)
+        .payload(&payload)
+        .fragments(1480);
+    assert_eq!(answers, expected.into_iter().map(|frame| (WAN, frame)).collect::<Vec<_>>());
+
+    let pieces = client6().icmp(128, 0, 5).payload(&payload).identification(9).fragments(1448);
+    let answers: Vec<_> =
+        pieces.iter().flat_map(|piece| director.input(WAN, PuntReason::IcmpEcho, piece)).collect();
+    let (message, offsets) = reply_of(&answers, 48);
+    assert_eq!(offsets, [0, 1448, 2896]);
+    assert_eq!((message[0], &message[8..]), (129, &payload[..]));
+    let (vip, asker) = (bits6("fd00:a::100"), bits6("2001:db8::44"));
+    assert_eq!(crate::packet::icmp::verify(vip, asker, &message), 0);
+
+    // One piece alone: given up after thirty seconds. A damaged request is not answered.
+    director.input(WAN, PuntReason::IcmpEcho, &client().icmp(8, 0, 5).fragment(0, true).build());
+    director.run(31);
+    assert_eq!(director.dropped(DropReason::FragmentTimedOut), 1);
+    let mut pieces = client().icmp(8, 0, 5).payload(&payload).fragments(1480);
+    *pieces[1].last_mut().unwrap() ^= 1;
+    for piece in &pieces {
+        assert!(director.input(WAN, PuntReason::IcmpEcho, piece).is_empty());
+    }
     assert_eq!(director.dropped(DropReason::BadIcmpChecksum), 1);
 }
 

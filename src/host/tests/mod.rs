@@ -1,6 +1,7 @@
 //! Frames in, frames out: the director of the recorded transcripts, its clock moved by hand.
 
 mod answers;
+mod groups;
 mod links;
 mod recorded;
 
@@ -36,6 +37,8 @@ fn bits6(text: &str) -> u128 {
 #[derive(Default)]
 struct Sent {
     frames: Vec<(InterfaceId, Vec<u8>)>,
+    /// Reports of group membership, kept apart: any change of addresses causes some.
+    reports: Vec<(InterfaceId, Vec<u8>)>,
     dry: bool,
 }
 
@@ -45,7 +48,11 @@ impl Outbox<MemoryFrame> for Sent {
     }
 
     fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
-        self.frames.push((interface, frame.bytes().to_vec()));
+        let kept = match groups::is_report(frame.bytes()) {
+            true => &mut self.reports,
+            false => &mut self.frames,
+        };
+        kept.push((interface, frame.bytes().to_vec()));
     }
 }
 

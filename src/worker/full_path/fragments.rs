@@ -6,8 +6,8 @@ use super::{process, transit};
 use crate::conn::{ConnectionId, Direction};
 use crate::io::{Frame, Queue};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Fragment, Packet, Role};
-use crate::reason::DropReason;
+use crate::packet::{Fragment, Packet, Role, icmp};
+use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
 use crate::worker::egress::Egress;
@@ -106,8 +106,14 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         Some(FragmentRoute::Worker(to)) if rx.handoff == Handoff::None => Verdict::HandOff { to },
         Some(FragmentRoute::Worker(_)) => Verdict::Drop(DropReason::FragmentTimedOut),
         Some(FragmentRoute::Dropped(reason)) => Verdict::Drop(reason),
+        // The director's own stack reassembles ICMP for the director.
+        _ if packet.protocol == icmp::protocol(A::FAMILY)
+            && snapshot.local.contains(packet.destination()) =>
+        {
+            Verdict::Punt(PuntReason::IcmpEcho)
+        }
         // The first was answered; later fragments are never answered (RFC 1122 section 3.2.2).
-        Some(FragmentRoute::Punted(_)) => Verdict::Drop(DropReason::Policy),
+        Some(FragmentRoute::Punted(reason)) => Verdict::Drop(reason.drop_reason()),
         None if may_be_balanced(snapshot, packet) => Verdict::Hold,
         Some(FragmentRoute::Transit) | None => transit::route_checked(snapshot, frame, packet),
     }

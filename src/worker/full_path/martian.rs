@@ -6,9 +6,10 @@ use crate::packet::{Address, ipv6};
 use crate::snapshot::Snapshot;
 use std::net::Ipv4Addr;
 
-/// The source is a group or this host itself, in IPv4 also unspecified or one of the director's own addresses; or the
-/// destination is unspecified or the loopback address. As in Linux, a network's broadcast address and the rest of
-/// 0.0.0.0/8 may be sources; in IPv6 the director's own addresses and, on the link, the unspecified address may be, too.
+/// The source is a group, a loopback address or the unspecified address, or in IPv4 one of the director's own; or the
+/// destination is a loopback address or the unspecified one. As in Linux, a network's broadcast address and the rest of
+/// 0.0.0.0/8 may be sources, and in IPv6 so may the director's own addresses. Linux takes packets from `::` to a service;
+/// RFC 4291 section 2.5.2 forbids to forward them, and no answer could reach their sender.
 pub(super) fn is_martian<A: Address>(snapshot: &Snapshot, from: A, to: A) -> bool {
     match A::FAMILY {
         Family::Ipv4 => {
@@ -25,13 +26,13 @@ pub(super) fn is_martian<A: Address>(snapshot: &Snapshot, from: A, to: A) -> boo
         }
         Family::Ipv6 => {
             const LOOPBACK: u128 = 1;
-            from.bits() == LOOPBACK || to.bits() <= LOOPBACK || ipv6::is_multicast(from.bits())
+            from.bits() <= LOOPBACK || to.bits() <= LOOPBACK || ipv6::is_multicast(from.bits())
         }
     }
 }
 
-/// Routers do not forward such addresses (RFC 4291 sections 2.5.2 and 2.5.6). Linux does route the link-local addresses
+/// Routers do not forward such addresses (RFC 4291 section 2.5.6). Linux does route the link-local addresses
 /// of IPv4.
 pub(super) fn is_link_scoped<A: Address>(address: A) -> bool {
-    A::FAMILY == Family::Ipv6 && (address.bits() == 0 || ipv6::is_link_local(address.bits()))
+    A::FAMILY == Family::Ipv6 && ipv6::is_link_local(address.bits())
 }

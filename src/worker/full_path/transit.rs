@@ -3,7 +3,7 @@
 use super::{martian, mss};
 use crate::io::Frame;
 use crate::model::Family;
-use crate::packet::{Packet, Role, icmp};
+use crate::packet::{Packet, Role, icmp, membership};
 use crate::reason::{DropReason, PuntReason};
 use crate::rewrite;
 use crate::snapshot::{ResolvedRoute, Snapshot};
@@ -73,6 +73,10 @@ pub(super) fn deliver_or_route<A: WorkerFamily>(
             (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
             | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
             (Role::Icmp, Family::Ipv6, 133..=137) => PuntReason::NeighbourDiscovery,
+            (Role::Icmp, Family::Ipv6, membership::MLD_QUERY) => PuntReason::GroupMembership,
+            (Role::Other, Family::Ipv4, _) if packet.protocol == membership::IGMP => {
+                PuntReason::GroupMembership
+            }
             (Role::Icmp, ..) => PuntReason::LocalOther,
             _ => PuntReason::UnservedPort,
         });

@@ -119,16 +119,16 @@ fn internet_v6(frame: &[u8], at: usize) -> Option<Internet> {
     Some(internet)
 }
 
-/// Whether the director says this of its own accord and at a time of its own: an ARP
-/// announcement (RFC 5227 section 2.3) or an unsolicited neighbour advertisement (RFC 4861
-/// section 7.2.6).
+/// Whether the director sends this unasked and at a time of its own: an ARP announcement (RFC 5227 section 2.3), an
+/// unsolicited neighbour advertisement (RFC 4861 section 7.2.6) or a report of group membership (RFC 3810).
 pub fn is_announcement(frame: &[u8]) -> bool {
     match ethertype(frame) {
         Some(ARP) => frame.get(28..32).is_some() && frame.get(28..32) == frame.get(38..42),
         Some(IPV6) => internet(frame).is_some_and(|header| {
             let message = frame.get(header.payload..).unwrap_or_default();
             let advertisement = header.protocol == ICMPV6 && message.first() == Some(&136);
-            advertisement && message.get(4).is_some_and(|flags| flags & 0x40 == 0)
+            let is_unsolicited = message.get(4).is_some_and(|flags| flags & 0x40 == 0);
+            advertisement && is_unsolicited || is_membership_report(frame)
         }),
         _ => false,
     }
@@ -151,6 +151,12 @@ pub fn is_housekeeping(frame: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// A report of MLD version 2: ICMPv6 type 143 behind the router alert option.
+fn is_membership_report(frame: &[u8]) -> bool {
+    frame.get(ETHERNET_LENGTH + 6) == Some(&HOP_BY_HOP)
+        && frame.get(ETHERNET_LENGTH + 48) == Some(&143)
 }
 
 fn mac(bytes: &[u8]) -> String {
@@ -323,5 +329,11 @@ pub(crate) mod tests {
         arp[41] = 254;
         assert!(!is_announcement(&arp), "an answer to somebody is not");
         assert!(!is_announcement(&SYN));
+        let mut report = vec![0; ETHERNET_LENGTH + 76];
+        report[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+        report[ETHERNET_LENGTH + 48] = 143;
+        assert!(is_announcement(&report));
+        report[ETHERNET_LENGTH + 6] = 58;
+        assert!(!is_announcement(&report));
     }
 }

@@ -1,0 +1,291 @@
+//! The multicast groups that the director belongs to, and telling switches and routers about them: MLD version 2 and
+//! IGMP version 3, or the older version where a querier speaks it (RFC 3810, RFC 3376).
+//!
+//! Every IPv6 address is reached by its solicited-node group (RFC 4861 section 7.2.1). A switch with MLD snooping drops
+//! the questions for it until somebody has reported membership.
+
+use super::local::{Local, is_on_link};
+use super::network::Network;
+use super::{IpHost, Outbox};
+use crate::io::Frame;
+use crate::limits::INJECT_RING;
+use crate::model::{Family, InterfaceId};
+use crate::packet::membership::{self, Membership, RECORDS, Record, Sender};
+use crate::packet::{Packet, ethernet, ndp};
+use crate::reason::{DropReason, Punt};
+use crate::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Times that a change is reported, because a report may be lost (RFC 3810 section 9.1).
+const ROBUSTNESS: u8 = 2;
+/// Time between two reports of one change (RFC 3810 section 9.11).
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the older version is spoken after a query of it (RFC 3810 section 9.12).
+const OLDER_VERSION: Duration = Duration::from_secs(260);
+/// Reports sent at once at most; the others wait for the next tick.
+const AT_ONCE: usize = INJECT_RING / 16;
+
+/// A group on the link of an interface.
+type Place = (InterfaceId, IpAddr);
+
+/// What is still to be said about a group.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    due: Instant,
+    record: Record,
+    times: u8,
+}
+
+/// Memberships and the reports about them that are due.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    /// With the number of addresses and requests that need the group.
+    members: BTreeMap<Place, u32>,
+    /// Joined on request, beside those that addresses need.
+    asked: BTreeSet<Place>,
+    pending: BTreeMap<Place, Pending>,
+    /// The keys of `pending` by time.
+    due: BTreeSet<(Instant, Place)>,
+    /// Until when an interface's link needs the older version of a family's protocol.
+    older: BTreeMap<(InterfaceId, bool), Instant>,
+}
+
+impl Groups {
+    /// Membership as the interfaces, the virtual addresses and the requests need it.
+    fn rebuild(&mut self, local: &Local, now: Instant) {
+        let mut places: Vec<Place> = self.asked.iter().copied().collect();
+        for interface in local.interfaces() {
+            let own = interface.addresses.iter().map(|(address, _)| *address);
+            places.extend(own.filter_map(solicited_node).map(|group| (interface.id, group)));
+        }
+        for address in local.virtual_addresses() {
+            places.extend(places_of(local, address));
+        }
+        let old = std::mem::take(&mut self.members);
+        for place in places {
+            *self.members.entry(place).or_insert(0) += 1;
+        }
+        let left: Vec<Place> =
+            old.keys().filter(|place| !self.members.contains_key(place)).copied().collect();
+        let joined: Vec<Place> =
+            self.members.keys().filter(|place| !old.contains_key(place)).copied().collect();
+        left.into_iter().for_each(|place| self.change(place, Record::Leaves, now));
+        joined.into_iter().for_each(|place| self.change(place, Record::Joins, now));
+    }
+
+    /// One reason more to be a member.
+    fn add(&mut self, place: Place, now: Instant) {
+        let reasons = self.members.entry(place).or_insert(0);
+        *reasons += 1;
+        if *reasons == 1 {
+            self.change(place, Record::Joins, now);
+        }
+    }
+
+    /// One reason less.
+    fn remove(&mut self, place: Place, now: Instant) {
+        let Some(reasons) = self.members.get_mut(&place) else { return };
+        *reasons -= 1;
+        if *reasons == 0 {
+            self.members.remove(&place);
+            self.change(place, Record::Leaves, now);
+        }
+    }
+
+    /// The address has become a virtual one, or is no longer.
+    pub(super) fn virtual_changed(
+        &mut self,
+        local: &Local,
+        address: IpAddr,
+        is_virtual: bool,
+        now: Instant,
+    ) {
+        let places: Vec<Place> = places_of(local, address).collect();
+        for place in places {
+            match is_virtual {
+                true => self.add(place, now),
+                false => self.remove(place, now),
+            }
+        }
+    }
+
+    fn change(&mut self, place: Place, record: Record, now: Instant) {
+        self.schedule(place, Pending { due: now, record, times: ROBUSTNESS });
+    }
+
+    fn schedule(&mut self, place: Place, pending: Pending) {
+        if let Some(old) = self.pending.insert(place, pending) {
+            self.due.remove(&(old.due, place));
+        }
+        self.due.insert((pending.due, place));
+    }
+
+    /// Answers a query about one group or all of an interface's (`None`) by reports that are `due`
+    /// then.
+    fn answer(
+        &mut self,
+        interface: InterfaceId,
+        family: Family,
+        group: Option<IpAddr>,
+        due: Instant,
+    ) {
+        let first = (interface, IpAddr::from([0; 4]));
+        let end = (InterfaceId(interface.0.saturating_add(1)), IpAddr::from([0; 4]));
+        let asked: Vec<Place> = self
+            .members
+            .range(first..end)
+            .map(|(place, _)| *place)
+            .filter(|(_, member)| Family::of(*member) == family)
+            .filter(|(_, member)| group.is_none_or(|group| group == *member))
+            .collect();
+        for place in asked {
+            // What is about to be said anyway is said soon enough.
+            if self.pending.get(&place).is_none_or(|pending| pending.due > due) {
+                let times = self.pending.get(&place).map_or(1, |pending| pending.times);
+                self.schedule(place, Pending { due, record: Record::Member, times });
+            }
+        }
+    }
+
+    /// Records of one interface and family that are due, at most so many.
+    fn next(&mut self, now: Instant, most: usize) -> Vec<(Place, Record)> {
+        let mut records: Vec<(Place, Record)> = Vec::new();
+        while records.len() < most
+            && let Some(&(due, place)) = self.due.first()
+            && due <= now
+            && records.first().is_none_or(|((interface, group), _)| {
+                *interface == place.0 && Family::of(*group) == Family::of(place.1)
+            })
+        {
+            self.due.remove(&(due, place));
+            let Some(pending) = self.pending.remove(&place) else { continue };
+            records.push((place, pending.record));
+            if pending.times > 1 {
+                let (due, times) = (now + INTERVAL, pending.times - 1);
+                self.schedule(place, Pending { due, times, ..pending });
+            }
+        }
+        records
+    }
+
+    fn needs_older(&self, interface: InterfaceId, family: Family, now: Instant) -> bool {
+        self.older.get(&(interface, family == Family::Ipv6)).is_some_and(|until| now < *until)
+    }
+}
+
+/// The group by which neighbours look for an IPv6 address; IPv4 asks by broadcast.
+fn solicited_node(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => {
+            Some(Ipv6Addr::from_bits(ndp::solicited_node(address.to_bits())).into())
+        }
+    }
+}
+
+/// Where a virtual IPv6 address needs its group: on the interfaces whose network it is in; if it is in none, on all.
+fn places_of(local: &Local, address: IpAddr) -> impl Iterator<Item = Place> {
+    let any = local.interfaces().iter().any(|interface| is_on_link(interface, address));
+    let interfaces = local.interfaces().iter();
+    let here = interfaces.filter(move |interface| !any || is_on_link(interface, address));
+    here.filter_map(move |interface| Some((interface.id, solicited_node(address)?)))
+}
+
+impl<F: Frame> IpHost<F> {
+    /// Becomes a member of a multicast group on the link of an interface.
+    pub fn join(
+        &mut self,
+        interface: InterfaceId,
+        group: IpAddr,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        if self.groups.asked.insert((interface, group)) {
+            self.groups.add((interface, group), now);
+            self.send_reports(now, out);
+        }
+    }
+
+    /// The opposite of [`Self::join`].
+    pub fn leave(
+        &mut self,
+        interface: InterfaceId,
+        group: IpAddr,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) {
+        if self.groups.asked.remove(&(interface, group)) {
+            self.groups.remove((interface, group), now);
+            self.send_reports(now, out);
+        }
+    }
+
+    /// Memberships follow the interfaces and their addresses; changes are reported.
+    pub(super) fn follow_groups(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        self.groups.rebuild(&self.local, now);
+        self.send_reports(now, out);
+    }
+
+    /// A message of MLD or IGMP: a query is answered, of other members nothing has to be known.
+    pub(super) fn membership<A: Network + Membership>(
+        &mut self,
+        punt: &Punt<F>,
+        packet: &Packet<A>,
+        now: Instant,
+    ) {
+        let bytes = &punt.frame.bytes()[ethernet::ETHERNET..];
+        let Some(query) = A::query(packet, bytes) else {
+            return self.drop(DropReason::NoLocalHandler);
+        };
+        if query.is_old {
+            let place = (punt.interface, A::FAMILY == Family::Ipv6);
+            self.groups.older.insert(place, now + OLDER_VERSION);
+        }
+        let group = (query.group != A::UNSPECIFIED).then(|| query.group.to_ip());
+        let delay = Duration::from_millis(fastrand::u32(..=query.max_response_ms).into());
+        self.groups.answer(punt.interface, A::FAMILY, group, now + delay);
+    }
+
+    /// Sends the reports that are due.
+    pub(super) fn send_reports(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        for _ in 0..AT_ONCE {
+            let Some(&(_, (interface, group))) = self.groups.due.first() else { return };
+            let is_old = self.groups.needs_older(interface, Family::of(group), now);
+            let records = self.groups.next(now, if is_old { 1 } else { RECORDS });
+            if records.is_empty() {
+                return;
+            }
+            match group {
+                IpAddr::V4(_) => self.send_report::<u32>(interface, &records, is_old, out),
+                IpAddr::V6(_) => self.send_report::<u128>(interface, &records, is_old, out),
+            }
+        }
+    }
+
+    fn send_report<A: Network + Membership>(
+        &mut self,
+        interface: InterfaceId,
+        records: &[(Place, Record)],
+        is_old: bool,
+        out: &mut impl Outbox<F>,
+    ) {
+        let Some(own) = self.local.interface(interface) else { return };
+        // MLD: a link-local source (RFC 3810 section 5.2.13), so one beside a link-local peer.
+        let peer = match A::FAMILY {
+            Family::Ipv4 => records[0].0.1,
+            Family::Ipv6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(),
+        };
+        let address = self.local.source(interface, peer).and_then(A::from_ip);
+        let sender = Sender { mac: own.mac, address: address.unwrap_or(A::UNSPECIFIED) };
+        let said: Vec<(Record, A)> = records
+            .iter()
+            .filter_map(|((_, group), record)| Some((*record, A::from_ip(*group)?)))
+            .collect();
+        let write = |out: &mut [u8]| match (is_old, said.first()) {
+            (true, Some(record)) => A::old_report(out, sender, *record),
+            _ => A::report(out, sender, &said),
+        };
+        self.send_frame(interface, membership::FRAME, write, out);
+    }
+}

@@ -337,10 +337,13 @@ impl<F: Frame> Control<F> {
         }
     }
 
-    /// The desired state keeps up with what the host path learned about neighbours.
+    /// The desired state keeps up with what the host path learned about neighbours, and with its multicast groups.
     fn follow_neighbours(&mut self) {
         for ((interface, address), mac) in self.host.take_neighbour_changes() {
             self.desired.neighbour_changed(interface, address, mac);
+        }
+        for ((interface, group), is_member) in self.host.take_group_changes() {
+            self.desired.membership_changed(interface, group, is_member);
         }
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Groups {
     pending: BTreeMap<Place, Pending>,
     /// The keys of `pending` by time.
     due: BTreeSet<(Instant, Place)>,
+    /// Places whose membership has changed since they were last taken.
+    changed: BTreeSet<Place>,
     /// Until when an interface's link needs the older version of a family's protocol.
     older: BTreeMap<(InterfaceId, bool), Instant>,
 }
@@ -111,6 +113,7 @@ impl Groups {
     }
 
     fn change(&mut self, place: Place, record: Record, now: Instant) {
+        self.changed.insert(place);
         self.schedule(place, Pending { due: now, record, times: ROBUSTNESS });
     }
 
@@ -219,6 +222,13 @@ impl<F: Frame> IpHost<F> {
             self.groups.remove((interface, group), now);
             self.send_reports(now, out);
         }
+    }
+
+    /// Memberships that have begun (true) or ended since the last call.
+    pub fn take_group_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
+        let changed = std::mem::take(&mut self.groups.changed);
+        let is_member = |place: &Place| self.groups.members.contains_key(place);
+        changed.into_iter().map(|place| (place, is_member(&place))).collect()
     }
 
     /// Memberships follow the interfaces and their addresses; changes are reported.

@@ -59,13 +59,17 @@ impl LocalAddresses {
     /// Delivered to this host among others: multicast or broadcast.
     #[inline]
     pub fn is_group<A: Address>(&self, address: A) -> bool {
+        self.is_broadcast(address) || address.to_ip().is_multicast()
+    }
+
+    /// Delivered to every host of a network; IPv6 has no such addresses.
+    #[inline]
+    pub fn is_broadcast<A: Address>(&self, address: A) -> bool {
         match address.to_ip() {
             IpAddr::V4(address) => {
-                address.is_multicast()
-                    || address.is_broadcast()
-                    || self.broadcast.contains(&address.to_bits())
+                address.is_broadcast() || self.broadcast.contains(&address.to_bits())
             }
-            IpAddr::V6(address) => address.is_multicast(),
+            IpAddr::V6(_) => false,
         }
     }
 }

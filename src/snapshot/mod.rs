@@ -5,6 +5,7 @@
 
 mod destination;
 mod directory;
+mod groups;
 mod interfaces;
 mod links;
 mod local;
@@ -21,6 +22,7 @@ mod publish_tests;
 
 pub use destination::{Destination, Encapsulation, Ends, FastPathMtu};
 pub use directory::{Directory, Service};
+pub use groups::Groups;
 pub use interfaces::{InterfaceEntry, Interfaces};
 pub use links::{Adjacency, LINK_HEADER_MAX, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
@@ -54,6 +56,7 @@ pub struct Snapshot {
     pub local: Arc<LocalAddresses>,
     pub marks: Arc<Marks>,
     pub interfaces: Arc<Interfaces>,
+    pub groups: Arc<Groups>,
     pub settings: Settings,
 }
 

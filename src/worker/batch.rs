@@ -10,7 +10,7 @@ use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Parse, Role, membership};
 use crate::reason::DropReason;
-use crate::snapshot::LocalAddresses;
+use crate::snapshot::Snapshot;
 use crate::worker::handoff::Handoff;
 
 /// What is known about a received frame beside its bytes.
@@ -67,13 +67,13 @@ impl<F: Frame, A: Parse> Batch<F, A> {
     }
 
     /// Parses a frame, cuts its padding off, and prefetches its connection's bucket. `group`: the frame was sent
-    /// to a group on the link, and these are the addresses that it may be for.
+    /// to a group on the link, and this tells which packets are taken then.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
         table: &Table<A>,
         mut frame: F,
-        group: Option<&LocalAddresses>,
+        group: Option<&Snapshot>,
         ingress: IngressId,
         handoff: Handoff,
     ) -> Result<(), DropReason> {
@@ -81,8 +81,8 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         let Some(rx) = self.rx.get_mut(self.frames.len()) else { return Ok(()) };
         let packet = &mut rx.packet;
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
-        if let Some(local) = group
-            && !is_taken_from_group(packet, local)
+        if let Some(snapshot) = group
+            && !is_taken_from_group(packet, snapshot, ingress.interface())
         {
             return Err(DropReason::NoLocalHandler);
         }
@@ -99,8 +99,16 @@ impl<F: Frame, A: Parse> Batch<F, A> {
 /// are addressed to the director on the link, and a router never forwards from a frame to a group (RFC 1812 section
 /// 5.3.4).
 #[cold]
-fn is_taken_from_group<A: Parse>(packet: &Packet<A>, local: &LocalAddresses) -> bool {
+fn is_taken_from_group<A: Parse>(
+    packet: &Packet<A>,
+    snapshot: &Snapshot,
+    interface: InterfaceId,
+) -> bool {
     let destination = packet.destination();
+    let Snapshot { local, groups, .. } = snapshot;
     let is_control = packet.role == Role::Icmp || packet.protocol == membership::IGMP;
-    is_control && (local.contains(destination) || local.is_group(destination))
+    is_control
+        && (local.contains(destination)
+            || groups.contains(interface, destination)
+            || local.is_broadcast(destination))
 }

@@ -6,7 +6,7 @@ use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
 use crate::reason::{DropReason, PuntReason};
-use crate::snapshot::{InterfaceEntry, LocalAddresses, Snapshot};
+use crate::snapshot::{InterfaceEntry, Snapshot};
 use crate::worker::batch::Batches;
 use crate::worker::egress::Egress;
 use crate::worker::engine::Engine;
@@ -109,8 +109,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         let mac = ethernet::destination(frame.bytes());
         let interface = self.snapshot.interfaces.get(ingress.interface());
         if ethernet::is_multicast(mac) {
-            let local = Some(&*self.snapshot.local);
-            self.classify_ether_type(frame, ingress, handoff, local);
+            self.classify_ether_type(frame, ingress, handoff, Some(self.snapshot));
         } else if interface.is_some_and(|interface| interface.virtual_macs.contains(&mac)) {
             self.classify_ether_type(frame, ingress, handoff, None);
         } else {
@@ -118,14 +117,14 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Takes a frame in that is sent to the interface, or to a `group`: for one of these addresses.
+    /// Takes a frame in that is sent to the interface, or to a `group` on the link.
     #[inline(always)]
     fn classify_ether_type(
         &mut self,
         frame: Q::Frame,
         ingress: IngressId,
         handoff: Handoff,
-        group: Option<&LocalAddresses>,
+        group: Option<&Snapshot>,
     ) {
         let Tables { ipv4, ipv6 } = &self.engine.tables;
         let ether_type = ethernet::ether_type(frame.bytes());

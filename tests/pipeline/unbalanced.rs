@@ -200,3 +200,37 @@ fn virtual_mac_addresses() {
     director.change(|snapshot| snapshot.virtual_macs = vec![VIRTUAL]);
     assert_eq!(director.client(&syn).frame().0, LAN);
 }
+
+/// Of packets to groups in frames to groups, those to the groups of their interface are for the director's own stack.
+#[test]
+fn groups_of_an_interface() {
+    let solicit = |group: &str| {
+        let mac = [0x33, 0x33, 0xff, 0, 0, 1];
+        frame()
+            .macs(mac, ROUTER_MAC)
+            .ipv6("fe80::9", group)
+            .icmp(135, 0, 0)
+            .payload([0; 16])
+            .build()
+    };
+    let mine = solicit("ff02::1:ff00:1");
+    assert_eq!(director().client(&mine).punt().reason, PuntReason::NeighbourDiscovery);
+    assert_eq!(director().server(&mine).drop(), DropReason::NoLocalHandler);
+    for group in ["ff02::1:ff00:99", "ff02::fb", "ff05::2"] {
+        assert_eq!(director().client(&solicit(group)).drop(), DropReason::NoLocalHandler);
+    }
+    assert_eq!(
+        director().client(&solicit("ff02::1")).punt().reason,
+        PuntReason::NeighbourDiscovery
+    );
+
+    let igmp = |group: &str| {
+        let mac = [1, 0, 0x5e, 0, 0, 1];
+        frame().macs(mac, ROUTER_MAC).ipv4("10.0.0.254", group).protocol(2).payload([0; 8]).build()
+    };
+    assert_eq!(director().client(&igmp("224.0.0.1")).punt().reason, PuntReason::GroupMembership);
+    assert_eq!(director().client(&igmp("224.0.0.18")).drop(), DropReason::NoLocalHandler);
+    let mld = frame().macs([0x33, 0x33, 0, 0, 0, 1], ROUTER_MAC).ipv6("fe80::9", "ff02::1");
+    let mld = mld.hop_by_hop().ttl(1).icmp(130, 0, 0).payload([0; 20]).build();
+    assert_eq!(director().client(&mld).punt().reason, PuntReason::GroupMembership);
+}

@@ -8,11 +8,13 @@ use director::model::{
     InterfaceId, Persistence, PersistenceMask, PortId, Protocol, SchedulerFlags, SchedulerKind,
     ServiceId, ServiceKey, ServiceSpec, Tunnel,
 };
+use director::packet::Address;
 use director::packet::ethernet::EtherType;
+use director::packet::ndp::solicited_node;
 use director::route::{Network, Routes};
 use director::scheduler::{Candidate, Change, Scheduler};
 use director::snapshot::{
-    Adjacency, Destination, Directory, Interfaces, LocalAddresses, Mark, Marks, Neighbours,
+    Adjacency, Destination, Directory, Groups, Interfaces, LocalAddresses, Mark, Marks, Neighbours,
     NextHop, NextHopId, Pages, Replies, Service, Settings, Snapshot, UNROUTED,
 };
 use std::collections::BTreeSet;
@@ -235,6 +237,7 @@ impl TestSnapshot {
             local: self.local().into(),
             marks: Marks::build(self.marks.clone()).into(),
             interfaces: Interfaces::build(&self.interfaces()).into(),
+            groups: self.groups().into(),
             settings: self.settings,
         }
     }
@@ -272,6 +275,16 @@ impl TestSnapshot {
         let own = ["10.0.0.1", "10.1.0.1", "fd00:a::1", "fd00:b::1"].map(ip);
         let networks = [(ip("10.0.0.1"), 24), (ip("10.1.0.1"), 16)];
         LocalAddresses::build(own.into_iter().chain(vips), networks)
+    }
+
+    /// The solicited-node groups of the WAN's addresses, as the host part joins them.
+    fn groups(&self) -> Groups {
+        let mut groups = Groups::default();
+        for address in ["fd00:a::1", VIP6] {
+            let group = solicited_node(u128::from_ip(ip(address)).unwrap());
+            groups.set(on(WAN), group.to_ip(), true);
+        }
+        groups
     }
 
     fn neighbourhood(&self) -> (Pages<NextHop>, Neighbours) {

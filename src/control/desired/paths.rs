@@ -84,6 +84,12 @@ impl Desired {
         self.touch();
     }
 
+    /// An interface has become a member of a multicast group, or (false) is no longer.
+    pub fn membership_changed(&mut self, interface: InterfaceId, group: IpAddr, is_member: bool) {
+        Arc::make_mut(&mut self.next.groups).set(interface, group, is_member);
+        self.touch();
+    }
+
     /// Next hops of destinations, and gateways: the host path keeps them resolved from now on, or (false) need not any
     /// longer. What has changed since the last call.
     pub fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {

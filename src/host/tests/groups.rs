@@ -98,6 +98,10 @@ fn addresses_come_and_go() {
     director.change_vip("10.0.0.107", true);
     let everywhere = [(WAN, JOINS, group), (LAN, JOINS, group)];
     assert_eq!(director.reports(0), everywhere);
+    let own = ip("ff02::1:ff00:100");
+    let changes = director.host.take_group_changes();
+    assert_eq!(changes, [((WAN, own), true), ((WAN, group), true), ((LAN, group), true)]);
+    assert_eq!(director.host.take_group_changes(), []);
 }
 
 #[test]

@@ -18,8 +18,8 @@ impl<F: Frame> IpHost<F> {
         };
         let sender = IpAddr::V4(Ipv4Addr::from_bits(arp.sender));
         let for_us = self.local.is_local(Ipv4Addr::from_bits(arp.target).into());
-        // Somebody else with our address, or ourselves: nothing is to be learned from that.
-        if self.local.is_local(sender) {
+        // From our IP address or our Ethernet address: an address conflict, a forgery or our own frame.
+        if self.local.is_local(sender) || self.local.is_own_mac(arp.sender_mac) {
             return self.drop(DropReason::NoLocalHandler);
         }
         if !local::is_no_host(sender) && !self.local.is_broadcast(sender) {

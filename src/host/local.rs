@@ -65,6 +65,11 @@ impl Local {
         self.interfaces.iter().find(|own| own.id == interface)
     }
 
+    /// The Ethernet address is that of one of the director's interfaces.
+    pub(super) fn is_own_mac(&self, mac: [u8; 6]) -> bool {
+        self.interfaces.iter().any(|interface| interface.mac == mac)
+    }
+
     /// The address is the director's, on whatever interface.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         self.all.contains(&address)

@@ -171,8 +171,8 @@ impl<F: Frame> IpHost<F> {
         self.send_announcements(now, out);
     }
 
-    /// Keeps a destination's or a gateway's address resolved: asked for now, confirmed for ever. Only the director answers
-    /// for an address of its own, so nobody is asked for that.
+    /// Keeps a destination's or a gateway's address resolved: asked for now and confirmed as long as it is
+    /// wanted. No other host answers for an address of the director, so the director never asks for one.
     pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
         if self.local.is_local(next_hop.1) {
             self.neighbours.unwant(next_hop);

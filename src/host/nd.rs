@@ -26,8 +26,9 @@ impl<F: Frame> IpHost<F> {
             return self.drop(DropReason::NoLocalHandler);
         };
         let source = packet.source();
-        // Ourselves, or somebody else with our address.
-        if self.local.is_local(Ipv6Addr::from_bits(source).into()) {
+        // From our IP address or our Ethernet address: an address conflict, a forgery or our own frame.
+        let is_own_mac = message.mac.is_some_and(|mac| self.local.is_own_mac(mac));
+        if is_own_mac || self.local.is_local(Ipv6Addr::from_bits(source).into()) {
             return self.drop(DropReason::NoLocalHandler);
         }
         match message.kind {

@@ -307,10 +307,11 @@ impl<F> Neighbours<F> {
         self.step(next_hop, now);
     }
 
-    /// It is nobody's destination or gateway any longer, so its silence is no longer answered by asking on.
+    /// No destination or gateway has this address any longer. It is not asked again until a frame is to be sent to it.
     pub fn unwant(&mut self, next_hop: NextHop) {
         if let Some(entry) = self.entries.get_mut(&next_hop) {
             entry.wanted = false;
+            entry.asked_for = false;
         }
     }
 

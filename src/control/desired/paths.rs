@@ -176,7 +176,8 @@ impl Desired {
         let overload_edit = row.overload_edit;
         let address = spec.at.address;
         let is_local = self.is_local(address);
-        let path = if is_local { None } else { self.path_to(address) };
+        // Nothing is sent to a removed destination, so its next hop need not be resolved.
+        let path = if is_local || !available { None } else { self.path_to(address) };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),

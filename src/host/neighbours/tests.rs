@@ -70,12 +70,31 @@ fn frames_wait_for_the_answer() {
 }
 
 #[test]
+fn an_unwanted_neighbour_is_not_asked_again() {
+    // One that answers is forgotten without a question.
+    let mut link = Link::default();
+    link.neighbours.want(hop(11), link.now);
+    assert_eq!(link.effects(), ["ask all"]);
+    link.send(1);
+    link.claim(ANSWER);
+    link.neighbours.unwant(hop(11));
+    assert_eq!(link.run(200), Vec::<String>::new());
+    assert_eq!(link.state(), None);
+    // One that is silent gets the questions of this round at most.
+    link.neighbours.want(hop(11), link.now);
+    link.effects();
+    link.neighbours.unwant(hop(11));
+    assert_eq!(link.run(200), ["1: ask all", "2: ask all"]);
+    assert_eq!(link.state(), None);
+}
+
+#[test]
 fn three_questions_then_unreachable() {
     let mut link = Link::default();
     assert_eq!(link.send(1), ["ask all"]);
     assert_eq!(link.run(4), ["1: ask all", "2: ask all", "3: unreachable 1"]);
     assert_eq!(link.state(), Some(NeighbourState::Failed));
-    assert_eq!(link.send(2), ["ask all"], "a new packet starts anew");
+    assert_eq!(link.send(2), ["ask all"], "a new packet starts another round");
     link.run(10);
     assert_eq!(link.state(), None);
     assert_eq!(link.neighbours.generation(), 0, "no address ever was usable");

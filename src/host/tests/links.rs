@@ -167,6 +167,25 @@ fn forged_advertisements_change_nothing() {
 }
 
 #[test]
+fn the_ports_own_macs_are_never_learned() {
+    let mut director = TestHost::new();
+    director.forward((LAN, ip("192.168.10.11")), &client().tcp(4000, 80).build());
+    director.forward((LAN, ip("fd00:b::11")), &client6().tcp(4000, 80).build());
+    for own in [LAN_MAC, WAN_MAC] {
+        director.arp(LAN, Arp::announcement(own, bits("192.168.10.11")), BROADCAST);
+        let asking = Arp::request(own, bits("192.168.10.12"), bits("192.168.10.1"));
+        assert!(director.arp(LAN, asking, BROADCAST).is_empty());
+        director.nd(LAN, Message::announcement(own, bits6("fd00:b::11"), false));
+        let asking = Message::solicitation(own, bits6("fd00:b::12"), bits6("fd00:b::1"));
+        assert!(director.nd(LAN, asking).is_empty());
+    }
+    for server in ["192.168.10.11", "192.168.10.12", "fd00:b::11", "fd00:b::12"] {
+        assert_eq!(director.mac(server), None, "{server}");
+    }
+    assert_eq!(director.dropped(DropReason::NoLocalHandler), 8);
+}
+
+#[test]
 fn new_virtual_addresses_are_announced() {
     let mut director = TestHost::new();
     let vips = ["10.0.0.100", "10.0.0.101", "fd00:a::100", "fd00:a::101", "203.0.113.7"].map(ip);

@@ -63,6 +63,27 @@ fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
     assert_eq!(fixture.slots(&key(90)), [id]);
 }
 
+/// ARP and neighbour discovery ask for the next hops that are wanted.
+#[test]
+fn next_hops_of_removed_destinations_are_not_resolved() {
+    let mut fixture = Fixture::with_service();
+    let one = server("10.1.0.11");
+    let hop = (PortId(1), one.at.address);
+    fixture.ok(add(key(80), one));
+    let id = fixture.slots(&key(80))[0];
+    fixture.stats(0, id).conn_added(true);
+    assert!(fixture.wanted().contains(&hop));
+    fixture.ok(delete(key(80), &one));
+    assert!(!fixture.wanted().contains(&hop));
+    // Other routes, as after a reload.
+    let routes = [((ip("10.1.0.0"), 24), PortId(1), None, 1400)];
+    fixture.desired.set_routes(Arc::new(Routes::build(routes)));
+    assert!(fixture.wanted().is_empty());
+    fixture.ok(add(key(80), one));
+    assert!(fixture.wanted().contains(&hop));
+    assert_eq!(fixture.newest(&key(80)).mtu, 1400);
+}
+
 #[test]
 fn nat_replies_are_known_as_long_as_there_may_be_connections() {
     let mut fixture = Fixture::with_service();

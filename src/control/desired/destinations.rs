@@ -67,11 +67,11 @@ impl Desired {
     ) -> Result<DestinationId, Refusal> {
         let address = spec.at.address;
         checks::address(address, self.is_local(address), self.is_group(address))?;
-        let Some(slot) = self.destination_slots.take() else {
+        let Some(slot) = self.take_destination_slot() else {
             return Err(refusal(
                 RefusalCode::ENOMEM,
                 format!(
-                    "no room for destination {}: the configuration allows {}, and {} removed ones \
+                    "no room for destination {}: `tables.destinations` allows {}, and {} removed ones \
                      are kept for their connections",
                     spec.at,
                     self.capacity.destinations,
@@ -169,9 +169,9 @@ impl Desired {
         self.services[service.index()].trashed += 1;
         // What was counted up to now belongs to the service as it is; later it may be another.
         self.statistics.collect(id, Some(service), self.destination_stats.counters(id));
-        self.trash.put(id, now);
         self.removals += 1;
         self.place_destination(id);
+        self.trash.put(id, self.generation, now);
     }
 
     /// Publishes a service whose list of destinations has changed.

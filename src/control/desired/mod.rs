@@ -93,6 +93,8 @@ pub struct Desired {
     destination_stats: DestinationTotals,
     next: Snapshot,
     generation: u64,
+    /// The newest generation that every worker uses.
+    acknowledged: u64,
     removals: u64,
 
     service_slots: Slots,
@@ -149,6 +151,7 @@ impl Desired {
             destination_stats,
             next,
             generation: 0,
+            acknowledged: 0,
             removals: 0,
             service_slots: Slots::new(capacity.services),
             services: Vec::new(),

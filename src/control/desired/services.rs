@@ -52,11 +52,12 @@ impl Desired {
         if let Some(&id) = self.by_key.get(key) {
             return Ok(id);
         }
-        let Some(slot) = self.service_slots.take() else {
+        let Some(slot) = self.take_service_slot() else {
             return Err(refusal(
                 RefusalCode::ENOMEM,
                 format!(
-                    "no room for service {key}: the configuration allows {}",
+                    "no room for service {key}: `tables.services` allows {}, counting deleted ones with \
+                     connections",
                     self.capacity.services
                 ),
             ));

@@ -160,7 +160,7 @@ fn full_tables() {
     }
     assert_eq!(fixture.apply(add(key(0), server("10.1.0.99"))), Err(ENOMEM));
     assert_eq!(fixture.apply(add(key(0), server("224.0.0.1"))), Err(EINVAL));
-    // A removed one keeps its slot, for itself alone.
+    // A removed one keeps its slot as long as workers may not know of the removal.
     fixture.ok(delete(key(0), &server("10.1.0.10")));
     assert_eq!(fixture.apply(add(key(0), server("10.1.0.99"))), Err(ENOMEM));
     fixture.ok(add(key(0), server("10.1.0.10")));

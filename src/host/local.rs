@@ -14,7 +14,9 @@ pub(super) fn is_on_link(interface: &Interface, address: IpAddr) -> bool {
 pub(super) struct Local {
     interfaces: Vec<Interface>,
     virtual_addresses: BTreeSet<IpAddr>,
-    /// Both kinds together, for one probe.
+    /// Every address in them is a virtual one too.
+    virtual_networks: Vec<Prefix>,
+    /// Both kinds of single addresses together, for one probe.
     all: BTreeSet<IpAddr>,
 }
 
@@ -25,15 +27,28 @@ impl Local {
         }
         let own = interfaces.iter().flat_map(|interface| &interface.addresses);
         let all = own.map(|(address, _)| *address).collect();
-        Local { interfaces, virtual_addresses: BTreeSet::new(), all }
+        Local { interfaces, virtual_addresses: BTreeSet::new(), virtual_networks: Vec::new(), all }
     }
 
     /// Replaces the interfaces' addresses.
     pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let addresses = std::mem::take(&mut self.virtual_addresses);
+        let networks = std::mem::take(&mut self.virtual_networks);
         *self = Local::new(interfaces);
         self.all.extend(&addresses);
         self.virtual_addresses = addresses;
+        self.virtual_networks = networks;
+    }
+
+    /// Replaces the networks of virtual addresses.
+    pub(super) fn set_virtual_networks(&mut self, networks: Vec<Prefix>) {
+        self.virtual_networks = networks;
+    }
+
+    /// The address is a virtual one, or in a network of virtual ones.
+    fn is_virtual_or_in_network(&self, address: IpAddr) -> bool {
+        self.virtual_addresses.contains(&address)
+            || self.virtual_networks.iter().any(|network| network.contains(address))
     }
 
     /// The address is a virtual one from now on, or no longer. True if it is one now and was not.
@@ -72,7 +87,7 @@ impl Local {
 
     /// The address is the director's, on whatever interface.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
-        self.all.contains(&address)
+        self.all.contains(&address) || self.is_virtual_or_in_network(address)
     }
 
     /// The interface answers questions for the address. IPv4: for every local address, as Linux does (arp_ignore 0).
@@ -81,7 +96,7 @@ impl Local {
         match address {
             IpAddr::V4(_) => self.is_local(address),
             IpAddr::V6(_) => {
-                self.virtual_addresses.contains(&address)
+                self.is_virtual_or_in_network(address)
                     || self.interface(interface).is_some_and(|interface| {
                         interface.addresses.iter().any(|(own, _)| *own == address)
                     })
@@ -236,6 +251,28 @@ mod tests {
             ("ff02::1", false),
         ] {
             assert_eq!(local().is_broadcast(ip(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn every_address_of_a_virtual_network_is_answered_for() {
+        let mut local = local();
+        let networks = ["10.0.0.64/26", "fd00:c::/64"].map(|text| text.parse().unwrap());
+        local.set_virtual_networks(networks.to_vec());
+        // The ports' addresses change, the networks stay.
+        local.set_interfaces(vec![]);
+        for (address, expected) in [
+            ("10.0.0.63", false),
+            ("10.0.0.64", true),
+            ("10.0.0.100", true),
+            ("10.0.0.127", true),
+            ("10.0.0.128", false),
+            ("fd00:c::", true),
+            ("fd00:c::1:2:3:4", true),
+            ("fd00:d::", false),
+        ] {
+            let answered = local.answers(InterfaceId(1), ip(address));
+            assert_eq!((local.is_local(ip(address)), answered), (expected, expected), "{address}");
         }
     }
 

@@ -32,7 +32,7 @@ mod tests;
 
 use crate::io::Frame;
 use crate::model::Unserved;
-use crate::model::{Interface, InterfaceId};
+use crate::model::{Interface, InterfaceId, Prefix};
 use crate::packet::ethernet::{self, Payload};
 use crate::packet::membership::Membership;
 use crate::reason::{DropReason, Punt, PuntReason};
@@ -162,6 +162,11 @@ impl<F: Frame> IpHost<F> {
         }
         self.send_reports(now, out);
         self.send_announcements(now, out);
+    }
+
+    /// Replaces the networks of virtual addresses. Each of their addresses is answered for; none is announced.
+    pub fn set_virtual_networks(&mut self, networks: Vec<Prefix>) {
+        self.local.set_virtual_networks(networks);
     }
 
     /// Announces the interfaces' own addresses; once the links are up.

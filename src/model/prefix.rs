@@ -95,6 +95,20 @@ impl Prefix {
         self.length
     }
 
+    /// The last address of the network: every host bit is one.
+    pub fn last(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(v4) => {
+                let host = u32::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() | host).into())
+            }
+            IpAddr::V6(v6) => {
+                let host = u128::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() | host).into())
+            }
+        }
+    }
+
     /// The prefix contains exactly one address.
     pub fn is_host(&self) -> bool {
         self.length == width(self.address)

@@ -124,7 +124,11 @@ impl Subject {
         };
         let steering = Steering::new(workers, vec![Placement::Software; PORTS]);
         let (end, seats, shared) = connect_rings(plan, Default::default(), steering);
-        let site = Topology { interfaces: interfaces.clone(), vips: vips.clone() };
+        let site = Topology {
+            interfaces: interfaces.clone(),
+            vips: vips.clone(),
+            vip_networks: Vec::new(),
+        };
         let capacity = Capacity { services: plan.services, destinations: plan.destinations };
         let mut desired =
             Desired::new(capacity, site, DestinationTotals::new(shared.destination_stats.clone()));

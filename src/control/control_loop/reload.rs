@@ -71,9 +71,11 @@ impl<F: Frame> Control<F> {
         let routes: Arc<Routes> = Arc::new(topology::routes(&new.ports, &new.routes));
         let interfaces = topology::interfaces(&new.ports, &self.macs);
         self.host.set_interfaces(interfaces);
+        self.host.set_virtual_networks(topology::virtual_networks(&new.vips));
         self.desired.set_interfaces(self.host.interfaces().to_vec());
         self.desired.set_routes(Arc::clone(&routes));
         self.desired.set_vips(topology::virtual_addresses(&new.vips));
+        self.desired.set_vip_networks(topology::virtual_networks(&new.vips));
         ports.set_addresses(&new.ports);
         let (host, mut out) = self.host(ports);
         host.set_routes(routes);

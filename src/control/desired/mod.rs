@@ -19,7 +19,7 @@ use super::destination_totals::DestinationTotals;
 use super::estimator::Estimator;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
-    DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, ServiceId,
+    DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, Prefix, ServiceId,
     ServiceKey, ServiceSpec,
 };
 use crate::snapshot::{Interfaces, LocalAddresses, Snapshot};
@@ -48,6 +48,8 @@ pub struct Topology {
     pub interfaces: Vec<Interface>,
     /// Addresses that the director answers for besides those of its interfaces and services.
     pub vips: BTreeSet<IpAddr>,
+    /// Networks with such addresses only.
+    pub vip_networks: Vec<Prefix>,
 }
 
 /// A service in the list.
@@ -114,6 +116,7 @@ pub struct Desired {
     trash: Trash,
 
     addresses: Addresses,
+    vip_networks: Vec<Prefix>,
     next_hops: NextHops,
     gateways: Vec<(InterfaceId, IpAddr)>,
     learned: HashMap<IpAddr, Learned>,
@@ -165,6 +168,7 @@ impl Desired {
             by_next_hop: BTreeSet::new(),
             trash: Trash::default(),
             addresses,
+            vip_networks: Vec::new(),
             next_hops: NextHops::new(),
             gateways: Vec::new(),
             learned: HashMap::new(),
@@ -172,6 +176,7 @@ impl Desired {
             estimating: None,
         };
         desired.set_vips(topology.vips);
+        desired.set_vip_networks(topology.vip_networks);
         desired
     }
 
@@ -244,6 +249,21 @@ impl Desired {
     /// The interfaces as the next snapshot has them.
     pub fn interfaces(&self) -> &Interfaces {
         &self.next.interfaces
+    }
+
+    /// Configured networks: the director has every address in them. They are not announced: hosts ask.
+    pub fn set_vip_networks(&mut self, networks: Vec<Prefix>) {
+        if self.vip_networks == networks {
+            return;
+        }
+        let old = std::mem::replace(&mut self.vip_networks, networks);
+        Arc::make_mut(&mut self.next.local).set_networks(&self.vip_networks);
+        let mut concerned = old;
+        concerned.extend_from_slice(&self.vip_networks);
+        for network in &concerned {
+            self.place_destinations_in(network);
+        }
+        self.touch();
     }
 
     pub fn statistics(&self) -> &Estimator {

@@ -60,7 +60,8 @@ impl Desired {
         for (address, _) in networks_of(&old) {
             self.addresses.remove_interface(address);
         }
-        let local = LocalAddresses::build(self.addresses.all(), networks);
+        let mut local = LocalAddresses::build(self.addresses.all(), networks);
+        local.set_networks(&self.vip_networks);
         self.next.local = Arc::new(local);
         self.touch();
     }
@@ -167,6 +168,18 @@ impl Desired {
         for id in there {
             self.place_destination(id);
         }
+    }
+
+    /// The addresses of the network have become the director's, or are no longer.
+    pub(super) fn place_destinations_in(&mut self, network: &Prefix) {
+        let first = (network.address(), DestinationId(0));
+        let last = (network.last(), DestinationId(u32::MAX));
+        let there: Vec<_> = self.by_address.range(first..=last).map(|(_, id)| *id).collect();
+        for id in there {
+            self.place_destination(id);
+        }
+        let gateways = self.gateways.iter().filter(|(_, at)| network.contains(*at));
+        gateways.for_each(|gateway| self.next_hops.reconsider(*gateway));
     }
 
     /// Writes the destination's row as it follows from its specification and the way to it.

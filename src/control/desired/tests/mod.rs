@@ -53,6 +53,7 @@ impl Fixture {
                 interface(1, 9000, &[("10.1.9.1", 32), ("10.1.0.1", 24)]),
             ],
             vips: BTreeSet::new(),
+            vip_networks: Vec::new(),
         };
         let mut desired = Desired::new(CAPACITY, topology, DestinationTotals::new(workers.clone()));
         desired.set_routes(Arc::new(Routes::build([

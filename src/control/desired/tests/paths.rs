@@ -164,3 +164,29 @@ fn own_addresses_come_and_go_with_services_and_configuration() {
     assert!(!local(&fixture, 100) && local(&fixture, 1));
     assert!(fixture.vips().is_empty());
 }
+
+#[test]
+fn every_address_of_a_vip_network_is_local() {
+    let mut fixture = Fixture::with_service();
+    let inside = server("10.1.0.65");
+    fixture.ok(add(key(80), inside));
+    let id = fixture.slots(&key(80))[0];
+    let hop = (InterfaceId(1), inside.at.address);
+    assert!(!fixture.row(id).is_local && fixture.wanted().contains(&hop));
+    let networks = ["10.1.0.64/26", "fd00:c::/64"].map(|text| text.parse().unwrap());
+    fixture.desired.set_vip_networks(networks.to_vec());
+    assert!(fixture.row(id).is_local && !fixture.wanted().contains(&hop));
+    for (address, expected) in [
+        ("10.1.0.63", false),
+        ("10.1.0.64", true),
+        ("10.1.0.127", true),
+        ("10.1.0.128", false),
+        ("fd00:c::9", true),
+        ("fd00:d::9", false),
+    ] {
+        assert_eq!(fixture.desired.is_local(ip(address)), expected, "{address}");
+    }
+    fixture.desired.set_vip_networks(Vec::new());
+    assert!(!fixture.row(id).is_local && fixture.wanted().contains(&hop));
+    assert!(!fixture.desired.is_local(ip("10.1.0.100")));
+}

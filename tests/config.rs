@@ -1,5 +1,7 @@
 //! The configuration as the daemon meets it: whole files, their faults to the letter, reloads.
 
+#[path = "config/address_faults.rs"]
+mod address_faults;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/faults.rs"]

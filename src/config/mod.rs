@@ -6,6 +6,7 @@
 //! `report` of faults; without faults the outcome is a [`Config`] (`settings`).
 //! [`Config::changes`] says what a second reading of the file changes.
 
+mod addresses;
 mod changes;
 mod destinations;
 mod director;
@@ -89,6 +90,7 @@ impl Config {
     /// has no faults: one mistake is told once.
     fn check(sections: Sections, file: &str, report: &mut Report) -> Self {
         let readable = report.count() == 0;
+        let places = addresses::Places::of(&sections);
         let director = director::director(sections.director, report);
         let dpdk = director::dpdk(sections.dpdk, report);
         let tables = director::tables(sections.tables, report);
@@ -107,6 +109,9 @@ impl Config {
         let services = services::services(sections.services, &known, report);
         if process_sound {
             services::fit(&services, &tables, report);
+        }
+        if report.count() == 0 {
+            places.check(&ports, &routes, report);
         }
         Config {
             file: file.to_owned(),

@@ -180,6 +180,12 @@ fn unfit_neighbour(address: IpAddr, port: &PortConfig) -> Option<String> {
         Some(format!("{address} is the port's own address"))
     } else if port.addresses.iter().any(|own| own.broadcast() == Some(address)) {
         Some(format!("{address} is the broadcast address of its network"))
+    } else if port
+        .addresses
+        .iter()
+        .any(|own| own.broadcast().is_some() && own.network().address() == address)
+    {
+        Some(format!("{address} is the address of its network itself"))
     } else if !port.is_on_link(address) {
         Some(format!("{address} is in no network of port {}", port.name))
     } else {

@@ -1,6 +1,9 @@
 //! What a client may ask for.
 
-use crate::model::{DestinationAddress, DestinationSpec, ServiceKey, ServiceSpec, Timeouts};
+use crate::model::{
+    DestinationAddress, DestinationSpec, Overlay, OverlayKind, OverlayTarget, ServiceKey,
+    ServiceSpec, Timeouts,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -62,6 +65,17 @@ pub enum Command {
     DeleteDestination {
         service: ServiceKey,
         at: DestinationAddress,
+    },
+    /// Puts something over the specification of destinations, which stays as it is. Refused with `ENOENT` if there
+    /// are none.
+    SetOverlay {
+        target: OverlayTarget,
+        overlay: Overlay,
+    },
+    /// Takes it off; no error where it is not.
+    ClearOverlay {
+        target: OverlayTarget,
+        kind: OverlayKind,
     },
     /// Counters and rates of one service, or of everything, start from zero.
     Zero(Option<ServiceKey>),

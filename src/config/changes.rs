@@ -13,16 +13,19 @@ use std::collections::{HashMap, HashSet};
 /// what was set meanwhile by ipvsadm or directorctl stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reload {
-    /// Services and destinations: deletions, then edits, then additions. Services that neither
-    /// file names are not touched. A command may be refused if ipvsadm has been there first; the
-    /// others still hold.
-    pub commands: Vec<Command>,
+    /// Services and destinations that the new file no longer has. To be carried out first, so that
+    /// a full table has room for others. They may be gone already.
+    pub deletions: Vec<Command>,
+    /// Services that the new file adds, or says something else of, in the file's order. Services that neither file
+    /// names, and those that both describe alike, are not touched.
+    pub services: Vec<ServiceChange>,
     /// Addresses and gateways changed; nothing else of a port can.
     pub ports: Option<Vec<PortConfig>>,
     pub vips: Option<Vec<Prefix>>,
     pub neighbours: Option<Vec<NeighbourConfig>>,
     pub routes: Option<Vec<RouteConfig>>,
     pub marks: Option<Vec<MarkRule>>,
+    /// Those that changed; the others are 0, which keeps the running ones.
     pub timeouts: Option<Timeouts>,
     pub mss_clamp: Option<MssClamp>,
     /// Settings for [`Sysctls::set`] whose value in the file changed. One that the new file leaves
@@ -30,6 +33,15 @@ pub struct Reload {
     pub sysctls: Vec<(&'static str, String)>,
     pub unserved: Option<Unserved>,
     pub log: Option<LevelFilter>,
+}
+
+/// A service that the file describes anew. What became of the running service since the first
+/// reading is not known here: see `Desired::follow`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceChange {
+    /// As the file described it before; `None`: it did not.
+    pub old: Option<ServiceConfig>,
+    pub new: ServiceConfig,
 }
 
 impl Reload {
@@ -58,13 +70,14 @@ impl Config {
             return Err(faults);
         }
         Ok(Reload {
-            commands: commands(&self.services, &new.services),
+            deletions: deletions(&self.services, &new.services),
+            services: changed_services(&self.services, &new.services),
             ports: changed(&self.ports, &new.ports),
             vips: changed(&self.vips, &new.vips),
             neighbours: changed(&self.neighbours, &new.neighbours),
             routes: changed(&self.routes, &new.routes),
             marks: changed(&self.marks, &new.marks),
-            timeouts: changed(&self.timeouts, &new.timeouts),
+            timeouts: changed_timeouts(&self.timeouts, &new.timeouts),
             mss_clamp: changed(&self.mss_clamp, &new.mss_clamp),
             sysctls: changed_sysctls(&self.sysctls, &new.sysctls),
             unserved: changed(&self.unserved, &new.unserved),
@@ -148,49 +161,50 @@ fn compare_tables(old: &Tables, new: &Tables, compare: &mut impl FnMut(&str, boo
     compare("tables.templates", templates == new.templates);
 }
 
-/// The commands that lead from the old services to the new ones, deletions first so that a full
-/// table has room for what comes, each kind in the file's order.
-pub(super) fn commands(old: &[ServiceConfig], new: &[ServiceConfig]) -> Vec<Command> {
-    let old_by_key: HashMap<ServiceKey, &ServiceConfig> =
-        old.iter().map(|service| (service.spec.key, service)).collect();
-    let new_keys: HashSet<ServiceKey> = new.iter().map(|service| service.spec.key).collect();
+fn changed_timeouts(old: &Timeouts, new: &Timeouts) -> Option<Timeouts> {
+    let changed = |old: u32, new: u32| if old == new { 0 } else { new };
+    (old != new).then(|| Timeouts {
+        tcp: changed(old.tcp, new.tcp),
+        tcp_fin: changed(old.tcp_fin, new.tcp_fin),
+        udp: changed(old.udp, new.udp),
+    })
+}
+
+fn by_key(services: &[ServiceConfig]) -> HashMap<ServiceKey, &ServiceConfig> {
+    services.iter().map(|service| (service.spec.key, service)).collect()
+}
+
+/// Services that are no longer in the file, and destinations of those that are.
+fn deletions(old: &[ServiceConfig], new: &[ServiceConfig]) -> Vec<Command> {
+    let new = by_key(new);
     let mut deletions = Vec::new();
-    let mut edits = Vec::new();
-    let mut additions = Vec::new();
-    for service in old.iter().filter(|service| !new_keys.contains(&service.spec.key)) {
-        deletions.push(Command::DeleteService(service.spec.key));
-    }
-    for service in new {
+    for service in old {
         let key = service.spec.key;
-        let before = match old_by_key.get(&key) {
-            Some(before) => {
-                if before.spec != service.spec {
-                    edits.push(Command::EditService(service.spec.clone()));
-                }
-                before.destinations.as_slice()
-            }
-            None => {
-                additions.push(Command::AddService(service.spec.clone()));
-                &[]
-            }
+        let Some(kept) = new.get(&key) else {
+            deletions.push(Command::DeleteService(key));
+            continue;
         };
-        let kept: HashSet<_> =
-            service.destinations.iter().map(|destination| destination.at).collect();
-        for gone in before.iter().filter(|destination| !kept.contains(&destination.at)) {
-            deletions.push(Command::DeleteDestination { service: key, at: gone.at });
-        }
-        let before: HashMap<_, _> = before.iter().map(|known| (known.at, known)).collect();
-        for &destination in &service.destinations {
-            match before.get(&destination.at) {
-                None => additions.push(Command::AddDestination { service: key, destination }),
-                Some(known) if **known != destination => {
-                    edits.push(Command::EditDestination { service: key, destination });
-                }
-                Some(_) => {}
-            }
-        }
+        let kept: HashSet<_> = kept.destinations.iter().map(|destination| destination.at).collect();
+        let gone =
+            service.destinations.iter().filter(|destination| !kept.contains(&destination.at));
+        deletions.extend(
+            gone.map(|destination| Command::DeleteDestination { service: key, at: destination.at }),
+        );
     }
-    deletions.append(&mut edits);
-    deletions.append(&mut additions);
     deletions
+}
+
+fn changed_services(old: &[ServiceConfig], new: &[ServiceConfig]) -> Vec<ServiceChange> {
+    let old = by_key(old);
+    new.iter()
+        .map(|new| (old.get(&new.spec.key).copied(), new))
+        .filter(|(old, new)| *old != Some(*new))
+        .map(|(old, new)| ServiceChange { old: old.cloned(), new: new.clone() })
+        .collect()
+}
+
+/// The commands that make these services.
+pub(super) fn additions(services: &[ServiceConfig]) -> Vec<Command> {
+    let commands = services.iter().flat_map(ServiceConfig::commands);
+    commands.collect()
 }

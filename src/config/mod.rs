@@ -29,7 +29,7 @@ use sections::Sections;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use changes::Reload;
+pub use changes::{Reload, ServiceChange};
 pub use fault::{Fault, Faults};
 pub use settings::{
     DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop, ServiceConfig, Tables,
@@ -134,6 +134,6 @@ impl Config {
 
     /// The commands that make the services and destinations, in the file's order.
     pub fn commands(&self) -> Vec<Command> {
-        changes::commands(&[], &self.services)
+        changes::additions(&self.services)
     }
 }

@@ -1,5 +1,6 @@
 //! What a valid configuration says, typed.
 
+use crate::api::Command;
 use crate::limits;
 use crate::model::{
     DestinationSpec, InterfaceAddress, InterfaceId, MacAddress, PortSide, Prefix, ServiceSpec,
@@ -126,4 +127,15 @@ pub enum RouteHop {
 pub struct ServiceConfig {
     pub spec: ServiceSpec,
     pub destinations: Vec<DestinationSpec>,
+}
+
+impl ServiceConfig {
+    /// The commands that make it.
+    pub fn commands(&self) -> impl Iterator<Item = Command> {
+        let service = self.spec.key;
+        let destinations = self.destinations.iter();
+        std::iter::once(Command::AddService(self.spec.clone())).chain(
+            destinations.map(move |&destination| Command::AddDestination { service, destination }),
+        )
+    }
 }

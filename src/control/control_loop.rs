@@ -20,10 +20,11 @@ use crate::conn::template::{Cursor, Template};
 use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
 use crate::limits::BURST;
-use crate::model::{DestinationId, Family, PortId};
+use crate::model::{DestinationId, Family, Origin, PortId};
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
 use crate::worker::{ControlEnd, Shared, Sizing, TableJob};
+use reload::ReloadStep;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -68,6 +69,10 @@ pub struct Control<F> {
     listings: Vec<(Listing, Answer)>,
     walks: VecDeque<(Walk, Answer, bool)>,
     jobs: VecDeque<(usize, TableJob)>,
+    /// What a reload has still to do.
+    reloading: VecDeque<ReloadStep>,
+    /// Differences between file and running table that the last reload found.
+    drift: usize,
     templates: Cursor,
     /// Of templates.
     idle_sampler: IdleSampler,
@@ -108,9 +113,9 @@ impl<F: Frame> Control<F> {
         desired.set_marks(topology::marks(&config.marks));
         desired.set_sysctls(config.sysctls);
         desired.set_mss_clamp(config.mss_clamp);
-        desired.apply(&Command::SetTimeouts(config.timeouts), Instant::START)?;
+        desired.apply(&Command::SetTimeouts(config.timeouts), Origin::File, Instant::START)?;
         for command in config.commands() {
-            desired.apply(&command, Instant::START)?;
+            desired.apply(&command, Origin::File, Instant::START)?;
         }
         Ok(Control {
             config,
@@ -130,6 +135,8 @@ impl<F: Frame> Control<F> {
             listings: Vec::new(),
             walks: VecDeque::new(),
             jobs: VecDeque::new(),
+            reloading: VecDeque::new(),
+            drift: 0,
             templates: Cursor::default(),
             idle_sampler: IdleSampler::default(),
             next_tick: Instant::START,
@@ -157,7 +164,9 @@ impl<F: Frame> Control<F> {
 
     /// Every worker uses what is desired now.
     pub fn is_settled(&self) -> bool {
-        self.published == self.desired.generation() && self.end.publisher.is_settled()
+        self.reloading.is_empty()
+            && self.published == self.desired.generation()
+            && self.end.publisher.is_settled()
     }
 
     /// Works until `stop` says so. `reload` brings the configuration read anew when that was asked for.
@@ -187,6 +196,7 @@ impl<F: Frame> Control<F> {
             self.answer(call, ports, now);
             worked = true;
         }
+        worked |= self.continue_reload(now);
         self.keep_time(ports, now);
         self.follow_desired(ports, now);
         self.follow_neighbours();

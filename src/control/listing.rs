@@ -53,6 +53,9 @@ fn destination_row(desired: &Desired, id: DestinationId, spec: &DestinationSpec)
     let shown = desired.statistics().destination(id);
     DestinationRow {
         spec: *spec,
+        weight: desired.effective(id).weight,
+        origin: desired.origin(id),
+        overlays: desired.overlays(id).collect(),
         active_connections: connections.active,
         inactive_connections: connections.inactive,
         persistent_connections: connections.persistent,

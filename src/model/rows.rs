@@ -1,6 +1,6 @@
 //! The rows of listings: specifications with their counters.
 
-use super::{DestinationSpec, ServiceSpec};
+use super::{DestinationSpec, Origin, OwnedOverlay, ServiceSpec};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -48,7 +48,16 @@ pub struct ServiceRow {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DestinationRow {
+    /// As its owner wrote it; `ipvsadm -S` saves this.
     pub spec: DestinationSpec,
+    /// The weight in force: of the specification and the overlays together.
+    pub weight: u32,
+    /// Who wrote the specification last.
+    #[serde(default)]
+    pub origin: Origin,
+    /// What lies over the specification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<OwnedOverlay>,
     pub active_connections: u32,
     pub inactive_connections: u32,
     pub persistent_connections: u32,

@@ -5,7 +5,7 @@ use director::api::{
 };
 use director::cli::ipvsadm::Backend;
 use director::model::{
-    ConnectionRow, Counters, DestinationAddress, DestinationRow, DestinationSpec, Rates,
+    ConnectionRow, Counters, DestinationAddress, DestinationRow, DestinationSpec, Origin, Rates,
     ServiceKey, ServiceRow, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -100,6 +100,7 @@ impl Table {
                 let row = self.destination(&service, destination.at)?;
                 check_thresholds(&destination)?;
                 row.spec = destination;
+                row.weight = destination.weight;
             }
             Command::DeleteDestination { service, at } => {
                 self.destination(&service, at)?;
@@ -115,6 +116,9 @@ impl Table {
             }
             Command::StartSyncDaemon(daemon) => self.start(daemon)?,
             Command::StopSyncDaemon(role) => self.stop(role)?,
+            Command::SetOverlay { .. } | Command::ClearOverlay { .. } => {
+                panic!("ipvsadm has no overlays")
+            }
         }
         Ok(())
     }
@@ -130,6 +134,9 @@ impl Table {
         }
         let destination = DestinationRow {
             spec,
+            weight: spec.weight,
+            origin: Origin::Operator,
+            overlays: Vec::new(),
             active_connections: 0,
             inactive_connections: 0,
             persistent_connections: 0,

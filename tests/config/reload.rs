@@ -1,7 +1,7 @@
 //! What a second reading changes, and what it may not.
 
 use director::api::Command;
-use director::config::{Config, Reload};
+use director::config::{Config, Reload, ServiceChange};
 use director::model::MssClamp;
 use std::fs;
 use std::path::Path;
@@ -96,60 +96,44 @@ fn the_first_reading_adds_everything_in_order() {
     );
 }
 
+/// Deletions, then what is described anew: `new` for a service that the file did not have.
+fn steps(reload: &Reload) -> Vec<String> {
+    let change = |change: &ServiceChange| match &change.old {
+        Some(old) => {
+            assert_eq!(old.spec.key, change.new.spec.key);
+            format!("change {}", change.new.spec.key)
+        }
+        None => format!("new {} with {}", change.new.spec.key, change.new.destinations.len()),
+    };
+    let mut steps = names(&reload.deletions);
+    steps.extend(reload.services.iter().map(change));
+    steps
+}
+
 #[test]
-fn each_change_of_services_is_one_command() {
+fn each_service_that_changed_is_told_once() {
+    let (tcp, udp) = ("change TCP 10.0.0.100:80", "change UDP 10.0.0.100:53");
     for (from, to, expected) in [
-        ("scheduler = \"rr\"", "scheduler = \"lc\"", vec!["edit TCP 10.0.0.100:80"]),
-        ("weight = 1", "weight = 5", vec!["edit 10.0.0.11:80 of TCP 10.0.0.100:80"]),
-        ("weight = 1", "method = \"masq\"", vec!["edit 10.0.0.11:80 of TCP 10.0.0.100:80"]),
+        ("scheduler = \"rr\"", "scheduler = \"lc\"", vec![tcp]),
+        ("weight = 1", "weight = 5", vec![tcp]),
+        ("weight = 1", "method = \"masq\"", vec![tcp]),
+        ("10.0.0.13", "10.0.0.15", vec!["delete 10.0.0.13:53 of UDP 10.0.0.100:53", udp]),
         (
             "[[service.destination]]\naddress = \"10.0.0.12\"\n",
             "",
-            vec!["delete 10.0.0.12:80 of TCP 10.0.0.100:80"],
-        ),
-        (
-            "10.0.0.12",
-            "10.0.0.14",
-            vec![
-                "delete 10.0.0.12:80 of TCP 10.0.0.100:80",
-                "add 10.0.0.14:80 to TCP 10.0.0.100:80",
-            ],
+            vec!["delete 10.0.0.12:80 of TCP 10.0.0.100:80", tcp],
         ),
         (
             "\"10.0.0.100:53\"",
             "\"10.0.0.101:53\"",
-            vec![
-                "delete UDP 10.0.0.100:53",
-                "add UDP 10.0.0.101:53",
-                "add 10.0.0.13:53 to UDP 10.0.0.101:53",
-            ],
+            vec!["delete UDP 10.0.0.100:53", "new UDP 10.0.0.101:53 with 1"],
         ),
     ] {
         let reload = reload(from, to);
-        assert_eq!(names(&reload.commands), expected, "{from} to {to}");
-        assert_eq!(Reload { commands: Vec::new(), ..reload }, Reload::default());
+        assert_eq!(steps(&reload), expected, "{from} to {to}");
+        let rest = Reload { deletions: Vec::new(), services: Vec::new(), ..reload };
+        assert_eq!(rest, Reload::default());
     }
-}
-
-#[test]
-fn deletions_come_first_then_edits_then_additions() {
-    let new = BASE
-        .replace("10.0.0.12", "10.0.0.14")
-        .replace("scheduler = \"rr\"", "scheduler = \"lc\"")
-        .replace("weight = 1", "weight = 0")
-        .replace("\"10.0.0.100:53\"", "\"10.0.0.101:53\"");
-    assert_eq!(
-        names(&parse(BASE).changes(&parse(&new)).unwrap().commands),
-        [
-            "delete UDP 10.0.0.100:53",
-            "delete 10.0.0.12:80 of TCP 10.0.0.100:80",
-            "edit TCP 10.0.0.100:80",
-            "edit 10.0.0.11:80 of TCP 10.0.0.100:80",
-            "add 10.0.0.14:80 to TCP 10.0.0.100:80",
-            "add UDP 10.0.0.101:53",
-            "add 10.0.0.13:53 to UDP 10.0.0.101:53",
-        ]
-    );
 }
 
 #[test]
@@ -165,7 +149,8 @@ fn only_what_changed_is_replaced() {
         "172.17.0.0/16"
     );
     assert_eq!(reload("mark = 7", "mark = 8").marks.unwrap()[0].mark, 8);
-    assert_eq!(reload("tcp = 900", "tcp = 901").timeouts.unwrap().tcp, 901);
+    let timeouts = reload("tcp = 900", "tcp = 901").timeouts.unwrap();
+    assert_eq!((timeouts.tcp, timeouts.tcp_fin, timeouts.udp), (901, 0, 0), "0 keeps a value");
     let ports = reload("gateway = \"10.0.0.254\"", "gateway = \"10.0.0.253\"").ports.unwrap();
     assert_eq!(ports[0].gateway.unwrap().to_string(), "10.0.0.253");
 }
@@ -240,9 +225,9 @@ fn a_reload_leads_from_any_shipped_file_to_any_other() {
         for new in services.iter().map(|services| parse(&format!("{head}{services}"))) {
             let mut table = Table::default();
             old.commands().into_iter().for_each(|command| table.apply(command));
-            for command in old.changes(&new).unwrap().commands {
-                table.apply(command);
-            }
+            let Reload { deletions, services, .. } = old.changes(&new).unwrap();
+            deletions.into_iter().for_each(|command| table.apply(command));
+            services.into_iter().for_each(|change| table.follow(change));
             let mut fresh = Table::default();
             new.commands().into_iter().for_each(|command| fresh.apply(command));
             assert_eq!(table, fresh);
@@ -257,6 +242,13 @@ struct Table(
 );
 
 impl Table {
+    /// Nothing but the file has changed it.
+    fn follow(&mut self, change: ServiceChange) {
+        let old = self.0.remove(&format!("{:?}", change.new.spec.key));
+        assert_eq!(old.is_some(), change.old.is_some());
+        change.new.commands().for_each(|command| self.apply(command));
+    }
+
     fn apply(&mut self, command: Command) {
         let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
         match command {

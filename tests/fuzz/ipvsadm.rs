@@ -6,7 +6,7 @@ use bolero::TypeGenerator;
 use director::api::{ClientError, Command, Reply, Request};
 use director::cli::ipvsadm::{Backend, CommandLine, Streams, parse, run};
 use director::model::{
-    Counters, DestinationRow, DestinationSpec, Rates, ServiceKey, ServiceRow, ServiceSpec,
+    Counters, DestinationRow, DestinationSpec, Origin, Rates, ServiceKey, ServiceRow, ServiceSpec,
 };
 
 /// What command lines are made of, right and wrong.
@@ -228,6 +228,9 @@ impl Table {
 fn row(spec: &DestinationSpec) -> DestinationRow {
     DestinationRow {
         spec: *spec,
+        weight: spec.weight,
+        origin: Origin::Operator,
+        overlays: Vec::new(),
         active_connections: 0,
         inactive_connections: 0,
         persistent_connections: 0,

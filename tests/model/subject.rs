@@ -10,7 +10,9 @@ use director::control::desired::{Capacity, Desired, Topology};
 use director::control::destination_totals::DestinationTotals;
 use director::host::{IpHost, Limit, Outbox, Rate, Settings};
 use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
-use director::model::{DestinationId, Family, Interface, InterfaceId, PortId, Protocol, Sysctls};
+use director::model::{
+    DestinationId, Family, Interface, InterfaceId, Origin, PortId, Protocol, Sysctls,
+};
 use director::reason::{DropReason, PuntReason};
 use director::route::Routes;
 use director::snapshot::{Mark, Marks};
@@ -168,7 +170,8 @@ impl Subject {
     }
 
     pub fn apply(&mut self, command: &Command) -> Result<(), RefusalCode> {
-        let done = self.desired.apply(command, self.now).map_err(|refusal| refusal.code);
+        let done =
+            self.desired.apply(command, Origin::Operator, self.now).map_err(|refusal| refusal.code);
         self.publish();
         done
     }

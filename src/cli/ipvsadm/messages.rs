@@ -20,7 +20,9 @@ impl Subject {
             | Command::Zero(_) => Subject::Service,
             Command::AddDestination { .. }
             | Command::EditDestination { .. }
-            | Command::DeleteDestination { .. } => Subject::Destination,
+            | Command::DeleteDestination { .. }
+            | Command::SetOverlay { .. }
+            | Command::ClearOverlay { .. } => Subject::Destination,
             Command::StartSyncDaemon(_) | Command::StopSyncDaemon(_) => Subject::SyncDaemon,
             Command::Flush | Command::SetTimeouts(_) => Subject::Other,
         }

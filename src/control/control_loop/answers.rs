@@ -1,13 +1,15 @@
 //! Requests of clients: answered at once, once every worker has acknowledged, or filed with the listings.
 
 use super::{Control, Ports};
-use crate::api::{Command, DropRow, Info, Refusal, RefusalCode, Reply, Request, SysctlRow};
+use crate::api::{
+    Command, DropRow, Info, Refusal, RefusalCode, Reply, Request, StatusReport, SysctlRow,
+};
 use crate::control::connections::Walk;
 use crate::control::listing::{Listing, service_row};
 use crate::control::reports;
 use crate::control::server::{Answer, Call};
 use crate::io::Frame;
-use crate::model::{ServiceKey, SysctlError, Sysctls};
+use crate::model::{Origin, ServiceKey, SysctlError, Sysctls};
 use crate::reason::DropReason;
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -27,15 +29,7 @@ impl<F: Frame> Control<F> {
             Request::Connections => self.walks.push_back((Walk::begin(), answer, false)),
             Request::Timeouts => answer.finish(Reply::Timeouts(self.desired.timeouts())),
             Request::SyncDaemons => answer.finish(Reply::SyncDaemons(Vec::new())),
-            Request::Status => answer.finish(Reply::Status(reports::status(
-                &self.info,
-                &self.shared,
-                &self.end.publisher,
-                &self.busy,
-                self.desired.services_len() as u64,
-                self.desired.destinations_len() as u64,
-                now,
-            ))),
+            Request::Status => answer.finish(Reply::Status(self.status(now))),
             Request::Queues => {
                 answer.finish(Reply::Queues(reports::queues(&self.info, &self.shared, &self.busy)));
             }
@@ -47,6 +41,26 @@ impl<F: Frame> Control<F> {
             Request::Drops => answer.finish(Reply::Drops(self.drops())),
             Request::Sysctl { name, set } => self.sysctl(name, set, answer),
         }
+    }
+
+    fn status(&self, now: Instant) -> StatusReport {
+        let mut status = reports::status(
+            &self.info,
+            &self.shared,
+            &self.end.publisher,
+            &self.busy,
+            self.desired.services_len() as u64,
+            self.desired.destinations_len() as u64,
+            now,
+        );
+        if self.drift > 0 {
+            status.warnings.push(format!(
+                "the running services differ from the file in {} places, as the log of the last \
+                 reload says",
+                self.drift
+            ));
+        }
+        status
     }
 
     fn drops(&self) -> Vec<DropRow> {
@@ -62,7 +76,7 @@ impl<F: Frame> Control<F> {
             .iter()
             .map(|command| {
                 self.check_interface(command)?;
-                self.desired.apply(command, now)
+                self.desired.apply(command, Origin::Operator, now)
             })
             .collect();
         self.acknowledge(answer, Reply::Applied(outcomes));

@@ -1,13 +1,46 @@
-//! The configuration file read again: the difference is applied, a faulty file changes nothing.
+//! The configuration file read again: what it changed is carried out, a faulty file changes nothing.
+//!
+//! Services and destinations are followed a piece at a time, so that a large reload does not hold up the loop. When all
+//! is done, the running table is held against the file, and each difference is logged.
 
 use super::{Control, Ports};
-use crate::api::Command;
-use crate::config::{Config, Faults};
+use crate::api::{Command, Refusal, RefusalCode};
+use crate::config::{Config, Faults, ServiceChange};
 use crate::control::topology;
 use crate::io::Frame;
+use crate::model::Origin;
 use crate::route::Routes;
 use crate::time::Instant;
+use std::collections::HashSet;
 use std::sync::Arc;
+
+/// Steps of a reload in one turn of the loop.
+const STEPS_AT_ONCE: usize = 64;
+/// Lines that one reload writes into the log about differences.
+const DIFFERENCES_LOGGED: usize = 100;
+
+/// One step of a reload.
+#[derive(Debug)]
+pub(super) enum ReloadStep {
+    Delete(Command),
+    Follow(ServiceChange),
+    Apply(Command),
+    FindDrift(DriftScan),
+}
+
+/// The search for differences between file and running table.
+#[derive(Debug, Default)]
+pub(super) struct DriftScan {
+    /// Index of the service in the file that is next.
+    service: usize,
+    differences: usize,
+}
+
+fn tell(outcome: Result<(), Refusal>) {
+    if let Err(refusal) = outcome {
+        log::warn!("reload: {refusal}");
+    }
+}
 
 impl<F: Frame> Control<F> {
     /// Applies the difference between the file as it was and as it is; a faulty file changes nothing.
@@ -37,7 +70,8 @@ impl<F: Frame> Control<F> {
             self.desired.set_marks(topology::marks(rules));
         }
         if let Some(timeouts) = changes.timeouts
-            && let Err(refusal) = self.desired.apply(&Command::SetTimeouts(timeouts), now)
+            && let Err(refusal) =
+                self.desired.apply(&Command::SetTimeouts(timeouts), Origin::File, now)
         {
             log::warn!("{refusal}");
         }
@@ -57,13 +91,79 @@ impl<F: Frame> Control<F> {
         if let Some(level) = changes.log {
             log::set_max_level(level);
         }
-        for command in &changes.commands {
-            if let Err(refusal) = self.desired.apply(command, now) {
-                log::warn!("reload: {refusal}");
-            }
-        }
+        self.reloading.extend(changes.deletions.into_iter().map(ReloadStep::Delete));
+        self.reloading.extend(changes.services.into_iter().map(ReloadStep::Follow));
+        self.reloading.push_back(ReloadStep::FindDrift(DriftScan::default()));
         self.config = new;
         log::info!("the configuration was read again");
+        self.continue_reload(now);
+    }
+
+    /// Carries out some steps of a reload under way; true if there were any.
+    pub(super) fn continue_reload(&mut self, now: Instant) -> bool {
+        for step in 0..STEPS_AT_ONCE {
+            let Some(next) = self.reloading.pop_front() else { return step > 0 };
+            match next {
+                ReloadStep::Delete(command) => {
+                    match self.desired.apply(&command, Origin::File, now) {
+                        // It was deleted by hand.
+                        Err(Refusal { code: RefusalCode::ESRCH | RefusalCode::ENOENT, .. }) => {}
+                        outcome => tell(outcome),
+                    }
+                }
+                ReloadStep::Follow(change) => {
+                    let commands = self.desired.follow(&change).into_iter().rev();
+                    commands.for_each(|next| self.reloading.push_front(ReloadStep::Apply(next)));
+                }
+                ReloadStep::Apply(command) => {
+                    let outcome = self.desired.apply(&command, Origin::File, now);
+                    let is_full =
+                        matches!(&outcome, Err(refusal) if refusal.code == RefusalCode::ENOMEM);
+                    if is_full && self.desired.is_room_to_come() {
+                        // Slots come back as soon as every worker has acknowledged the deletions.
+                        self.reloading.push_front(ReloadStep::Apply(command));
+                        return step > 0;
+                    }
+                    tell(outcome);
+                }
+                ReloadStep::FindDrift(scan) => {
+                    if let Some(scan) = self.find_drift(scan) {
+                        self.reloading.push_front(ReloadStep::FindDrift(scan));
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Holds one more service of the file against the running table; `None`: all are done.
+    fn find_drift(&mut self, mut scan: DriftScan) -> Option<DriftScan> {
+        let services = &self.config.services;
+        // A file without services leaves them all to ipvsadm.
+        let lines = match services.get(scan.service) {
+            Some(service) => self.desired.drift(service),
+            None if services.is_empty() => Vec::new(),
+            None => {
+                let named: HashSet<_> = services.iter().map(|service| service.spec.key).collect();
+                let unnamed = self.desired.unnamed(&named);
+                unnamed.map(|key| format!("{key}: the file does not have this service")).collect()
+            }
+        };
+        for line in lines {
+            if scan.differences < DIFFERENCES_LOGGED {
+                log::warn!("drift: {line}");
+            }
+            scan.differences += 1;
+        }
+        if scan.service < services.len() {
+            scan.service += 1;
+            return Some(scan);
+        }
+        if scan.differences > DIFFERENCES_LOGGED {
+            log::warn!("drift: {} more differences", scan.differences - DIFFERENCES_LOGGED);
+        }
+        self.drift = scan.differences;
+        None
     }
 
     /// New addresses, gateways, routes or VIPs.

@@ -8,7 +8,7 @@ use crate::model::{
 use std::net::IpAddr;
 
 /// Weights are signed in the kernel.
-const WEIGHT_MAX: u32 = i32::MAX as u32;
+pub(super) const WEIGHT_MAX: u32 = i32::MAX as u32;
 
 /// The only persistence engine there is.
 const SIP: &str = "sip";

@@ -1,9 +1,11 @@
 //! Adding, editing and removing destinations.
 
+use super::overlay::Overlays;
 use super::{Desired, Row, checks, refusal};
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{
-    DestinationAddress, DestinationId, DestinationSpec, ForwardMethod, ServiceId, ServiceKey,
+    DestinationAddress, DestinationId, DestinationSpec, Effective, ForwardMethod, Origin,
+    ServiceId, ServiceKey,
 };
 use crate::scheduler::{Candidate, Change};
 use crate::snapshot::Service;
@@ -15,6 +17,7 @@ impl Desired {
         &mut self,
         key: &ServiceKey,
         spec: &DestinationSpec,
+        origin: Origin,
     ) -> Result<(), Refusal> {
         let service = self.find(key)?;
         checks::family(key, spec)?;
@@ -29,6 +32,9 @@ impl Desired {
             Some(id) => self.revive_destination(id, service, spec),
             None => self.new_destination(service, key, spec)?,
         };
+        if let Some(row) = &mut self.destinations[id.index()] {
+            row.origin = origin;
+        }
         if let Some(listed) = &mut self.services[service.index()].listed {
             listed.destinations.push(id);
         }
@@ -50,6 +56,7 @@ impl Desired {
         let incarnation = self.object_of(service);
         if let Some(row) = &mut self.destinations[id.index()] {
             row.spec = *spec;
+            row.overlays = Overlays::default();
             row.is_listed = true;
             if Some(row.incarnation) != incarnation {
                 row.incarnation = incarnation.unwrap_or(0);
@@ -85,6 +92,8 @@ impl Desired {
         }
         self.destinations[id.index()] = Some(Row {
             spec: *spec,
+            origin: Origin::default(),
+            overlays: Overlays::default(),
             service,
             key: *key,
             incarnation: self.object_of(service).unwrap_or(0),
@@ -104,6 +113,7 @@ impl Desired {
         &mut self,
         key: &ServiceKey,
         spec: &DestinationSpec,
+        origin: Origin,
     ) -> Result<(), Refusal> {
         let service = self.find(key)?;
         checks::family(key, spec)?;
@@ -111,6 +121,7 @@ impl Desired {
         let id = self.find_destination(service, key, &spec.at)?;
         if let Some(row) = &mut self.destinations[id.index()] {
             row.spec = *spec;
+            row.origin = origin;
         }
         self.judge_thresholds(id);
         self.place_destination(id);
@@ -175,12 +186,12 @@ impl Desired {
     }
 
     /// Publishes a service whose list of destinations has changed.
-    fn relist(&mut self, id: ServiceId, change: Change) {
+    pub(super) fn relist(&mut self, id: ServiceId, change: Change) {
         let Some(listed) = &self.services[id.index()].listed else { return };
         let candidate = |&id: &DestinationId| {
-            let spec = &self.row(id)?.spec;
-            let DestinationAddress { address, port } = spec.at;
-            Some(Candidate { id, address, port, weight: spec.weight })
+            let DestinationAddress { address, port } = self.row(id)?.spec.at;
+            let Effective { weight, available } = self.effective(id);
+            available.then_some(Candidate { id, address, port, weight })
         };
         let candidates: Vec<_> = listed.destinations.iter().rev().filter_map(candidate).collect();
         let Some(old) = self.next.services.get(&listed.spec.key) else { return };

@@ -7,7 +7,9 @@
 mod addresses;
 mod checks;
 mod destinations;
+mod merge;
 mod next_hops;
+mod overlay;
 mod paths;
 mod services;
 mod settings;
@@ -19,13 +21,14 @@ use super::destination_totals::DestinationTotals;
 use super::estimator::Estimator;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
-    DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, Prefix, ServiceId,
-    ServiceKey, ServiceSpec,
+    DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, Origin, Prefix,
+    ServiceId, ServiceKey, ServiceSpec,
 };
 use crate::snapshot::{Interfaces, LocalAddresses, Snapshot};
 use crate::time::Instant;
 use addresses::Addresses;
 use next_hops::NextHops;
+use overlay::Overlays;
 use paths::{Learned, networks_of};
 use slots::Slots;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -72,7 +75,11 @@ struct ServiceSlot {
 /// A destination, in the list of its service or in the trash.
 #[derive(Debug)]
 struct Row {
+    /// As its owner wrote it last.
     spec: DestinationSpec,
+    /// That owner.
+    origin: Origin,
+    overlays: Overlays,
     service: ServiceId,
     key: ServiceKey,
     /// That of the service it was last added to.
@@ -180,11 +187,16 @@ impl Desired {
         desired
     }
 
-    /// Carries out one command.
+    /// Carries out one command of `origin`.
     ///
     /// # Errors
     /// What IPVS refuses, with its code and in its order of checks; nothing has changed then.
-    pub fn apply(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
+    pub fn apply(
+        &mut self,
+        command: &Command,
+        origin: Origin,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         match command {
             Command::AddService(spec) => self.add_service(spec, now),
             Command::EditService(spec) => self.edit_service(spec),
@@ -194,12 +206,14 @@ impl Desired {
                 Ok(())
             }
             Command::AddDestination { service, destination } => {
-                self.add_destination(service, destination)
+                self.add_destination(service, destination, origin)
             }
             Command::EditDestination { service, destination } => {
-                self.edit_destination(service, destination)
+                self.edit_destination(service, destination, origin)
             }
             Command::DeleteDestination { service, at } => self.delete_destination(service, at, now),
+            Command::SetOverlay { target, overlay } => self.set_overlay(target, *overlay, origin),
+            Command::ClearOverlay { target, kind } => self.clear_overlay(target, *kind),
             Command::Zero(key) => self.zero(key.as_ref()),
             Command::SetTimeouts(timeouts) => self.set_timeouts(timeouts),
             Command::StartSyncDaemon(_) => Err(refusal(

@@ -2,7 +2,7 @@
 //! path MTUs and the director's own addresses.
 
 use super::Desired;
-use crate::model::{DestinationId, Family, Interface, InterfaceId, Prefix};
+use crate::model::{DestinationId, Effective, Family, Interface, InterfaceId, Prefix};
 use crate::route::Routes;
 use crate::snapshot::{Destination, Interfaces, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
@@ -159,7 +159,7 @@ impl Desired {
         }
     }
 
-    fn destinations_at(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {
+    pub(super) fn destinations_at(&self, address: IpAddr) -> impl Iterator<Item = DestinationId> {
         listed_under(&self.by_address, address)
     }
 
@@ -185,12 +185,13 @@ impl Desired {
     /// Writes the destination's row as it follows from its specification and the way to it.
     pub(super) fn place_destination(&mut self, id: DestinationId) {
         let Some(row) = self.row(id) else { return };
-        let (spec, service, available, old) = (row.spec, row.service, row.is_listed, row.next_hop);
-        let overload_edit = row.overload_edit;
+        let (spec, service, old) = (row.spec, row.service, row.next_hop);
+        let (is_listed, overload_edit) = (row.is_listed, row.overload_edit);
+        let Effective { weight, available } = self.effective(id);
         let address = spec.at.address;
         let is_local = self.is_local(address);
         // Nothing is sent to a removed destination, so its next hop need not be resolved.
-        let path = if is_local || !available { None } else { self.path_to(address) };
+        let path = if is_local || !is_listed { None } else { self.path_to(address) };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
@@ -207,7 +208,7 @@ impl Desired {
         }
         let new = Destination {
             next_hop: next_hop.unwrap_or(UNROUTED),
-            weight: spec.weight,
+            weight,
             upper_threshold: spec.upper_threshold,
             lower_threshold: spec.lower_threshold,
             overload_edit,

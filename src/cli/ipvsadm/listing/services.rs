@@ -148,7 +148,7 @@ fn destination(
     let name = cut(name, at.address, DESTINATION_COLUMNS);
     let _ = write!(text, "  -> {name:<28}");
     let method = row.spec.method.name();
-    let weight = row.spec.weight;
+    let weight = row.weight;
     let (active, inactive) = (row.active_connections, row.inactive_connections);
     let _ = match view {
         View::Default => write!(text, " {method:<7} {weight:<6} {active:<10} {inactive:<10}"),
@@ -212,7 +212,9 @@ fn push_quantities<const COLUMNS: usize>(text: &mut String, values: [u64; COLUMN
 mod tests {
     use super::*;
     use crate::cli::ipvsadm::names::FixedNames;
-    use crate::model::{DestinationAddress, DestinationSpec, SchedulerFlags, SchedulerKind};
+    use crate::model::{
+        DestinationAddress, DestinationSpec, Origin, SchedulerFlags, SchedulerKind,
+    };
 
     fn row(key: ServiceKey, destination: &str) -> ServiceRow {
         let destination: std::net::SocketAddr = destination.parse().unwrap();
@@ -244,6 +246,9 @@ mod tests {
             rates,
             destinations: vec![DestinationRow {
                 spec,
+                weight: spec.weight,
+                origin: Origin::Operator,
+                overlays: Vec::new(),
                 active_connections: 7,
                 inactive_connections: 8,
                 persistent_connections: 9,

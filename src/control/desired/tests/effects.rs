@@ -76,7 +76,9 @@ fn listings_come_in_pieces_that_survive_changes() {
     let capacity = Capacity { services: 600, destinations: 10 };
     let mut desired = Desired::new(capacity, Topology::default(), DestinationTotals::default());
     for port in 1..=600 {
-        desired.apply(&Command::AddService(service(port)), Instant::START).unwrap();
+        desired
+            .apply(&Command::AddService(service(port)), Origin::Operator, Instant::START)
+            .unwrap();
     }
     let mut listing = Listing::default();
     let mut ports = Vec::new();
@@ -85,7 +87,8 @@ fn listings_come_in_pieces_that_survive_changes() {
         ports.extend(rows.iter().map(|row| row.spec.key.port()));
         // The last one told and the one to be told next are removed meanwhile.
         for port in [ports[ports.len() - 1], ports[ports.len() - 1].saturating_sub(1)] {
-            let _ = desired.apply(&Command::DeleteService(key(port)), Instant::START);
+            let _ =
+                desired.apply(&Command::DeleteService(key(port)), Origin::Operator, Instant::START);
         }
     }
     let expected: Vec<u16> = (1..=600).rev().filter(|port| ![344, 87].contains(port)).collect();

@@ -4,13 +4,14 @@ mod commands;
 mod effects;
 mod oracle;
 mod paths;
+mod reload;
 mod statistics;
 mod thresholds;
 mod trash;
 
 use super::*;
 use crate::model::{
-    Family, ForwardMethod, Persistence, PersistenceMask, PortId, Protocol, SchedulerFlags,
+    Family, ForwardMethod, Origin, Persistence, PersistenceMask, PortId, Protocol, SchedulerFlags,
     SchedulerKind, Tunnel,
 };
 use crate::route::Routes;
@@ -73,7 +74,7 @@ impl Fixture {
     }
 
     pub(super) fn at(&mut self, second: u64, command: Command) -> Result<(), RefusalCode> {
-        let outcome = self.desired.apply(&command, Instant::from_secs(second));
+        let outcome = self.desired.apply(&command, Origin::Operator, Instant::from_secs(second));
         outcome.map_err(|refusal| {
             assert!(!refusal.detail.is_empty(), "{command:?}");
             refusal.code

@@ -188,6 +188,11 @@ impl<A: Address> Connection<A> {
         self.reply_tuple() == *tuple
     }
 
+    /// [`Self::is_reply`] of a connection by NAT: the packet comes from its destination.
+    pub(super) fn is_masq_reply(&self, tuple: &Tuple<A>) -> bool {
+        self.flags.method().replies_from() == ReplySource::Destination && self.is_reply(tuple)
+    }
+
     /// Milliseconds since the last packet.
     #[inline]
     pub fn idle_ms(&self, now_ms: u32) -> u32 {

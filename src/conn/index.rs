@@ -96,21 +96,32 @@ impl Index {
 
     /// Takes a reference out. False if it was not there.
     pub(super) fn remove(&mut self, hash: Hash, entry: u32) -> bool {
-        let home = hash.bucket();
-        let mut bucket = home;
-        let slot = loop {
+        let Some((bucket, slot)) = self.place(hash, entry) else { return false };
+        self.buckets[bucket].take(slot);
+        self.fill_hole(hash.bucket(), bucket, slot);
+        true
+    }
+
+    /// Lets a reference to `old` name `new` from now on. False if it was not there.
+    pub(super) fn replace(&mut self, hash: Hash, old: u32, new: u32) -> bool {
+        let Some((bucket, slot)) = self.place(hash, old) else { return false };
+        self.buckets[bucket].set(slot, hash.tag(), new);
+        true
+    }
+
+    /// The bucket and slot of a reference.
+    fn place(&self, hash: Hash, entry: u32) -> Option<(usize, usize)> {
+        let mut bucket = hash.bucket();
+        loop {
             let here = &self.buckets[bucket];
             if let Some(slot) = here.matches(hash.tag()).find(|slot| here.entry(*slot) == entry) {
-                break slot;
+                return Some((bucket, slot));
             }
             if here.overflow == 0 {
-                return false;
+                return None;
             }
             bucket = here.overflow as usize;
-        };
-        self.buckets[bucket].take(slot);
-        self.fill_hole(home, bucket, slot);
-        true
+        }
     }
 
     /// Moves a reference from the end of the chain that begins at `home` into an emptied slot, and gives the
@@ -182,6 +193,19 @@ mod tests {
             bucket = index.buckets[bucket as usize].overflow;
         }
         (index.unused - index.primary) as usize - vacant
+    }
+
+    /// Buckets in the chain of a hash.
+    impl Index {
+        pub(in super::super) fn chain_length(&self, hash: Hash) -> usize {
+            let mut bucket = hash.bucket();
+            let mut length = 1;
+            while self.buckets[bucket].overflow != 0 {
+                bucket = self.buckets[bucket].overflow as usize;
+                length += 1;
+            }
+            length
+        }
     }
 
     #[test]

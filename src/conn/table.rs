@@ -1,7 +1,12 @@
 //! The connection table of one worker and one address family.
 //!
-//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes and 34 bytes of index per connection, room for NAT's second
-//! reference included: 98 and 162 bytes in all. It is mapped when the table is made and never grows.
+//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes, 34 bytes of index per connection, room for NAT's second
+//! reference included, and 8 bytes of links among connections of equal replies: 106 and 170 bytes in all. It is mapped
+//! when the table is made and never grows.
+//!
+//! Connections of one client port to several virtual services that one NAT server serves have the same reply tuple. As in
+//! IPVS their replies belong to the newest. The index names that one alone; it leads to the next older one, which takes
+//! its place when it ends. So the index does not get longer with connections that replies cannot tell apart.
 //!
 //! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
 //! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `verify_hint`, and `find` where the hint was wrong.
@@ -36,11 +41,19 @@ pub struct TableFull;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint(u32);
 
+/// A NAT connection's neighbours among those of the same reply tuple; zero ends the list. The newest is in the index.
+#[derive(Clone, Copy, Debug, Default)]
+struct SameReply {
+    newer: u32,
+    older: u32,
+}
+
 /// See the module.
 pub struct Table<A> {
     /// Entry zero is never used.
     pub(super) entries: Slab<Connection<A>>,
-    index: Index,
+    pub(super) index: Index,
+    same_reply: Slab<SameReply>,
     pub(super) wheel: Wheel,
     key: Key,
     len: usize,
@@ -71,6 +84,7 @@ impl<A: Address> Table<A> {
         Ok(Table {
             entries: Slab::new(capacity + 1, Connection::new(Tuple::default(), Method::Masq))?,
             index: Index::new(2 * capacity)?,
+            same_reply: Slab::new(capacity + 1, SameReply::default())?,
             wheel: Wheel::new(),
             key,
             len: 0,
@@ -252,7 +266,9 @@ impl<A: Address> Table<A> {
 
     /// Bytes of memory it has, used or not.
     pub fn bytes(&self) -> usize {
-        size_of_val::<[Connection<A>]>(&self.entries) + self.index.bytes()
+        size_of_val::<[Connection<A>]>(&self.entries)
+            + self.index.bytes()
+            + size_of_val::<[SameReply]>(&self.same_reply)
     }
 
     /// A piece of a walk over the table: the connections in `max` entries from `cursor` (0 to begin), and the
@@ -297,15 +313,36 @@ impl<A: Address> Table<A> {
 
     fn index(&mut self, number: u32, (original, reply): (Hash, Option<Hash>)) {
         self.index.insert(original, number);
-        if let Some(reply) = reply {
-            self.index.insert(reply, number);
+        let Some(reply) = reply else { return };
+        let tuple = self.entries[number as usize].reply_tuple();
+        let is_newest = |other: u32| {
+            let is_newest = self.same_reply[other as usize].newer == 0;
+            is_newest && self.entries[other as usize].is_masq_reply(&tuple)
+        };
+        match self.index.find(reply, |other| is_newest(other).then_some(other)) {
+            Some(older) if self.index.replace(reply, older, number) => {
+                self.same_reply[older as usize].newer = number;
+                self.same_reply[number as usize].older = older;
+            }
+            _ => self.index.insert(reply, number),
         }
     }
 
     fn unindex(&mut self, number: u32, (original, reply): (Hash, Option<Hash>)) {
         let mut found = self.index.remove(original, number);
         if let Some(reply) = reply {
-            found &= self.index.remove(reply, number);
+            let SameReply { newer, older } = std::mem::take(&mut self.same_reply[number as usize]);
+            found &= match (newer, older) {
+                (0, 0) => self.index.remove(reply, number),
+                (0, older) => self.index.replace(reply, number, older),
+                _ => true,
+            };
+            if newer != 0 {
+                self.same_reply[newer as usize].older = older;
+            }
+            if older != 0 {
+                self.same_reply[older as usize].newer = newer;
+            }
         }
         debug_assert!(found, "the key of connection {number} was changed");
     }

@@ -10,6 +10,10 @@ use std::ptr::{self, NonNull};
 const HUGE_PAGE: usize = 2 << 20;
 const PAGE: usize = 4096;
 
+/// Reserved pages of [`HUGE_PAGE`]. Without the size the kernel takes pages of its default size: where that is 1 GiB
+/// (`default_hugepagesz=1G`), each small table would take a gigabyte, and a length in units of 2 MiB could not be unmapped.
+const RESERVED_PAGES: libc::c_int = libc::MAP_HUGETLB | libc::MAP_HUGE_2MB;
+
 /// The system has not that much memory.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -66,7 +70,7 @@ fn map_aligned(bytes: usize) -> io::Result<(NonNull<libc::c_void>, usize)> {
     }
     let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
     let whole = bytes.checked_next_multiple_of(HUGE_PAGE).ok_or_else(too_large)?;
-    if let Ok(mapping) = map(whole, libc::MAP_HUGETLB) {
+    if let Ok(mapping) = map(whole, RESERVED_PAGES) {
         return Ok((mapping, whole));
     }
     let padded = whole.checked_add(HUGE_PAGE).ok_or_else(too_large)?;
@@ -144,6 +148,13 @@ mod tests {
             slab[count - 1] = 7;
             assert_eq!(slab[count - 1], 7);
         }
+    }
+
+    /// The size of a page is asked for in bits 26 to 31, as its logarithm (mmap(2)).
+    #[test]
+    fn reserved_pages_are_asked_for_by_their_size() {
+        assert_eq!(RESERVED_PAGES & libc::MAP_HUGETLB, libc::MAP_HUGETLB);
+        assert_eq!(1usize << (RESERVED_PAGES >> libc::MAP_HUGE_SHIFT & 0x3f), HUGE_PAGE);
     }
 
     #[test]

@@ -14,3 +14,5 @@ mod reload;
 mod robustness;
 #[path = "config/service_faults.rs"]
 mod service_faults;
+#[path = "config/unit.rs"]
+mod unit;

@@ -18,8 +18,11 @@ use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, tcp};
 use director::rewrite::{self, End, Layer3, Outer};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
-use director::snapshot::{Adjacency, Destination, Encapsulation, NextHop, Snapshot, publication};
+use director::snapshot::{
+    Adjacency, Destination, Encapsulation, NextHop, Replies, Snapshot, publication,
+};
 use director::time::Instant;
+use director::worker::steering::{Placement, Steering};
 use std::net::{IpAddr, Ipv4Addr};
 use support::meter::{Cost, call};
 use support::report::Report;
@@ -57,6 +60,7 @@ fn main() {
     hashes::<u128>(&mut report);
     for services in [1, 100, 10_000] {
         look_services_up(&mut report, services);
+        owners_of_replies(&mut report, services);
     }
     for destinations in [4, 64] {
         schedulers(&mut report, destinations);
@@ -124,6 +128,28 @@ fn look_services_up(report: &mut Report, services: u32) {
     let strangers: Vec<Tuple<u32>> = tuples.iter().map(|tuple| tuple.reversed()).collect();
     let cost = call(|index| snapshot.services.find(&strangers[index % PACKETS], 0).is_some());
     report.add("service", None, &format!("miss among {services}"), cost);
+}
+
+/// Where a packet from a NAT server belongs, of two workers and of sixteen, when so many services share the server.
+fn owners_of_replies(report: &mut Report, services: u32) {
+    let shared = TestSnapshot { services, ..dr() };
+    let (server, port) = (server_address::<u32>(0), 8080);
+    let mut replies = Replies::default();
+    (0..services)
+        .for_each(|service| replies.insert(&shared.key::<u32>(service), server.to_ip(), port));
+    let tuples: Vec<Tuple<u32>> = (0..PACKETS as u32)
+        .map(|number| Tuple {
+            source: server,
+            source_port: port,
+            ..request::<u32>(number, 1, Protocol::Udp).reversed()
+        })
+        .collect();
+    for workers in [2, 16] {
+        let steering = Steering::new(workers, vec![Placement::Software]);
+        let cost = call(|index| steering.owners_of_reply(&replies, &tuples[index % PACKETS]));
+        let what = format!("{workers} workers, {services} services on one server");
+        report.add("owners of a reply", None, &what, cost);
+    }
 }
 
 fn dr() -> TestSnapshot {

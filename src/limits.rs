@@ -18,6 +18,18 @@ pub const DESTINATIONS_DEFAULT: usize = 131_072;
 /// Default capacity: connections per worker and address family.
 pub const CONNECTIONS_DEFAULT: usize = 1 << 20;
 
+/// Virtual addresses and ports that one NAT server's address and port is traced back to one by one. A hash for each costs
+/// what comparing it costs; sixteen of them cost about as much as handing the packet over to one more worker. A reply of a
+/// server with more services is looked for at every worker.
+pub const ORIGINS: usize = 16;
+
+/// One service has at most the configured number of persistence templates. This part of them is there besides, for the
+/// other services: an eighth costs little memory and serves their new clients while one service is flooded.
+pub const TEMPLATE_RESERVE: usize = 8;
+
+/// Templates a new one looks at for a place to take when there is no room: about two microseconds under the lock.
+pub const TEMPLATES_LOOKED_AT: usize = 32;
+
 /// Frames the punt ring of one worker holds; beyond it a punt is a counted drop.
 pub const PUNT_RING: usize = 1024;
 

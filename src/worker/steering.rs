@@ -147,24 +147,77 @@ impl Steering {
             .fold(Workers::default(), |set, &port| set.with(Workers::only(self.owner(port, tuple))))
     }
 
-    /// The workers that may have the connection a server's packet answers.
+    /// The workers that may have the connection a server's packet answers. Bounded work: no further origin is looked at
+    /// once all workers are among them, and [`Replies`] bounds the origins.
     pub fn owners_of_reply<A: Address>(&self, replies: &Replies, reply: &Tuple<A>) -> Workers {
-        replies.origins(reply).fold(Workers::default(), |set, origin| match origin {
-            Origin::Anywhere => Workers::all(self.workers),
-            Origin::Virtual { address, port } => match A::from_ip(address) {
-                None => set,
-                Some(address) => {
-                    let port = if port == 0 { reply.source_port } else { port };
-                    let request = Tuple {
-                        source: reply.destination,
-                        destination: address,
-                        source_port: reply.destination_port,
-                        destination_port: port,
-                        protocol: reply.protocol,
-                    };
-                    set.with(self.owners(&request))
-                }
-            },
+        let all = Workers::all(self.workers);
+        let mut set = Workers::default();
+        for origin in replies.origins(reply) {
+            set = set.with(self.owners_of_answer(origin, reply));
+            if set == all {
+                break;
+            }
+        }
+        set
+    }
+
+    /// The workers that may have a connection of `origin` that the packet answers.
+    fn owners_of_answer<A: Address>(&self, origin: Origin, reply: &Tuple<A>) -> Workers {
+        let Origin::Virtual { address, port } = origin else { return Workers::all(self.workers) };
+        let Some(address) = A::from_ip(address) else { return Workers::default() };
+        self.owners(&Tuple {
+            source: reply.destination,
+            destination: address,
+            source_port: reply.destination_port,
+            destination_port: if port == 0 { reply.source_port } else { port },
+            protocol: reply.protocol,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::ORIGINS;
+    use crate::model::{Protocol, ServiceKey};
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn service(number: u32) -> ServiceKey {
+        let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number));
+        ServiceKey::Address { protocol: Protocol::Udp, address, port: 80 }
+    }
+
+    fn reply(client: u32) -> Tuple<u32> {
+        Tuple {
+            source: 0x0a01_000b,
+            destination: 0x4d00_0000 + client,
+            source_port: 8080,
+            destination_port: 3000,
+            protocol: 17,
+        }
+    }
+
+    /// Up to the bound the set is exact; beyond it, it holds every worker.
+    #[test]
+    fn owners_of_replies_of_a_server_with_few_and_many_services() {
+        let server = IpAddr::V4(Ipv4Addr::from_bits(0x0a01_000b));
+        let steering = Steering::new(64, vec![Placement::Software]);
+        for services in [1, 2, 3, ORIGINS as u32, 100, 10_000] {
+            let mut replies = Replies::default();
+            (0..services).for_each(|number| replies.insert(&service(number), server, 8080));
+            for client in 0..50 {
+                let reply = reply(client);
+                let exact = (0..services).fold(Workers::default(), |set, number| {
+                    let origin = Origin::Virtual {
+                        address: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)),
+                        port: 80,
+                    };
+                    set.with(steering.owners_of_answer(origin, &reply))
+                });
+                let found = steering.owners_of_reply(&replies, &reply);
+                let expected = if services as usize <= ORIGINS { exact } else { Workers::all(64) };
+                assert_eq!(found, expected, "{services} services");
+            }
+        }
     }
 }

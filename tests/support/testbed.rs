@@ -15,7 +15,7 @@ use director::route::{Network, Routes};
 use director::scheduler::{Candidate, Change, Scheduler};
 use director::snapshot::{
     Adjacency, Destination, Directory, Groups, Interfaces, LocalAddresses, Mark, Marks, Neighbours,
-    NextHop, NextHopId, Pages, Replies, Service, Settings, Snapshot, UNROUTED,
+    NextHop, NextHopId, Pages, Replies, Service, Settings, SipCaller, Snapshot, UNROUTED,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -217,7 +217,14 @@ impl TestSnapshot {
         for (slot, member) in self.destinations.iter().enumerate() {
             destinations.set(slot, self.reach(member, &routes, (&next_hops, &neighbours)));
             if member.spec.method == ForwardMethod::Masq {
-                let key = &self.services[member.service.index()].0.key;
+                let (service, scheduler) = &self.services[member.service.index()];
+                let key = &service.key;
+                let destination = DestinationId(slot as u32);
+                let is_listed = scheduler.candidates().iter().any(|one| one.id == destination);
+                if service.persistence_engine.is_some() && is_listed {
+                    let caller = SipCaller { service: *key, destination };
+                    replies.add_sip_caller(caller, member.spec.at.address, member.spec.at.port);
+                }
                 replies.insert(key, member.spec.at.address, member.spec.at.port);
                 replies.add_server(key, member.spec.at.address, member.spec.at.port);
             }

@@ -8,7 +8,7 @@ use crate::model::{
     ServiceId, ServiceKey,
 };
 use crate::scheduler::{Candidate, Change};
-use crate::snapshot::Service;
+use crate::snapshot::{Service, SipCaller};
 use crate::time::Instant;
 use std::sync::Arc;
 
@@ -102,6 +102,7 @@ impl Desired {
             answers: false,
             overload_edit: 0,
             is_nat_server: false,
+            is_sip_caller: false,
         });
         self.by_service_and_address.insert((service, spec.at), id);
         self.by_address.insert((address, id));
@@ -217,6 +218,19 @@ impl Desired {
             match is_nat_server {
                 true => replies.add_server(&row.key, address, port),
                 false => replies.remove_server(&row.key, address, port),
+            }
+        }
+        let service = self.services[row.service.index()].listed.as_ref();
+        let is_sip = service.is_some_and(|listed| listed.spec.persistence_engine.is_some());
+        let is_sip_caller = is_nat_server && is_sip;
+        if is_sip_caller != row.is_sip_caller {
+            row.is_sip_caller = is_sip_caller;
+            let replies = Arc::make_mut(&mut self.next.replies);
+            let DestinationAddress { address, port } = row.spec.at;
+            let caller = SipCaller { service: row.key, destination: id };
+            match is_sip_caller {
+                true => replies.add_sip_caller(caller, address, port),
+                false => replies.remove_sip_caller(caller, address, port),
             }
         }
     }

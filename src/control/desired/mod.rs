@@ -92,6 +92,8 @@ struct Row {
     overload_edit: u16,
     /// It is among the listed NAT servers.
     is_nat_server: bool,
+    /// It is among the destinations of SIP services that may begin calls.
+    is_sip_caller: bool,
 }
 
 /// See the module.

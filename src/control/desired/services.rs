@@ -75,8 +75,13 @@ impl Desired {
         let Some(old) = self.next.services.get(&spec.key) else { return Ok(()) };
         let scheduler = old.scheduler.with_kind(spec.scheduler, spec.scheduler_flags);
         self.publish_service(Service::new(id, spec, scheduler));
-        if let Some(listed) = &mut self.services[id.index()].listed {
-            listed.spec = spec.clone();
+        let Some(listed) = &mut self.services[id.index()].listed else { return Ok(()) };
+        let is_sip_changed = listed.spec.persistence_engine != spec.persistence_engine;
+        listed.spec = spec.clone();
+        if is_sip_changed {
+            for destination in listed.destinations.clone() {
+                self.register_answers(destination);
+            }
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use super::choice::{Choice, NewFlow, connect};
 use super::{persistence, reply, schedule};
 use crate::conn::NO_TEMPLATE;
 use crate::io::Frame;
-use crate::model::{DestinationId, Protocol, ReplySource, ServiceKey};
+use crate::model::{DestinationId, Protocol, ServiceKey};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Fragment, Packet, Tuple, sip};
-use crate::snapshot::{Origin, Service, Snapshot};
+use crate::snapshot::{Service, Snapshot};
 use crate::worker::engine::Engine;
 use crate::worker::handoff::Handoff;
 use crate::worker::tables::WorkerFamily;
@@ -80,20 +80,8 @@ pub(super) fn sip_outbound<F: Frame, A: WorkerFamily>(
 
 /// Who sent the datagram, if that is a NAT destination of a SIP service with an address and a port.
 fn caller<'w, A: WorkerFamily>(snapshot: &'w Snapshot, flow: &Tuple<A>) -> Option<Caller<'w>> {
-    let protocol = Protocol::from_number(flow.protocol)?;
-    let source = flow.source.to_ip();
-    snapshot.replies.origins(flow).find_map(|origin| {
-        let Origin::Virtual { address, port } = origin else { return None };
-        let key = ServiceKey::Address { protocol, address, port };
-        let service =
-            snapshot.services.get(&key).filter(|service| service.by_call_id && port != 0)?;
-        let at = |id: DestinationId| snapshot.destinations.get(id.index());
-        let candidate = service.scheduler.candidates().iter().find(|candidate| {
-            (candidate.address, candidate.port) == (source, flow.source_port)
-                && at(candidate.id).is_some_and(|to| {
-                    to.available && to.method.replies_from() == ReplySource::Destination
-                })
-        })?;
-        Some(Caller { service, destination: candidate.id, address, port })
-    })
+    let found = snapshot.replies.sip_caller(flow)?;
+    let ServiceKey::Address { address, port, .. } = found.service else { return None };
+    let service = snapshot.services.get(&found.service)?;
+    Some(Caller { service, destination: found.destination, address, port })
 }

@@ -182,3 +182,44 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
     fixture.pass(1..=500);
     assert!(fixture.desired.snapshot().replies.is_empty());
 }
+
+#[test]
+fn calls_may_begin_at_destinations_of_sip_services_only() {
+    let mut fixture = Fixture::new();
+    let sip = |engine: Option<&str>| ServiceSpec {
+        key: ServiceKey::Address {
+            protocol: Protocol::Udp,
+            address: "10.0.0.100".parse().unwrap(),
+            port: 5060,
+        },
+        persistence: Some(Persistence {
+            timeout_s: 300,
+            mask: PersistenceMask::full(Family::Ipv4),
+        }),
+        persistence_engine: engine.map(str::to_owned),
+        ..service(80)
+    };
+    let at = server("10.1.0.11");
+    let datagram = crate::packet::Tuple::<u32> {
+        source: u32::from_be_bytes([10, 1, 0, 11]),
+        source_port: at.at.port,
+        protocol: 17,
+        ..Default::default()
+    };
+    let may_call =
+        |fixture: &Fixture| fixture.desired.snapshot().replies.sip_caller(&datagram).is_some();
+    fixture.ok(Command::AddService(sip(None)));
+    fixture.ok(add(sip(None).key, at));
+    assert!(!may_call(&fixture));
+    fixture.ok(Command::EditService(sip(Some("sip"))));
+    assert!(may_call(&fixture));
+    fixture.ok(edit(sip(None).key, DestinationSpec { method: ForwardMethod::Route, ..at }));
+    assert!(!may_call(&fixture));
+    fixture.ok(edit(sip(None).key, at));
+    assert!(may_call(&fixture));
+    fixture.ok(Command::EditService(sip(None)));
+    assert!(!may_call(&fixture));
+    fixture.ok(Command::EditService(sip(Some("sip"))));
+    fixture.ok(delete(sip(None).key, &at));
+    assert!(!may_call(&fixture), "it is removed");
+}

@@ -4,16 +4,21 @@
 //! connection is made or ends, and lie in shards with a lock each, so that workers seldom meet. Every shard's
 //! memory is there from the start.
 //!
+//! Room: a service has at most as many templates as were asked for, and an eighth more is for the other services. Where
+//! there is no room for a new one, the place of an unassured template of a half-open connection is taken, the oldest
+//! first: a flood of SYNs takes places from itself, not from clients that have got through.
+//!
 //! A template's timer is arithmetic: whoever looks at a template settles first what its timer did meanwhile. The
 //! control thread sweeps out what has ended.
 
 use super::call_ids::CallIds;
 use super::template_key::TemplateKey;
+use crate::limits::{SERVICES_DEFAULT, TEMPLATE_RESERVE, TEMPLATES_LOOKED_AT};
 use crate::time::{Duration, Instant};
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Locks; each has as many templates as the others, but for chance.
 const SHARDS: usize = 64;
@@ -29,30 +34,19 @@ const CONTROLLING_S: u32 = 60;
 /// The virtual and destination port of a template that is not to be found again.
 const INVALIDATED_PORT: u16 = u16::MAX;
 
-/// Most templates: their numbers are 32 bits and zero is none.
-const CAPACITY_MAX: usize = 1 << 30;
+/// Most templates: a number of 32 bits has shard, slot and at least three bits of its slot's use.
+const CAPACITY_MAX: usize = 1 << 28;
 
 /// No room for another template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the table of persistence templates is full")]
 pub struct TemplatesFull;
 
-/// Number of a template, never zero: what `Connection::template` holds. It is good until the last connection
-/// that took it is released.
+/// Number of a template, never zero: what `Connection::template` holds. It has the shard, the slot in it and which use of
+/// the slot it is, so the number of a template whose place was taken names no other one. Uses are counted in as many bits
+/// as are left; before they wrap, every place of the table was taken often enough for older connections to have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateId(pub u32);
-
-impl TemplateId {
-    fn new(shard: usize, slot: u32) -> TemplateId {
-        TemplateId((slot << SHARD_BITS | shard as u32) + 1)
-    }
-
-    /// The shard and the slot in it; `None` for a number of no template.
-    fn place(self) -> Option<(usize, usize)> {
-        let number = self.0.checked_sub(1)? as usize;
-        Some((number % SHARDS, number >> SHARD_BITS))
-    }
-}
 
 /// A template as its scheduler wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +60,8 @@ pub struct NewTemplate<'a> {
     pub timeout_s: u32,
     /// The name of the SIP call, for listings; empty if calls are not told apart.
     pub call_id: &'a [u8],
+    /// Its first connection is half-open (TCP, SCTP): until the template is assured, its place may be taken.
+    pub half_open: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +79,11 @@ pub struct Template {
     pub controlled: u32,
     /// One of its connections was established, or answered.
     pub assured: bool,
+    half_open: bool,
     /// Number of the call's name in its shard; 0: none.
     call_id: u32,
+    /// Which use of its slot it is.
+    turn: u32,
     /// When the timer was started last.
     stamp: Instant,
     /// Whether lookups find it.
@@ -160,6 +159,10 @@ struct Shard {
     slots: Vec<Option<Template>>,
     vacant: Vec<u32>,
     call_ids: CallIds,
+    /// Where the next search for a place that may be taken begins.
+    hand: usize,
+    /// Counts the uses of slots.
+    turn: u32,
 }
 
 /// See the module.
@@ -168,13 +171,20 @@ pub struct Templates {
     hasher: RandomState,
     len: AtomicUsize,
     shard_capacity: usize,
+    /// Bits of a slot's number in a [`TemplateId`].
+    slot_bits: u32,
+    /// Templates of each service, by the low bits of its number.
+    by_service: Box<[AtomicU32]>,
+    /// Most templates of one service.
+    service_capacity: u32,
 }
 
 impl Templates {
-    /// Room for `capacity` templates. Keys spread over the shards at random, so each has six standard deviations
-    /// more than its share.
+    /// Room for `capacity` templates of one service, and for an eighth more of others. Keys spread over the shards at
+    /// random, so each has six standard deviations more than its share.
     pub fn new(capacity: usize) -> Templates {
-        let share = capacity.clamp(1, CAPACITY_MAX).div_ceil(SHARDS);
+        let capacity = capacity.clamp(1, CAPACITY_MAX);
+        let share = (capacity + capacity / TEMPLATE_RESERVE).div_ceil(SHARDS);
         let shard_capacity = share + 6 * share.isqrt() + 8;
         let shard = || {
             Mutex::new(Shard {
@@ -183,6 +193,8 @@ impl Templates {
                 slots: Vec::with_capacity(shard_capacity),
                 vacant: Vec::with_capacity(shard_capacity),
                 call_ids: CallIds::new(shard_capacity),
+                hand: 0,
+                turn: 0,
             })
         };
         Templates {
@@ -190,16 +202,20 @@ impl Templates {
             hasher: RandomState::new(),
             len: AtomicUsize::new(0),
             shard_capacity,
+            slot_bits: usize::BITS - shard_capacity.leading_zeros(),
+            by_service: std::iter::repeat_with(AtomicU32::default).take(SERVICES_DEFAULT).collect(),
+            service_capacity: capacity as u32,
         }
     }
 
     /// The template for `key`, its timer restarted: the one there is, if it is `usable`, else the one `create`
     /// makes. An unusable one is invalidated: it ends by its timer, unfound. `Ok(None)` when `create` has no
     /// destination. `create` runs under the shard's lock, so that two workers give one client one destination; it
-    /// may not call the templates. `gone` hears of a template that had ended without the sweep having come by.
+    /// may not call the templates. `gone` hears of a template that had ended before the sweep came by, and of one whose
+    /// place was taken: two at most.
     ///
     /// # Errors
-    /// [`TemplatesFull`] when there is no room.
+    /// [`TemplatesFull`] when there is no room, and no place that may be taken was found in a bounded search.
     pub fn bind<'a>(
         &self,
         key: &TemplateKey,
@@ -207,7 +223,7 @@ impl Templates {
         now: Instant,
         usable: impl FnOnce(&Template) -> bool,
         create: impl FnOnce() -> Option<NewTemplate<'a>>,
-        gone: impl FnOnce(&Template),
+        mut gone: impl FnMut(&Template),
     ) -> Result<Option<Bound>, TemplatesFull> {
         let hash = self.hasher.hash_one(key);
         let shard_number = (hash >> 32) as usize % SHARDS;
@@ -232,13 +248,14 @@ impl Templates {
         let slot = match slot {
             Some(found) => found,
             None => {
-                if shard.is_full(self.shard_capacity) {
-                    return Err(TemplatesFull);
-                }
                 let Some(new) = create() else { return Ok(None) };
+                self.make_room(shard, new.service, now, gone)?;
                 self.len.fetch_add(1, Ordering::Relaxed);
+                self.of_service(new.service).fetch_add(1, Ordering::Relaxed);
                 let call_id = shard.call_ids.keep(new.call_id);
-                shard.insert(hash, Template::new(key, new, call_id, now), &self.hasher)
+                shard.turn = shard.turn.wrapping_add(1);
+                let template = Template::new(key, new, (call_id, shard.turn), now);
+                shard.insert(hash, template, &self.hasher)
             }
         };
         #[expect(clippy::expect_used, reason = "found by its key or just inserted")]
@@ -248,7 +265,52 @@ impl Templates {
             Use::Connection => template.controlled += 1,
             Use::OnePacket => template.in_packets = template.in_packets.saturating_add(1),
         }
-        Ok(Some(Bound { id: TemplateId::new(shard_number, slot), template: *template, created }))
+        let id = self.id(shard_number, slot, template);
+        Ok(Some(Bound { id, template: *template, created }))
+    }
+
+    /// Sees that the shard has a place for a template of `service`, and the service one to have.
+    fn make_room(
+        &self,
+        shard: &mut Shard,
+        service: u32,
+        now: Instant,
+        mut gone: impl FnMut(&Template),
+    ) -> Result<(), TemplatesFull> {
+        let used = self.of_service(service).load(Ordering::Relaxed);
+        // Beyond its own bound a service takes places from itself alone.
+        let of_service = (used >= self.service_capacity).then_some(service);
+        if of_service.is_none() && !shard.is_full(self.shard_capacity) {
+            return Ok(());
+        }
+        let place = shard.expendable(of_service, now).ok_or(TemplatesFull)?;
+        if let Some(template) = self.take(shard, place) {
+            gone(&template);
+        }
+        Ok(())
+    }
+
+    fn of_service(&self, service: u32) -> &AtomicU32 {
+        &self.by_service[service as usize % self.by_service.len()]
+    }
+
+    fn id(&self, shard: usize, slot: u32, template: &Template) -> TemplateId {
+        let turn = template.turn.unbounded_shl(SHARD_BITS + self.slot_bits);
+        TemplateId((turn | slot << SHARD_BITS | shard as u32).wrapping_add(1))
+    }
+
+    /// The shard and the slot that a number names.
+    fn place(&self, id: TemplateId) -> (usize, usize) {
+        let number = id.0.wrapping_sub(1);
+        let slot = number >> SHARD_BITS & ((1 << self.slot_bits) - 1);
+        (number as usize % SHARDS, slot as usize)
+    }
+
+    /// The template that a number names, unless its place is another's by now.
+    fn named<'s>(&self, shard: &'s mut Shard, id: TemplateId) -> Option<&'s mut Template> {
+        let (number, slot) = self.place(id);
+        let template = shard.slots.get_mut(slot)?.as_mut()?;
+        (self.id(number, slot as u32, template) == id).then_some(template)
     }
 
     /// What stands for a SIP call's name in [`TemplateKey::call`]: a hash under a key nobody else knows.
@@ -258,10 +320,9 @@ impl Templates {
 
     /// The name of the call that the template known by `key` belongs to.
     pub fn call_id(&self, id: TemplateId, key: &TemplateKey) -> Option<Vec<u8>> {
-        let (shard, slot) = id.place()?;
-        let shard = &mut *self.shards.get(shard)?.lock();
-        let template = shard.slots.get(slot)?.as_ref().filter(|template| template.key == *key)?;
-        Some(shard.call_ids.text(template.call_id).to_vec())
+        let shard = &mut *self.shards[self.place(id).0].lock();
+        let call_id = self.named(shard, id).filter(|template| template.key == *key)?.call_id;
+        Some(shard.call_ids.text(call_id).to_vec())
     }
 
     /// A connection that lived by `id` has ended. Returns what is left of the template.
@@ -292,9 +353,9 @@ impl Templates {
         id: TemplateId,
         unwanted: impl FnOnce(&Template) -> bool,
     ) -> Option<Template> {
-        let (shard, slot) = id.place()?;
-        let shard = &mut *self.shards.get(shard)?.lock();
-        let template = shard.slots.get(slot)?.as_ref()?;
+        let (shard, slot) = self.place(id);
+        let shard = &mut *self.shards[shard].lock();
+        let template = self.named(shard, id)?;
         if template.controlled > 0 || !unwanted(template) {
             return None;
         }
@@ -347,7 +408,7 @@ impl Templates {
                 if let Some(template) = shard.slots[slot].as_mut()
                     && template.settle(now)
                 {
-                    rows.push((TemplateId::new(cursor.shard, slot as u32), *template));
+                    rows.push((self.id(cursor.shard, slot as u32, template), *template));
                 }
             }
             if cursor.advance(end, shard.slots.len()) && cursor.shard == 0 {
@@ -367,9 +428,8 @@ impl Templates {
     }
 
     fn with<R>(&self, id: TemplateId, change: impl FnOnce(&mut Template) -> R) -> Option<R> {
-        let (shard, slot) = id.place()?;
-        let shard = &mut *self.shards.get(shard)?.lock();
-        shard.slots.get_mut(slot)?.as_mut().map(change)
+        let shard = &mut *self.shards[self.place(id).0].lock();
+        self.named(shard, id).map(change)
     }
 
     fn take(&self, shard: &mut Shard, slot: usize) -> Option<Template> {
@@ -380,6 +440,7 @@ impl Templates {
         shard.call_ids.release(template.call_id);
         shard.vacant.push(slot as u32);
         self.len.fetch_sub(1, Ordering::Relaxed);
+        self.of_service(template.service).fetch_sub(1, Ordering::Relaxed);
         Some(template)
     }
 }
@@ -397,7 +458,12 @@ impl Cursor {
 }
 
 impl Template {
-    fn new(key: &TemplateKey, new: NewTemplate<'_>, call_id: u32, now: Instant) -> Template {
+    fn new(
+        key: &TemplateKey,
+        new: NewTemplate<'_>,
+        (call_id, turn): (u32, u32),
+        now: Instant,
+    ) -> Template {
         Template {
             key: *key,
             destination: new.destination,
@@ -407,7 +473,9 @@ impl Template {
             in_packets: 0,
             controlled: 0,
             assured: false,
+            half_open: new.half_open,
             call_id,
+            turn,
             stamp: now,
             keyed: true,
         }
@@ -424,6 +492,21 @@ impl Shard {
 
     fn is_full(&self, capacity: usize) -> bool {
         self.vacant.is_empty() && self.slots.len() == capacity
+    }
+
+    /// A slot that may be taken: of a template that has ended, or of an unassured one of a half-open connection; of
+    /// `service` alone if that is given. Slots are gone through in turn, so the oldest goes first.
+    fn expendable(&mut self, service: Option<u32>, now: Instant) -> Option<usize> {
+        for _ in 0..TEMPLATES_LOOKED_AT.min(self.slots.len()) {
+            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
+            if let Some(template) = &mut self.slots[self.hand]
+                && service.is_none_or(|service| template.service == service)
+                && (template.half_open && !template.assured || !template.settle(now))
+            {
+                return Some(self.hand);
+            }
+        }
+        None
     }
 
     fn insert(&mut self, hash: u64, template: Template, hasher: &RandomState) -> u32 {

@@ -17,7 +17,14 @@ fn key(client: u32) -> TemplateKey {
 }
 
 fn to(destination: u32, timeout_s: u32) -> Option<NewTemplate<'static>> {
-    Some(NewTemplate { destination, destination_port: 8080, service: 3, timeout_s, call_id: b"" })
+    Some(NewTemplate {
+        destination,
+        destination_port: 8080,
+        service: 3,
+        timeout_s,
+        call_id: b"",
+        half_open: false,
+    })
 }
 
 fn seconds(seconds: u64) -> Instant {
@@ -271,4 +278,74 @@ fn calls_of_one_client_are_told_apart() {
     assert_eq!(templates.call_id(one.id, &key), None);
     let (key, three) = bind(b"three", 3);
     assert_eq!(templates.call_id(three.id, &key).as_deref(), Some(&b"three"[..]));
+}
+
+/// Of `service`, by the first packet of a handshake.
+fn bind_half_open(templates: &Templates, client: u32, service: u32) -> Option<Bound> {
+    let new = to(service, 300).map(|new| NewTemplate { service, half_open: true, ..new });
+    templates
+        .bind(&key(client), Use::Connection, seconds(0), |_| true, || new, |_| ())
+        .ok()
+        .flatten()
+}
+
+/// A flood of one service's handshakes takes places from itself. Clients of it that got through, and other services'
+/// clients, are served and keep their templates.
+#[test]
+fn a_flood_takes_places_from_its_own_handshakes() {
+    const CAPACITY: u32 = 3000;
+    let templates = Templates::new(CAPACITY as usize);
+    let through: Vec<Bound> = (0..100)
+        .map(|client| {
+            let bound = bind_half_open(&templates, client, 1).unwrap();
+            templates.assure(bound.id);
+            bound
+        })
+        .collect();
+    let flood: Vec<Bound> =
+        (100..20_000).filter_map(|client| bind_half_open(&templates, client, 1)).collect();
+    assert!(flood.len() > 19_000, "{} of 19,900 found a place", flood.len());
+    assert!(templates.len() <= CAPACITY as usize);
+    for bound in &through {
+        assert!(templates.get(bound.id, seconds(1)).is_some_and(|template| template.assured));
+    }
+    for client in 20_000..20_300 {
+        assert!(bind_half_open(&templates, client, 2).is_some(), "another service's {client}");
+    }
+    // Numbers of templates whose places were taken name nothing.
+    let left = flood.iter().filter(|bound| templates.get(bound.id, seconds(1)).is_some()).count();
+    assert!(left < CAPACITY as usize);
+    for bound in &flood {
+        if templates.release(bound.id, seconds(1)).is_some() {
+            continue;
+        }
+        templates.assure(bound.id);
+        assert!(templates.remove_if(bound.id, |_| true).is_none());
+    }
+    let (rows, _) = templates.rows_from(Cursor::default(), 10_000, seconds(1));
+    let assured = rows.iter().filter(|(_, template)| template.assured).count();
+    assert_eq!(assured, through.len(), "the flood assured nothing");
+    assert!(rows.iter().all(|(_, template)| template.controlled <= 1));
+}
+
+/// Even a service whose clients all get through leaves room for others.
+#[test]
+fn one_service_has_no_more_than_its_bound() {
+    const CAPACITY: u32 = 2000;
+    let templates = Templates::new(CAPACITY as usize);
+    let assured = |client, service| {
+        bind_half_open(&templates, client, service).map(|bound| templates.assure(bound.id))
+    };
+    let served = (0..5000).filter_map(|client| assured(client, 1)).count();
+    assert_eq!(served, CAPACITY as usize);
+    let served = (5000..5200).filter_map(|client| assured(client, 2)).count();
+    assert_eq!(served, 200);
+    // Time makes room for the first one again, also where no sweep came by.
+    let (rows, _) = templates.rows_from(Cursor::default(), 10_000, seconds(1));
+    for (id, _) in rows {
+        templates.release(id, seconds(1));
+    }
+    let new = to(1, 300).map(|new| NewTemplate { service: 1, ..new });
+    let again = templates.bind(&key(9999), Use::Connection, seconds(400), |_| true, || new, |_| ());
+    assert!(again.is_ok());
 }

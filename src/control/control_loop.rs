@@ -7,6 +7,7 @@ mod listings;
 mod reload;
 
 use super::connections::Walk;
+use super::defence::{self, Room};
 use super::desired::{Capacity, Desired, Topology};
 use super::destination_totals::DestinationTotals;
 use super::listing::Listing;
@@ -23,6 +24,7 @@ use crate::limits::BURST;
 use crate::model::{DestinationId, Family, Origin, PortId};
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
+use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::{ControlEnd, Shared, Sizing, TableJob};
 use reload::ReloadStep;
 use std::collections::VecDeque;
@@ -280,28 +282,37 @@ impl<F: Frame> Control<F> {
         }
     }
 
-    /// Judges the defence and puts drop_entry to work.
+    /// Judges the defence and puts drop_entry to work where room is short. Short of templates, that is at every table:
+    /// a template stays while a connection lives by it.
     fn defend(&mut self) {
-        let used: u64 = self
-            .shared
-            .counters
-            .iter()
-            .map(|worker| worker.connections_ipv4.get() + worker.connections_ipv6.get())
-            .sum();
-        let each = (self.sizing.connections_ipv4 + self.sizing.connections_ipv6) as u64;
-        let all = each * u64::from(self.sizing.workers);
-        self.desired.defend(all.saturating_sub(used));
-        if self.desired.settings().drop_entry {
-            for worker in 0..usize::from(self.sizing.workers) {
-                for (family, capacity) in [
-                    (Family::Ipv4, self.sizing.connections_ipv4),
-                    (Family::Ipv6, self.sizing.connections_ipv6),
-                ] {
-                    let entries = (capacity / DROP_ENTRY_SHARE).max(1) as u32;
-                    self.jobs.push_back((worker, TableJob::DropEntries { family, entries }));
-                }
+        let tables = self.connection_tables();
+        let all = tables.iter().map(|(.., room)| room.capacity).sum();
+        let templates = Room::new(self.sizing.templates, self.shared.templates.len() as u64);
+        let rooms = tables.iter().map(|(.., room)| *room).chain([templates]);
+        self.desired.defend(rooms.map(|room| room.weighted(all)).min().unwrap_or(all));
+        if !self.desired.settings().drop_entry {
+            return;
+        }
+        let sysctls = *self.desired.sysctls();
+        let everywhere = defence::drops_everywhere(&sysctls) || templates.is_short(all, &sysctls);
+        for (worker, family, room) in tables {
+            if everywhere || room.is_short(all, &sysctls) {
+                let entries = (room.capacity as usize / DROP_ENTRY_SHARE).max(1) as u32;
+                self.jobs.push_back((worker, TableJob::DropEntries { family, entries }));
             }
         }
+    }
+
+    /// The connection tables by worker and family.
+    fn connection_tables(&self) -> Vec<(usize, Family, Room)> {
+        let of_worker = |(worker, counters): (usize, &Arc<WorkerCounters>)| {
+            let (ipv4, ipv6) = (counters.connections_ipv4.get(), counters.connections_ipv6.get());
+            [
+                (worker, Family::Ipv4, Room::new(self.sizing.connections_ipv4, ipv4)),
+                (worker, Family::Ipv6, Room::new(self.sizing.connections_ipv6, ipv6)),
+            ]
+        };
+        self.shared.counters.iter().enumerate().flat_map(of_worker).collect()
     }
 
     /// Ends templates whose time is over, and under drop_entry those nothing was established by.

@@ -1,7 +1,46 @@
 //! The defence against floods: when `drop_entry`, `drop_packet` and `secure_tcp` are at work. IPVS looks at free
-//! pages of memory; the director's connection tables have a fixed size, so it looks at their free entries.
+//! pages of memory; the director's tables have a fixed size, so it looks at their free entries.
+//!
+//! A flood fills one table: that of one family, of one worker, or the persistence templates. So the fullest table decides.
+//! `amemthresh` is compared with the number of entries that all connection tables together would have free if each were
+//! as full as that one.
 
 use crate::model::Sysctls;
+
+/// How full a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub free: u64,
+    pub capacity: u64,
+}
+
+impl Room {
+    /// A table of `capacity` entries with `used` in use.
+    pub fn new(capacity: usize, used: u64) -> Self {
+        let capacity = capacity as u64;
+        Room { free: capacity.saturating_sub(used), capacity }
+    }
+
+    /// Free entries of connection tables with `all` entries together, if each were as full as this table.
+    pub fn weighted(self, all: u64) -> u64 {
+        let free = u128::from(all) * u128::from(self.free) / u128::from(self.capacity.max(1));
+        free as u64
+    }
+
+    /// The table is too full for `amemthresh`.
+    pub fn is_short(self, all: u64, sysctls: &Sysctls) -> bool {
+        self.weighted(all) < threshold(sysctls)
+    }
+}
+
+fn threshold(sysctls: &Sysctls) -> u64 {
+    u64::try_from(sysctls.amemthresh).unwrap_or(0)
+}
+
+/// Entries are dropped from every table, however full.
+pub fn drops_everywhere(sysctls: &Sysctls) -> bool {
+    sysctls.drop_entry == ALWAYS
+}
 
 /// What the workers are told to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +56,11 @@ const AUTOMATIC_OFF: i32 = 1;
 const AUTOMATIC_ON: i32 = 2;
 const ALWAYS: i32 = 3;
 
-/// Judges the situation: each second, and whenever a setting was written. `free` are the entries that all
-/// connection tables together can still take. The automatic modes change between 1 (off at present) and 2
+/// Judges the situation: each second, and whenever a setting was written. `free` is the least [`Room::weighted`] of all
+/// tables. The automatic modes change between 1 (off at present) and 2
 /// (on at present).
 pub fn defend(sysctls: &mut Sysctls, free: u64) -> Measures {
-    let threshold = u64::try_from(sysctls.amemthresh).unwrap_or(0);
+    let threshold = threshold(sysctls);
     let is_low = free < threshold;
     let secure_tcp = is_on(&mut sysctls.secure_tcp, is_low);
     let drop_entry = is_on(&mut sysctls.drop_entry, is_low);
@@ -74,6 +113,28 @@ mod tests {
             let modes = (sysctls.secure_tcp, sysctls.drop_entry, sysctls.drop_packet);
             assert_eq!(modes, (after, after, after), "mode {mode}, low {is_low}");
         }
+    }
+
+    /// A full table is short beside any number of empty ones; tables filled alike count together.
+    #[test]
+    fn the_fullest_table_decides() {
+        let sysctls = Sysctls { amemthresh: 1024, ..Sysctls::default() };
+        // (free, capacity, entries of all tables, weighted, short)
+        let table = [
+            (0, 4096, 8192, 0, true),
+            (4096, 4096, 8192, 8192, false),
+            (511, 4096, 8192, 1022, true),
+            (512, 4096, 8192, 1024, false),
+            (1 << 18, 1 << 18, 5 << 18, 5 << 18, false),
+            (10, 16, 64, 40, true),
+            (100, 1 << 20, 5 << 18, 125, true),
+        ];
+        for (free, capacity, all, weighted, is_short) in table {
+            let room = Room { free, capacity };
+            assert_eq!(room.weighted(all), weighted, "{room:?}");
+            assert_eq!(room.is_short(all, &sysctls), is_short, "{room:?}");
+        }
+        assert_eq!(Room::new(10, 12), Room { free: 0, capacity: 10 });
     }
 
     #[test]

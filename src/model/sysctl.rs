@@ -94,7 +94,7 @@ macro_rules! settings {
 settings! {
     /// Rate of drop_packet in mode 3: one of this many new connections is dropped.
     am_droprate: i32 = 10, Number(ANY);
-    /// Defence modes 1 and 2 are on while fewer entries of the connection tables are free than this (the kernel counts free pages).
+    /// Defence modes 1 and 2 are on while fewer table entries are free than this, counted as if every table were as full as the fullest (the kernel counts free pages).
     amemthresh: i32 = 1024, Number(ANY);
     /// While a backup synchronisation daemon runs, requests are not balanced.
     backup_only: i32 = 0, Number(ANY);

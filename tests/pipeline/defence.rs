@@ -3,7 +3,7 @@
 use crate::scene::*;
 use crate::support::TestDirector;
 use crate::support::director::Shape;
-use director::model::{Family, ForwardMethod, Protocol};
+use director::model::{Family, ForwardMethod, Protocol, SchedulerKind};
 use director::packet::tcp::{ACK, SYN};
 use director::reason::DropReason;
 use director::worker::TableJob;
@@ -82,8 +82,44 @@ fn a_full_table_of_templates() {
     let made = outcomes.iter().filter(|made| **made).count();
     assert!((4..1000).contains(&made), "{made} templates");
     assert_eq!(director.dropped(DropReason::TemplateTableFull) as usize, CLIENTS as usize - made);
-    assert_eq!(director.load(ONLY).2 as usize, made);
+    // A new one takes the place of one whose handshake was not completed.
+    assert_eq!(director.load(ONLY).2 as usize, director.shared.templates.len());
+    assert_eq!(director.shared.templates.len(), 4);
     send(&mut director, 0, ACK).frame();
+}
+
+/// SYNs to one persistent service fill the templates; new clients of it and of another one are served all the same.
+#[test]
+fn a_syn_flood_at_one_persistent_service_leaves_templates_for_others() {
+    let mut snapshot = snapshot(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
+    let other = snapshot.service(Protocol::Tcp, "10.0.0.100:443", SchedulerKind::Rr);
+    snapshot.destination(other, "10.1.0.12:443", ForwardMethod::Route);
+    snapshot.persist(director::model::ServiceId(0), 300);
+    snapshot.persist(other, 300);
+    let shape = Shape { connections: 1 << 16, templates: 3000, ..Shape::default() };
+    let mut director = TestDirector::shaped(snapshot, shape);
+    let packet = |client: u32, port, flags| {
+        let packet = director::testing::frame().ipv4(0x4d00_0000 + client, crate::support::VIP);
+        packet.tcp(3000, port).flags(flags).build()
+    };
+    // Established before the flood.
+    for client in 0..50 {
+        director.client(&packet(client, 80, SYN)).frame();
+        director.client(&packet(client, 80, ACK)).frame();
+    }
+    let flood =
+        (1000..11_000).filter(|&client| director.client(&packet(client, 80, SYN)).drops.is_empty());
+    assert!(flood.count() > 9_500, "the service itself goes on");
+    let others = (20_000..20_200)
+        .filter(|&client| director.client(&packet(client, 443, SYN)).drops.is_empty());
+    assert_eq!(others.count(), 200);
+    assert!(director.shared.templates.len() <= 3200);
+    let (rows, _) = director.shared.templates.rows_from(
+        director::conn::template::Cursor::default(),
+        10_000,
+        director::time::Instant::from_secs(0),
+    );
+    assert_eq!(rows.iter().filter(|(_, template)| template.assured).count(), 50);
 }
 
 /// drop_entry takes half-open connections, and leaves those in use.

@@ -4,13 +4,14 @@ use super::choice::{Choice, NewFlow, NoChoice};
 use crate::conn::template::{Bound, NewTemplate, Use};
 use crate::conn::{NO_TEMPLATE, TemplateKey};
 use crate::io::Frame;
-use crate::model::{DestinationId, Persistence};
+use crate::model::{DestinationId, Persistence, Protocol};
 use crate::packet::Tuple;
 use crate::reason::DropReason;
 use crate::snapshot::{Service, Snapshot};
 use crate::worker::accounts::Accounts;
 use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
+use arrayvec::ArrayVec;
 use std::sync::Arc;
 
 /// A template that is looked for.
@@ -20,6 +21,8 @@ pub(super) struct Wanted<'a> {
     key: TemplateKey,
     call_id: &'a [u8],
     one_packet: bool,
+    /// The flow's protocol has a handshake, and this packet is the first.
+    half_open: bool,
 }
 
 /// A persistent service: the destination of the client's template, or a new template to the one that `pick` gives.
@@ -68,7 +71,8 @@ pub(super) fn wanted<'a, A: WorkerFamily>(
         call_id = new.call_id.ok_or(NoChoice::Drop(DropReason::NoCallId))?;
         key.call = accounts.templates.call(call_id);
     }
-    Ok(Wanted { service, persistence, key, call_id, one_packet: new.one_packet })
+    let half_open = flow.protocol != Protocol::Udp.number();
+    Ok(Wanted { service, persistence, key, call_id, one_packet: new.one_packet, half_open })
 }
 
 /// The wanted template, if its destination is usable and `suits`; otherwise a new one to what `pick` gives: a destination
@@ -85,7 +89,7 @@ pub(super) fn bind_template<F: Frame>(
 ) -> Result<Bound, NoChoice> {
     let quiescent_ends = snapshot.settings.sysctls.expire_quiescent_template != 0;
     let templates = Arc::clone(&engine.accounts.templates);
-    let mut ended = None;
+    let mut ended = ArrayVec::<u32, 2>::new();
     let bound = templates.bind(
         &wanted.key,
         if wanted.one_packet { Use::OnePacket } else { Use::Connection },
@@ -103,12 +107,13 @@ pub(super) fn bind_template<F: Frame>(
                 service: wanted.service.id.0,
                 timeout_s: wanted.persistence.timeout_s,
                 call_id: wanted.call_id,
+                half_open: wanted.half_open,
             })
         },
-        |template| ended = Some(template.destination),
+        |template| ended.push(template.destination),
     );
     let accounts = &engine.accounts;
-    if let Some(stats) = ended.and_then(|destination| accounts.stats_of(destination)) {
+    for stats in ended.into_iter().filter_map(|destination| accounts.stats_of(destination)) {
         stats.template_removed();
     }
     let bound = match bound {

@@ -43,6 +43,9 @@ impl Fields {
     }
 }
 
+/// UDP ports whose packets hold others: L2TP, GTP-U, Teredo, IPsec, FOU, GUE, Geneve, VXLAN and its kin, RoCE.
+const UDP_TUNNELS: [u16; 11] = [1701, 2152, 3544, 4500, 4754, 4789, 4790, 4791, 5555, 6080, 6081];
+
 /// How one device places frames: queue `reta[hash % reta.len()]`.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -100,6 +103,36 @@ impl Rule {
             Ok(Payload::Ipv6) => self.hash_ipv6(packet),
             _ => None,
         }
+    }
+
+    /// [`Self::hash_frame`] of frames that every device with this rule hashes alike. `None` besides: fragments, whose
+    /// first one has ports that some devices see, protocols that some devices know more of than the rule tells, and
+    /// tunnels over UDP, which some look into.
+    pub fn certain_hash(&self, frame: &[u8]) -> Option<u32> {
+        let packet = frame.get(ETHERNET..)?;
+        let (protocol, behind) = match ethernet::ethernet(frame) {
+            Ok(Payload::Ipv4) => {
+                let header = packet.get(..ipv4::HEADER)?;
+                if ipv4::is_fragment(header) {
+                    return None;
+                }
+                (ipv4::protocol(header), packet.get(ipv4::header_length(header)..)?)
+            }
+            Ok(Payload::Ipv6) => {
+                let header = packet.get(..ipv6::HEADER)?;
+                (ipv6::next_header(header), &packet[ipv6::HEADER..])
+            }
+            _ => return None,
+        };
+        let is_certain = match protocol {
+            ipv4::TCP | ipv4::SCTP => true,
+            ipv4::UDP => {
+                let ports = behind.get(..4)?;
+                ![0, 2].iter().any(|&at| UDP_TUNNELS.contains(&wire::get16(ports, at)))
+            }
+            _ => false,
+        };
+        if is_certain { self.hash_frame(frame) } else { None }
     }
 
     fn hash_ipv4(&self, packet: &[u8]) -> Option<u32> {

@@ -41,7 +41,7 @@ rows() {
 count() {
     local name=${1%%, *} detail=''
     [[ $1 != *', '* ]] || detail=${1#*, }
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*stand::poll*' \
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*bench_setup::poll*' \
         "$bench" --no-huge --only "$name" --detail "$detail" --flows 1024 --batches "$2" 2>&1 >/dev/null |
         awk '/Collected/ { print $NF }'
 }
@@ -56,6 +56,8 @@ each() {
     esac
     few=$(count "$2" 2)
     many=$(count "$2" 6)
+    [ "${many:-0}" -gt "${few:-0}" ] ||
+        die "no instructions were counted for '$2': does bench/support/bench_setup.rs still have the function poll?"
     awk -v few="$few" -v many="$many" -v divisor=$divisor 'BEGIN { printf "%.1f", (many - few) / divisor }'
 }
 

@@ -4,15 +4,15 @@
 //! counted and sent. Otherwise `None` is returned, packet and connection are unchanged, and the full path produces the
 //! same result.
 
-use crate::conn::{ConnectionId, Direction};
+use crate::conn::{Connection, ConnectionId, Direction, Method};
 use crate::io::Frame;
 use crate::packet::Packet;
 use crate::reason::DropReason;
 use crate::rewrite;
-use crate::snapshot::{Adjacency, Snapshot};
+use crate::snapshot::{Adjacency, Destination, Snapshot};
 use crate::worker::batch::Rx;
 use crate::worker::engine::Engine;
-use crate::worker::method;
+use crate::worker::method::{self, Encapsulator};
 use crate::worker::tables::WorkerFamily;
 use crate::worker::track::{advance_plain, apply_transition, count_request};
 
@@ -49,20 +49,22 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
     let Engine { tables, accounts, policy, encapsulator, clock, .. } = engine;
     let connection = A::table_mut(tables).get_mut(id);
     let destination = snapshot.destinations.get(connection.destination as usize)?;
-    let method = connection.flags.fast_path_method()?;
-    if packet.length > method::fast_path_mtu(method, destination) {
-        return None;
-    }
-    rewrite::decrement_hop_limit::<A>(frame);
-    let rewritten = method::rewrite_request(
-        method,
-        encapsulator,
-        snapshot,
-        frame,
-        packet,
-        connection,
-        destination,
-    );
+    // In each arm the method is a constant, so that the questions about it cost nothing.
+    let rewritten = match connection.flags.fast_path_method()? {
+        Method::Route => {
+            let method = Method::Route;
+            rewrite_request(method, encapsulator, snapshot, frame, packet, connection, destination)
+        }
+        Method::Masq => {
+            let method = Method::Masq;
+            rewrite_request(method, encapsulator, snapshot, frame, packet, connection, destination)
+        }
+        Method::Tunnel => {
+            let method = Method::Tunnel;
+            rewrite_request(method, encapsulator, snapshot, frame, packet, connection, destination)
+        }
+        Method::LocalNode | Method::Bypass => None,
+    }?;
     if let Err(reason) = rewritten {
         return Some(Err(drop_counted(engine, frame, packet, id, reason)));
     }
@@ -75,6 +77,32 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
         apply_transition(A::table_mut(tables), accounts, id, step, now_ms);
     }
     Some(Ok(&destination.adjacency))
+}
+
+/// Rewrites a client's packet; `None` if it is too long for the fast path, and then it is unchanged.
+#[inline(always)]
+fn rewrite_request<A: WorkerFamily>(
+    method: Method,
+    encapsulator: &mut Encapsulator,
+    snapshot: &Snapshot,
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    connection: &Connection<A>,
+    destination: &Destination,
+) -> Option<Result<(), DropReason>> {
+    if packet.length > method::fast_path_mtu(method, destination) {
+        return None;
+    }
+    rewrite::decrement_hop_limit::<A>(frame);
+    Some(method::rewrite_request(
+        method,
+        encapsulator,
+        snapshot,
+        frame,
+        packet,
+        connection,
+        destination,
+    ))
 }
 
 /// A client's packet that could not be rewritten is counted all the same.

@@ -186,12 +186,12 @@ impl Desired {
     pub(super) fn place_destination(&mut self, id: DestinationId) {
         let Some(row) = self.row(id) else { return };
         let (spec, service, old) = (row.spec, row.service, row.next_hop);
-        let (is_listed, overload_edit) = (row.is_listed, row.overload_edit);
+        let overload_edit = row.overload_edit;
         let Effective { weight, available } = self.effective(id);
         let address = spec.at.address;
         let is_local = self.is_local(address);
-        // Nothing is sent to a removed destination, so its next hop need not be resolved.
-        let path = if is_local || !is_listed { None } else { self.path_to(address) };
+        // Also of a removed destination: ICMP errors about its connections are still sent to it, as in the kernel.
+        let path = if is_local { None } else { self.path_to(address) };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),

@@ -18,7 +18,7 @@ found() {
 }
 
 check "fd00:b::1 is found at once" found fd00:b::1
-# The switch has asked by now, and forgets whoever has not answered.
+# The switch has asked by now, and forgets every host that has not answered.
 sleep 20
 check "fd00:b::1 is found after 20 seconds" found fd00:b::1
 

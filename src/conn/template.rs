@@ -30,6 +30,9 @@ const UNDER_LOCK: usize = 128;
 
 /// A template that its connections keep alive is looked at again after this, and has this timeout ever after.
 const CONTROLLING_S: u32 = 60;
+/// In the kernel a connection that ends at the same moment as its template ends first. Here the worker notices the end of
+/// the connection later: up to two turns of its timer wheel and a poll. A template waits this long before it is re-armed.
+const TIE: Duration = Duration::from_millis(250);
 
 /// The virtual and destination port of a template that is not to be found again.
 const INVALIDATED_PORT: u16 = u16::MAX;
@@ -105,6 +108,9 @@ impl Template {
         if self.controlled == 0 {
             return false;
         }
+        if now < deadline + TIE {
+            return true;
+        }
         let turn = Duration::from_secs(CONTROLLING_S.into()).as_nanos() as u64;
         let past = (now - deadline).as_nanos() as u64 / turn * turn;
         self.stamp = deadline + Duration::from_nanos(past);
@@ -117,9 +123,14 @@ impl Template {
         now.since(self.stamp)
     }
 
-    /// Time until it ends.
+    /// Time until it ends, or until it is re-armed.
     pub fn remaining(&self, now: Instant) -> Duration {
-        self.deadline() - now
+        let deadline = self.deadline();
+        // A controlling template that is due waits for [`TIE`], and is then re-armed from its deadline on.
+        let is_due = self.controlled > 0 && now >= deadline;
+        let end =
+            if is_due { deadline + Duration::from_secs(CONTROLLING_S.into()) } else { deadline };
+        end - now
     }
 
     /// The state in listings.

@@ -119,6 +119,17 @@ fn a_controlling_template_is_re_armed_for_a_minute_and_keeps_that() {
     assert_eq!(sweep_all(&templates, seconds(185)), [7]);
 }
 
+/// As in the kernel, where a connection that ends at the same moment ends first.
+#[test]
+fn a_connection_that_ends_with_its_template_does_not_re_arm_it() {
+    let templates = Templates::new(10);
+    let bound = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
+    let late = Instant::from_millis(300_130);
+    assert!(sweep_all(&templates, late).is_empty(), "the connection's end is not noticed yet");
+    templates.release(bound.id, late);
+    assert_eq!(sweep_all(&templates, late), [7]);
+}
+
 #[test]
 fn an_unusable_template_is_invalidated() {
     let templates = Templates::new(100);

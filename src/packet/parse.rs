@@ -120,6 +120,12 @@ impl<A: Address> Packet<A> {
         if self.role == Role::IcmpError { self.error_ends.1 } else { self.flow.destination }
     }
 
+    /// The packet's own addresses and protocol, without ports: what an ICMP error is, apart from the packet that it quotes.
+    pub fn own_tuple(&self) -> Tuple<A> {
+        let (source, destination) = (self.source(), self.destination());
+        Tuple { source, destination, source_port: 0, destination_port: 0, protocol: self.protocol }
+    }
+
     /// The packet opens a connection: a SYN or an INIT chunk.
     #[inline(always)]
     pub fn opens_connection(&self) -> bool {

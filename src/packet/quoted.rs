@@ -3,8 +3,8 @@
 
 use super::{Address, Tuple, extension, ipv4, ipv6, wire};
 
-/// Bytes of the quoted transport header that every sender of an error includes (RFC 792).
-const QUOTED_TRANSPORT: usize = 8;
+/// Bytes of the ports in the transport header. Some senders quote no more than these, although RFC 792 asks for 8 bytes.
+const PORTS: usize = 4;
 
 /// What a quotation says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) trait Quotes: Address {
 /// Reads the packet that `bytes` begin with, as far as they go.
 pub(super) fn quotation<A: Quotes>(bytes: &[u8]) -> Option<Quotation<A>> {
     let mut quotation = A::network(bytes)?;
-    let transport = bytes.get(quotation.transport..)?.first_chunk::<QUOTED_TRANSPORT>()?;
+    let transport = bytes.get(quotation.transport..)?.first_chunk::<PORTS>()?;
     if matches!(quotation.tuple.protocol, ipv4::TCP | ipv4::UDP | ipv4::SCTP) {
         quotation.tuple.source_port = wire::get16(transport, 0);
         quotation.tuple.destination_port = wire::get16(transport, 2);

@@ -32,7 +32,7 @@ fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
     if packet.role == Role::IcmpError {
         let (quoted, transport) = (packet.quoted.into(), packet.quoted_transport.into());
         assert!(header + icmp::HEADER <= quoted && quoted < transport, "{packet:?}");
-        assert!(transport + 8 <= length, "{packet:?}");
+        assert!(transport + 4 <= length, "{packet:?}");
     }
     // One byte less than the packet says is never enough.
     assert!(length == 0 || A::parse(&bytes[..length - 1]).is_err(), "{packet:?}");

@@ -190,13 +190,13 @@ fn errors_that_quote_nothing_useful_are_plain_icmp() {
     let later = frame().ipv4("10.0.0.100", "11.22.33.44").protocol(17).fragment(8, false);
     let later = later.payload([0; 8]).packet();
     let six = v6().udp(1, 2).packet();
-    for quoted in [&[][..], &reply[..19], &reply[..27], &later, &six, &[0x44; 40]] {
+    for quoted in [&[][..], &reply[..19], &reply[..23], &later, &six, &[0x44; 40]] {
         let packet = ipv4(&v4().icmp_error(3, 3, 0, quoted).packet()).unwrap();
         assert_eq!((packet.role, packet.flow), (Role::Icmp, tuple(1, 0, 0)), "{quoted:?}");
         assert_eq!((packet.quoted, packet.quoted_transport), (0, 0));
     }
     let later = v6().fragment(8, false).payload([0; 8]).packet();
-    for quoted in [&six[..47], &later, &reply] {
+    for quoted in [&six[..43], &later, &reply] {
         let packet = ipv6(&v6().icmp_error(1, 4, 0, quoted).packet()).unwrap();
         assert_eq!(packet.role, Role::Icmp, "{quoted:?}");
     }
@@ -287,7 +287,7 @@ fn is_consistent<A: Address>(packet: &Packet<A>, available: usize) {
     if packet.role == Role::IcmpError {
         let (quoted, transport) = (packet.quoted, packet.quoted_transport);
         assert_eq!(quoted, packet.header + 8);
-        assert!(quoted < transport && usize::from(transport) + 8 <= length);
+        assert!(quoted < transport && usize::from(transport) + 4 <= length);
     } else {
         assert_eq!((packet.quoted, packet.quoted_transport), (0, 0));
         assert_eq!(packet.flow.protocol, packet.protocol);

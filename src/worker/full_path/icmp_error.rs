@@ -52,6 +52,10 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
         Some((id, Direction::Original)) => {
             return error_to_server(engine, snapshot, frame, packet, id);
         }
+        // The client itself never has an address of the director: such an error quotes a request, and nobody waits for it.
+        Some((_, Direction::Reply)) if snapshot.local.contains(packet.destination()) => {
+            return unrelated_error(engine, snapshot, frame, rx);
+        }
         Some((id, Direction::Reply)) => {
             return error_to_client(engine, snapshot, frame, packet, id);
         }
@@ -68,7 +72,8 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
     let is_schedulable = flow.protocol == quoted.protocol;
     let may_schedule = is_ours && is_whole && is_schedulable && !snapshot.settings.inbound_off;
     if may_schedule && snapshot.settings.sysctls.schedule_icmp != 0 {
-        let mark = snapshot.marks.find(rx.ingress.interface(), &flow);
+        // The error itself is what carries a mark, not the packet that it quotes.
+        let mark = snapshot.marks.find(rx.ingress.interface(), &packet.own_tuple());
         match schedule::schedule_error(engine, snapshot, &flow, mark) {
             Some(Ok(opened)) => {
                 let verdict = error_to_server(engine, snapshot, frame, packet, opened.id);
@@ -94,9 +99,8 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
 ) -> Verdict {
     let connection = A::table_mut(&mut engine.tables).get_mut(id);
     let method = connection.flags.method();
-    // In IPv6 only errors that are rewritten are verified.
-    let is_verified = A::FAMILY == Family::Ipv4 || method::rewrites_errors(method);
-    if is_verified && !has_valid_checksum(frame, packet) {
+    // As in the kernel, only errors that are rewritten are verified. The receiver verifies the others.
+    if method::rewrites_errors(method) && !has_valid_checksum(frame, packet) {
         return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
     if !method::rewrites_errors(method) {

@@ -108,6 +108,14 @@ fn template_end(key: &ServiceKey, packet: &Packet) -> (Option<Protocol>, SocketA
 /// The mark service or else the address service of a packet.
 impl Reference {
     pub(super) fn service_for(&self, packet: &Packet) -> Option<usize> {
+        let mark = site::mark_of(packet.protocol, packet.destination.port());
+        let key = ServiceKey::Fwmark { mark, family: packet.family() };
+        let marked = self.services.iter().position(|service| mark != 0 && service.spec.key == key);
+        marked.or_else(|| self.address_service_for(packet))
+    }
+
+    /// The address service of a packet without a mark.
+    pub(super) fn address_service_for(&self, packet: &Packet) -> Option<usize> {
         let find = |wanted: ServiceKey| {
             self.services.iter().position(|service| service.spec.key == wanted)
         };
@@ -116,11 +124,8 @@ impl Reference {
             let (protocol, address) = (packet.protocol, packet.destination.ip());
             find(ServiceKey::Address { protocol, address, port })
         };
-        let mark = site::mark_of(packet.protocol, asked);
-        let marked = || find(ServiceKey::Fwmark { mark, family: packet.family() });
         let is_ftp_data = packet.protocol == Protocol::Tcp && (asked == 20 || asked >= 1024);
-        (if mark != 0 { marked() } else { None })
-            .or_else(|| with_port(asked))
+        with_port(asked)
             .or_else(|| if is_ftp_data { with_port(FTP) } else { None })
             .or_else(|| with_port(0))
     }

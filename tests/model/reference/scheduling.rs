@@ -46,7 +46,8 @@ impl Reference {
     /// The state machine is left out. `Err`: what becomes of the error otherwise.
     pub(super) fn schedule_error(&mut self, packet: &Packet) -> Result<usize, Box<Outcome>> {
         let host = Box::new(Outcome::Host { because: PuntReason::LocalOther, answer: None });
-        let Some(service) = self.service_for(packet) else { return Err(host) };
+        // The error has no mark, whatever mark the rules give to the packet that it quotes.
+        let Some(service) = self.address_service_for(packet) else { return Err(host) };
         if self.is_dropped_by_rate() {
             return Err(Box::new(Outcome::Dropped(Why::DropPacket)));
         }

@@ -1,16 +1,17 @@
 //! Timers and statistics.
 
-use super::{Place, Reference, Statistics};
+use super::{Place, Reference, Statistics, Template};
 use crate::site::TICK_MS;
 use director::model::Counters;
 
 /// The timeout of a template that was due while it controlled connections, from then on.
 const CONTROLLING_MS: u64 = 60_000;
+/// The last connection of a template ends at the same moment if it ends this much later.
+const TIE_MS: u64 = 250;
 
 impl Reference {
     pub fn tick(&mut self) {
         self.now += TICK_MS;
-        self.end_templates();
         while let Some(index) = self
             .connections
             .iter()
@@ -18,6 +19,7 @@ impl Reference {
         {
             self.remove_connection(index);
         }
+        self.end_templates();
         self.go_through_trash();
         self.take_statistics();
     }
@@ -26,7 +28,8 @@ impl Reference {
         for index in (0..self.templates.len()).rev() {
             let is_controlling = self.controlled(self.templates[index].number) > 0;
             let template = &mut self.templates[index];
-            if template.started + template.timeout_ms > self.now {
+            let due = template.started + template.timeout_ms;
+            if due > self.now || is_controlling && due + TIE_MS > self.now {
                 continue;
             }
             if is_controlling {
@@ -87,6 +90,14 @@ impl Reference {
             service.statistics.add(counted);
         }
         self.total.add(counted);
+    }
+}
+
+impl Template {
+    /// When it ends or is re-armed. One that is due and stays is controlling.
+    pub(super) fn ends(&self, now: u64) -> u64 {
+        let due = self.started + self.timeout_ms;
+        if now >= due { due + CONTROLLING_MS } else { due }
     }
 }
 

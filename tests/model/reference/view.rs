@@ -57,7 +57,7 @@ impl Reference {
                 template.destination_port,
             ),
             state: if template.assured { "ASSURED" } else { "NONE" }.to_owned(),
-            remaining_ms: template.started + template.timeout_ms - self.now,
+            remaining_ms: template.ends(self.now) - self.now,
         });
         connections.chain(templates)
     }

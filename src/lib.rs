@@ -3,7 +3,7 @@
 //! The modules, bottom up. Each imports only from lines above its own, which `tests/architecture.rs` sees to:
 //!
 //! * `limits`, `model`, `time`: every bound; the nouns of LVS; time as an argument
-//! * `reason`: why a packet leaves the packet path: drop and punt reasons
+//! * `rate`, `reason`: token buckets; why a packet leaves the packet path: drop and punt reasons
 //! * `io`: frames in, frames out; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
 //! * `dpdk`: the safe wrapper of DPDK
@@ -32,6 +32,8 @@ pub mod model;
 #[deny(clippy::indexing_slicing)]
 pub mod time;
 
+#[deny(clippy::indexing_slicing)]
+pub mod rate;
 #[deny(clippy::indexing_slicing)]
 pub mod reason;
 

@@ -30,8 +30,36 @@ pub const TEMPLATE_RESERVE: usize = 8;
 /// Templates a new one looks at for a place to take when there is no room: about two microseconds under the lock.
 pub const TEMPLATES_LOOKED_AT: usize = 32;
 
-/// Frames the punt ring of one worker holds; beyond it a punt is a counted drop.
-pub const PUNT_RING: usize = 1024;
+/// ARP and neighbour discovery sent to a port itself that one worker's ring holds: answers to the director's own questions and
+/// checks of its address. Neighbours answer at most three quarters of [`INJECT_RING`] questions in 100 ms, and control
+/// empties the ring many times in between.
+pub const PUNT_RING_NEIGHBOUR_UNICAST: usize = 512;
+
+/// ARP and neighbour discovery sent to a group that one worker's ring holds. Every host of a link causes some.
+pub const PUNT_RING_NEIGHBOUR_GROUP: usize = 128;
+
+/// Frames that wait for a next hop's address that one worker's ring holds.
+pub const PUNT_RING_UNRESOLVED: usize = 128;
+
+/// All other punts that one worker's ring holds. Strangers can cause each of them.
+pub const PUNT_RING_HOST: usize = 256;
+
+/// Frames the punt rings of one worker hold together; beyond its own ring a punt is a counted drop.
+pub const PUNT_RINGS: usize =
+    PUNT_RING_NEIGHBOUR_UNICAST + PUNT_RING_NEIGHBOUR_GROUP + PUNT_RING_UNRESOLVED + PUNT_RING_HOST;
+
+/// Host punts of one reason that one worker passes on each second, at most [`PUNT_RING_HOST`] at once. Control needs about a
+/// microsecond for each, so a flood of one reason at one worker takes half a percent of its time.
+pub const HOST_PUNTS_PER_SECOND: u32 = 5000;
+
+/// Frames for one unresolved next hop that one worker passes on each second: control keeps [`NEIGHBOUR_QUEUE`] of them.
+pub const UNRESOLVED_PUNTS_PER_SECOND: u32 = 1000;
+
+/// The same, at once: twice what control keeps, as it empties the ring meanwhile.
+pub const UNRESOLVED_PUNTS_BURST: u32 = 2 * NEIGHBOUR_QUEUE as u32;
+
+/// Unresolved next hops that one worker tells apart for that bound. Two that fall together share it.
+pub const UNRESOLVED_BUCKETS: usize = 256;
 
 /// Frames control may have waiting to be sent through one worker.
 pub const INJECT_RING: usize = 1024;

@@ -1,6 +1,10 @@
 //! Why a packet leaves the fast path: dropped, or punted to the control thread. Each reason is counted per worker
 //! and queue, so every frame that came in is accounted for.
 
+use crate::limits::{
+    BURST, PUNT_RING_HOST, PUNT_RING_NEIGHBOUR_GROUP, PUNT_RING_NEIGHBOUR_UNICAST,
+    PUNT_RING_UNRESOLVED,
+};
 use crate::model::InterfaceId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -58,6 +62,7 @@ reasons! {
         NoHeadroom "no-headroom" "No room in the buffer for the tunnel header.",
         NoBuffer "no-buffer" "The buffer pool is empty.",
         PuntRingFull "punt-ring-full" "The control thread does not keep up.",
+        PuntRateLimited "punt-rate-limited" "The control thread was to answer it, but packets of this kind come faster than they are answered.",
         HandoffRingFull "handoff-ring-full" "The worker the packet belongs to does not keep up.",
         TransmitRingFull "transmit-ring-full" "The port does not take frames as fast as they come.",
         IcmpRateLimited "icmp-rate-limited" "An ICMP answer was due, but their rate is limited.",
@@ -115,14 +120,110 @@ pub struct Punt<F> {
     /// The interface the frame came in by.
     pub interface: InterfaceId,
     pub reason: PuntReason,
-    /// [`PuntReason::FragmentationNeeded`]: the MTU to report.
-    pub mtu: u16,
-    /// [`PuntReason::NeighbourUnresolved`]: where the frame goes; its Ethernet header is in place but for the addresses.
-    pub next_hop: Option<(InterfaceId, IpAddr)>,
-    /// The same reason: the address and port that the client had sent it to, if NAT has replaced them.
-    pub original_destination: Option<(IpAddr, u16)>,
-    /// As it was received, Ethernet header included, unless the reason says otherwise.
+    pub detail: PuntDetail,
+    /// As it was received, Ethernet header included. For [`PuntReason::NeighbourUnresolved`]: ready to be sent, its Ethernet
+    /// header in place but for the addresses.
     pub frame: F,
+}
+
+/// What only some reasons have to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PuntDetail {
+    /// The reason is all.
+    None,
+    /// [`PuntReason::FragmentationNeeded`]: the MTU to report, in bytes.
+    Mtu(u16),
+    /// [`PuntReason::NeighbourUnresolved`]: where the frame goes, and the address and port that the client had sent it to, if
+    /// NAT has replaced them.
+    NextHop { next_hop: (InterfaceId, IpAddr), original_destination: Option<(IpAddr, u16)> },
+}
+
+/// Which part of the control thread handles a punt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PuntConsumer {
+    /// ARP, neighbour discovery and questions about group membership.
+    Neighbours,
+    /// Frames that wait for the address of a next hop.
+    Unresolved,
+    /// The director as a host: echo, ICMP errors, resets. Strangers can cause all of these, so their rate is limited.
+    Host,
+}
+
+/// The rings from one worker to the control thread. Each has room and a budget of its own, so a flood in one does not starve
+/// another. The order is control's: the first are emptied first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PuntClass {
+    /// ARP and neighbour discovery to a port's own Ethernet address.
+    NeighbourUnicast,
+    /// ARP and neighbour discovery to a group of hosts.
+    NeighbourGroup,
+    Unresolved,
+    Host,
+}
+
+impl PuntReason {
+    /// The part of the control thread that handles punts for this reason.
+    pub const fn consumer(self) -> PuntConsumer {
+        match self {
+            PuntReason::Arp | PuntReason::NeighbourDiscovery | PuntReason::GroupMembership => {
+                PuntConsumer::Neighbours
+            }
+            PuntReason::NeighbourUnresolved => PuntConsumer::Unresolved,
+            PuntReason::IcmpEcho
+            | PuntReason::LocalOther
+            | PuntReason::UnservedPort
+            | PuntReason::NoDestination
+            | PuntReason::TtlExpired
+            | PuntReason::FragmentationNeeded
+            | PuntReason::TunnelIcmp
+            | PuntReason::NatIcmpSend
+            | PuntReason::NoRoute
+            | PuntReason::DestinationUnreachable => PuntConsumer::Host,
+        }
+    }
+
+    /// The ring for this reason. `to_group`: the frame was sent to a group of hosts.
+    pub const fn class(self, to_group: bool) -> PuntClass {
+        match (self.consumer(), to_group) {
+            // A question about groups that is not sent to a group may come from anywhere.
+            (PuntConsumer::Neighbours, false) if matches!(self, PuntReason::GroupMembership) => {
+                PuntClass::Host
+            }
+            (PuntConsumer::Neighbours, false) => PuntClass::NeighbourUnicast,
+            (PuntConsumer::Neighbours, true) => PuntClass::NeighbourGroup,
+            (PuntConsumer::Unresolved, _) => PuntClass::Unresolved,
+            (PuntConsumer::Host, _) => PuntClass::Host,
+        }
+    }
+}
+
+impl PuntClass {
+    pub const ALL: [PuntClass; 4] = [
+        PuntClass::NeighbourUnicast,
+        PuntClass::NeighbourGroup,
+        PuntClass::Unresolved,
+        PuntClass::Host,
+    ];
+
+    /// Frames the ring holds.
+    pub const fn room(self) -> usize {
+        match self {
+            PuntClass::NeighbourUnicast => PUNT_RING_NEIGHBOUR_UNICAST,
+            PuntClass::NeighbourGroup => PUNT_RING_NEIGHBOUR_GROUP,
+            PuntClass::Unresolved => PUNT_RING_UNRESOLVED,
+            PuntClass::Host => PUNT_RING_HOST,
+        }
+    }
+
+    /// Frames that control takes from the ring of one worker in one turn.
+    pub const fn budget(self) -> usize {
+        match self {
+            // Control asks for hundreds of addresses at once, and an answer that is lost costs a second.
+            PuntClass::NeighbourUnicast => 4 * BURST,
+            PuntClass::NeighbourGroup | PuntClass::Unresolved | PuntClass::Host => BURST,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,5 +238,6 @@ mod tests {
         assert!(
             PuntReason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index)
         );
+        assert!(PuntClass::ALL.iter().enumerate().all(|(index, class)| *class as usize == index));
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// tier do not know of each other.
 const TIERS: &[&[&str]] = &[
     &["limits", "model", "time"],
-    &["reason"],
+    &["rate", "reason"],
     &["io"],
     &["packet"],
     &["dpdk"],

@@ -20,8 +20,8 @@ use crate::config::{Config, Faults, PortConfig};
 use crate::conn::template::{Cursor, Template};
 use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
-use crate::limits::BURST;
 use crate::model::{DestinationId, Family, Origin, PortId};
+use crate::reason::PuntClass;
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
 use crate::worker::stats::counters::WorkerCounters;
@@ -231,15 +231,17 @@ impl<F: Frame> Control<F> {
         (&mut self.host, out)
     }
 
-    /// A burst of each worker's punts.
+    /// Punts of each worker, of each class up to its budget.
     fn take_punts(&mut self, ports: &mut impl Ports<F>, now: Instant) -> bool {
         let mut worked = false;
         for worker in 0..self.end.punts.len() {
-            for _ in 0..BURST {
-                let Ok(punt) = self.end.punts[worker].pop() else { break };
-                let (host, mut out) = self.host(ports);
-                host.input(punt, now, &mut out);
-                worked = true;
+            for class in PuntClass::ALL {
+                for _ in 0..class.budget() {
+                    let Some(punt) = self.end.punts[worker].pop(class) else { break };
+                    let (host, mut out) = self.host(ports);
+                    host.input(punt, now, &mut out);
+                    worked = true;
+                }
             }
         }
         for learned in self.host.take_path_mtus() {

@@ -35,7 +35,7 @@ use crate::model::Unserved;
 use crate::model::{Interface, InterfaceId, Prefix};
 use crate::packet::ethernet::{self, Payload};
 use crate::packet::membership::Membership;
-use crate::reason::{DropReason, Punt, PuntReason};
+use crate::reason::{DropReason, Punt, PuntDetail, PuntReason};
 use crate::route::Routes;
 use crate::time::Instant;
 use announcements::Announcements;
@@ -52,7 +52,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use neighbours::{Neighbour, NeighbourState, NextHop};
-pub use rate_limit::{Limit, Rate};
+pub use rate_limit::Limit;
 pub use settings::Settings;
 pub use tunnel_errors::PathMtu;
 
@@ -195,15 +195,12 @@ impl<F: Frame> IpHost<F> {
     /// Handles one frame from a worker.
     pub fn input(&mut self, mut punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
         match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
-            (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.next_hop {
-                Some(next_hop) => {
-                    let outgoing = Outgoing {
-                        frame: punt.frame,
-                        original_destination: punt.original_destination,
-                    };
+            (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.detail {
+                PuntDetail::NextHop { next_hop, original_destination } => {
+                    let outgoing = Outgoing { frame: punt.frame, original_destination };
                     self.neighbours.send(next_hop, outgoing, now);
                 }
-                None => self.drop(DropReason::NoRoute),
+                PuntDetail::None | PuntDetail::Mtu(_) => self.drop(DropReason::NoRoute),
             },
             (_, Ok(Payload::Arp)) => self.arp(&punt, now, out),
             (_, Ok(Payload::Ipv4)) => self.ip::<u32>(&mut punt, now, out),
@@ -268,7 +265,12 @@ impl<F: Frame> IpHost<F> {
             PuntReason::NoDestination => ErrorCause::NoDestination,
             PuntReason::NatIcmpSend => ErrorCause::NoConnection,
             PuntReason::TtlExpired => ErrorCause::TtlExpired,
-            PuntReason::FragmentationNeeded => ErrorCause::TooBig(punt.mtu),
+            PuntReason::FragmentationNeeded => match punt.detail {
+                PuntDetail::Mtu(mtu) => ErrorCause::TooBig(mtu),
+                PuntDetail::None | PuntDetail::NextHop { .. } => {
+                    return self.drop(DropReason::NoLocalHandler);
+                }
+            },
             PuntReason::NoRoute => ErrorCause::NoRoute,
             PuntReason::DestinationUnreachable => ErrorCause::DestinationUnreachable,
             PuntReason::Arp

@@ -1,21 +1,8 @@
 //! How many messages may be sent: token buckets, for all hosts together and for each host.
 
-use crate::time::{Duration, Instant};
+use crate::rate::{Rate, TokenBucket};
+use crate::time::Instant;
 use std::net::IpAddr;
-
-/// So many messages a second in the long run, and `burst` at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    per_second: u32,
-    burst: u32,
-}
-
-impl Rate {
-    /// `per_second` 0 means none at all.
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        Rate { per_second, burst }
-    }
-}
 
 /// Limits of one kind of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,31 +13,6 @@ pub struct Limit {
     pub per_host: Option<Rate>,
 }
 
-/// A token bucket, kept as the time when it will be full again.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    full: Instant,
-}
-
-impl Bucket {
-    fn has_token(self, rate: Rate, now: Instant) -> bool {
-        let Some(interval) = interval(rate) else { return false };
-        // Each token taken moves `full` one interval away; beyond `burst` of them none is left.
-        self.full.since(now) + interval <= interval * rate.burst
-    }
-
-    fn take(&mut self, rate: Rate, now: Instant) {
-        if let Some(interval) = interval(rate) {
-            self.full = self.full.max(now) + interval;
-        }
-    }
-}
-
-/// Time one token takes to come back.
-fn interval(rate: Rate) -> Option<Duration> {
-    Duration::from_secs(1).checked_div(rate.per_second)
-}
-
 /// Hosts whose buckets are remembered. Two that fall into one slot take it from each other, which gives them more
 /// than their share; the overall rate is the one that protects.
 const HOSTS: usize = 4096;
@@ -59,8 +21,8 @@ const HOSTS: usize = 4096;
 #[derive(Debug)]
 pub struct Limiter {
     limit: Limit,
-    overall: Bucket,
-    hosts: Box<[(Option<IpAddr>, Bucket)]>,
+    overall: TokenBucket,
+    hosts: Box<[(Option<IpAddr>, TokenBucket)]>,
 }
 
 impl Limiter {
@@ -68,8 +30,8 @@ impl Limiter {
         let slots = if limit.per_host.is_some() { HOSTS } else { 0 };
         Limiter {
             limit,
-            overall: Bucket::default(),
-            hosts: vec![(None, Bucket::default()); slots].into(),
+            overall: TokenBucket::default(),
+            hosts: vec![(None, TokenBucket::default()); slots].into(),
         }
     }
 
@@ -81,7 +43,7 @@ impl Limiter {
         if let Some(rate) = self.limit.per_host {
             let (owner, bucket) = &mut self.hosts[slot(host)];
             if *owner != Some(host) {
-                (*owner, *bucket) = (Some(host), Bucket::default());
+                (*owner, *bucket) = (Some(host), TokenBucket::default());
             }
             if !bucket.has_token(rate, now) {
                 return false;

@@ -1,7 +1,8 @@
 //! What can be chosen about the director's own answers.
 
-use super::rate_limit::{Limit, Rate};
+use super::rate_limit::Limit;
 use crate::model::Unserved;
+use crate::rate::Rate;
 
 /// How the host path answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
 
 /// These messages never pass a router, and the hop limit proves it.
-const HOP_LIMIT: u8 = 255;
+pub const HOP_LIMIT: u8 = 255;
 
 /// `ff02::1`.
 pub const ALL_NODES: u128 = 0xff02 << 112 | 1;

@@ -3,9 +3,8 @@
 use crate::conn::template::Templates;
 use crate::conn::{Mode, Steps, Table, TableError};
 use crate::io::{Frame, Queue};
-use crate::limits::{INJECT_RING, PUNT_RING};
+use crate::limits::INJECT_RING;
 use crate::model::{PortId, Timeouts, WorkerId};
-use crate::reason::Punt;
 use crate::scheduler::Cursor;
 use crate::snapshot::{Adopter, Publisher, Snapshot, publication};
 use crate::time::Instant;
@@ -18,6 +17,7 @@ use crate::worker::engine::{Clock, Engine, Policy};
 use crate::worker::fragment_table::FragmentTables;
 use crate::worker::handoff::{self, HandoffRx, HandoffTx, Owners};
 use crate::worker::method::Encapsulator;
+use crate::worker::punt::{PuntReceiver, PuntSender, punt_rings};
 use crate::worker::stats::conn_counts::ConnCounts;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::stats::destination_stats::DestinationStatsTable;
@@ -68,7 +68,7 @@ pub struct Injection<F> {
 /// The control thread's ends of all rings, by worker.
 pub struct ControlEnd<F> {
     pub publisher: Publisher,
-    pub punts: Vec<Consumer<Punt<F>>>,
+    pub punts: Vec<PuntReceiver<F>>,
     pub injections: Vec<Producer<Injection<F>>>,
     pub jobs: Vec<Producer<TableJob>>,
     pub done: Vec<Consumer<TableJob>>,
@@ -80,7 +80,7 @@ pub struct WorkerBuilder<F> {
     sizing: Sizing,
     shared: Shared,
     snapshot: Adopter,
-    punts: Producer<Punt<F>>,
+    punts: PuntSender<F>,
     injections: Consumer<Injection<F>>,
     jobs: Consumer<TableJob>,
     done: Producer<TableJob>,
@@ -124,7 +124,7 @@ pub fn connect_rings<F>(
     let mut builders: Vec<WorkerBuilder<F>> = Vec::new();
     let handoffs = handoff::connect(workers);
     for (index, (snapshot, handoff)) in adopters.into_iter().zip(handoffs).enumerate() {
-        let (punts, punts_end) = RingBuffer::new(PUNT_RING);
+        let (punts, punts_end) = punt_rings();
         let (injections_end, injections) = RingBuffer::new(INJECT_RING);
         let (jobs_end, jobs) = RingBuffer::new(JOBS);
         let (done, done_end) = RingBuffer::new(JOBS);

@@ -5,16 +5,16 @@ use crate::limits::PORTS_MAX;
 use crate::model::{IngressId, PortId};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, Role};
-use crate::reason::{DropReason, Punt, PuntReason};
+use crate::reason::{DropReason, Punt, PuntDetail, PuntReason};
 use crate::rewrite;
 use crate::snapshot::{Adjacency, NextHop, NextHopId, Snapshot};
 use crate::worker::batch::Rx;
 use crate::worker::handoff::{Handoff, HandoffTx};
+use crate::worker::punt::PuntSender;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 use arrayvec::ArrayVec;
-use rtrb::Producer;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) struct Lane<Q: Queue> {
 pub(super) struct Egress<Q: Queue> {
     /// By port.
     pub(super) lanes: Vec<Lane<Q>>,
-    pub(super) punts: Producer<Punt<Q::Frame>>,
+    pub(super) punts: PuntSender<Q::Frame>,
     pub(super) handoff: HandoffTx<Q::Frame>,
     pub(super) counters: Arc<WorkerCounters>,
     /// Identification of the last IPv6 packet cut into fragments. Workers begin far apart, because they share source
@@ -71,8 +71,10 @@ impl<Q: Queue> Egress<Q> {
                 self.hand_off(frame, ingress, to, Handoff::Probing(workers.without(to)));
             }
             Verdict::HandOff { to } => self.hand_off(frame, ingress, to, Handoff::Final),
-            Verdict::Punt(reason) => self.punt(frame, ingress, reason, 0),
-            Verdict::TooBig(mtu) => self.punt(frame, ingress, PuntReason::FragmentationNeeded, mtu),
+            Verdict::Punt(reason) => self.punt(frame, ingress, reason, PuntDetail::None),
+            Verdict::TooBig(mtu) => {
+                self.punt(frame, ingress, PuntReason::FragmentationNeeded, PuntDetail::Mtu(mtu));
+            }
             // The caller handles `Hold`; here the hold queue is full.
             Verdict::Hold => self.drop_frame(port, DropReason::FragmentTableFull),
             Verdict::Drop(reason) => self.drop_frame(port, reason),
@@ -156,19 +158,19 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Gives a frame to the control thread. `mtu`: what to report of a frame that is too large.
+    /// Gives a frame to the control thread, or counts why that is not possible.
     #[inline(never)]
     pub(super) fn punt(
         &mut self,
         frame: Q::Frame,
         ingress: IngressId,
         reason: PuntReason,
-        mtu: u16,
+        detail: PuntDetail,
     ) {
-        let interface = ingress.interface();
-        let (next_hop, original_destination) = (None, None);
-        let punt = Punt { interface, reason, mtu, next_hop, original_destination, frame };
-        self.push_punt(ingress.port(), punt);
+        match self.punts.push(Punt { interface: ingress.interface(), reason, detail, frame }) {
+            Ok(()) => self.counters.queues[ingress.port().index()].punt_of(reason).add(1),
+            Err(dropped) => self.drop_frame(ingress.port(), dropped),
+        }
     }
 
     /// Punts a frame whose neighbour on the route to its destination has to be resolved.
@@ -188,24 +190,10 @@ impl<Q: Queue> Egress<Q> {
     fn unresolved<A: WorkerFamily>(&mut self, mut frame: Q::Frame, rx: &Rx<A>, hop: &NextHop) {
         // The header of a neighbour that is not resolved has no tag, so it fits.
         let _ = rewrite::write_link_header(&mut frame, &hop.adjacency);
-        let punt = Punt {
-            interface: rx.ingress.interface(),
-            reason: PuntReason::NeighbourUnresolved,
-            mtu: 0,
-            next_hop: Some((hop.interface, hop.address)),
-            original_destination: original_destination(&frame, &rx.packet),
-            frame,
-        };
-        self.push_punt(rx.port(), punt);
-    }
-
-    /// `port`: where the frame came in.
-    fn push_punt(&mut self, port: PortId, punt: Punt<Q::Frame>) {
-        let reason = punt.reason;
-        match self.punts.push(punt) {
-            Ok(()) => self.counters.queues[port.index()].punt_of(reason).add(1),
-            Err(_) => self.drop_frame(port, DropReason::PuntRingFull),
-        }
+        let original_destination = original_destination(&frame, &rx.packet);
+        let next_hop = (hop.interface, hop.address);
+        let detail = PuntDetail::NextHop { next_hop, original_destination };
+        self.punt(frame, rx.ingress, PuntReason::NeighbourUnresolved, detail);
     }
 
     #[inline(never)]

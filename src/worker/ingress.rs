@@ -5,7 +5,7 @@ use crate::io::{Burst, Frame, Queue};
 use crate::model::{IngressId, InterfaceId, PortId};
 use crate::packet::Fragment;
 use crate::packet::ethernet::{self, ETHERNET, EtherType};
-use crate::reason::{DropReason, PuntReason};
+use crate::reason::{DropReason, PuntDetail, PuntReason};
 use crate::snapshot::{InterfaceEntry, Snapshot};
 use crate::worker::batch::Batches;
 use crate::worker::egress::Egress;
@@ -135,7 +135,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         } else {
             cold_path();
             if ether_type == EtherType::ARP {
-                return self.egress.punt(frame, ingress, PuntReason::Arp, 0);
+                return self.egress.punt(frame, ingress, PuntReason::Arp, PuntDetail::None);
             }
             Err(DropReason::BadEthernet)
         };

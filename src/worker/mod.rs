@@ -32,6 +32,7 @@ mod full_path;
 mod handoff;
 mod ingress;
 mod method;
+mod punt;
 pub mod stats;
 pub mod steering;
 mod tables;
@@ -42,6 +43,7 @@ mod verdict;
 pub use builder::{
     ControlEnd, Injection, SetupError, Shared, Sizing, WorkerBuilder, connect_rings,
 };
+pub use punt::PuntReceiver;
 pub use upkeep::jobs::{ConnectionPiece, RawConnection, TableJob};
 
 use crate::io::{Burst, Frame, Queue};
@@ -78,6 +80,7 @@ impl<Q: Queue> Worker<Q> {
     /// One poll: a burst of everything that waits, and a slice of upkeep. Returns the frames handled.
     pub fn poll(&mut self, now: Instant) -> usize {
         self.engine.set_time(now);
+        self.egress.punts.now = now;
         if self.snapshot.adopt() {
             self.engine.adopt_snapshot(self.snapshot.current());
         }

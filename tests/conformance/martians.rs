@@ -90,7 +90,7 @@ fn ipv6() {
         director().client(&between6(source, VIP6).udp(3000, 80).build()).frame();
     }
     // Nobody yet: who asks whether an address is taken.
-    let asks = between6("::", "fd00:a::1").icmp(135, 0, 0).payload([0; 16]);
+    let asks = between6("::", "fd00:a::1").ttl(255).icmp(135, 0, 0).payload([0; 16]);
     assert_eq!(director().client(&asks.build()).punt().reason, PuntReason::NeighbourDiscovery);
 }
 

@@ -13,7 +13,7 @@ use director::model::{Interface, InterfaceId, PortId};
 use director::packet::arp::Arp;
 use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Packet, Parse, Role, icmp};
-use director::reason::{DropReason, Punt, PuntReason};
+use director::reason::{DropReason, Punt, PuntDetail, PuntReason};
 use director::route::Routes;
 use director::time::{Duration, Instant};
 use std::sync::Arc;
@@ -138,7 +138,12 @@ impl Host {
             self.given.push(bytes.get(12..).unwrap_or_default().to_vec());
         }
         let frame = MemoryFrame::new(bytes);
-        let punt = Punt { interface, reason, mtu, next_hop, original_destination: None, frame };
+        let detail = match (reason, next_hop) {
+            (PuntReason::FragmentationNeeded, _) => PuntDetail::Mtu(mtu),
+            (_, Some(next_hop)) => PuntDetail::NextHop { next_hop, original_destination: None },
+            (_, None) => PuntDetail::None,
+        };
+        let punt = Punt { interface, reason, detail, frame };
         self.host.input(punt, self.now, &mut self.sent);
         self.look_at_sent(Some(bytes));
     }
@@ -176,11 +181,11 @@ impl Host {
                 let server = format!("10.1.0.{}", last % 8 + 2);
                 let bytes = Recipe::datagram(&server);
                 self.given.push(bytes[12..].to_vec());
-                let next_hop = Some((interface(*lan), ip(&server)));
+                let next_hop = (interface(*lan), ip(&server));
                 let (interface, reason, frame) =
                     (WAN, PuntReason::NeighbourUnresolved, MemoryFrame::new(&bytes));
-                let punt =
-                    Punt { interface, reason, mtu: 0, next_hop, original_destination: None, frame };
+                let detail = PuntDetail::NextHop { next_hop, original_destination: None };
+                let punt = Punt { interface, reason, detail, frame };
                 self.host.input(punt, self.now, &mut self.sent);
                 self.look_at_sent(None);
             }
@@ -240,14 +245,7 @@ fn errors_are_rate_limited() {
             }
             let frame = MemoryFrame::new(&recipe.frame());
             let (interface, reason) = (WAN, PuntReason::TtlExpired);
-            let punt = Punt {
-                interface,
-                reason,
-                mtu: 0,
-                next_hop: None,
-                original_destination: None,
-                frame,
-            };
+            let punt = Punt { interface, reason, detail: PuntDetail::None, frame };
             host.host.input(punt, now, &mut host.sent);
         }
         // Answers wait for the neighbours' addresses or go out; asking for them is not limited.

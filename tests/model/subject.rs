@@ -8,11 +8,12 @@ use director::conn::state;
 use director::conn::template::{Cursor, Template};
 use director::control::desired::{Capacity, Desired, Topology};
 use director::control::destination_totals::DestinationTotals;
-use director::host::{IpHost, Limit, Outbox, Rate, Settings};
+use director::host::{IpHost, Limit, Outbox, Settings};
 use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::model::{
     DestinationId, Family, Interface, InterfaceId, Origin, PortId, Protocol, Sysctls,
 };
+use director::rate::Rate;
 use director::reason::{DropReason, PuntReason};
 use director::route::Routes;
 use director::snapshot::{Mark, Marks};
@@ -193,7 +194,7 @@ impl Subject {
         let mut punted = None;
         let mut answers = Answers::default();
         for ring in &mut self.end.punts {
-            while let Ok(punt) = ring.pop() {
+            for punt in ring.drain() {
                 assert!(punted.is_none(), "one packet, one punt");
                 // Only the host path sees that nothing was tunnelled here with which an error has to do.
                 punted = Some(match punt.reason {

@@ -3,7 +3,7 @@
 
 use crate::testbed::{Rig, VIP, datagram};
 use director::api::{Reply, Request};
-use director::limits::{BURST, INJECT_RING, NEIGHBOUR_QUEUES, NEIGHBOURS_MAX, PUNT_RING};
+use director::limits::{BURST, INJECT_RING, NEIGHBOUR_QUEUES, NEIGHBOURS_MAX, PUNT_RINGS};
 use director::reason::DropReason;
 use std::net::Ipv4Addr;
 
@@ -39,7 +39,7 @@ fn a_flood_for_control_is_bounded_counted_and_nobody_elses_business() {
     let kept = rig.trouble(BURSTS, &mut nuisance);
     assert!(kept > 0.999, "{kept}");
     assert!(rig.dropped(DropReason::PuntRingFull) > 0, "control did not keep up");
-    let bound = PUNT_RING + INJECT_RING + NEIGHBOUR_QUEUES + 4 * BURST;
+    let bound = PUNT_RINGS + INJECT_RING + NEIGHBOUR_QUEUES + 4 * BURST;
     assert!(rig.pool.most() <= bound, "{} frames held at once", rig.pool.most());
     let (pieces, _) = rig.ask(Request::Neighbours, &mut nuisance);
     let Reply::Neighbours(rows) = &pieces[0] else { panic!("{pieces:?}") };

@@ -3,6 +3,7 @@
 
 mod device;
 mod host;
+mod neighbours;
 mod pool;
 mod syn_flood;
 mod testbed;

@@ -33,6 +33,7 @@ const STRANGERS: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 0);
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 pub const VIP: &str = "10.0.0.100";
+pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 1, 0x11];
 /// Time of one poll.
 const POLL: Duration = Duration::from_micros(100);
 
@@ -106,6 +107,10 @@ pub struct Rig {
     /// Polls for each turn of control: how slow it is.
     pub polls_per_turn: u32,
     polls: u32,
+    /// Time of one poll.
+    pub poll_time: Duration,
+    /// Hosts on the link that answer ARP.
+    hosts: Vec<([u8; 4], [u8; 6])>,
     stranger: u32,
     socket: PathBuf,
     /// Of the socket; removed with the value.
@@ -118,10 +123,27 @@ impl Rig {
         Self::of(1, Placement::Software, sysctls)
     }
 
+    /// One worker whose router and server are found by ARP; they answer.
+    pub fn with_dynamic_neighbours() -> Self {
+        let text = CONFIGURATION.split("[[neighbour]]\n").next().unwrap().to_owned();
+        let services = &CONFIGURATION[CONFIGURATION.find("[[service]]").unwrap()..];
+        let hosts = vec![([10, 0, 0, 254], ROUTER_MAC), ([10, 0, 0, 11], SERVER_MAC)];
+        Self::build(1, Placement::Software, &(text + services), hosts)
+    }
+
     /// As [`Self::new`], for so many workers, each with the established flows that are at home there.
     pub fn of(workers: u16, placement: Placement, sysctls: &str) -> Self {
-        let text = CONFIGURATION.replace("[dpdk]", &format!("[dpdk]\nworkers = {workers}"));
-        let text = format!("{text}\n[sysctl]\n{sysctls}\n");
+        let text = format!("{CONFIGURATION}\n[sysctl]\n{sysctls}\n");
+        Self::build(workers, placement, &text, Vec::new())
+    }
+
+    fn build(
+        workers: u16,
+        placement: Placement,
+        text: &str,
+        hosts: Vec<([u8; 4], [u8; 6])>,
+    ) -> Self {
+        let text = text.replace("[dpdk]", &format!("[dpdk]\nworkers = {workers}"));
         let config = Config::parse(&text, "overload").unwrap();
         let plan = Sizing {
             workers,
@@ -162,6 +184,8 @@ impl Rig {
             now,
             polls_per_turn,
             polls,
+            poll_time: POLL,
+            hosts,
             stranger,
             socket,
             _folder: folder,
@@ -200,7 +224,7 @@ impl Rig {
 
     /// One burst of every worker that has a turn, and control's turn when it is due.
     pub fn poll(&mut self) {
-        self.now = self.now + POLL;
+        self.now = self.now + self.poll_time;
         self.polls += 1;
         for (worker, pace) in self.workers.iter_mut().zip(&self.pace) {
             if self.polls.is_multiple_of(*pace) {
@@ -209,6 +233,24 @@ impl Rig {
         }
         if self.polls.is_multiple_of(self.polls_per_turn) {
             self.director.run_once(&mut self.ports, self.now);
+        }
+        if !self.hosts.is_empty() {
+            self.answer_arp();
+        }
+    }
+
+    /// The hosts on the link answer what was asked for their addresses.
+    fn answer_arp(&mut self) {
+        let mut wire = self.wires[0].borrow_mut();
+        let asked: Vec<Vec<u8>> =
+            wire.sent.extract_if(.., |frame| frame[12..14] == [8, 6] && frame[21] == 1).collect();
+        for question in asked {
+            let of_target = |(address, _): &&([u8; 4], _)| question[38..42] == *address;
+            let Some((address, mac)) = self.hosts.iter().find(of_target) else { continue };
+            let answer =
+                [&MAC[..], mac, &question[12..20], &[0, 2], mac, address, &question[22..32]]
+                    .concat();
+            wire.to_receive.push_back(self.pool.frame(&answer));
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::scene::*;
 use crate::support::TestDirector;
 use crate::support::director::Shape;
+use director::limits::{PUNT_RING_HOST, PUNT_RING_NEIGHBOUR_GROUP};
 use director::model::{Family, ForwardMethod, Protocol, SchedulerKind};
 use director::packet::tcp::{ACK, SYN};
 use director::reason::DropReason;
@@ -155,11 +156,16 @@ fn outlets_that_are_full() {
     }
     assert_eq!(director.dropped(DropReason::TransmitRingFull), 3);
     let unserved = request().udp(1, 9).build();
-    for _ in 0..director::limits::PUNT_RING + 7 {
-        let frame = director::io::MemoryFrame::new(&unserved);
-        director.wires[0][0].borrow_mut().to_receive.push_back(frame);
-        director.poll();
+    let mut who_has = [[0xff; 6], [2, 0, 0, 0, 0, 9]].concat();
+    who_has.extend([8, 6]);
+    for (frame, room) in [(&unserved, PUNT_RING_HOST), (&who_has, PUNT_RING_NEIGHBOUR_GROUP)] {
+        for _ in 0..room + 7 {
+            let frame = director::io::MemoryFrame::new(frame);
+            director.wires[0][0].borrow_mut().to_receive.push_back(frame);
+            director.poll();
+        }
     }
+    assert_eq!(director.dropped(DropReason::PuntRateLimited), 7);
     assert_eq!(director.dropped(DropReason::PuntRingFull), 7);
     let totals = director.totals();
     assert_eq!(totals.received, totals.sent + totals.dropped + totals.punted);

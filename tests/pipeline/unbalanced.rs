@@ -209,6 +209,7 @@ fn groups_of_an_interface() {
         frame()
             .macs(mac, ROUTER_MAC)
             .ipv6("fe80::9", group)
+            .ttl(255)
             .icmp(135, 0, 0)
             .payload([0; 16])
             .build()

@@ -4,7 +4,7 @@ use super::testbed::{LAN, TestSnapshot, WAN};
 use director::conn::state;
 use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
 use director::model::{DestinationId, Family, InterfaceId, PortId, Protocol};
-use director::reason::{DropReason, Punt, PuntReason};
+use director::reason::{DropReason, Punt, PuntDetail, PuntReason};
 use director::time::{Duration, Instant};
 use director::worker::steering::{Placement, Steering};
 use director::worker::{
@@ -220,9 +220,14 @@ impl TestDirector {
             }
         }
         for punts in &mut self.control.punts {
-            while let Ok(Punt { reason, mtu, next_hop, original_destination, frame, .. }) =
-                punts.pop()
-            {
+            for Punt { reason, detail, frame, .. } in punts.drain() {
+                let (mtu, next_hop, original_destination) = match detail {
+                    PuntDetail::None => (0, None, None),
+                    PuntDetail::Mtu(mtu) => (mtu, None, None),
+                    PuntDetail::NextHop { next_hop, original_destination } => {
+                        (0, Some(next_hop), original_destination)
+                    }
+                };
                 let frame = director::io::Frame::bytes(&frame).to_vec();
                 outcome.punts.push(Punted { reason, mtu, next_hop, original_destination, frame });
             }

@@ -5,7 +5,7 @@ use director::api::PortRow;
 use director::config::{Config, PortConfig};
 use director::control::Ports;
 use director::dpdk::{Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings};
-use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RING};
+use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
 use director::model::PortId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
                 + 2 * BURST
         })
         .sum::<usize>()
-        + PUNT_RING
+        + PUNT_RINGS
         + INJECT_RING
         + HANDOFF_RING * workers.saturating_sub(1)
         // DPDK's cache on the lcore.

@@ -122,14 +122,11 @@ impl TestHost {
         bytes: &[u8],
     ) -> Vec<(InterfaceId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
-        self.punt(Punt {
-            interface,
-            reason,
-            mtu: 1480,
-            next_hop: None,
-            original_destination: None,
-            frame,
-        })
+        let detail = match reason {
+            PuntReason::FragmentationNeeded => PuntDetail::Mtu(1480),
+            _ => PuntDetail::None,
+        };
+        self.punt(Punt { interface, reason, detail, frame })
     }
 
     /// A rewritten frame for an address that is not known yet.
@@ -146,14 +143,8 @@ impl TestHost {
     ) -> Vec<(InterfaceId, Vec<u8>)> {
         let frame = MemoryFrame::new(bytes);
         let reason = PuntReason::NeighbourUnresolved;
-        self.punt(Punt {
-            interface: WAN,
-            reason,
-            mtu: 0,
-            next_hop: Some(next_hop),
-            original_destination,
-            frame,
-        })
+        let detail = PuntDetail::NextHop { next_hop, original_destination };
+        self.punt(Punt { interface: WAN, reason, detail, frame })
     }
 
     fn arp(

@@ -3,7 +3,7 @@
 use super::{martian, mss};
 use crate::io::Frame;
 use crate::model::Family;
-use crate::packet::{Packet, Role, icmp, membership};
+use crate::packet::{Packet, Role, icmp, membership, ndp};
 use crate::reason::{DropReason, PuntReason};
 use crate::rewrite;
 use crate::snapshot::{ResolvedRoute, Snapshot};
@@ -72,7 +72,10 @@ pub(super) fn deliver_or_route<A: WorkerFamily>(
         return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {
             (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
             | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
-            (Role::Icmp, Family::Ipv6, 133..=137) => PuntReason::NeighbourDiscovery,
+            // One that a router has passed on is not the link's (RFC 4861 section 7.1), and has no room of the link's.
+            (Role::Icmp, Family::Ipv6, 133..=137) if packet.ttl == ndp::HOP_LIMIT => {
+                PuntReason::NeighbourDiscovery
+            }
             (Role::Icmp, Family::Ipv6, membership::MLD_QUERY) => PuntReason::GroupMembership,
             (Role::Other, Family::Ipv4, _) if packet.protocol == membership::IGMP => {
                 PuntReason::GroupMembership

@@ -14,6 +14,7 @@
 //! * `worker`: the poll loop and the packet path
 //! * `host`: the director as an IP host: ARP, neighbour discovery, ICMP, announcements
 //! * `api`: the protocol between the tools and the daemon
+//! * `query`: questions about a running director: arguments, rows, text and answers
 //! * `cli`, `config`: ipvsadm's and directorctl's grammar and listings; the configuration file
 //! * `control`: the control thread: desired state, commands, statistics
 //!
@@ -64,6 +65,8 @@ pub mod host;
 
 #[deny(clippy::indexing_slicing)]
 pub mod api;
+
+pub mod query;
 
 pub mod cli;
 pub mod config;

@@ -23,6 +23,7 @@ const TIERS: &[&[&str]] = &[
     &["worker"],
     &["host"],
     &["api"],
+    &["query"],
     &["cli", "config"],
     &["control"],
 ];

@@ -10,13 +10,11 @@ mod reply;
 mod request;
 
 pub use client::{Client, ClientError};
-pub use reply::{
-    DropRow, Info, NeighbourRow, PortRow, QueueRow, Reply, StatusReport, SysctlRow, WorkerStatus,
-};
+pub use reply::{Reply, Rows};
 pub use request::{Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, SyncRole};
 
 /// Version of the protocol; both sides must agree.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Where the daemon listens unless configured otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/director/control.sock";

@@ -4,7 +4,9 @@ use crate::model::{
     DestinationAddress, DestinationSpec, Overlay, OverlayKind, OverlayTarget, ServiceKey,
     ServiceSpec, Timeouts,
 };
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// One line from a client.
@@ -15,32 +17,58 @@ pub struct Envelope {
     pub request: Request,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What a client wants: `{"apply": [COMMAND, ...]}` or `{"query": NAME, "args": {...}}`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RequestObject")]
 pub enum Request {
-    /// Version, table size and the like.
-    Info,
-    /// Changes the desired state, in order. Each command succeeds or is refused by itself; the
+    /// Changes the desired state, in order. Each command succeeds or is refused on its own; the
     /// reply comes when every worker has acknowledged the outcome.
     Apply(Vec<Command>),
-    /// Services with their destinations and counters: all, or one.
-    Services {
-        only: Option<ServiceKey>,
+    /// Asks a question, which changes nothing but settings. The questions and their arguments are in
+    /// [`query`](crate::query).
+    Query {
+        query: String,
+        /// An object.
+        args: Value,
     },
-    Connections,
-    Timeouts,
-    /// Running connection synchronisation daemons.
-    SyncDaemons,
-    Status,
-    Queues,
-    Ports,
-    Neighbours,
-    Drops,
-    /// Reads one setting or all; `set` writes it first. Names may carry the prefix `net.ipv4.vs.`.
-    Sysctl {
-        name: Option<String>,
-        set: Option<String>,
-    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestObject {
+    apply: Option<Vec<Command>>,
+    query: Option<String>,
+    args: Option<Map<String, Value>>,
+}
+
+impl TryFrom<RequestObject> for Request {
+    type Error = &'static str;
+
+    fn try_from(object: RequestObject) -> Result<Self, Self::Error> {
+        match object {
+            RequestObject { apply: Some(commands), query: None, args: None } => {
+                Ok(Request::Apply(commands))
+            }
+            RequestObject { apply: None, query: Some(query), args } => {
+                Ok(Request::Query { query, args: Value::Object(args.unwrap_or_default()) })
+            }
+            _ => Err("a request has either `apply`, or `query` with or without `args`"),
+        }
+    }
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        match self {
+            Request::Apply(commands) => object.serialize_entry("apply", commands)?,
+            Request::Query { query, args } => {
+                object.serialize_entry("query", query)?;
+                object.serialize_entry("args", args)?;
+            }
+        }
+        object.end()
+    }
 }
 
 /// One change of the desired state: the modifying commands of ipvsadm.

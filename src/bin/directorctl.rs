@@ -2,24 +2,30 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use clap::Parser;
 use director::api::Client;
-use director::cli::directorctl::{Arguments, run};
+use director::cli::directorctl::{Failure, Task, ask, command, complete, task};
 use director::cli::socket_path;
 use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let socket = arguments.socket.clone().unwrap_or_else(socket_path);
-    let outcome = Client::connect(&socket)
-        .map_err(Into::into)
-        .and_then(|mut client| run(&arguments, &mut client, &mut io::stdout().lock()));
-    match outcome {
+    let task = task(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    match run(task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("directorctl: {failure}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match task {
+        Task::Completion(shell) => complete(shell, &mut output),
+        Task::Ask(question) => {
+            let socket = question.socket.clone().unwrap_or_else(socket_path);
+            ask(question, &mut Client::connect(&socket)?, &mut output)
         }
     }
 }

@@ -1,26 +1,26 @@
 //! The control thread: takes what workers punt and clients ask, keeps the desired state, and publishes it.
 //!
-//! `answers` and `pieces` serve the clients, `reload` follows the configuration file.
+//! `answers`, `listings` and `view` serve the clients, `reload` follows the configuration file.
 
 mod answers;
 mod listings;
 mod reload;
+mod view;
 
-use super::connections::Walk;
+use super::busy::BusyMeter;
 use super::defence::{self, Room};
 use super::desired::{Capacity, Desired, Topology};
 use super::destination_totals::DestinationTotals;
-use super::listing::Listing;
 use super::outbox::WorkerOutbox;
-use super::reports::{self, BusyMeter, StaticInfo};
 use super::server::{Answer, Call, Calls};
 use super::topology;
-use crate::api::{Command, PortRow, Refusal, Reply};
+use crate::api::{Command, Refusal, Reply};
 use crate::config::{Config, Faults, PortConfig};
 use crate::conn::template::{Cursor, Template};
 use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
 use crate::model::{DestinationId, Family, Origin, PortId};
+use crate::query::{self, Listing, PortRow, StaticInfo, Walk};
 use crate::reason::PuntClass;
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
@@ -68,7 +68,7 @@ pub struct Control<F> {
     refused: u64,
     /// Answers that wait for every worker's acknowledgement of an epoch.
     waiting: VecDeque<(u64, Answer, Reply)>,
-    listings: Vec<(Listing, Answer)>,
+    listings: Vec<(Box<dyn Listing>, Answer)>,
     walks: VecDeque<(Walk, Answer, bool)>,
     jobs: VecDeque<(usize, TableJob)>,
     /// What a reload has still to do.
@@ -203,7 +203,7 @@ impl<F: Frame> Control<F> {
         self.follow_desired(ports, now);
         self.follow_neighbours();
         worked |= self.publish(now);
-        worked |= self.list();
+        worked |= self.list(ports, now);
         worked |= self.walk(now);
         self.send_jobs();
         worked
@@ -275,11 +275,11 @@ impl<F: Frame> Control<F> {
             if !self.shared.steering.is_placed(port) {
                 continue;
             }
-            if let Some(rss_check_result) = reports::rss_check_result(&self.shared, port)
-                && rss_check_result.is_mismatch()
+            if let Some(result) = query::rss_check_result(&self.shared, port)
+                && result.is_mismatch()
             {
                 self.shared.steering.distrust(port);
-                log::warn!("port {}: {rss_check_result}", self.info.ports[port.index()]);
+                log::warn!("port {}: {result}", self.info.ports[port.index()]);
             }
         }
     }

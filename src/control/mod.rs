@@ -3,22 +3,19 @@
 //! * `control_loop`: the thread's loop, which ties the rest together
 //! * `desired`: services and destinations as commands made them, kept as the pieces of the next snapshot
 //! * `host`: the director as a host: ARP, neighbour discovery, ICMP
-//! * `destination_stats`, `estimator`, `listing`, `connections`, `reports`: what is counted, and what listings show of it
+//! * `destination_totals`, `estimator`, `busy`: what is counted
 //! * `defence`: which measures are in force
 //! * `topology`: turns the configuration into routes, marks and interfaces
 //! * `server`, `outbox`: the control socket; the way to the wire
 
-mod connections;
+mod busy;
 mod control_loop;
 pub mod defence;
 pub mod desired;
 pub mod destination_totals;
 pub mod estimator;
-pub mod listing;
 mod outbox;
-mod reports;
 pub mod server;
 pub mod topology;
 
 pub use control_loop::{Control, Ports};
-pub use reports::StaticInfo;

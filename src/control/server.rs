@@ -270,18 +270,19 @@ fn write_line(writer: &mut BufWriter<UnixStream>, reply: &Reply) -> io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Client, Info};
+    use crate::api::{Client, Rows};
+    use crate::query::{Info, InfoRow, NoArgs, Status, request};
 
-    /// Answers every request with an [`Info`] until the server's end of the channel closes.
+    /// Answers every request with an [`InfoRow`] until the status is asked for.
     fn start(path: &Path) -> thread::JoinHandle<()> {
         let calls = Server::bind(path).unwrap().start().unwrap();
         thread::spawn(move || {
             while let Ok(call) = calls.receiver().recv_timeout(std::time::Duration::from_secs(2)) {
-                if call.request == Request::Status {
+                if call.request == request::<Status>(&NoArgs {}) {
                     return;
                 }
-                call.answer
-                    .finish(Reply::Info(Info { version: "v".into(), connection_table_size: 7 }));
+                let row = InfoRow { version: "v".into(), connection_table_size: 7 };
+                call.answer.finish(Reply::Rows(Rows::of(vec![row])));
             }
         })
     }
@@ -297,10 +298,10 @@ mod tests {
         let mut client = Client::connect(&path).unwrap();
         for _ in 0..3 {
             let mut pieces = Vec::new();
-            client.call(Request::Info, |piece| pieces.push(piece)).unwrap();
-            assert!(matches!(pieces[..], [Reply::Info(_)]));
+            client.call(request::<Info>(&NoArgs {}), |piece| pieces.push(piece)).unwrap();
+            assert!(matches!(pieces[..], [Reply::Rows(_)]));
         }
-        assert!(client.call(Request::Status, |_| ()).is_err(), "the director ended");
+        assert!(client.call(request::<Status>(&NoArgs {}), |_| ()).is_err(), "the director ended");
         server.join().unwrap();
         assert!(!path.exists());
     }
@@ -314,8 +315,9 @@ mod tests {
         let mut answers = BufReader::new(stream.try_clone().unwrap());
         for (stats, expected) in [
             ("nonsense\n", "not understood"),
-            ("{\"version\":99,\"request\":\"info\"}\n", "version 99"),
-            ("{\"version\":1,\"request\":\"dance\"}\n", "unknown variant"),
+            ("{\"version\":99,\"request\":{\"query\":\"info\"}}\n", "version 99"),
+            ("{\"version\":2,\"request\":{\"dance\":1}}\n", "unknown field"),
+            ("{\"version\":2,\"request\":{}}\n", "either `apply`, or `query`"),
         ] {
             stream.write_all(stats.as_bytes()).unwrap();
             let mut answer = String::new();
@@ -323,7 +325,7 @@ mod tests {
             assert!(answer.contains(expected), "{stats}: {answer}");
         }
         let mut client = Client::connect(&path).unwrap();
-        assert!(client.call(Request::Status, |_| ()).is_err());
+        assert!(client.call(request::<Status>(&NoArgs {}), |_| ()).is_err());
         server.join().unwrap();
     }
 

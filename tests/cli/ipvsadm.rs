@@ -3,7 +3,7 @@
 use super::control_socket::{ControlSocket, serve};
 use super::golden::{self, Event, Step};
 use super::model::Table;
-use director::api::{Reply, SOCKET_VARIABLE};
+use director::api::{Reply, Rows, SOCKET_VARIABLE};
 use director::cli::ipvsadm::{Streams, SystemNames, run};
 use director::limits::APPLY_COMMANDS;
 use std::io::Write;
@@ -250,7 +250,7 @@ fn no_director() {
 
 #[test]
 fn a_director_that_goes_away_is_no_empty_listing() {
-    let socket = serve(|_| vec![Reply::Connections(vec![])]);
+    let socket = serve(|_| vec![Reply::Rows(Rows::of(Vec::<u8>::new()))]);
     let (status, _, errors) = outcome(&ipvsadm(&socket, "-Lnc", ""));
     assert_eq!(status, 255);
     assert!(errors.starts_with("the director closed the connection"), "{errors}");

@@ -1,13 +1,17 @@
 //! A director without packets: it keeps the table that commands make and refuses what IPVS refuses.
 
 use director::api::{
-    ClientError, Command, Info, Refusal, RefusalCode, Reply, Request, SyncDaemon, SyncRole,
+    ClientError, Command, Refusal, RefusalCode, Reply, Request, Rows, SyncDaemon, SyncRole,
 };
 use director::cli::ipvsadm::Backend;
 use director::model::{
     ConnectionRow, Counters, DestinationAddress, DestinationRow, DestinationSpec, Origin, Rates,
     ServiceKey, ServiceRow, Timeouts,
 };
+use director::query::{
+    Connections, Info, InfoRow, Query, Services, ServicesArgs, SyncDaemons, TimeoutsQuery,
+};
+use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Everything ipvsadm can see.
@@ -35,26 +39,37 @@ impl Table {
     /// Pieces of the answer, small so that clients have to put them together.
     pub fn answer(&mut self, request: Request) -> Result<Vec<Reply>, Refusal> {
         Ok(match request {
-            Request::Info => {
-                vec![Reply::Info(Info { version: "0.0.0".to_owned(), connection_table_size: 4096 })]
-            }
             Request::Apply(commands) => {
                 self.batches.push(commands.len());
                 let outcomes: Vec<_> =
                     commands.into_iter().map(|command| self.apply(command)).collect();
                 outcomes.chunks(3).map(|chunk| Reply::Applied(chunk.to_vec())).collect()
             }
-            Request::Services { only: None } => {
-                self.services.iter().map(|row| Reply::Services(vec![row.clone()])).collect()
+            Request::Query { query, args } => self.rows(&query, args)?,
+        })
+    }
+
+    fn rows(&mut self, query: &str, args: serde_json::Value) -> Result<Vec<Reply>, Refusal> {
+        fn rows<R: Serialize + Clone + Send + Sync + 'static>(
+            rows: &[R],
+            each: usize,
+        ) -> Vec<Reply> {
+            rows.chunks(each).map(|piece| Reply::Rows(Rows::of(piece.to_vec()))).collect()
+        }
+        Ok(match query {
+            Info::NAME => {
+                rows(&[InfoRow { version: "0.0.0".to_owned(), connection_table_size: 4096 }], 1)
             }
-            Request::Services { only: Some(key) } => {
-                vec![Reply::Services(vec![self.service(&key)?.clone()])]
+            Services::NAME => {
+                let args: ServicesArgs = serde_json::from_value(args).expect("its arguments");
+                match args.only {
+                    None => rows(&self.services, 1),
+                    Some(key) => rows(&[self.service(&key)?.clone()], 1),
+                }
             }
-            Request::Connections => {
-                self.connections.chunks(5).map(|rows| Reply::Connections(rows.to_vec())).collect()
-            }
-            Request::Timeouts => vec![Reply::Timeouts(self.timeouts)],
-            Request::SyncDaemons => vec![Reply::SyncDaemons(self.daemons.clone())],
+            Connections::NAME => rows(&self.connections, 5),
+            TimeoutsQuery::NAME => rows(&[self.timeouts], 1),
+            SyncDaemons::NAME => rows(&self.daemons, 2),
             _ => return refuse(RefusalCode::EOPNOTSUPP),
         })
     }

@@ -2,8 +2,9 @@
 //! them.
 
 use super::control_socket::serve;
-use director::api::{
-    DropRow, NeighbourRow, Refusal, RefusalCode, Reply, Request, SOCKET_VARIABLE, SysctlRow,
+use director::api::{Refusal, RefusalCode, Reply, Rows, SOCKET_VARIABLE};
+use director::query::{
+    DropRow, Drops, NeighbourRow, Neighbours, NoArgs, Sysctl, SysctlArgs, SysctlRow, request,
 };
 use std::path::Path;
 use std::process::{Command, Output};
@@ -28,24 +29,29 @@ fn neighbour(address: &str) -> NeighbourRow {
 }
 
 fn director() -> TempPath {
-    serve(|request| match request {
-        Request::Neighbours => vec![
-            Reply::Neighbours(vec![neighbour("10.0.0.1")]),
-            Reply::Neighbours(vec![neighbour("10.0.0.2")]),
+    let drops = || DropRow {
+        kind: "drop".to_owned(),
+        reason: "no_route".to_owned(),
+        help: "no route".to_owned(),
+        packets: 3,
+    };
+    let sloppy = || SysctlArgs { setting: Some("sloppy_tcp=1".to_owned()) };
+    let setting = || SysctlRow {
+        name: "sloppy_tcp".to_owned(),
+        value: "1".to_owned(),
+        help: "any packet makes a connection".to_owned(),
+    };
+    serve(move |asked| match asked {
+        asked if asked == request::<Neighbours>(&NoArgs {}) => vec![
+            Reply::Rows(Rows::of(vec![neighbour("10.0.0.1")])),
+            Reply::Rows(Rows::of(vec![neighbour("10.0.0.2")])),
             Reply::End,
         ],
-        Request::Drops => {
-            let row = DropRow {
-                kind: "drop".to_owned(),
-                reason: "no_route".to_owned(),
-                help: "no route".to_owned(),
-                packets: 3,
-            };
-            vec![Reply::Drops(vec![row]), Reply::End]
+        asked if asked == request::<Drops>(&NoArgs {}) => {
+            vec![Reply::Rows(Rows::of(vec![drops()])), Reply::End]
         }
-        Request::Sysctl { name: Some(name), set: Some(value) } if name == "sloppy_tcp" => {
-            let row = SysctlRow { name, value, help: "any packet makes a connection".to_owned() };
-            vec![Reply::Sysctl(vec![row]), Reply::End]
+        asked if asked == request::<Sysctl>(&sloppy()) => {
+            vec![Reply::Rows(Rows::of(vec![setting()])), Reply::End]
         }
         _ => vec![Reply::Failed(Refusal::new(RefusalCode::ENOENT, "there is no such setting"))],
     })

@@ -3,11 +3,12 @@
 
 use crate::nameless::Nameless;
 use bolero::TypeGenerator;
-use director::api::{ClientError, Command, Reply, Request};
+use director::api::{ClientError, Command, Reply, Request, Rows};
 use director::cli::ipvsadm::{Backend, CommandLine, Streams, parse, run};
 use director::model::{
     Counters, DestinationRow, DestinationSpec, Origin, Rates, ServiceKey, ServiceRow, ServiceSpec,
 };
+use director::query::{Query, Services};
 
 /// What command lines are made of, right and wrong.
 const WORDS: [&str; 96] = [
@@ -247,18 +248,16 @@ impl Backend for Table {
                 commands.into_iter().for_each(|command| self.apply(command));
                 each(Reply::Applied(outcomes));
             }
-            Request::Services { .. } => each(Reply::Services(
-                self.0
-                    .iter()
-                    .map(|(spec, list)| ServiceRow {
-                        spec: spec.clone(),
-                        counters: Counters::default(),
-                        rates: Rates::default(),
-                        destinations: list.iter().map(row).collect(),
-                    })
-                    .collect(),
-            )),
-            _ => {}
+            Request::Query { query, .. } if query == Services::NAME => {
+                let rows = self.0.iter().map(|(spec, list)| ServiceRow {
+                    spec: spec.clone(),
+                    counters: Counters::default(),
+                    rates: Rates::default(),
+                    destinations: list.iter().map(row).collect(),
+                });
+                each(Reply::Rows(Rows::of(rows.collect::<Vec<_>>())));
+            }
+            Request::Query { .. } => {}
         }
         Ok(())
     }

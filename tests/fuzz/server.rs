@@ -2,10 +2,13 @@
 //! sessions end with their clients; and the next client is served.
 
 use bolero::TypeGenerator;
-use director::api::{Client, ClientError, Envelope, Info, PROTOCOL_VERSION, RefusalCode};
-use director::api::{Refusal, Reply, Request, SysctlRow};
+use director::api::{Client, ClientError, Envelope, PROTOCOL_VERSION, RefusalCode};
+use director::api::{Refusal, Reply, Request, Rows};
 use director::control::server::{Answer, Calls, Server};
 use director::limits::{REQUEST_BYTES, SESSIONS};
+use director::query::{
+    Info, InfoRow, NoArgs, Query, Status, Sysctl, SysctlArgs, SysctlRow, request,
+};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -53,14 +56,17 @@ enum Wanted {
 
 /// Asks for `pieces` rows called `name`.
 fn ask(name: &str, pieces: usize, size: usize) -> Request {
-    Request::Sysctl { name: Some(name.to_owned()), set: Some(format!("{pieces} {size}")) }
+    request::<Sysctl>(&SysctlArgs { setting: Some(format!("{name}={pieces} {size}")) })
 }
 
 /// Pieces that are still owed for an [`ask`], and their size.
 fn owed(request: &Request) -> Option<(String, usize, usize)> {
-    let Request::Sysctl { name: Some(name), set: Some(count) } = request else { return None };
+    let Request::Query { query, args } = request else { return None };
+    let args: SysctlArgs = serde_json::from_value(args.clone()).ok()?;
+    let setting = args.setting.filter(|_| query == Sysctl::NAME)?;
+    let (name, count) = setting.split_once('=')?;
     let (pieces, size) = count.split_once(' ')?;
-    Some((name.clone(), pieces.parse().ok()?, size.parse().ok()?))
+    Some((name.to_owned(), pieces.parse().ok()?, size.parse().ok()?))
 }
 
 /// The control thread's part: every answer gets its pieces as its client takes them, until `Status` is asked.
@@ -72,10 +78,13 @@ fn answer(calls: &Calls) {
                 (Some((name, pieces, size)), _) => {
                     open.push_back((call.answer, name, pieces, size));
                 }
-                (None, Request::Info) => call
-                    .answer
-                    .finish(Reply::Info(Info { version: "1".into(), connection_table_size: 1 })),
-                (None, Request::Status) => return,
+                (None, asked) if *asked == request::<Info>(&NoArgs {}) => {
+                    call.answer.finish(Reply::Rows(Rows::of(vec![InfoRow {
+                        version: "1".into(),
+                        connection_table_size: 1,
+                    }])))
+                }
+                (None, asked) if *asked == request::<Status>(&NoArgs {}) => return,
                 (None, _) => call.answer.refuse(Refusal::new(RefusalCode::EINVAL, "not that")),
             }
         }
@@ -88,7 +97,7 @@ fn answer(calls: &Calls) {
                 *left -= 1;
                 let row =
                     SysctlRow { name: name.clone(), value: String::new(), help: "x".repeat(*size) };
-                answer.send(Reply::Sysctl(vec![row]));
+                answer.send(Reply::Rows(Rows::of(vec![row])));
             }
             !answer.is_gone()
         });
@@ -124,7 +133,7 @@ fn connect(path: &Path) -> UnixStream {
 fn is_served(path: &Path) {
     let mut client = Client::connect(path).expect("the server listens");
     let mut pieces = 0;
-    client.call(Request::Info, |_| pieces += 1).expect("a good session");
+    client.call(request::<Info>(&NoArgs {}), |_| pieces += 1).expect("a good session");
     assert_eq!(pieces, 1);
 }
 
@@ -134,8 +143,8 @@ impl Drop for Running {
         let deadline = Instant::now() + PATIENCE;
         // Sessions that are about to end may still take all the room.
         while !control.is_finished() && Instant::now() < deadline {
-            let _ =
-                Client::connect(&self.path).map(|mut client| client.call(Request::Status, |_| ()));
+            let _ = Client::connect(&self.path)
+                .map(|mut client| client.call(request::<Status>(&NoArgs {}), |_| ()));
             thread::sleep(Duration::from_millis(1));
         }
         assert!(thread::panicking() || control.is_finished(), "the control thread ends");
@@ -225,7 +234,10 @@ impl Session {
             // A server that closes over unread bytes resets the connection behind its last word.
             let Ok(line) = line else { break };
             match serde_json::from_str(&line).expect("a reply") {
-                Reply::Sysctl(piece) => rows.extend(piece.into_iter().map(|row| row.name)),
+                Reply::Rows(piece) => {
+                    let piece: Vec<SysctlRow> = piece.read().expect("rows of settings");
+                    rows.extend(piece.into_iter().map(|row| row.name));
+                }
                 Reply::End => {
                     let name = rows.first().cloned().unwrap_or_default();
                     assert!(rows.iter().all(|other| *other == name), "answers in a mix: {rows:?}");
@@ -292,7 +304,7 @@ fn one_session_too_many() {
     wait_for("every client has a session", || session_threads() == SESSIONS);
     for _ in 0..3 {
         let mut client = Client::connect(&server.path).expect("the server listens");
-        let refused = client.call(Request::Info, |_| ());
+        let refused = client.call(request::<Info>(&NoArgs {}), |_| ());
         let Err(ClientError::Failed(refusal)) = refused else { panic!("{refused:?}") };
         assert!(refusal.detail.contains("sessions are open already"), "{refusal}");
         assert_eq!(session_threads(), SESSIONS);

@@ -3,6 +3,7 @@
 use crate::testbed::{ESTABLISHED, ROUTER_MAC, Rig, VIP, datagram, friend, syn};
 use director::api::{Reply, Request};
 use director::packet::tcp;
+use director::query::{Connections, DropRow, Drops, Neighbours, NoArgs, Status, request};
 use director::reason::DropReason;
 use std::net::Ipv4Addr;
 
@@ -14,8 +15,8 @@ fn a_full_transmit_ring_costs_what_it_does_not_take_and_no_more() {
     rig.drain();
     assert_eq!(rig.dropped(DropReason::TransmitRingFull), u64::from(ESTABLISHED));
     assert_eq!(rig.pool.held(), 0, "what was not sent is given back");
-    let (pieces, _) = rig.ask(Request::Status, &mut syn);
-    assert!(matches!(pieces[..], [Reply::Status(_)]));
+    let (pieces, _) = rig.ask(request::<Status>(&NoArgs {}), &mut syn);
+    assert!(matches!(pieces[..], [Reply::Rows(_)]));
     rig.wires[0].borrow_mut().is_stuck = false;
     let kept = rig.trouble(100, &mut |_| friend(7, tcp::ACK));
     assert!(kept > 0.999, "{kept}: as if nothing had happened");
@@ -34,9 +35,10 @@ fn an_empty_pool_stops_what_needs_a_buffer_and_nothing_else() {
     (0..64).for_each(|host| rig.arrive(&who_has(host)));
     rig.drain();
     assert!(rig.wires[0].borrow().sent.iter().all(|frame| frame[12..14] != [8, 6]));
-    let (pieces, _) = rig.ask(Request::Drops, &mut |_| friend(7, tcp::ACK));
+    let (pieces, _) = rig.ask(request::<Drops>(&NoArgs {}), &mut |_| friend(7, tcp::ACK));
     let no_buffer = pieces.iter().find_map(|piece| {
-        let Reply::Drops(rows) = piece else { return None };
+        let Reply::Rows(rows) = piece else { return None };
+        let rows: Vec<DropRow> = rows.read().unwrap();
         rows.iter().find(|row| row.reason == DropReason::NoBuffer.name()).map(|row| row.packets)
     });
     assert!(no_buffer >= Some(100 * 28 + 64), "{no_buffer:?}");
@@ -61,7 +63,11 @@ fn a_wire_that_never_runs_empty_starves_nobody() {
     }
     // From here on as many arrive as the worker takes.
     let mut more = |number: u32| friend(number % ESTABLISHED, tcp::ACK);
-    for request in [Request::Status, Request::Connections, Request::Neighbours] {
+    for request in [
+        request::<Status>(&NoArgs {}),
+        request::<Connections>(&NoArgs {}),
+        request::<Neighbours>(&NoArgs {}),
+    ] {
         let (pieces, _) = rig.ask(request, &mut more);
         assert!(!pieces.is_empty());
     }

@@ -2,8 +2,9 @@
 //! serves.
 
 use crate::testbed::{Rig, VIP, datagram};
-use director::api::{Reply, Request};
+use director::api::Reply;
 use director::limits::{BURST, INJECT_RING, NEIGHBOUR_QUEUES, NEIGHBOURS_MAX, PUNT_RINGS};
+use director::query::{NeighbourRow, Neighbours, NoArgs, Status, request};
 use director::reason::DropReason;
 use std::net::Ipv4Addr;
 
@@ -41,8 +42,9 @@ fn a_flood_for_control_is_bounded_counted_and_nobody_elses_business() {
     assert!(rig.dropped(DropReason::PuntRingFull) > 0, "control did not keep up");
     let bound = PUNT_RINGS + INJECT_RING + NEIGHBOUR_QUEUES + 4 * BURST;
     assert!(rig.pool.most() <= bound, "{} frames held at once", rig.pool.most());
-    let (pieces, _) = rig.ask(Request::Neighbours, &mut nuisance);
-    let Reply::Neighbours(rows) = &pieces[0] else { panic!("{pieces:?}") };
+    let (pieces, _) = rig.ask(request::<Neighbours>(&NoArgs {}), &mut nuisance);
+    let Reply::Rows(rows) = &pieces[0] else { panic!("{pieces:?}") };
+    let rows: Vec<NeighbourRow> = rows.read().unwrap();
     assert!(rows.len() <= NEIGHBOURS_MAX, "{} neighbours", rows.len());
     let queued: u64 = rows.iter().map(|row| row.queued).sum();
     assert!(queued <= NEIGHBOUR_QUEUES as u64);
@@ -55,8 +57,8 @@ fn control_answers_while_it_is_flooded() {
     rig.trouble(BURSTS, &mut nuisance);
     let mut waits: Vec<_> = (0..20)
         .map(|_| {
-            let (pieces, wait) = rig.ask(Request::Status, &mut nuisance);
-            assert!(matches!(pieces[..], [Reply::Status(_)]));
+            let (pieces, wait) = rig.ask(request::<Status>(&NoArgs {}), &mut nuisance);
+            assert!(matches!(pieces[..], [Reply::Rows(_)]));
             wait
         })
         .collect();

@@ -2,7 +2,9 @@
 
 use crate::testbed::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
 use director::api::{Reply, Request};
+use director::model::ConnectionRow;
 use director::packet::tcp;
+use director::query::{Connections, NoArgs, Status, request};
 use director::reason::DropReason;
 use director::time::Duration;
 
@@ -59,8 +61,8 @@ fn control_answers_and_edits_arrive_during_the_flood() {
     rig.trouble(BURSTS, &mut syn);
     let mut waits = Vec::new();
     for _ in 0..20 {
-        let (pieces, wait) = rig.ask(Request::Status, &mut syn);
-        assert!(matches!(pieces[..], [Reply::Status(_)]));
+        let (pieces, wait) = rig.ask(request::<Status>(&NoArgs {}), &mut syn);
+        assert!(matches!(pieces[..], [Reply::Rows(_)]));
         waits.push(wait);
     }
     let timeouts = director::model::Timeouts { udp: 77, ..Default::default() };
@@ -68,10 +70,16 @@ fn control_answers_and_edits_arrive_during_the_flood() {
     let (pieces, wait) = rig.ask(edit, &mut syn);
     assert_eq!(pieces, [Reply::Applied(vec![Ok(())])]);
     waits.push(wait);
-    let (pieces, _) = rig.ask(Request::Connections, &mut syn);
+    let (pieces, _) = rig.ask(request::<Connections>(&NoArgs {}), &mut syn);
     let rows: usize = pieces
         .iter()
-        .map(|piece| if let Reply::Connections(rows) = piece { rows.len() } else { 0 })
+        .map(|piece| {
+            if let Reply::Rows(rows) = piece {
+                rows.read::<ConnectionRow>().unwrap().len()
+            } else {
+                0
+            }
+        })
         .sum();
     assert!(rows >= ESTABLISHED as usize, "{rows}");
     waits.sort_unstable();

@@ -1,14 +1,15 @@
 //! A director with one port and one worker or several, driven by hand.
 
 use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
-use director::api::{Client, PortRow, Reply, Request};
+use director::api::{Client, Reply, Request};
 use director::config::{Config, PortConfig};
 use director::control::server::Server;
-use director::control::{Control, Ports, StaticInfo};
+use director::control::{Control, Ports};
 use director::limits::BURST;
 use director::model::PortId;
 use director::packet::ethernet::ETHERNET;
 use director::packet::{Parse, Tuple, tcp};
+use director::query::{PortRow, StaticInfo};
 use director::reason::DropReason;
 use director::snapshot::Snapshot;
 use director::testing::frame;

@@ -4,8 +4,10 @@
 use crate::testbed::{CONNECTIONS, ESTABLISHED, Rig, friend, syn};
 use director::api::{Reply, Request};
 use director::limits::{BURST, HANDOFF_RING};
+use director::model::ConnectionRow;
 use director::packet::tcp;
 use director::packet::toeplitz::SYMMETRIC_KEY;
+use director::query::{Connections, DropRow, Drops, NoArgs, Status, StatusReport, request};
 use director::reason::DropReason;
 use director::worker::steering::Placement;
 
@@ -141,8 +143,10 @@ fn control_answers_while_ring_and_table_are_full() {
     trouble.rounds(&mut rig, ROUNDS);
     let mut waits = Vec::new();
     for _ in 0..20 {
-        let (pieces, wait) = rig.ask_during(Request::Status, &mut |rig| trouble.round(rig));
-        let [Reply::Status(status)] = &pieces[..] else { panic!("{pieces:?}") };
+        let (pieces, wait) =
+            rig.ask_during(request::<Status>(&NoArgs {}), &mut |rig| trouble.round(rig));
+        let [Reply::Rows(rows)] = &pieces[..] else { panic!("{pieces:?}") };
+        let [status]: [StatusReport; 1] = rows.read::<StatusReport>().unwrap().try_into().unwrap();
         assert_eq!(status.workers.len(), 2);
         waits.push(wait);
     }
@@ -154,15 +158,23 @@ fn control_answers_while_ring_and_table_are_full() {
     waits.sort_unstable();
     assert!(waits[waits.len() / 2] < std::time::Duration::from_millis(100), "{waits:?}");
 
-    let (pieces, _) = rig.ask_during(Request::Connections, &mut |rig| trouble.round(rig));
+    let (pieces, _) =
+        rig.ask_during(request::<Connections>(&NoArgs {}), &mut |rig| trouble.round(rig));
     let rows: usize = pieces
         .iter()
-        .map(|piece| if let Reply::Connections(rows) = piece { rows.len() } else { 0 })
+        .map(|piece| {
+            if let Reply::Rows(rows) = piece {
+                rows.read::<ConnectionRow>().unwrap().len()
+            } else {
+                0
+            }
+        })
         .sum();
     assert!(rows >= CONNECTIONS + trouble.clients[0].len(), "{rows} of both workers");
     let before = rig.dropped(DropReason::HandoffRingFull);
-    let (pieces, _) = rig.ask_during(Request::Drops, &mut |rig| trouble.round(rig));
-    let [Reply::Drops(drops)] = &pieces[..] else { panic!("{pieces:?}") };
+    let (pieces, _) = rig.ask_during(request::<Drops>(&NoArgs {}), &mut |rig| trouble.round(rig));
+    let [Reply::Rows(drops)] = &pieces[..] else { panic!("{pieces:?}") };
+    let drops: Vec<DropRow> = drops.read().unwrap();
     let name = DropReason::HandoffRingFull.name();
     let told: u64 = drops.iter().filter(|row| row.reason == name).map(|row| row.packets).sum();
     assert!((before..=rig.dropped(DropReason::HandoffRingFull)).contains(&told));

@@ -1,12 +1,12 @@
 //! The ports of the configuration as DPDK devices, and what the control thread asks of them.
 
 use crate::cores::Cores;
-use director::api::PortRow;
 use director::config::{Config, PortConfig};
 use director::control::Ports;
 use director::dpdk::{Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings};
 use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
 use director::model::PortId;
+use director::query::PortRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

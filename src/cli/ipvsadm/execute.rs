@@ -8,6 +8,9 @@ use super::names::Names;
 use super::{NOT_LISTED, REFUSED, Streams, help, save};
 use crate::api::{ClientError, Command, Refusal, RefusalCode, Reply, Request};
 use crate::model::{ServiceKey, ServiceRow};
+use crate::query::{
+    self, Connections, Info, NoArgs, Query, Services, ServicesArgs, SyncDaemons, TimeoutsQuery,
+};
 use std::io;
 
 /// Why a command line was not carried out.
@@ -108,12 +111,8 @@ pub fn apply(
 
 fn service_exists(key: ServiceKey, director: &mut dyn Backend) -> Result<bool, Failure> {
     let mut rows = 0;
-    let called = director.call(Request::Services { only: Some(key) }, &mut |reply| {
-        if let Reply::Services(piece) = reply {
-            rows += piece.len();
-        }
-    });
-    match called {
+    let one = ServicesArgs { only: Some(key) };
+    match ask::<Services>(&one, director, |piece| rows += piece.len()) {
         Err(ClientError::Failed(Refusal { code: RefusalCode::ESRCH, .. })) => Ok(false),
         called => called.map(|()| rows > 0).map_err(Failure::Backend),
     }
@@ -126,11 +125,7 @@ fn ordered_services(
     director: &mut dyn Backend,
 ) -> Result<Vec<ServiceRow>, ClientError> {
     let mut rows = Vec::new();
-    director.call(Request::Services { only }, &mut |reply| {
-        if let Reply::Services(piece) = reply {
-            rows.extend(piece);
-        }
-    })?;
+    ask::<Services>(&ServicesArgs { only }, director, |piece| rows.extend(piece))?;
     listing::order_as_kept(&mut rows);
     if sorted {
         listing::sort_services(&mut rows);
@@ -159,23 +154,17 @@ fn list(
         }
         Listed::Connections { with_engine } => {
             streams.output.write_all(connections::titles(with_engine).as_bytes())?;
-            stream(Request::Connections, director, streams, |reply, text| {
-                if let Reply::Connections(rows) = reply {
-                    for row in &rows {
-                        connections::connection(text, row, with_engine, addresses);
-                    }
+            stream::<Connections>(director, streams, |rows, text| {
+                for row in rows {
+                    connections::connection(text, row, with_engine, addresses);
                 }
             })
         }
-        Listed::Timeouts => stream(Request::Timeouts, director, streams, |reply, text| {
-            if let Reply::Timeouts(timeouts) = reply {
-                text.push_str(&settings::timeouts(&timeouts));
-            }
+        Listed::Timeouts => stream::<TimeoutsQuery>(director, streams, |rows, text| {
+            rows.iter().for_each(|row| text.push_str(&settings::timeouts(row)));
         }),
-        Listed::SyncDaemons => stream(Request::SyncDaemons, director, streams, |reply, text| {
-            if let Reply::SyncDaemons(daemons) = reply {
-                text.push_str(&settings::sync_daemons(&daemons));
-            }
+        Listed::SyncDaemons => stream::<SyncDaemons>(director, streams, |rows, text| {
+            text.push_str(&settings::sync_daemons(rows));
         }),
     };
     match listed {
@@ -188,19 +177,27 @@ fn list(
     }
 }
 
+/// Asks a question and hands over the rows, piece by piece.
+fn ask<Q: Query>(
+    args: &Q::Args,
+    director: &mut dyn Backend,
+    each: impl FnMut(Vec<Q::Row>),
+) -> Result<(), ClientError> {
+    query::ask::<Q>(args, |request, reply| director.call(request, reply), each)
+}
+
 /// Prints every piece of an answer as it comes.
-fn stream(
-    request: Request,
+fn stream<Q: Query<Args = NoArgs>>(
     director: &mut dyn Backend,
     streams: &mut Streams<'_>,
-    mut print: impl FnMut(Reply, &mut String),
+    mut print: impl FnMut(&[Q::Row], &mut String),
 ) -> Result<(), Failure> {
     let mut text = String::new();
     let mut written = Ok(());
-    director.call(request, &mut |reply| {
+    ask::<Q>(&NoArgs {}, director, |rows| {
         text.clear();
+        print(&rows, &mut text);
         if written.is_ok() {
-            print(reply, &mut text);
             written = streams.output.write_all(text.as_bytes());
         }
     })?;
@@ -237,10 +234,8 @@ fn listed_services(
         return Ok((String::new(), rows));
     }
     let mut size = 0;
-    director.call(Request::Info, &mut |reply| {
-        if let Reply::Info(info) = reply {
-            size = info.connection_table_size;
-        }
+    ask::<Info>(&NoArgs {}, director, |rows| {
+        size = rows.first().map_or(size, |info| info.connection_table_size);
     })?;
     Ok((services::banner(size), ordered_services(None, sorted, director)?))
 }

@@ -1,23 +1,25 @@
-//! Listings that come in pieces, each as its client takes it: services from the desired state, connections from the
-//! workers, who bring them as chores.
+//! Listings that come in pieces, each as its client takes it: from the control thread's own state, or from the workers,
+//! which bring connections as jobs.
 
-use super::Control;
+use super::view::ControlView;
+use super::{Control, Ports};
 use crate::api::Reply;
 use crate::io::Frame;
 use crate::time::Instant;
 use crate::worker::TableJob;
 
 impl<F: Frame> Control<F> {
-    /// Pieces of service listings, to each client as it takes them.
-    pub(super) fn list(&mut self) -> bool {
+    /// Pieces of listings, to each client as it takes them.
+    pub(super) fn list(&mut self, ports: &impl Ports<F>, now: Instant) -> bool {
         let mut worked = false;
-        let desired = &self.desired;
-        self.listings.retain_mut(|(listing, answer)| {
+        let mut listings = std::mem::take(&mut self.listings);
+        let view = ControlView { control: self, ports, now };
+        listings.retain_mut(|(listing, answer)| {
             while answer.has_room() {
                 worked = true;
-                match listing.next(desired) {
-                    Some(piece) => {
-                        if !answer.send(piece) {
+                match listing.next(&view) {
+                    Some(rows) => {
+                        if !answer.send(Reply::Rows(rows)) {
                             return false;
                         }
                     }
@@ -29,10 +31,11 @@ impl<F: Frame> Control<F> {
             }
             !answer.is_gone()
         });
+        self.listings = listings;
         worked
     }
 
-    /// The connection listing at the head of the stats: one at a time, so that workers answer one piece at a time.
+    /// The connection listing at the head of the queue: one at a time, so that workers answer one piece at a time.
     pub(super) fn walk(&mut self, now: Instant) -> bool {
         let mut worked = self.collect_chores();
         let Some((walk, answer, is_asked)) = self.walks.front_mut() else { return worked };
@@ -50,7 +53,7 @@ impl<F: Frame> Control<F> {
         }
         let destinations = &self.end.publisher.current().destinations;
         match walk.templates(&self.shared.templates, destinations, now) {
-            Some(piece) => worked |= answer.send(piece),
+            Some(rows) => worked |= answer.send(Reply::Rows(rows)),
             None => {
                 answer.send(Reply::End);
                 self.walks.pop_front();
@@ -59,7 +62,7 @@ impl<F: Frame> Control<F> {
         worked
     }
 
-    /// Takes finished chores back from the workers.
+    /// Takes finished jobs back from the workers.
     fn collect_chores(&mut self) -> bool {
         let mut worked = false;
         for ring in &mut self.end.done {
@@ -70,7 +73,8 @@ impl<F: Frame> Control<F> {
                 {
                     *is_asked = false;
                     let destinations = &self.end.publisher.current().destinations;
-                    answer.send(walk.take(piece, usize::from(self.sizing.workers), destinations));
+                    let rows = walk.take(piece, usize::from(self.sizing.workers), destinations);
+                    answer.send(Reply::Rows(rows));
                 }
             }
         }

@@ -11,6 +11,7 @@ mod merge;
 mod next_hops;
 mod overlay;
 mod paths;
+mod rows;
 mod services;
 mod settings;
 mod slots;

@@ -1,19 +1,13 @@
 //! What commands do to lists and schedulers.
 
 use super::*;
-use crate::api::Reply;
-use crate::control::listing::Listing;
 use crate::model::{MssClamp, ServiceRow};
+use crate::query::ServiceListing;
 
 impl Fixture {
     fn listing(&self) -> Vec<ServiceRow> {
-        let mut listing = Listing::default();
-        let mut rows = Vec::new();
-        while let Some(piece) = listing.next(&self.desired) {
-            let Reply::Services(piece) = piece else { panic!("{piece:?}") };
-            rows.extend(piece);
-        }
-        rows
+        let services = self.desired.services_before(None);
+        services.map(|(_, id, spec)| self.desired.service_row(id, spec)).collect()
     }
 
     fn servers(&self, key: &ServiceKey) -> Vec<(IpAddr, u32)> {
@@ -80,9 +74,15 @@ fn listings_come_in_pieces_that_survive_changes() {
             .apply(&Command::AddService(service(port)), Origin::Operator, Instant::START)
             .unwrap();
     }
-    let mut listing = Listing::default();
+    let mut listing = ServiceListing::default();
     let mut ports = Vec::new();
-    while let Some(Reply::Services(rows)) = listing.next(&desired) {
+    loop {
+        let services = desired.services_before(listing.last);
+        let rows = listing
+            .piece(services.map(|(number, id, spec)| (number, desired.service_row(id, spec))));
+        if rows.is_empty() {
+            break;
+        }
         assert!(rows.len() <= crate::limits::REPLY_ROWS);
         ports.extend(rows.iter().map(|row| row.spec.key.port()));
         // The last one told and the one to be told next are removed meanwhile.

@@ -121,7 +121,7 @@ fn connections_are_shown_as_of_now() {
     fixture.stats(1, id).conn_added(true);
     fixture.stats(1, id).conn_added(false);
     let (service, spec) = fixture.desired.service(&key(80)).unwrap();
-    let row = crate::control::listing::service_row(&fixture.desired, service, spec);
+    let row = fixture.desired.service_row(service, spec);
     let [row] = &row.destinations[..] else { panic!("one destination") };
     assert_eq!((row.active_connections, row.inactive_connections), (2, 1));
 }

@@ -4,6 +4,7 @@
 use clap::{Parser, ValueEnum};
 use director::api::{Client, ClientError, Command, Reply, Request};
 use director::model::{Protocol, ServiceKey};
+use director::query::{NoArgs, Services, ServicesArgs, Status, request};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,19 +75,17 @@ fn run(arguments: &Arguments) -> Result<Vec<Duration>, ClientError> {
 /// What is sent in turn; after an even number everything is as it was.
 fn requests(client: &mut Client, arguments: &Arguments) -> Result<[Request; 2], ClientError> {
     if arguments.what == What::Status {
-        return Ok([Request::Status, Request::Status]);
+        let status = request::<Status>(&NoArgs {});
+        return Ok([status.clone(), status]);
     }
     let key = ServiceKey::Address {
         protocol: Protocol::Udp,
         address: arguments.service.ip(),
         port: arguments.service.port(),
     };
-    let mut found = None;
-    client.call(Request::Services { only: Some(key) }, |reply| {
-        if let Reply::Services(rows) = reply {
-            found = rows.iter().find_map(|row| row.destinations.first().map(|first| first.spec));
-        }
-    })?;
+    let rows = client.ask::<Services>(&ServicesArgs { only: Some(key) })?;
+    let found =
+        rows.iter().find_map(|row| row.destinations.first()).map(|destination| destination.spec);
     let Some(spec) = found else {
         return Err(std::io::Error::other(format!("{key} has no destination")).into());
     };

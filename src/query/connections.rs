@@ -1,6 +1,7 @@
-//! The listing of connections: a walk over every worker's tables, a bounded piece at a time, and over the templates.
+//! `connections`: every worker's connections, then the persistence templates.
 
-use crate::api::Reply;
+use super::{Answer, Column, NoArgs, Query, View};
+use crate::api::{Refusal, Rows};
 use crate::conn::template::{Cursor, Template, TemplateId};
 use crate::conn::{NO_DESTINATION, Templates, state};
 use crate::limits::REPLY_ROWS;
@@ -10,12 +11,33 @@ use crate::time::Instant;
 use crate::worker::{ConnectionPiece, RawConnection, TableJob};
 use std::net::{IpAddr, SocketAddr};
 
+pub struct Connections;
+
+impl Query for Connections {
+    const NAME: &'static str = "connections";
+    const ABOUT: &'static str = "Connections and persistence templates";
+    const COLUMNS: &'static [Column<ConnectionRow>] = &[
+        Column::left("protocol", |row| row.protocol.clone()),
+        Column::left("state", |row| row.state.clone()),
+        Column::right("expires", |row| format!("{} s", row.expires_s)),
+        Column::left("client", |row| row.client.to_string()),
+        Column::left("virtual", |row| row.virtual_address.to_string()),
+        Column::left("destination", |row| row.destination.to_string()),
+    ];
+    type Args = NoArgs;
+    type Row = ConnectionRow;
+
+    fn answer(_: &mut dyn View, _: NoArgs) -> Result<Answer<ConnectionRow>, Refusal> {
+        Ok(Answer::Walk(Walk::begin()))
+    }
+}
+
 /// The persistence engine's name.
 const SIP: &str = "sip";
 
-/// Where a walk is.
+/// A bounded walk over every worker's tables and over the templates: where it is.
 #[derive(Debug)]
-pub(super) enum Walk {
+pub enum Walk {
     /// In a worker's table; the piece is with the worker or about to be.
     Worker {
         worker: usize,
@@ -27,12 +49,12 @@ pub(super) enum Walk {
 }
 
 impl Walk {
-    pub(super) fn begin() -> Self {
+    fn begin() -> Self {
         Walk::Worker { worker: 0, family: Family::Ipv4, cursor: 0 }
     }
 
     /// The chore that brings the next piece, if a worker is to bring it.
-    pub(super) fn job(&self) -> Option<(usize, TableJob)> {
+    pub fn job(&self) -> Option<(usize, TableJob)> {
         match *self {
             Walk::Worker { worker, family, cursor } => {
                 let rows = Vec::with_capacity(REPLY_ROWS);
@@ -44,14 +66,14 @@ impl Walk {
     }
 
     /// Takes a finished piece and moves on.
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         piece: ConnectionPiece,
         workers: usize,
         destinations: &Pages<Destination>,
-    ) -> Reply {
+    ) -> Rows {
         let Walk::Worker { worker, family, cursor } = self else {
-            return Reply::Connections(Vec::new());
+            return Rows::of(Vec::<ConnectionRow>::new());
         };
         if !piece.is_last {
             *cursor = piece.cursor;
@@ -62,16 +84,16 @@ impl Walk {
         } else {
             *self = Walk::Templates(Cursor::default());
         }
-        Reply::Connections(piece.rows.iter().map(|raw| row(raw, destinations)).collect())
+        Rows::of(piece.rows.iter().map(|raw| row(raw, destinations)).collect::<Vec<_>>())
     }
 
     /// The next piece of the templates.
-    pub(super) fn templates(
+    pub fn templates(
         &mut self,
         templates: &Templates,
         destinations: &Pages<Destination>,
         now: Instant,
-    ) -> Option<Reply> {
+    ) -> Option<Rows> {
         let Walk::Templates(cursor) = *self else { return None };
         let (rows, next) = templates.rows_from(cursor, REPLY_ROWS, now);
         *self = next.map_or(Walk::Done, Walk::Templates);
@@ -100,7 +122,7 @@ impl Walk {
                 persistence_engine: engine(id, template),
             }
         };
-        Some(Reply::Connections(rows.iter().map(|(id, template)| row(*id, template)).collect()))
+        Some(Rows::of(rows.iter().map(|(id, template)| row(*id, template)).collect::<Vec<_>>()))
     }
 }
 

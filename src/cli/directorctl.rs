@@ -1,0 +1,169 @@
+//! directorctl: questions about a running director, answered for people or as JSON.
+//!
+//! Every [question](crate::query) is a subcommand.
+
+use crate::api::{Client, ClientError, Reply, Request, Rows};
+use crate::query::{self, AnyQuery};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// What a command line asks for.
+pub enum Task {
+    Ask(Question),
+    /// Prints the completion script of this shell.
+    Completion(Shell),
+}
+
+/// A question to a running director.
+pub struct Question {
+    pub query: &'static dyn AnyQuery,
+    pub request: Request,
+    /// Print JSON instead of tables.
+    pub json: bool,
+    /// The director's control socket; `None`: as the environment says.
+    pub socket: Option<PathBuf>,
+}
+
+/// The grammar of the command line.
+pub fn command() -> Command {
+    Command::new("directorctl")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Shows what a running director is doing")
+        .after_help(
+            "Exit status: 0 with an answer, 1 if the director refuses or cannot be asked, 2 for a wrong command line.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("Print JSON instead of tables"),
+        )
+        .arg(
+            Arg::new("socket")
+                .long("socket")
+                .global(true)
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .help("The director's control socket [default: $DIRECTOR_SOCKET or /run/director/control.sock]"),
+        )
+        .subcommands(query::ALL.iter().map(|query| query.command()))
+        .subcommand(
+            Command::new("completion").about("Prints the completion script of a shell").arg(
+                Arg::new("shell").required(true).value_parser(value_parser!(Shell)),
+            ),
+        )
+}
+
+/// What a parsed command line asks for.
+///
+/// # Errors
+/// The arguments do not fit the question.
+pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
+    let usage = || command().error(clap::error::ErrorKind::InvalidSubcommand, "unknown question");
+    let (name, own) = matches.subcommand().ok_or_else(usage)?;
+    if name == "completion" {
+        let shell = own.get_one::<Shell>("shell").ok_or_else(usage)?;
+        return Ok(Task::Completion(*shell));
+    }
+    let query = query::find(name).map_err(|_| usage())?;
+    Ok(Task::Ask(Question {
+        query,
+        request: query.request(own)?,
+        json: own.get_flag("json"),
+        socket: own.get_one("socket").cloned(),
+    }))
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot print: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// The director refuses or does not answer, or the answer cannot be written.
+pub fn ask(question: Question, client: &mut Client, output: &mut dyn Write) -> Result<(), Failure> {
+    let mut pieces: Vec<Rows> = Vec::new();
+    client.call(question.request, |reply| {
+        if let Reply::Rows(rows) = reply {
+            pieces.push(rows);
+        }
+    })?;
+    let text = match question.json {
+        true => question.query.json(&pieces),
+        false => question.query.text(&pieces),
+    };
+    Ok(print(&text.map_err(ClientError::from)?, output)?)
+}
+
+/// Prints the completion script of a shell.
+///
+/// # Errors
+/// It cannot be written.
+pub fn complete(shell: Shell, output: &mut dyn Write) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "directorctl", &mut script);
+    Ok(print(&String::from_utf8_lossy(&script), output)?)
+}
+
+fn print(text: &str, output: &mut dyn Write) -> io::Result<()> {
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Neighbours, NoArgs, Queues, Sysctl, SysctlArgs, request};
+
+    fn question(line: &str) -> Question {
+        let matches = command().try_get_matches_from(line.split(' ')).expect(line);
+        match task(&matches).expect(line) {
+            Task::Ask(question) => question,
+            Task::Completion(shell) => panic!("{shell}"),
+        }
+    }
+
+    #[test]
+    fn questions() {
+        command().debug_assert();
+        let asked = |line| question(line).request;
+        assert_eq!(asked("directorctl queues"), request::<Queues>(&NoArgs {}));
+        assert_eq!(asked("directorctl --json neighbours"), request::<Neighbours>(&NoArgs {}));
+        let sysctl = |setting: Option<&str>| {
+            request::<Sysctl>(&SysctlArgs { setting: setting.map(str::to_owned) })
+        };
+        assert_eq!(asked("directorctl sysctl"), sysctl(None));
+        let setting = "net.ipv4.vs.sync_threshold=3";
+        assert_eq!(asked(&format!("directorctl sysctl {setting}")), sysctl(Some(setting)));
+        assert!(command().try_get_matches_from(["directorctl"]).is_err());
+        let after = question("directorctl drops --json --socket /x");
+        assert_eq!((after.json, after.socket), (true, Some("/x".into())));
+    }
+
+    #[test]
+    fn every_shell_completes_every_question() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            complete(shell, &mut script).unwrap();
+            let script = String::from_utf8(script).unwrap();
+            for query in query::ALL {
+                assert!(script.contains(query.name()), "{shell}: {}", query.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a question may look at.
+
+use crate::host::Neighbour;
+use crate::model::{ServiceKey, ServiceRow, Sysctls, Timeouts};
+use crate::reason::DropReason;
+use crate::snapshot::Publisher;
+use crate::time::Instant;
+use crate::worker::{Shared, Sizing};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is known of the process and does not change while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct StaticInfo {
+    pub version: String,
+    /// By worker.
+    pub cores: Vec<Option<u32>>,
+    /// Names of the ports, by [`PortId`](crate::model::PortId).
+    pub ports: Vec<String>,
+    /// How each port spreads flows, and why.
+    pub steering: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Connections that one table of one worker holds.
+    pub connections_max: u64,
+}
+
+/// A port as its device describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PortRow {
+    pub name: String,
+    pub device: String,
+    pub driver: String,
+    pub mac: String,
+    /// Bytes of the longest IP packet.
+    pub mtu: u16,
+    pub link_up: bool,
+    /// Megabit per second; 0 when unknown.
+    pub link_speed: u32,
+    pub queues: u16,
+    pub addresses: Vec<String>,
+    /// The device's own extended statistics, zeros left out.
+    pub xstats: BTreeMap<String, u64>,
+}
+
+/// The running director, as questions see it. The control thread implements it.
+pub trait View {
+    fn now(&self) -> Instant;
+    fn info(&self) -> &StaticInfo;
+    fn sizing(&self) -> Sizing;
+    /// The workers' counters, the steering and the persistence templates.
+    fn shared(&self) -> &Shared;
+    /// The newest snapshot, and which one each worker has acknowledged.
+    fn publisher(&self) -> &Publisher;
+    /// Share of the last second that the worker spent on packets, in percent.
+    fn busy_percent(&self, worker: usize) -> f64;
+    /// Packets that the control thread itself dropped for this reason.
+    fn control_drops(&self, reason: DropReason) -> u64;
+    /// What is wrong with the machine or the running state, one sentence each.
+    fn warnings(&self) -> Vec<String>;
+    fn neighbours(&self) -> Vec<Neighbour>;
+    fn ports(&self) -> Vec<PortRow>;
+    fn services_len(&self) -> u64;
+    fn destinations_len(&self) -> u64;
+    fn service(&self, key: &ServiceKey) -> Option<ServiceRow>;
+    /// Services that were added before the one with this number, newest first, each with its number; `None`: all.
+    fn services_before(
+        &self,
+        number: Option<u64>,
+    ) -> Box<dyn Iterator<Item = (u64, ServiceRow)> + '_>;
+    fn timeouts(&self) -> Timeouts;
+    fn sysctls(&self) -> &Sysctls;
+    /// Puts other settings into force.
+    fn set_sysctls(&mut self, sysctls: Sysctls);
+}

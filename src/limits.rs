@@ -30,6 +30,14 @@ pub const TEMPLATE_RESERVE: usize = 8;
 /// Templates a new one looks at for a place to take when there is no room: about two microseconds under the lock.
 pub const TEMPLATES_LOOKED_AT: usize = 32;
 
+/// Ranges of one datagram that are kept apart. The 44 fragments of 64 KiB in Ethernet frames have no more than this in any
+/// order.
+pub const FRAGMENT_RANGES: usize = 22;
+
+/// Fragments of one source address that wait for their first ones, so that a sender of stray ones takes no other's room.
+/// A datagram of 64 KiB in Ethernet frames that comes in reverse order has 44; most have two or three.
+pub const FRAGMENTS_OF_SOURCE: usize = 48;
+
 /// ARP and neighbour discovery sent to a port itself that one worker's ring holds: answers to the director's own questions and
 /// checks of its address. Neighbours answer at most three quarters of [`INJECT_RING`] questions in 100 ms, and control
 /// empties the ring many times in between.

@@ -18,7 +18,8 @@ const NO_OPERATION: u8 = 1;
 ///
 /// # Errors
 /// [`DropReason::NoBuffer`] when the pool is empty; pieces already sent stay sent, as on any lossy link.
-/// [`DropReason::TooBig`] if not even eight bytes of payload fit.
+/// [`DropReason::TooBig`] if not even eight bytes of payload fit. [`DropReason::BadIpLength`] for a fragment that ends
+/// beyond the longest datagram.
 pub fn fragment_ipv4<F: Frame>(
     original: &F,
     mtu: usize,
@@ -35,6 +36,9 @@ pub fn fragment_ipv4<F: Frame>(
         return Err(DropReason::TooBig);
     }
     let payload = &ip[header..length];
+    if usize::from(flags & FRAGMENT_OFFSET) * 8 + length > usize::from(u16::MAX) {
+        return Err(DropReason::BadIpLength);
+    }
     let pieces = payload.len().div_ceil(room);
     for (index, piece) in payload.chunks(room).enumerate() {
         let mut frame = allocate().ok_or(DropReason::NoBuffer)?;

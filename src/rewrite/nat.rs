@@ -48,7 +48,7 @@ pub fn translate<A: Layer3>(
         }
         Some(Protocol::Sctp) if port != old_port => {
             if packet.fragment != Fragment::Whole {
-                return Err(DropReason::BadTransport);
+                return Err(DropReason::FragmentedSctp);
             }
             sctp::write_checksum(transport);
         }

@@ -2,7 +2,9 @@
 //!
 //! Nothing is reassembled: the other fragments of a datagram follow the first.
 
+use super::fragment_ranges::{Misfit, Piece, Ranges};
 use crate::conn::{ConnectionId, Direction};
+use crate::limits::FRAGMENTS_OF_SOURCE;
 use crate::model::IngressId;
 use crate::packet::{Address, Packet};
 use crate::reason::{DropReason, PuntReason};
@@ -62,6 +64,7 @@ pub(super) enum FragmentRoute {
 struct DatagramEntry<A> {
     datagram: Datagram<A>,
     route: FragmentRoute,
+    ranges: Ranges,
     since_ms: u32,
 }
 
@@ -100,8 +103,29 @@ impl<A: Address, F> FragmentTable<A, F> {
         FragmentTable { entries: vec![None; DATAGRAMS].into(), held: Box::default() }
     }
 
+    /// Whether a first fragment agrees with what came of its datagram. If not, no more of the datagram is forwarded.
+    pub(super) fn takes_first(
+        &mut self,
+        datagram: &Datagram<A>,
+        first: Piece,
+        now_ms: u32,
+    ) -> bool {
+        let Some(entry) = self.entry(datagram, now_ms) else { return true };
+        let is_taken = entry.ranges.takes_first(first);
+        if !is_taken {
+            entry.route = FragmentRoute::Dropped(DropReason::FragmentOverlap);
+        }
+        is_taken
+    }
+
     /// Remembers where the first fragment of a datagram went.
-    pub(super) fn remember(&mut self, datagram: Datagram<A>, route: FragmentRoute, now_ms: u32) {
+    pub(super) fn remember(
+        &mut self,
+        datagram: Datagram<A>,
+        route: FragmentRoute,
+        first: Piece,
+        now_ms: u32,
+    ) {
         let set = datagram.set();
         let ways = &mut self.entries[set..set + WAYS];
         let age = |entry: &Option<DatagramEntry<A>>| {
@@ -109,32 +133,59 @@ impl<A: Address, F> FragmentTable<A, F> {
         };
         let same = ways.iter().position(|way| way.is_some_and(|entry| entry.datagram == datagram));
         let place = same.or_else(|| (0..WAYS).max_by_key(|&way| age(&ways[way]))).unwrap_or(0);
-        ways[place] = Some(DatagramEntry { datagram, route, since_ms: now_ms });
+        let ranges = Ranges::new(first);
+        ways[place] = Some(DatagramEntry { datagram, route, ranges, since_ms: now_ms });
     }
 
-    /// Where the first fragment of a datagram went, if that is not too long ago.
-    pub(super) fn lookup(&self, datagram: &Datagram<A>, now_ms: u32) -> Option<FragmentRoute> {
+    fn entry(&mut self, datagram: &Datagram<A>, now_ms: u32) -> Option<&mut DatagramEntry<A>> {
         let set = datagram.set();
-        self.entries[set..set + WAYS].iter().flatten().find_map(|entry| {
+        self.entries[set..set + WAYS].iter_mut().flatten().find(|entry| {
             let is_young = now_ms.wrapping_sub(entry.since_ms) <= LIFETIME_MS;
-            (is_young && entry.datagram == *datagram).then_some(entry.route)
+            is_young && entry.datagram == *datagram
         })
     }
 
-    /// Holds a fragment until its first comes.
-    ///
-    /// # Errors
-    /// The fragment, if there is no room.
+    /// Where a later fragment goes; `None` while its first one is not known, or came too long ago.
+    pub(super) fn route_later(
+        &mut self,
+        datagram: &Datagram<A>,
+        piece: Piece,
+        now_ms: u32,
+    ) -> Option<FragmentRoute> {
+        let entry = self.entry(datagram, now_ms)?;
+        let overlap = FragmentRoute::Dropped(DropReason::FragmentOverlap);
+        if entry.route == overlap {
+            return Some(overlap);
+        }
+        Some(match entry.ranges.add(piece) {
+            Ok(()) => entry.route,
+            Err(Misfit::Duplicate) => overlap,
+            Err(Misfit::Overlap) => {
+                entry.route = overlap;
+                overlap
+            }
+            Err(Misfit::TooManyGaps) => FragmentRoute::Dropped(DropReason::FragmentTableFull),
+        })
+    }
+
+    /// Holds a fragment until its first comes. Where there is no room for it, among all or those of its source, the oldest
+    /// is dropped; where that one came in is returned.
     pub(super) fn hold(
         &mut self,
         datagram: Datagram<A>,
         frame: F,
         ingress: IngressId,
         now_ms: u32,
-    ) -> Result<(), F> {
-        self.held
-            .try_push(HeldFragment { datagram, frame, ingress, since_ms: now_ms })
-            .map_err(|full| full.element().frame)
+    ) -> Option<IngressId> {
+        let is_same_source = |held: &HeldFragment<A, F>| held.datagram.source == datagram.source;
+        let of_source = self.held.iter().filter(|held| is_same_source(held)).count();
+        let replaced = match of_source >= FRAGMENTS_OF_SOURCE {
+            true => self.held.iter().position(is_same_source),
+            false => self.held.is_full().then_some(0),
+        };
+        let replaced = replaced.map(|at| self.held.remove(at).ingress);
+        self.held.push(HeldFragment { datagram, frame, ingress, since_ms: now_ms });
+        replaced
     }
 
     /// A fragment that was held for this datagram, in order of arrival.

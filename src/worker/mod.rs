@@ -27,6 +27,7 @@ pub mod defence;
 mod egress;
 mod engine;
 mod fast_path;
+mod fragment_ranges;
 mod fragment_table;
 mod full_path;
 mod handoff;

@@ -17,7 +17,6 @@ pub(super) trait WorkerFamily: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
     fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self>;
-    fn fragments<F>(tables: &FragmentTables<F>) -> &FragmentTable<Self, F>;
     fn fragments_mut<F>(tables: &mut FragmentTables<F>) -> &mut FragmentTable<Self, F>;
 }
 
@@ -37,11 +36,6 @@ macro_rules! worker_family {
             #[inline]
             fn batch<F>(batches: &mut Batches<F>) -> &mut Batch<F, Self> {
                 &mut batches.$field
-            }
-
-            #[inline]
-            fn fragments<F>(tables: &FragmentTables<F>) -> &FragmentTable<Self, F> {
-                &tables.$field
             }
 
             #[inline]

@@ -108,7 +108,8 @@ struct Shuffled {
     port: u8,
     #[generator(600..1400u16)]
     length: u16,
-    #[generator(2..12u8)]
+    /// In units of 8 bytes. Ethernet frames never cut a datagram into more than 44 pieces.
+    #[generator(5..12u8)]
     size: u8,
     order: [u16; 90],
 }

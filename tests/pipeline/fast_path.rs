@@ -193,7 +193,7 @@ fn what_cannot_be_translated_is_counted() {
     director.client(&request().sctp(3000, 80, sctp::INIT).build()).frame();
     let echo = request().sctp(3000, 80, sctp::COOKIE_ECHO).payload([1; 100]);
     let first = &echo.fragments(96)[0];
-    assert_eq!(director.client(first).drop(), DropReason::BadTransport);
+    assert_eq!(director.client(first).drop(), DropReason::FragmentedSctp);
     assert_eq!(director.counters(ONLY).in_packets, 2);
     assert_eq!(director.state().0, "INIT");
 }

@@ -12,6 +12,7 @@ use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
 use crate::worker::egress::Egress;
 use crate::worker::engine::{Engine, destination_of};
+use crate::worker::fragment_ranges::Piece;
 use crate::worker::fragment_table::{Datagram, FragmentRoute};
 use crate::worker::handoff::Handoff;
 use crate::worker::method;
@@ -28,19 +29,25 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     mut frame: Q::Frame,
     rx: &Rx<A>,
 ) {
-    let verdict = process(engine, snapshot, &mut frame, rx);
     let datagram = Datagram::of(&rx.packet);
+    let piece = Piece::of(&frame, &rx.packet);
     let now_ms = engine.clock.now_ms;
+    if rx.packet.fragment == Fragment::First
+        && !A::fragments_mut(&mut engine.fragments).takes_first(&datagram, piece, now_ms)
+    {
+        return egress.drop_frame(rx.port(), DropReason::FragmentOverlap);
+    }
+    let verdict = process(engine, snapshot, &mut frame, rx);
     match (verdict, rx.packet.fragment) {
         (Verdict::Hold, _) => {
             let table = A::fragments_mut(&mut engine.fragments);
-            if table.hold(datagram, frame, rx.ingress, now_ms).is_err() {
-                egress.drop_frame(rx.port(), DropReason::FragmentTableFull);
+            if let Some(replaced) = table.hold(datagram, frame, rx.ingress, now_ms) {
+                egress.drop_frame(replaced.port(), DropReason::FragmentTableFull);
             }
         }
         (_, Fragment::First) => {
             let route = route_of_others(engine, rx, verdict);
-            A::fragments_mut(&mut engine.fragments).remember(datagram, route, now_ms);
+            A::fragments_mut(&mut engine.fragments).remember(datagram, route, piece, now_ms);
             egress.execute(snapshot, frame, rx, verdict);
             release(engine, snapshot, egress, &datagram);
         }
@@ -98,8 +105,9 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
     rx: &Rx<A>,
 ) -> Verdict {
     let packet = &rx.packet;
-    let table = A::fragments(&engine.fragments);
-    match table.lookup(&Datagram::of(packet), engine.clock.now_ms) {
+    let piece = Piece::of(frame, packet);
+    let table = A::fragments_mut(&mut engine.fragments);
+    match table.route_later(&Datagram::of(packet), piece, engine.clock.now_ms) {
         Some(FragmentRoute::Connection(id, direction)) => {
             follow(engine, snapshot, frame, packet, id, direction)
         }

@@ -56,7 +56,7 @@ fn destination(
     let weight = report.number(&raw.weight, "service.destination.weight", 0..=WEIGHT_MAX);
     let (upper_threshold, lower_threshold) = thresholds(raw, report);
     let tunnel = match &raw.tunnel {
-        Some(field) if method != ForwardMethod::Tunnel && known_method => {
+        Some(field) if !method.encapsulates() && known_method => {
             let problem = "it goes with method = \"tunnel\" only";
             report.fault(field.span().start, "service.destination.tunnel", problem);
             Tunnel::default()
@@ -95,13 +95,13 @@ fn misfit(
     port: Option<u16>,
 ) -> Option<String> {
     let family = service.key.family();
-    if Family::of(address) != family && method != ForwardMethod::Tunnel {
+    if Family::of(address) != family && !method.encapsulates() {
         return Some(
             "a family other than the service's is for method = \"tunnel\" only".to_owned(),
         );
     }
     let service_port = service.key.port();
-    if method != ForwardMethod::Masq && port.is_some_and(|port| port != service_port) {
+    if !method.maps_ports() && port.is_some_and(|port| port != service_port) {
         return Some(format!(
             "only masq changes the port; leave it out, or write the service's, {service_port}"
         ));

@@ -17,15 +17,15 @@ mod flags;
 mod hash;
 mod index;
 mod memory;
-pub mod sctp;
+pub(crate) mod sctp;
 pub mod state;
 mod step;
 mod steps;
 mod table;
-pub mod tcp;
+pub(crate) mod tcp;
 pub mod template;
 mod template_key;
-pub mod udp;
+pub(crate) mod udp;
 mod wheel;
 
 pub use connection::{

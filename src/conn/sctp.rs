@@ -5,7 +5,7 @@ use super::step::Side;
 /// Numbered as in IPVS's synchronisation messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum SctpState {
+pub(crate) enum SctpState {
     #[default]
     None = 0,
     Init1 = 1,
@@ -24,22 +24,23 @@ pub enum SctpState {
 }
 
 /// How many states there are.
-pub const STATES: usize = 14;
+pub(crate) const STATES: usize = 14;
 
 /// Seconds in each state.
-pub const TIMEOUTS_S: [u32; STATES] = [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61];
+pub(crate) const TIMEOUTS_S: [u32; STATES] = [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61];
 
 impl SctpState {
-    pub const ALL: [SctpState; STATES] = [NO, I1, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL];
+    pub(crate) const ALL: [SctpState; STATES] =
+        [NO, I1, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL];
 
     /// The state with a number; NONE for a number no state has.
     #[inline]
-    pub const fn from_number(number: u8) -> SctpState {
+    pub(crate) const fn from_number(number: u8) -> SctpState {
         if (number as usize) < STATES { SctpState::ALL[number as usize] } else { NO }
     }
 
     /// The name in listings.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             NO => "NONE",
             I1 => "INIT1",
@@ -118,7 +119,7 @@ impl SctpEvent {
 
 /// The state after a packet.
 #[inline]
-pub fn next(side: Side, event: SctpEvent, state: SctpState) -> SctpState {
+pub(crate) fn next(side: Side, event: SctpEvent, state: SctpState) -> SctpState {
     TRANSITIONS[side as usize][event as usize][state as usize]
 }
 

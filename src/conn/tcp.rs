@@ -5,7 +5,7 @@ use super::step::{Mode, Side};
 /// Numbered as in IPVS's synchronisation messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum TcpState {
+pub(crate) enum TcpState {
     #[default]
     None = 0,
     Established = 1,
@@ -21,22 +21,22 @@ pub enum TcpState {
 }
 
 /// How many states there are.
-pub const STATES: usize = 11;
+pub(crate) const STATES: usize = 11;
 
 /// Seconds in each state; the first two values of `ipvsadm --set` replace ESTABLISHED and FIN_WAIT.
-pub const TIMEOUTS_S: [u32; STATES] = [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
+pub(crate) const TIMEOUTS_S: [u32; STATES] = [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
 
 impl TcpState {
-    pub const ALL: [TcpState; STATES] = [NO, ES, SS, SR, FW, TW, CL, CW, LA, LI, SA];
+    pub(crate) const ALL: [TcpState; STATES] = [NO, ES, SS, SR, FW, TW, CL, CW, LA, LI, SA];
 
     /// The state with a number; NONE for a number no state has.
     #[inline]
-    pub const fn from_number(number: u8) -> TcpState {
+    pub(crate) const fn from_number(number: u8) -> TcpState {
         if (number as usize) < STATES { TcpState::ALL[number as usize] } else { NO }
     }
 
     /// The name in listings.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             NO => "NONE",
             ES => "ESTABLISHED",
@@ -54,7 +54,7 @@ impl TcpState {
 
     /// Whether it counts as an active connection of its destination.
     #[inline]
-    pub const fn is_active(self) -> bool {
+    pub(crate) const fn is_active(self) -> bool {
         matches!(self, ES | SS | SR | SA)
     }
 }
@@ -116,7 +116,7 @@ impl TcpEvent {
 
 /// The state after a packet. One without any of the four flags closes the connection, whoever sent it.
 #[inline]
-pub fn next(mode: Mode, side: Side, event: TcpEvent, state: TcpState) -> TcpState {
+pub(crate) fn next(mode: Mode, side: Side, event: TcpEvent, state: TcpState) -> TcpState {
     if event == TcpEvent::Nothing {
         return TcpState::Close;
     }

@@ -1,10 +1,10 @@
 //! UDP has one state; any packet keeps it going.
 
 /// Seconds, the third value of `ipvsadm --set`.
-pub const TIMEOUT_S: u32 = 300;
+pub(crate) const TIMEOUT_S: u32 = 300;
 
 /// Name of the state in listings.
-pub const STATE_NAME: &str = "UDP";
+pub(crate) const STATE_NAME: &str = "UDP";
 
 /// The only state.
-pub const STATE: u8 = 0;
+pub(crate) const STATE: u8 = 0;

@@ -15,18 +15,13 @@ pub struct MemoryFrame {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    rss_hash: Option<u32>,
 }
 
 impl MemoryFrame {
     pub fn new(bytes: &[u8]) -> Self {
         let mut buffer = vec![0; HEADROOM + ROOM.max(bytes.len())];
         buffer[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
-        MemoryFrame { buffer, start: HEADROOM, end: HEADROOM + bytes.len(), rss_hash: None }
-    }
-
-    pub fn with_rss_hash(bytes: &[u8], hash: u32) -> Self {
-        MemoryFrame { rss_hash: Some(hash), ..Self::new(bytes) }
+        MemoryFrame { buffer, start: HEADROOM, end: HEADROOM + bytes.len() }
     }
 }
 
@@ -74,7 +69,7 @@ impl Frame for MemoryFrame {
     }
 
     fn rss_hash(&self) -> Option<u32> {
-        self.rss_hash
+        None
     }
 
     fn prefetch(&self) {}

@@ -6,9 +6,9 @@ use crate::model::Family;
 use std::net::IpAddr;
 
 /// Longest ICMP error: what every host takes in one piece (RFC 1812 section 4.3.2.3).
-pub const IPV4_MAX: usize = 576;
+pub(crate) const IPV4_MAX: usize = 576;
 /// Longest ICMPv6 error: the least MTU there is (RFC 4443 section 2.4 c).
-pub const IPV6_MAX: usize = 1280;
+pub(crate) const IPV6_MAX: usize = 1280;
 
 /// Internetwork control: the precedence of routers' own messages (RFC 1812 section 4.3.2.5).
 const TOS: u8 = 0xc0;
@@ -17,7 +17,7 @@ const TTL: u8 = 64;
 /// An error may be sent about this packet (RFC 1122 section 3.2.2, RFC 4443 section 2.4 e): it is no ICMP error
 /// itself, not a later fragment, and comes from and went to one host. Whether its Ethernet destination was a group, or
 /// its address a subnet's broadcast, only the caller knows.
-pub fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
+pub(crate) fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
     let about_an_error = packet.protocol == icmp::protocol(A::FAMILY)
         && packet.fragment != Fragment::Later
         && is_error_or_unknown(A::FAMILY, packet.icmp_type);
@@ -29,7 +29,7 @@ pub fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
 
 /// The checksum of an ICMP error, which starts with its IP header at `ip`, is right. That of a fragment cannot be
 /// verified and counts as right.
-pub fn has_valid_checksum<A: Address>(ip: &[u8], packet: &Packet<A>) -> bool {
+pub(crate) fn has_valid_checksum<A: Address>(ip: &[u8], packet: &Packet<A>) -> bool {
     if packet.fragment != Fragment::Whole {
         return true;
     }
@@ -65,7 +65,7 @@ fn is_one_host<A: Address>(address: A) -> bool {
 /// # Panics
 /// If `offending` is shorter than an IPv4 header, or `out` than two of them and the ICMP header. An `out` shorter than
 /// [`IPV4_MAX`] shortens the quotation.
-pub fn write_ipv4(
+pub(crate) fn write_ipv4(
     out: &mut [u8],
     source: u32,
     offending: &[u8],
@@ -101,7 +101,7 @@ pub fn write_ipv4(
 /// # Panics
 /// If `offending` is shorter than an IPv6 header, or `out` than two of them and the ICMP header. An `out` shorter than
 /// [`IPV6_MAX`] shortens the quotation.
-pub fn write_ipv6(
+pub(crate) fn write_ipv6(
     out: &mut [u8],
     source: u128,
     offending: &[u8],

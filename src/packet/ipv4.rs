@@ -146,14 +146,6 @@ pub fn set_tos(header: &mut [u8], tos: u8) {
     wire::set16(header, 10, updated);
 }
 
-/// Sets the total length and updates the header checksum.
-#[inline]
-pub fn set_total_length(header: &mut [u8], length: u16) {
-    let updated = checksum::update16(checksum(header), total_length(header), length);
-    wire::set16(header, 2, length);
-    wire::set16(header, 10, updated);
-}
-
 /// Sets flags and fragment offset and updates the header checksum.
 #[inline]
 pub fn set_fragment_word(header: &mut [u8], word: u16) {
@@ -223,11 +215,11 @@ mod tests {
     }
 
     proptest! {
-        /// Each setter leaves what writing the header afresh would give.
+        /// After the setters the header is as one that is written with the new values.
         #[test]
         fn setters_keep_the_checksum(
             from in any::<(u8, u8, [u32; 2], u16, u16)>(),
-            to in any::<(u8, u8, [u32; 2], u16, u16)>(),
+            to in any::<(u8, u8, [u32; 2], u16)>(),
         ) {
             let mut bytes = [0; HEADER];
             header(from.0, from.1, from.2, from.3, from.4).write(&mut bytes);
@@ -235,10 +227,9 @@ mod tests {
             set_tos(&mut bytes, to.1);
             set_source(&mut bytes, to.2[0]);
             set_destination(&mut bytes, to.2[1]);
-            set_total_length(&mut bytes, to.3);
-            set_fragment_word(&mut bytes, to.4);
+            set_fragment_word(&mut bytes, to.3);
             let mut expected = [0; HEADER];
-            header(to.0, to.1, to.2, to.3, to.4).write(&mut expected);
+            header(to.0, to.1, to.2, from.3, to.3).write(&mut expected);
             prop_assert_eq!(bytes, expected);
             prop_assert_eq!(checksum::internet(&bytes), 0);
         }

@@ -15,7 +15,6 @@ pub const FRAGMENT: u8 = 44;
 pub const ESP: u8 = 50;
 pub const AUTHENTICATION: u8 = 51;
 pub const ICMPV6: u8 = 58;
-pub const NO_NEXT_HEADER: u8 = 59;
 pub const DESTINATION_OPTIONS: u8 = 60;
 
 #[inline]
@@ -72,12 +71,6 @@ pub fn set_destination(header: &mut [u8], address: u128) {
 #[inline]
 pub fn set_hop_limit(header: &mut [u8], hop_limit: u8) {
     header[7] = hop_limit;
-}
-
-#[inline]
-pub fn set_traffic_class(header: &mut [u8], traffic_class: u8) {
-    let word = wire::get16(header, 0) & 0xf00f | u16::from(traffic_class) << 4;
-    wire::set16(header, 0, word);
 }
 
 #[inline]
@@ -158,14 +151,12 @@ mod tests {
         assert_eq!((flow_label(&bytes), payload_length(&bytes)), (0x31ac0, 1240));
         assert_eq!((next_header(&bytes), hop_limit(&bytes)), (ICMPV6, 63));
         assert_eq!((source(&bytes), destination(&bytes)), (header.source, header.destination));
-        set_traffic_class(&mut bytes, 0x0f);
         set_hop_limit(&mut bytes, 1);
         set_payload_length(&mut bytes, 7);
         set_source(&mut bytes, header.destination);
         set_destination(&mut bytes, header.source);
         let mut expected = [0; HEADER];
         Header {
-            traffic_class: 0x0f,
             hop_limit: 1,
             payload_length: 7,
             source: header.destination,

@@ -157,7 +157,7 @@ impl<A: Address> Packet<A> {
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`], [`DropReason::BadIpChecksum`],
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
-pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
+pub(crate) fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     let mut packet = Packet::BLANK;
     ipv4_into(bytes, &mut packet)?;
     Ok(packet)
@@ -168,7 +168,7 @@ pub fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
 /// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
 /// still on their way to the cache, which costs more than all the checks.
 #[inline(always)]
-pub fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
+pub(crate) fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
         return Err(DropReason::TooShort);
     };
@@ -258,7 +258,7 @@ fn ipv4_piece(
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`] (extension headers included),
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
-pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
+pub(crate) fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
     let mut packet = Packet::BLANK;
     ipv6_into(bytes, &mut packet)?;
     Ok(packet)
@@ -266,7 +266,7 @@ pub fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
 
 /// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
 #[inline(always)]
-pub fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
+pub(crate) fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {
         return Err(DropReason::TooShort);
     };

@@ -4,10 +4,10 @@ use super::{Packet, udp};
 use crate::model::Protocol;
 
 /// Longest Call-ID that is taken; IPVS's limit of what a persistence engine may keep.
-pub const CALL_ID_MAX: usize = 255;
+pub(crate) const CALL_ID_MAX: usize = 255;
 
 /// The Call-ID of a UDP packet, which starts with its IP header at `ip`. Like IPVS, SIP over TCP or SCTP is not read.
-pub fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f [u8]> {
+pub(crate) fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f [u8]> {
     if packet.protocol != Protocol::Udp.number() {
         return None;
     }
@@ -16,7 +16,7 @@ pub fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f [u8]> {
 
 /// The value of the message's Call-ID header, by its long or its compact name. `None` if there is none, if it is longer
 /// than [`CALL_ID_MAX`], or if something other than the end of the line follows it.
-pub fn call_id(message: &[u8]) -> Option<&[u8]> {
+pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     let mut rest = message;
     loop {
         // The first line is the request or the status.

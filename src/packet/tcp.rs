@@ -15,7 +15,6 @@ pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const PSH: u8 = 0x08;
 pub const ACK: u8 = 0x10;
-pub const URG: u8 = 0x20;
 
 /// Kind of the maximum segment size option (RFC 9293 section 3.7.1) and its length.
 pub const OPTION_MSS: u8 = 2;

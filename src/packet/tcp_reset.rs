@@ -3,8 +3,8 @@
 use super::{Address, Fragment, Packet, Role, checksum, icmp_error, ipv4, ipv6, parse, tcp};
 
 /// Length of the packets made here.
-pub const IPV4: usize = ipv4::HEADER + tcp::HEADER;
-pub const IPV6: usize = ipv6::HEADER + tcp::HEADER;
+pub(crate) const IPV4: usize = ipv4::HEADER + tcp::HEADER;
+pub(crate) const IPV6: usize = ipv6::HEADER + tcp::HEADER;
 
 const TTL: u8 = 64;
 /// The ECN bits of TOS and traffic class.
@@ -16,7 +16,7 @@ const ECN: u8 = 0x03;
 ///
 /// # Panics
 /// If `out` is shorter than [`IPV4`].
-pub fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+pub(crate) fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     let packet = parse::ipv4(offending).ok()?;
     let reset = reset(&packet, offending)?;
     let (header, segment) = out[..IPV4].split_at_mut(ipv4::HEADER);
@@ -42,7 +42,7 @@ pub fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
 ///
 /// # Panics
 /// If `out` is shorter than [`IPV6`].
-pub fn write_ipv6(out: &mut [u8], offending: &[u8]) -> Option<usize> {
+pub(crate) fn write_ipv6(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     let packet = parse::ipv6(offending).ok()?;
     let reset = reset(&packet, offending)?;
     let (header, segment) = out[..IPV6].split_at_mut(ipv6::HEADER);

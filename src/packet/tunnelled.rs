@@ -4,7 +4,7 @@ use super::{Tuple, ipv4, quoted, udp, wire};
 
 /// An IPv4 packet inside an IPv4 tunnel packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tunnelled<'a> {
+pub(crate) struct Tunnelled<'a> {
     /// From its IP header on: an IP header and at least eight bytes behind it.
     pub bytes: &'a [u8],
     pub tuple: Tuple<u32>,
@@ -17,7 +17,7 @@ pub struct Tunnelled<'a> {
 
 /// Opens the tunnel packet that starts with `outer`: IPIP, GRE with at most a checksum, or GUE (version 0, no private
 /// data). `None`: something else, or too little of it.
-pub fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
+pub(crate) fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
     let header = outer.first_chunk::<{ ipv4::HEADER }>()?;
     let later = ipv4::is_later_fragment(header);
     let payload = outer.get(ipv4::header_length(header)..).filter(|_| !later)?;

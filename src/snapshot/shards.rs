@@ -8,25 +8,25 @@ const SHARDS: usize = 256;
 
 /// Pieces that snapshots share, told apart by the bits of an address.
 #[derive(Debug)]
-pub struct Shards<M> {
+pub(crate) struct Shards<M> {
     shards: Box<[Arc<M>; SHARDS]>,
 }
 
 impl<M> Shards<M> {
     /// The piece for an address.
     #[inline]
-    pub fn of(&self, address: u128) -> &M {
+    pub(crate) fn of(&self, address: u128) -> &M {
         &self.shards[place(address)]
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &M> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &M> {
         self.shards.iter().map(|shard| &**shard)
     }
 }
 
 impl<M: Clone> Shards<M> {
     /// The piece for an address, to be changed: its own copy if others have it too.
-    pub fn of_mut(&mut self, address: u128) -> &mut M {
+    pub(crate) fn of_mut(&mut self, address: u128) -> &mut M {
         Arc::make_mut(&mut self.shards[place(address)])
     }
 }

@@ -59,14 +59,14 @@ impl Defence {
 
 /// Selects idle connections for `drop_entry`: of the connections with n packets the first, and then every n-th.
 #[derive(Debug, Default)]
-pub struct IdleSampler {
+pub(crate) struct IdleSampler {
     /// By number of packets: entries until the next one that is taken.
     until: [u32; PACKETS + 1],
 }
 
 impl IdleSampler {
     /// Whether a connection is taken that has had so many packets and has been idle for so long.
-    pub fn takes(&mut self, packets: u32, idle: Duration) -> bool {
+    pub(crate) fn takes(&mut self, packets: u32, idle: Duration) -> bool {
         let number = packets as usize;
         if idle < IDLE || !(1..=PACKETS).contains(&number) {
             return false;

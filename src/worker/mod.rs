@@ -23,7 +23,7 @@ mod batch;
 mod builder;
 #[cfg(test)]
 mod cache_line_tests;
-pub mod defence;
+pub(crate) mod defence;
 mod egress;
 mod engine;
 mod fast_path;

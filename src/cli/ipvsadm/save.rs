@@ -3,8 +3,8 @@
 use super::listing::AddressText;
 use super::scheduler_flags;
 use crate::model::{
-    DestinationRow, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, ServiceKey,
-    ServiceRow, ServiceSpec, Tunnel, TunnelChecksum,
+    DestinationRow, Family, Persistence, PersistenceMask, Protocol, ServiceKey, ServiceRow,
+    ServiceSpec, Tunnel, TunnelChecksum,
 };
 use std::fmt::Write;
 
@@ -75,7 +75,7 @@ fn push_destination(
     let spec = &row.spec;
     let name = addresses.write(spec.at.address, spec.at.port, protocol);
     let _ = write!(text, "{name} {} -w {}", spec.method.option(), spec.weight);
-    if spec.method == ForwardMethod::Tunnel {
+    if spec.method.encapsulates() {
         let _ = match spec.tunnel {
             Tunnel::Ipip => write!(text, " --tun-type ipip"),
             Tunnel::Gue { port, checksum } => {

@@ -2,8 +2,8 @@
 
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{
-    DestinationSpec, Family, ForwardMethod, PersistenceMask, ServiceKey, ServiceSpec, Timeouts,
-    Tunnel, TunnelChecksum,
+    DestinationSpec, Family, PersistenceMask, ServiceKey, ServiceSpec, Timeouts, Tunnel,
+    TunnelChecksum,
 };
 use std::net::IpAddr;
 
@@ -56,7 +56,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Checked {
 /// Only a tunnel leads to a server of the other address family.
 pub(super) fn family(service: &ServiceKey, spec: &DestinationSpec) -> Checked {
     let differs = Family::of(spec.at.address) != service.family();
-    if differs && spec.method != ForwardMethod::Tunnel {
+    if differs && !spec.method.encapsulates() {
         return refuse(
             RefusalCode::EINVAL,
             format!(

@@ -132,10 +132,9 @@ pub struct WorkerCounters {
     pub stalls: Stalls,
     pub connections_ipv4: Count,
     pub connections_ipv6: Count,
-    /// Packets given to other workers, taken from them, and sent on to a further one.
+    /// Packets handed off to other workers, and received from them.
     pub handoff_tx: Count,
     pub handoff_rx: Count,
-    pub handoff_forwarded: Count,
     /// Packets that took the full path.
     pub full_path: Count,
     /// Connections that the drop_entry defence took.

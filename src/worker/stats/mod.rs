@@ -2,4 +2,4 @@
 
 pub(in crate::worker) mod conn_counts;
 pub mod counters;
-pub mod destination_stats;
+pub(crate) mod destination_stats;

@@ -2,7 +2,7 @@
 
 mod drop_entry;
 mod expire;
-pub mod jobs;
+pub(crate) mod jobs;
 pub mod rss_check;
 
 use super::egress::Egress;

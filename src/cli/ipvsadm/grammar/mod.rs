@@ -13,8 +13,8 @@ use super::names::Names;
 use super::scheduler_flags::{self, FlagError};
 use crate::api::{Command, SyncDaemon};
 use crate::model::{
-    DestinationAddress, DestinationSpec, Family, ForwardMethod, Persistence, Protocol,
-    SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Tunnel,
+    DestinationAddress, DestinationSpec, Family, Persistence, Protocol, SchedulerFlags,
+    SchedulerKind, ServiceKey, ServiceSpec, Tunnel,
 };
 use combination::{check_command, check_listing, check_tunnel, has_tunnel_options};
 use lexer::LexicalError;
@@ -235,10 +235,10 @@ fn destination(scan: &Scan) -> Result<(ServiceKey, DestinationSpec), UsageError>
     let service = required_key(scan)?;
     let (address, mut port) = required_server(scan)?;
     // Only NAT can change the port; the others take the service's whatever was said.
-    if !service.is_fwmark() && scan.method != ForwardMethod::Masq {
+    if !service.is_fwmark() && !scan.method.maps_ports() {
         port = service.port();
     }
-    let tunnelled = scan.method == ForwardMethod::Tunnel;
+    let tunnelled = scan.method.encapsulates();
     if Family::of(address) != service.family() && !tunnelled {
         let message = "Different address family is allowed only for tunneling servers";
         return Err(UsageError::new(message));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::SyncRole;
 use crate::cli::ipvsadm::names::FixedNames;
+use crate::model::ForwardMethod;
 use crate::model::{PersistenceMask, Timeouts, TunnelChecksum};
 use proptest::prelude::*;
 

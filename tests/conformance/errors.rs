@@ -7,13 +7,13 @@ use director::packet::tcp::SYN;
 use director::reason::{DropReason, PuntReason};
 use director::testing::frame;
 
-/// What a server answered, as the client got it.
+/// A server's reply, as the client received it.
 fn answered() -> Vec<u8> {
     frame().ipv4(VIP, CLIENT).tcp(80, 4000).packet()
 }
 
 #[test]
-fn a_removed_servers_connections_learn_of_errors() {
+fn errors_reach_connections_of_a_removed_server() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq);
     director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
     director.change(|snapshot| snapshot.remove_destination(ONLY));
@@ -22,11 +22,11 @@ fn a_removed_servers_connections_learn_of_errors() {
     let quoted = frame().ipv4("10.1.0.11", CLIENT).tcp(80, 4000).packet();
     // The quoted TCP checksum stays as it was.
     assert_eq!(sent[42..66], quoted[..24]);
-    assert_eq!(director.counters(ONLY).in_packets, 1, "what is removed is not counted");
+    assert_eq!(director.counters(ONLY).in_packets, 1, "a removed server counts nothing");
 }
 
 #[test]
-fn errors_of_nobodys_connection_are_scheduled_on_request() {
+fn schedule_icmp_schedules_errors_of_no_connection() {
     for (schedule_icmp, port, expected) in [(0, 4000, false), (1, 4000, true), (1, 20, false)] {
         let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
         director.change(|snapshot| snapshot.settings.sysctls.schedule_icmp = schedule_icmp);
@@ -53,9 +53,9 @@ fn scheduled_errors_without_a_server_are_dropped() {
     assert_eq!(director.client(&error).drop(), DropReason::NoDestination);
 }
 
-/// One-packet services keep nothing, whatever made the connection.
+/// An error scheduled for a one-packet service leaves no connection either.
 #[test]
-fn errors_make_one_packet_connections_too() {
+fn errors_are_scheduled_for_one_packet_services() {
     let mut director = one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Route);
     director.change(|snapshot| {
         snapshot.settings.sysctls.schedule_icmp = 1;
@@ -66,9 +66,9 @@ fn errors_make_one_packet_connections_too() {
     assert_eq!((director.load(ONLY), director.counters(ONLY).connections), ((0, 0, 0), 1));
 }
 
-/// A backup director leaves clients to its stack but translates what servers send.
+/// A backup director delivers clients' packets to the host but still translates servers' replies.
 #[test]
-fn a_backup_takes_part_in_replies_only() {
+fn a_backup_translates_replies_only() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq);
     let syn = request().tcp(4000, 80).flags(SYN).build();
     director.client(&syn).frame();
@@ -78,10 +78,10 @@ fn a_backup_takes_part_in_replies_only() {
     assert_eq!(director.client(&error).punt().reason, PuntReason::LocalOther);
     let reply = answer("10.1.0.11").tcp(80, 4000).flags(SYN).build();
     let (_, sent) = director.server(&reply).frame();
-    assert_eq!(sent[26..30], [10, 0, 0, 100], "from the virtual address");
+    assert_eq!(sent[26..30], [10, 0, 0, 100], "source is the VIP");
 }
 
-/// A router's error about a tunnel packet, as it comes from the side of the servers.
+/// A router's error about a tunnel packet, from the servers' side.
 fn about(outer: &[u8]) -> Vec<u8> {
     frame()
         .macs(LAN_MAC, server_mac(11))
@@ -91,7 +91,7 @@ fn about(outer: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn errors_about_tunnel_packets_are_their_connections() {
+fn errors_about_tunnel_packets_belong_to_the_inner_connection() {
     let gue = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None };
     let gre = Tunnel::Gre { checksum: TunnelChecksum::Full };
     for tunnel in [Tunnel::Ipip, gue, gre] {
@@ -100,15 +100,19 @@ fn errors_about_tunnel_packets_are_their_connections() {
         let punt = director.server(&about(&sent[14..])).punt();
         assert_eq!(punt.reason, PuntReason::TunnelIcmp, "{tunnel:?}");
         let counters = director.counters(ONLY);
-        assert_eq!((counters.out_packets, counters.out_bytes), (1, 40), "the packet inside");
-        // The same about a connection nobody knows is the stack's, which is silent.
+        assert_eq!(
+            (counters.out_packets, counters.out_bytes),
+            (1, 40),
+            "the inner packet is counted"
+        );
+        // Without a connection the error is delivered to the host.
         director.pass_s(61);
         assert_eq!(director.server(&about(&sent[14..])).punt().reason, PuntReason::LocalOther);
     }
 }
 
 #[test]
-fn what_another_tunnel_carries_is_not_ours() {
+fn errors_about_other_tunnels_are_delivered_to_the_host() {
     let mut director = tunnelled(false, "10.1.0.11:80", Tunnel::Ipip);
     director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
     let inner = frame().ipv4(CLIENT, VIP).tcp(4000, 80).flags(SYN).packet();

@@ -1,4 +1,4 @@
-//! AH and ESP follow the key exchange between the same hosts.
+//! AH and ESP follow the IKE connection between the same hosts.
 
 use crate::scene::{ONLY, answer, one, request, to_client, to_server};
 use crate::support::VIP;
@@ -9,7 +9,7 @@ use director::testing::PacketBuilder;
 const AH: u8 = 51;
 const ESP: u8 = 50;
 
-/// A director whose second service is the key exchange's.
+/// A director with an IKE service and one IKE connection.
 fn exchanged(method: ForwardMethod) -> crate::support::TestDirector {
     let mut director = one(Protocol::Tcp, "10.1.0.12:80", ForwardMethod::Route);
     director.change(|snapshot| {
@@ -25,7 +25,7 @@ fn secured(packet: PacketBuilder<u32>, protocol: u8) -> PacketBuilder<u32> {
 }
 
 #[test]
-fn requests_go_with_the_key_exchange() {
+fn ah_and_esp_follow_the_ike_connection() {
     for protocol in [AH, ESP] {
         let mut director = exchanged(ForwardMethod::Route);
         let sent = director.client(&secured(request(), protocol).build()).frame().1;
@@ -39,7 +39,7 @@ fn requests_go_with_the_key_exchange() {
 }
 
 #[test]
-fn they_keep_the_exchange_alive() {
+fn esp_restarts_the_timer_of_the_ike_connection() {
     let mut director = exchanged(ForwardMethod::Masq);
     director.pass_s(200);
     director.client(&secured(request(), ESP).build()).frame();
@@ -48,16 +48,16 @@ fn they_keep_the_exchange_alive() {
 }
 
 #[test]
-fn without_an_exchange_they_are_the_stacks() {
+fn esp_without_an_ike_connection_is_delivered_to_the_host() {
     let mut director = one(Protocol::Udp, "10.1.0.11:500", ForwardMethod::Route);
     let punt = director.client(&secured(request(), ESP).build()).punt();
     assert_eq!(punt.reason, PuntReason::UnservedPort);
     assert_eq!(director.counters(ONLY).in_packets, 0);
 }
 
-/// An error that quotes such a packet belongs to the exchange too, with addresses and no ports to translate.
+/// An error that quotes AH or ESP belongs to the IKE connection; only addresses are translated.
 #[test]
-fn errors_about_them_go_with_it_too() {
+fn errors_about_ah_and_esp_follow_the_ike_connection() {
     for protocol in [AH, ESP] {
         let mut director = exchanged(ForwardMethod::Masq);
         let seen = secured(to_server("10.1.0.11").ttl(61), protocol).packet();
@@ -74,9 +74,9 @@ fn errors_about_them_go_with_it_too() {
     }
 }
 
-/// They never make a connection, not even by an error about them.
+/// An error that quotes ESP never creates a connection.
 #[test]
-fn errors_about_them_schedule_nothing() {
+fn errors_about_esp_are_not_scheduled() {
     let mut director = one(Protocol::Udp, "10.1.0.11:500", ForwardMethod::Route);
     director.change(|snapshot| {
         snapshot.settings.sysctls.schedule_icmp = 1;

@@ -1,11 +1,11 @@
-//! Whole conversations: after each packet the state, its seconds, and whether the connection counts as active.
+//! TCP, SCTP and UDP conversations: state, seconds left, and active or inactive, after each packet.
 
 use crate::scene::{ONLY, answer, one, request};
 use crate::support::TestDirector;
 use director::model::{ForwardMethod, Protocol};
 use director::packet::{sctp, tcp};
 
-/// A TCP segment by the letters of its flags; `-` has none.
+/// TCP flags from letters; `-` stands for none.
 fn flags(letters: &str) -> u8 {
     let flag = |letter| match letter {
         'S' => tcp::SYN,
@@ -18,7 +18,7 @@ fn flags(letters: &str) -> u8 {
     letters.chars().fold(0, |all, letter| all | flag(letter))
 }
 
-/// Plays `c:S s:SA ...`; the last state as `ESTABLISHED 900 a1i0`.
+/// Plays `c:S s:SA ...` and returns the final state, e.g. `ESTABLISHED 900 a1i0`.
 fn play(director: &mut TestDirector, said: &str) -> String {
     for segment in said.split_whitespace() {
         let (who, letters) = segment.split_once(':').unwrap_or(("c", segment));
@@ -46,7 +46,7 @@ fn director(method: ForwardMethod) -> TestDirector {
     one(Protocol::Tcp, "10.1.0.11:80", method)
 }
 
-/// What a client alone says, and what comes of it by DR or TUN and by NAT.
+/// Packets of the client, the final state with DR or TUN, and with NAT.
 #[rustfmt::skip]
 const CLIENT_ALONE: &[(&str, &str, &str)] = &[
     ("S", "SYN_RECV 60 a1i0", "SYN_RECV 60 a1i0"),
@@ -68,16 +68,16 @@ const CLIENT_ALONE: &[(&str, &str, &str)] = &[
     ("S A FA A", "FIN_WAIT 120 a0i1", "CLOSE_WAIT 60 a0i1"),
     ("S A FA FA", "FIN_WAIT 120 a0i1", "CLOSE_WAIT 60 a0i1"),
     ("S A FA R", "CLOSE 10 a0i1", "CLOSE 10 a0i1"),
-    // Taken up again, not begun anew: neither state gives way to a SYN.
+    // A SYN in FIN_WAIT or CLOSE_WAIT continues the connection.
     ("S A FA S", "SYN_RECV 60 a1i0", "SYN_RECV 60 a1i0"),
     ("S A FA S A", "ESTABLISHED 900 a1i0", "ESTABLISHED 900 a1i0"),
-    // Begun anew.
+    // A SYN in TIME_WAIT or CLOSE opens a new connection.
     ("S F S", "SYN_RECV 60 a1i0", "SYN_RECV 60 a1i0"),
     ("S A R S", "SYN_RECV 60 a1i0", "SYN_RECV 60 a1i0"),
 ];
 
 #[test]
-fn a_client_alone() {
+fn tcp_with_requests_only() {
     for &(said, direct, masq) in CLIENT_ALONE {
         for (method, expected) in [
             (ForwardMethod::Route, direct),
@@ -90,7 +90,7 @@ fn a_client_alone() {
 }
 
 #[test]
-fn both_sides_by_nat() {
+fn tcp_with_requests_and_replies() {
     for (said, expected) in [
         ("c:S s:R", "CLOSE 10 a0i1"),
         ("c:S s:A", "ESTABLISHED 900 a1i0"),
@@ -114,7 +114,7 @@ fn both_sides_by_nat() {
     }
 }
 
-/// A closed connection is there, and counted, for its seconds and not much longer.
+/// A closed connection exists and counts until its timer expires, and not much longer.
 #[test]
 fn each_state_lasts_its_seconds() {
     for (said, seconds) in [("S", 60), ("S A R", 10), ("S F", 120), ("S A FA", 120), ("S A", 900)] {
@@ -129,7 +129,7 @@ fn each_state_lasts_its_seconds() {
 }
 
 #[test]
-fn sctp_of_a_client_alone() {
+fn sctp_with_requests_only() {
     let mut director = one(Protocol::Sctp, "10.1.0.11:80", ForwardMethod::Route);
     for (chunk, expected) in [
         (sctp::INIT, "INIT1 4 a0i1"),
@@ -139,7 +139,7 @@ fn sctp_of_a_client_alone() {
         (sctp::HEARTBEAT, "ESTABLISHED 900 a1i0"),
         (sctp::SHUTDOWN, "S-RECEIVED 61 a0i1"),
         (sctp::SHUTDOWN_COMPLETE, "CLOSED 61 a0i1"),
-        // Closed, so it is begun anew.
+        // A new connection, because the old one is closed.
         (sctp::INIT, "INIT1 4 a0i1"),
         (sctp::ABORT, "CLOSED 61 a0i1"),
     ] {

@@ -1,9 +1,9 @@
-//! IPVS to the letter where it is not obvious: what a kernel director was seen to do, packet by packet.
+//! Details of IPVS that are not obvious, packet by packet, as observed on a kernel director.
 //!
-//! * `successors`: a connection that makes way for another; `errors`: ICMP about connections, theirs and ours
-//! * `lifetimes`: states and timers of whole conversations; `templates`: persistence as listings show it
-//! * `martians`: addresses nobody has
-//! * `servers`: what servers send unasked; `ipsec`: AH and ESP beside their key exchange; `sip`: calls
+//! * `connection_reuse`: connections replaced by a SYN; `errors`: ICMP errors about connections
+//! * `lifetimes`: states and timers; `templates`: persistence templates as listed
+//! * `martians`: invalid source and destination addresses
+//! * `servers`: packets from servers without a connection; `ipsec`: AH and ESP; `sip`: persistence by call
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -12,11 +12,11 @@ mod support;
 #[expect(dead_code, reason = "shared with the packet tables, which use all of it")]
 mod scene;
 
+mod connection_reuse;
 mod errors;
 mod ipsec;
 mod lifetimes;
 mod martians;
 mod servers;
 mod sip;
-mod successors;
 mod templates;

@@ -1,4 +1,4 @@
-//! Addresses that Linux takes from nobody: such packets never come to IPVS.
+//! Martian addresses: Linux drops such packets before IPVS sees them.
 
 use crate::scene::{CLIENT, CLIENT6, answer, one, request};
 use crate::support::{LAN_MAC, ROUTER_MAC, TestDirector, VIP, VIP6, WAN_MAC, server_mac};
@@ -20,7 +20,7 @@ fn between6(source: &str, destination: &str) -> PacketBuilder<u128> {
 }
 
 #[test]
-fn nobody_sends_from_there() {
+fn martian_sources() {
     for source in
         ["0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255", "10.0.0.1", "10.1.0.1", VIP]
     {
@@ -39,7 +39,7 @@ fn nobody_sends_from_there() {
             assert_eq!(director.client(&packet.build()).drop(), DropReason::Martian, "{packet:?}");
         }
         assert_eq!(director.connections(Family::Ipv4).len(), 1);
-        // What has no ports may be a piece of a server's answer, and is given time to turn out to be one.
+        // Later fragments have no ports and may belong to a server's reply: they wait for their first fragment.
         let is_own = ["10.0.0.1", "10.1.0.1", VIP].contains(&source);
         let late = through.protocol(17).fragment(800, false).payload([0; 8]);
         let outcome = director.client(&late.build());
@@ -48,19 +48,19 @@ fn nobody_sends_from_there() {
             false => assert_eq!(outcome.drop(), DropReason::Martian),
         }
     }
-    // Odd, but Linux takes them.
+    // Unusual sources that Linux accepts.
     for source in ["0.1.2.3", "10.0.0.255", "169.254.1.1", "240.0.0.1"] {
         director().client(&from(source).tcp(3000, 80).flags(SYN).build()).frame();
     }
 }
 
 #[test]
-fn nobody_is_there() {
+fn martian_destinations() {
     for destination in ["0.0.0.0", "127.0.0.1", "127.9.9.9"] {
         let packet = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, destination).udp(1, 2);
         assert_eq!(director().client(&packet.build()).drop(), DropReason::Martian);
     }
-    // Groups are not routed, whatever the packet.
+    // Multicast is not routed.
     let group = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "224.0.0.5");
     let quoted = frame().ipv4(VIP, CLIENT).tcp(80, 3000).packet();
     for packet in [group.clone().udp(1, 2), group.icmp_error(3, 1, 0, &quoted)] {
@@ -85,32 +85,32 @@ fn ipv6() {
         let packet = between6(source, destination).udp(3000, 80);
         assert_eq!(director().client(&packet.build()).drop(), DropReason::Martian, "{packet:?}");
     }
-    // A neighbour may be a client; Linux looks for own addresses in IPv4 alone.
+    // Link-local clients are accepted; Linux checks for own source addresses in IPv4 only.
     for source in ["fe80::9", "fd00:a::1"] {
         director().client(&between6(source, VIP6).udp(3000, 80).build()).frame();
     }
-    // Nobody yet: who asks whether an address is taken.
+    // Duplicate address detection has the unspecified source.
     let asks = between6("::", "fd00:a::1").ttl(255).icmp(135, 0, 0).payload([0; 16]);
     assert_eq!(director().client(&asks.build()).punt().reason, PuntReason::NeighbourDiscovery);
 }
 
-/// A server's answer by way of the director comes from a virtual address; where it belongs to a connection it passes.
+/// A reply routed by the director has the VIP as its source; it passes only if it belongs to a connection.
 #[test]
-fn answers_from_the_virtual_address() {
+fn replies_from_the_vip() {
     let mut director = director();
     director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
     director.server(&answer(VIP).tcp(80, 3000).flags(SYN | ACK).build()).frame();
-    let deliver_or_route = answer(VIP).tcp(80, 3001).flags(SYN | ACK).build();
-    assert_eq!(director.server(&deliver_or_route).drop(), DropReason::Martian);
+    let unmatched = answer(VIP).tcp(80, 3001).flags(SYN | ACK).build();
+    assert_eq!(director.server(&unmatched).drop(), DropReason::Martian);
 
     let mut director = one(Protocol::Udp, "10.1.0.11:80", ForwardMethod::Route);
     director.client(&request().udp(3000, 80).build()).frame();
     let pieces = answer(VIP).udp(80, 3000).payload([7; 200]).fragments(96);
     let sent: Vec<_> = [1, 0, 2].map(|index| director.server(&pieces[index]).sent.len()).into();
-    assert_eq!(sent, [0, 2, 1], "whether they are an answer's only the first one tells");
+    assert_eq!(sent, [0, 2, 1], "held until the first fragment shows the connection");
 }
 
-/// What control sends by a port that is not there is counted.
+/// A frame that control sends to a port that does not exist is counted.
 #[test]
 fn a_port_that_does_not_exist() {
     let mut director = director();

@@ -1,4 +1,4 @@
-//! What servers send that no connection asked for.
+//! Packets from servers that belong to no connection.
 
 use crate::scene::{CLIENT, one, to_client};
 use crate::support::{LAN_MAC, TestDirector, TestSnapshot, server_mac};
@@ -13,7 +13,7 @@ fn from_server() -> PacketBuilder<u32> {
 }
 
 #[test]
-fn a_nat_server_is_told_on_request() {
+fn nat_icmp_send_answers_a_nat_server() {
     for (nat_icmp_send, flags, told) in [(0, ACK, false), (1, ACK, true), (1, RST | ACK, false)] {
         let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq);
         director.change(|snapshot| snapshot.settings.sysctls.nat_icmp_send = nat_icmp_send);
@@ -22,7 +22,7 @@ fn a_nat_server_is_told_on_request() {
             true => {
                 let punt = outcome.punt();
                 assert_eq!(punt.reason, PuntReason::NatIcmpSend);
-                // Forwarding came first and took one off.
+                // The TTL was decremented before.
                 assert_eq!(u32::parse(&punt.frame[14..]).unwrap().ttl, 63);
             }
             false => {
@@ -34,7 +34,7 @@ fn a_nat_server_is_told_on_request() {
 }
 
 #[test]
-fn only_the_port_of_a_server_makes_it_one() {
+fn nat_icmp_send_needs_address_port_and_protocol_of_a_server() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq);
     director.change(|snapshot| snapshot.settings.sysctls.nat_icmp_send = 1);
     director.server(&from_server().tcp(81, 4000).flags(ACK).build()).frame();
@@ -59,9 +59,9 @@ fn an_sctp_abort_is_never_answered() {
     }
 }
 
-/// A packet on its last hop dies before anybody asks whose it is.
+/// The TTL is checked before `nat_icmp_send`.
 #[test]
-fn forwarding_comes_first() {
+fn an_expired_ttl_comes_before_nat_icmp_send() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Masq);
     director.change(|snapshot| snapshot.settings.sysctls.nat_icmp_send = 1);
     let punt = director.server(&from_server().ttl(1).tcp(80, 4000).flags(ACK).build()).punt();

@@ -1,4 +1,4 @@
-//! `--pe sip`: persistence by call.
+//! `--pe sip`: persistence by SIP call.
 
 use crate::scene::{ONLY, answer, request, server_of, to_client};
 use crate::support::{TestDirector, TestSnapshot, VIP};
@@ -28,7 +28,7 @@ fn invite(port: u16, call: &str) -> PacketBuilder<u32> {
 }
 
 #[test]
-fn a_call_keeps_its_server_and_another_gets_another() {
+fn a_call_keeps_its_server() {
     let mut director = director(Protocol::Udp, ForwardMethod::Route);
     let mut server =
         |port, call| server_of(&director.client(&invite(port, call).build()).frame().1);
@@ -37,7 +37,7 @@ fn a_call_keeps_its_server_and_another_gets_another() {
 }
 
 #[test]
-fn what_names_no_call_is_dropped() {
+fn packets_without_a_call_id_are_dropped() {
     let mut director = director(Protocol::Udp, ForwardMethod::Route);
     for payload in
         ["", "OPTIONS sip:a SIP/2.0\r\n\r\n", "OPTIONS sip:a SIP/2.0\r\nCall-ID: a b\r\n"]
@@ -50,9 +50,9 @@ fn what_names_no_call_is_dropped() {
     assert_eq!(director.client(&syn).drop(), DropReason::NoCallId);
 }
 
-/// A server calls: its packet leaves from the virtual address, and the answer reaches it.
+/// A server opens a call: its packet leaves with the VIP as source, and the reply reaches the server.
 #[test]
-fn servers_begin_calls() {
+fn servers_open_calls() {
     for one_packet in [false, true] {
         let mut director = director(Protocol::Udp, ForwardMethod::Masq);
         director
@@ -62,7 +62,7 @@ fn servers_begin_calls() {
         let expected = to_client(VIP).ttl(63).udp(5060, 7000).payload(message("x")).build();
         assert_eq!(sent.frame().1, expected, "one packet: {one_packet}");
         let (_, sent) = director.client(&invite(7000, "x").build()).frame();
-        assert_eq!(server_of(&sent), 11, "by its connection, or by its template");
+        assert_eq!(server_of(&sent), 11, "found by its connection or its template");
         let counters = director.counters(ONLY);
         assert_eq!((counters.out_packets, counters.in_packets), (1, 1));
         assert_eq!(director.load(ONLY), (0, u32::from(!one_packet), 1));
@@ -70,7 +70,7 @@ fn servers_begin_calls() {
 }
 
 #[test]
-fn only_calls_of_a_services_own_servers_leave_by_it() {
+fn only_calls_from_the_services_servers_are_translated() {
     let mut director = director(Protocol::Udp, ForwardMethod::Masq);
     for (port, payload) in [(5061, message("x")), (5060, "no call".to_owned())] {
         let packet = answer("10.1.0.11").udp(port, 7000).payload(&payload);

@@ -1,4 +1,4 @@
-//! Templates: what they are known by, what listings show of them, and when they end.
+//! Persistence templates: their keys, how they are listed, and when they end.
 
 use crate::scene::{answer, request, request6, server_of, to_client};
 use crate::support::{TestDirector, TestSnapshot, VIP, WAN, on};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const SERVICE: ServiceId = ServiceId(0);
 const MARK: u32 = 7;
 
-/// A persistent service, of rr, with servers 10.1.0.11 and up at this port of theirs.
+/// A persistent round-robin service with servers 10.1.0.11 and up on this port.
 fn snapshot(
     protocol: Protocol,
     port: u16,
@@ -35,7 +35,7 @@ fn snapshot(
     snapshot
 }
 
-/// A service of everything from outside, with one server.
+/// A service by mark for everything from the WAN, with one server.
 fn marked(family: Family, server: &str, method: ForwardMethod) -> TestSnapshot {
     let mut snapshot = TestSnapshot::new();
     let service = snapshot.mark_service(MARK, family, SchedulerKind::Rr);
@@ -52,7 +52,7 @@ fn marked(family: Family, server: &str, method: ForwardMethod) -> TestSnapshot {
     snapshot
 }
 
-/// Every template: protocol, client, virtual end, server (last octet) and its port, state, whole seconds left.
+/// Every template: protocol, client, virtual address and port, server (last octet) and port, state, seconds left.
 fn templates(director: &TestDirector) -> Vec<String> {
     let (rows, rest) = director.shared.templates.rows_from(Cursor::default(), 64, director.now);
     assert!(rest.is_none());
@@ -79,19 +79,19 @@ fn syn(port: u16) -> Vec<u8> {
     request().tcp(port, 80).flags(SYN).build()
 }
 
-/// The server that a client's packet goes to.
+/// The server that receives a client's packet.
 fn server(director: &mut TestDirector, packet: &[u8]) -> u8 {
     server_of(&director.client(packet).frame().1)
 }
 
-/// The port that a client's packet goes to.
+/// The port that receives a client's packet.
 fn port_of(director: &mut TestDirector, packet: &[u8]) -> u16 {
     let (_, sent) = director.client(packet).frame();
     u16::from_be_bytes([sent[36], sent[37]])
 }
 
 #[test]
-fn what_they_are_known_by() {
+fn template_keys() {
     let masq = ForwardMethod::Masq;
     let tcp = |port| request().tcp(4000, port).flags(SYN).build();
     let sctp = request().sctp(4000, 80, sctp::INIT).build();
@@ -127,7 +127,7 @@ fn what_they_are_known_by() {
     assert_eq!(templates(&director), ["IP 2001:db8::3 0:7:: 0 -> 11:0 NONE 60"]);
 }
 
-/// The port of a marked service's destination counts without persistence only.
+/// The destination's port of a service by mark is used only without persistence.
 #[test]
 fn ports_of_marked_destinations() {
     for (timeout_s, expected) in [(None, 8080), (Some(60), 80)] {
@@ -141,9 +141,9 @@ fn ports_of_marked_destinations() {
     assert_eq!(port_of(&mut director, &syn(4000)), 80);
 }
 
-/// A template is assured by a connection that was established, of UDP by one that was answered in the director's sight.
+/// A template becomes ASSURED by an established connection, with UDP by a reply through the director.
 #[test]
-fn what_assures_them() {
+fn when_a_template_becomes_assured() {
     let state = |director: &TestDirector| {
         let rows = templates(director);
         rows[0].split(' ').nth(6).expect("a row has eight words").to_owned()
@@ -173,9 +173,9 @@ fn what_assures_them() {
     }
 }
 
-/// Given up by `expire_quiescent_template` it is still listed, under ports nobody asks for, until its time is over.
+/// A template invalidated by `expire_quiescent_template` is listed with port 65535 until its timer expires.
 #[test]
-fn invalidated_ones_are_listed_to_their_end() {
+fn invalidated_templates_are_listed_until_they_expire() {
     let mut director = TestDirector::new(snapshot(Protocol::Tcp, 80, 2, 80, ForwardMethod::Route));
     assert_eq!(server(&mut director, &syn(4000)), 12);
     director.pass_s(10);
@@ -191,15 +191,16 @@ fn invalidated_ones_are_listed_to_their_end() {
     assert_eq!(templates(&director), expected);
     assert_eq!(server(&mut director, &request().tcp(4000, 80).flags(ACK).build()), 12);
     assert_eq!(director.load(DestinationId(1)), (1, 0, 1));
-    // That connection is established now and lasts 900 s; the template it was made by lasts as long.
+    // Its connection is established and lasts 900 s; the template lives as long.
     director.pass_s(295);
     let expected = "TCP 77.1.2.3 10.0.0.100 65535 -> 12:65535 ASSURED 55";
     assert_eq!(templates(&director)[0], expected);
 }
 
-/// A template that reached its end while a connection lived by it goes on by minutes, whatever the service says by then.
+/// A template that expires while it has connections is extended by one minute at a time, whatever the service's
+/// timeout.
 #[test]
-fn one_that_outlived_its_time_goes_on_by_minutes() {
+fn a_template_with_connections_is_extended_by_minutes() {
     let mut snapshot = snapshot(Protocol::Udp, 80, 1, 80, ForwardMethod::Route);
     snapshot.persist(SERVICE, 3);
     snapshot.settings.timeouts.udp = 100;
@@ -212,16 +213,16 @@ fn one_that_outlived_its_time_goes_on_by_minutes() {
     director.client(&request().udp(4001, 80).build()).frame();
     director.pass_s(1);
     assert_eq!(templates(&director), ["UDP 77.1.2.3 10.0.0.100 80 -> 11:80 NONE 59"]);
-    // The last connection ends 100 s after its packet, the template at the end of its second minute.
+    // The last connection ends after 100 s, the template at the end of its second minute.
     director.pass_s(118);
     assert_eq!(templates(&director).len(), 1);
     director.pass_s(2);
     assert!(templates(&director).is_empty());
 }
 
-/// An edit of the service is for templates to come; another mask does not find the old ones.
+/// A changed timeout applies to new templates only; with another netmask the old templates are not found.
 #[test]
-fn edits_are_for_templates_to_come() {
+fn edits_apply_to_new_templates() {
     let mut director = TestDirector::new(snapshot(Protocol::Tcp, 80, 2, 80, ForwardMethod::Route));
     let of = |last: u8, port| {
         frame().ipv4(&*format!("77.1.2.{last}"), VIP).tcp(port, 80).flags(SYN).build()
@@ -247,14 +248,14 @@ fn edits_are_for_templates_to_come() {
         "TCP 77.1.2.2 10.0.0.100 80 -> 12:80 NONE 200",
     ];
     assert_eq!(templates(&director), expected);
-    // Without persistence they are not asked.
+    // Without persistence templates are not used.
     director.change(|snapshot| snapshot.edit_service(SERVICE, |spec| spec.persistence = None));
     assert_eq!([4002, 4003].map(|port| server(&mut director, &of(1, port))), [11, 12]);
 }
 
-/// A client keeps its server though that is at its upper threshold; others do not get it.
+/// A client keeps its server even at the upper threshold; other clients are not sent there.
 #[test]
-fn thresholds_are_for_others() {
+fn templates_ignore_thresholds() {
     let mut director = TestDirector::new(snapshot(Protocol::Tcp, 80, 1, 80, ForwardMethod::Route));
     director.change(|snapshot| {
         snapshot.edit_destination(DestinationId(0), |spec| spec.upper_threshold = 1);
@@ -267,9 +268,9 @@ fn thresholds_are_for_others() {
     assert_eq!(director.load(DestinationId(0)), (3, 0, 1));
 }
 
-/// What lives by a template is never begun anew: a SYN takes the closed connection up again.
+/// A SYN never replaces a connection with a template; it continues the closed one.
 #[test]
-fn their_connections_are_not_replaced() {
+fn connections_with_a_template_are_not_replaced() {
     for (timeout_s, connections) in [(None, 2), (Some(300), 1)] {
         let mut snapshot = snapshot(Protocol::Tcp, 80, 1, 80, ForwardMethod::Route);
         if timeout_s.is_none() {
@@ -286,7 +287,8 @@ fn their_connections_are_not_replaced() {
     }
 }
 
-/// One-packet scheduling with persistence: one server, a template that counts, no connection, answers as they are.
+/// One-packet scheduling with persistence: a template keeps one server, there are no connections, and replies are not
+/// translated.
 #[test]
 fn one_packet_with_persistence() {
     let mut snapshot = snapshot(Protocol::Udp, 80, 2, 80, ForwardMethod::Masq);
@@ -306,9 +308,10 @@ fn one_packet_with_persistence() {
     assert!(templates(&director).is_empty());
 }
 
-/// With `expire_nodest_conn` the connections of a removed server go, and the template with the last of them.
+/// With `expire_nodest_conn` the sweep removes the connections of a removed server, and their template with the last
+/// one.
 #[test]
-fn a_removed_servers_template_goes_with_its_connections() {
+fn a_removed_servers_template_ends_with_its_connections() {
     let mut director = TestDirector::new(snapshot(Protocol::Tcp, 80, 1, 80, ForwardMethod::Route));
     director.client(&syn(4000)).frame();
     director.client(&request().tcp(4000, 80).flags(ACK).build()).frame();

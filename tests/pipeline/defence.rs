@@ -1,4 +1,4 @@
-//! Defence: what is refused when there is too much, and that those who are served stay so.
+//! Overload: what is refused, and that established clients are still served.
 
 use crate::scene::*;
 use crate::support::TestDirector;
@@ -25,7 +25,7 @@ fn send(director: &mut TestDirector, client: u32, flags: u8) -> crate::support::
     director.client(&packet.tcp(3000, 80).flags(flags).build())
 }
 
-/// Of the packets that would be scheduled the first is dropped, and then every so many-th; others never.
+/// `drop_packet` drops the first packet that would be scheduled, then every n-th; packets of connections never.
 #[test]
 fn drop_packet() {
     let mut director = small(64, 0);
@@ -37,7 +37,7 @@ fn drop_packet() {
     for _ in 0..9 {
         send(&mut director, 1, ACK).frame();
     }
-    // By itself it begins with those that pass.
+    // In automatic mode (2) the first packets pass.
     let mut director = small(64, 0);
     director.change(|snapshot| {
         snapshot.settings.sysctls.drop_packet = 2;
@@ -54,28 +54,28 @@ fn drop_packet() {
 }
 
 #[test]
-fn a_full_table_refuses_the_new_and_keeps_the_old() {
+fn a_full_table_refuses_new_connections_and_keeps_established_ones() {
     let mut director = small(32, 0);
     let mut made = 0;
     while send(&mut director, made, SYN).drops.is_empty() {
         made += 1;
-        assert!(made <= 64, "the table has no end");
+        assert!(made <= 64, "the table never fills");
     }
-    assert!(made >= 32, "it holds what it was made for, not {made}");
+    assert!(made >= 32, "full with {made} connections");
     assert_eq!(director.totals().connections, u64::from(made));
     for client in 0..made {
         send(&mut director, client, ACK).frame();
     }
     assert_eq!(send(&mut director, made, SYN).drop(), DropReason::ConnectionTableFull);
-    // Time makes room.
+    // Connections time out and make room.
     director.pass_s(902);
     send(&mut director, made, SYN).frame();
     assert_eq!(director.totals().connections, 1);
 }
 
 #[test]
-fn a_full_table_of_templates() {
-    // Keys spread at random, so that a small table has room for many more than it was made for.
+fn a_full_template_table_replaces_unconfirmed_templates() {
+    // Keys spread at random, so a small table has room for many more templates than its size.
     const CLIENTS: u32 = 2000;
     let mut director = small(4096, 4);
     let outcomes: Vec<bool> =
@@ -83,13 +83,13 @@ fn a_full_table_of_templates() {
     let made = outcomes.iter().filter(|made| **made).count();
     assert!((4..1000).contains(&made), "{made} templates");
     assert_eq!(director.dropped(DropReason::TemplateTableFull) as usize, CLIENTS as usize - made);
-    // A new one takes the place of one whose handshake was not completed.
+    // A new template replaces one of a client that did not complete its handshake.
     assert_eq!(director.load(ONLY).2 as usize, director.shared.templates.len());
     assert_eq!(director.shared.templates.len(), 4);
     send(&mut director, 0, ACK).frame();
 }
 
-/// SYNs to one persistent service fill the templates; new clients of it and of another one are served all the same.
+/// SYNs to one persistent service fill the template table. New clients of this and of another service are still served.
 #[test]
 fn a_syn_flood_at_one_persistent_service_leaves_templates_for_others() {
     let mut snapshot = snapshot(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
@@ -110,7 +110,7 @@ fn a_syn_flood_at_one_persistent_service_leaves_templates_for_others() {
     }
     let flood =
         (1000..11_000).filter(|&client| director.client(&packet(client, 80, SYN)).drops.is_empty());
-    assert!(flood.count() > 9_500, "the service itself goes on");
+    assert!(flood.count() > 9_500, "the flooded service still takes new clients");
     let others = (20_000..20_200)
         .filter(|&client| director.client(&packet(client, 443, SYN)).drops.is_empty());
     assert_eq!(others.count(), 200);
@@ -123,7 +123,7 @@ fn a_syn_flood_at_one_persistent_service_leaves_templates_for_others() {
     assert_eq!(rows.iter().filter(|(_, template)| template.assured).count(), 50);
 }
 
-/// drop_entry takes half-open connections, and leaves those in use.
+/// drop_entry removes half-open connections and keeps established ones.
 #[test]
 fn drop_entry() {
     let mut director = small(64, 0);
@@ -145,9 +145,9 @@ fn drop_entry() {
     }
 }
 
-/// Ports that take nothing, and a control thread that does not listen, cost packets, each of them counted.
+/// A full transmit ring or punt ring drops packets, and each is counted.
 #[test]
-fn outlets_that_are_full() {
+fn full_transmit_and_punt_rings_drop_and_count() {
     let mut director = small(64, 0);
     send(&mut director, 0, SYN).frame();
     director.wires[0][1].borrow_mut().transmit_room = Some(2);

@@ -1,4 +1,4 @@
-//! Direct routing: nothing changes but TTL and the Ethernet header.
+//! Direct routing: only the TTL and the Ethernet header change.
 
 use crate::scene::{one, request, request6, to_server, to_server6};
 use crate::support::{LAN, VIP, VIP6, on};
@@ -7,7 +7,7 @@ use director::packet::tcp::SYN;
 use director::reason::PuntReason;
 
 #[test]
-fn a_request_goes_to_the_server_with_one_hop_less() {
+fn a_request_goes_to_the_server_with_a_decremented_ttl() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);
     let came = request().tos(0x12).identification(0x4321).options(&[1, 7, 3, 4]).df();
     let went = to_server(VIP).tos(0x12).identification(0x4321).options(&[1, 7, 3, 4]).df();
@@ -28,7 +28,7 @@ fn ipv6_with_extension_headers_too() {
     assert_eq!(sent.frame(), (LAN, went.ttl(8).udp(4000, 80).payload("query").build()));
 }
 
-/// IPv4 options, whatever they ask for, go with the packet; the outer header of a tunnel has none.
+/// IPv4 options are kept as they are. A tunnel's outer header has none.
 #[test]
 fn options_are_kept() {
     let options = [7, 7, 4, 0, 0, 0, 0, 1];
@@ -48,29 +48,29 @@ fn options_are_kept() {
 }
 
 #[test]
-fn ethernet_padding_stays_behind() {
+fn ethernet_padding_is_removed() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);
     let sent = director.client(&request().tcp(4000, 80).flags(SYN).padded().build());
     assert_eq!(sent.frame().1, to_server(VIP).ttl(63).tcp(4000, 80).flags(SYN).build());
 }
 
-/// Spec of IPVS: TTL 1 is answered by time exceeded, in every method; the packet goes there as it came.
+/// As in the kernel, every method answers TTL 1 with an ICMP Time Exceeded that quotes the packet as received.
 #[test]
-fn a_last_hop_is_answered() {
+fn ttl_1_is_answered_with_time_exceeded() {
     for method in [ForwardMethod::Route, ForwardMethod::Masq, ForwardMethod::Tunnel] {
         for ttl in [0, 1] {
             let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
             let came = request().ttl(ttl).tcp(4000, 80).flags(SYN).build();
             let punt = director.client(&came).punt();
             assert_eq!((punt.reason, punt.frame), (PuntReason::TtlExpired, came), "{method:?}");
-            // Statistics come before transmission.
+            // Statistics are counted before transmission.
             assert_eq!(director.counters(crate::scene::ONLY).in_packets, 1);
         }
     }
 }
 
 #[test]
-fn an_unresolved_server_is_asked_for() {
+fn a_packet_to_an_unresolved_server_is_punted() {
     let mut snapshot =
         crate::scene::snapshot(Protocol::Tcp, &["10.1.0.11:80"], ForwardMethod::Route);
     snapshot.unresolved.insert("10.1.0.11".parse().unwrap());
@@ -78,14 +78,14 @@ fn an_unresolved_server_is_asked_for() {
     let punt = director.client(&request().tcp(4000, 80).flags(SYN).build()).punt();
     assert_eq!(punt.reason, PuntReason::NeighbourUnresolved);
     assert_eq!(punt.next_hop, Some((on(LAN), "10.1.0.11".parse().unwrap())));
-    // All but the addresses is in place.
+    // Everything but the MAC addresses is filled in.
     let expected = to_server(VIP).ttl(63).tcp(4000, 80).flags(SYN).build();
     assert_eq!(punt.frame[12..], expected[12..]);
 }
 
-/// Whoever tells the client that its server does not answer has to know what the client had original_destination for.
+/// The ICMP error for an unresolved NAT server must quote the destination that the client sent to.
 #[test]
-fn an_unresolved_servers_packet_tells_where_it_was_sent() {
+fn a_punt_of_an_unresolved_server_has_the_original_destination() {
     for (method, server, original_destination) in [
         (ForwardMethod::Masq, "10.1.0.11:8080", Some((VIP.parse().unwrap(), 80))),
         (ForwardMethod::Route, "10.1.0.11:80", None),

@@ -1,5 +1,5 @@
-//! What becomes of connections when their server is quiesced, removed, brought back or limited, and when their client
-//! begins anew.
+//! What happens to connections when their server is quiesced, removed, added again or limited, and when their client
+//! opens a new connection.
 
 use crate::scene::*;
 use crate::support::TestDirector;
@@ -20,7 +20,7 @@ fn send(director: &mut TestDirector, port: u16, flags: u8) -> crate::support::Ou
     director.client(&request().tcp(port, 80).flags(flags).build())
 }
 
-/// The server that a packet goes to.
+/// Last octet of the server that the packet goes to.
 fn server(director: &mut TestDirector, port: u16, flags: u8) -> u8 {
     server_of(&send(director, port, flags).frame().1)
 }
@@ -30,7 +30,7 @@ fn set_weight(director: &mut TestDirector, id: DestinationId, weight: u32) {
 }
 
 #[test]
-fn round_robin_begins_with_the_newest() {
+fn round_robin_starts_with_the_newest_destination() {
     let mut director = two(ForwardMethod::Route);
     let to: Vec<u8> = (1..=5).map(|port| server(&mut director, port, SYN)).collect();
     assert_eq!(to, [12, 11, 12, 11, 12]);
@@ -45,10 +45,10 @@ fn a_quiesced_server_keeps_its_connections() {
     assert_eq!(
         server(&mut director, 1, SYN),
         12,
-        "a SYN in SYN_RECV or ESTABLISHED begins nothing"
+        "a SYN in SYN_RECV or ESTABLISHED opens no new connection"
     );
     assert_eq!([2, 3].map(|port| server(&mut director, port, SYN)), [11, 11]);
-    // expire_nodest_conn: a new SYN finds a server that takes new ones; other packets stay.
+    // expire_nodest_conn: a new SYN is scheduled again; other packets stay with the quiesced server.
     director.change(|snapshot| snapshot.settings.sysctls.expire_nodest_conn = 1);
     assert_eq!(server(&mut director, 1, ACK), 12);
     assert_eq!(server(&mut director, 1, SYN), 11);
@@ -56,7 +56,7 @@ fn a_quiesced_server_keeps_its_connections() {
 }
 
 #[test]
-fn a_removed_servers_packets_are_dropped_without_a_word() {
+fn packets_of_a_removed_server_are_dropped_silently() {
     let mut director = two(ForwardMethod::Route);
     assert_eq!(server(&mut director, 1, SYN), 12);
     director.pass_s(10);
@@ -64,8 +64,8 @@ fn a_removed_servers_packets_are_dropped_without_a_word() {
     for flags in [ACK, SYN] {
         assert_eq!(send(&mut director, 1, flags).drop(), DropReason::DestinationUnavailable);
     }
-    assert_eq!(director.state(), ("SYN_RECV", 50), "no packet restarts its timer");
-    // Taken back, with its connections.
+    assert_eq!(director.state(), ("SYN_RECV", 50), "packets must not restart the timer");
+    // The server is added again and gets its connections back.
     director.change(|snapshot| {
         snapshot.destination(director::model::ServiceId(0), SERVERS[1], ForwardMethod::Route)
     });
@@ -74,7 +74,7 @@ fn a_removed_servers_packets_are_dropped_without_a_word() {
 }
 
 #[test]
-fn expire_nodest_conn_ends_them() {
+fn expire_nodest_conn_ends_connections_of_a_removed_server() {
     let removed = || {
         let mut director = two(ForwardMethod::Route);
         assert_eq!(server(&mut director, 1, SYN), 12);
@@ -84,19 +84,19 @@ fn expire_nodest_conn_ends_them() {
         });
         director
     };
-    // What begins a connection finds another server; what does not is the stack's to reset.
+    // A SYN is scheduled to another server; other packets are punted and get a reset.
     assert_eq!(server(&mut removed(), 1, SYN), 11);
     let mut director = removed();
     assert_eq!(send(&mut director, 1, ACK).punt().reason, PuntReason::UnservedPort);
     assert!(director.connections(Family::Ipv4).is_empty());
-    // The sweep ends those of whom nothing is heard.
+    // The sweep ends connections that receive no packets.
     let mut director = removed();
     director.job(0, TableJob::SweepRemoved { family: Family::Ipv4, cursor: 0 });
     assert!(director.connections(Family::Ipv4).is_empty());
     assert_eq!(director.load(SECOND), (0, 0, 0));
 }
 
-/// Which states a new SYN may replace, by conn_reuse_mode: true if the client gets the other server.
+/// In which states a new SYN replaces the connection, by conn_reuse_mode. True: the client gets the other server.
 #[test]
 fn conn_reuse_mode() {
     let masq: [(&str, &[(bool, u8)]); 3] = [
@@ -133,15 +133,15 @@ fn conn_reuse_mode() {
                 _ => false,
             };
             assert_eq!(is_replaced, expected, "{state} in mode {mode}");
-            // Gone from the old server's counts, if it is.
+            // A replaced connection no longer counts for the old server.
             let (active, inactive, _) = director.load(SECOND);
             assert_eq!(active + inactive, u32::from(!expected));
         }
     }
 }
 
-/// From the upper threshold on a server gets nothing new, until it has fewer than the lower, or than three quarters of
-/// the upper.
+/// A server at its upper threshold gets no new connections until it has fewer than the lower threshold, or fewer than
+/// three quarters of the upper one if no lower one is set.
 #[test]
 fn thresholds() {
     for (upper, lower, freed) in [(2, 0, 1), (4, 2, 3), (4, 0, 2)] {
@@ -156,15 +156,15 @@ fn thresholds() {
             assert_eq!(server(&mut director, port, SYN), 11);
         }
         assert_eq!(send(&mut director, 99, SYN).punt().reason, PuntReason::NoDestination);
-        assert_eq!(server(&mut director, 1, ACK), 11, "its connections go on");
-        // They end one by one: a reset of the server's closes them in ten seconds.
+        assert_eq!(server(&mut director, 1, ACK), 11, "its connections stay");
+        // They end one by one: a RST from the server closes each after ten seconds.
         for ended in 1..=freed as u16 {
             assert_eq!(send(&mut director, 99, SYN).punt().reason, PuntReason::NoDestination);
             director.server(&answer(SERVER).tcp(80, ended).flags(RST).build()).frame();
             assert_eq!(
                 send(&mut director, 99, SYN).punt().reason,
                 PuntReason::NoDestination,
-                "one that is closing still counts"
+                "a closing connection still counts"
             );
             director.pass_s(12);
         }

@@ -1,4 +1,4 @@
-//! Packets of an established connection: a change between two of them counts for the very next one.
+//! Packets of established connections: a change of configuration takes effect on the very next packet.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, TestDirector, TestSnapshot, VIP, WAN, server_mac};
@@ -13,42 +13,42 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A conversation of some packets, with NAT from both sides.
+/// A director with one connection that has carried some packets, for NAT in both directions.
 fn under_way(method: ForwardMethod) -> TestDirector {
     let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
     director.client(&request().tcp(3000, 80).flags(SYN).build()).frame();
     for _ in 0..3 {
-        director.client(&original_destination()).frame();
+        director.client(&large_request()).frame();
         if method == ForwardMethod::Masq {
-            director.server(&answered()).frame();
+            director.server(&large_reply()).frame();
         }
     }
     director
 }
 
-/// 840 octets that must not be fragmented.
-fn original_destination() -> Vec<u8> {
+/// A request of 840 bytes with DF.
+fn large_request() -> Vec<u8> {
     request().df().tcp(3000, 80).flags(ACK).payload([7; 800]).build()
 }
 
-fn answered() -> Vec<u8> {
+fn large_reply() -> Vec<u8> {
     answer(SERVER).df().tcp(80, 3000).flags(ACK).payload([8; 800]).build()
 }
 
 const METHODS: [ForwardMethod; 3] =
     [ForwardMethod::Route, ForwardMethod::Tunnel, ForwardMethod::Masq];
 
-/// Packets of a connection that needs the full path all take it, also where a reply's route was cached before, and end
-/// the same.
+/// A connection that requires the full path: all its packets take it, also with a cached reply route, and the frames
+/// sent are the same.
 #[test]
 fn a_connection_can_require_the_full_path() {
     for method in METHODS {
         let mut director = under_way(method);
         let exchange = |director: &mut TestDirector| {
             let before = director.shared.counters[0].full_path.get();
-            let mut sent = vec![director.client(&original_destination()).frame()];
+            let mut sent = vec![director.client(&large_request()).frame()];
             if method == ForwardMethod::Masq {
-                sent.push(director.server(&answered()).frame());
+                sent.push(director.server(&large_reply()).frame());
             }
             let on_full_path = director.shared.counters[0].full_path.get() - before;
             (sent, on_full_path)
@@ -63,19 +63,19 @@ fn a_connection_can_require_the_full_path() {
 }
 
 #[test]
-fn what_a_server_cannot_take_is_answered() {
+fn a_request_above_the_mtu_is_answered() {
     for method in METHODS {
         let mut director = under_way(method);
         let inside = if method == ForwardMethod::Tunnel { 859 } else { 839 };
         director.change(|snapshot| snapshot.mtu[LAN.index()] = inside);
-        let punted = director.client(&original_destination()).punt();
+        let punted = director.client(&large_request()).punt();
         assert_eq!(
             (punted.reason, punted.mtu),
             (PuntReason::FragmentationNeeded, 839),
             "{method:?}"
         );
         director.change(|snapshot| snapshot.mtu[LAN.index()] = inside + 1);
-        director.client(&original_destination()).frame();
+        director.client(&large_request()).frame();
     }
 }
 
@@ -84,16 +84,13 @@ fn a_removed_server_gets_nothing_more() {
     for method in METHODS {
         let mut director = under_way(method);
         director.change(|snapshot| snapshot.remove_destination(ONLY));
-        assert_eq!(
-            director.client(&original_destination()).drop(),
-            DropReason::DestinationUnavailable
-        );
+        assert_eq!(director.client(&large_request()).drop(), DropReason::DestinationUnavailable);
         assert_eq!(director.counters(ONLY).in_packets, 4, "{method:?}");
     }
 }
 
 #[test]
-fn obstacles_are_met_at_once() {
+fn a_change_applies_to_the_next_packet() {
     type Edit = fn(&mut TestSnapshot);
     let edits: [(Edit, PuntReason); 3] = [
         (|snapshot| snapshot.unresolved.extend([ip(SERVER)]), PuntReason::NeighbourUnresolved),
@@ -104,11 +101,7 @@ fn obstacles_are_met_at_once() {
         for method in METHODS {
             let mut director = under_way(method);
             director.change(edit);
-            assert_eq!(
-                director.client(&original_destination()).punt().reason,
-                reason,
-                "{method:?}"
-            );
+            assert_eq!(director.client(&large_request()).punt().reason, reason, "{method:?}");
         }
     }
     let mut director = under_way(ForwardMethod::Masq);
@@ -118,7 +111,7 @@ fn obstacles_are_met_at_once() {
     assert_eq!(director.server(&last.build()).punt().reason, PuntReason::TtlExpired);
 }
 
-/// Of a destination that was edited while connections kept the method they began with.
+/// Editing the method of a destination does not change existing connections.
 #[test]
 fn connections_keep_their_method() {
     for (began, edited) in [
@@ -126,14 +119,14 @@ fn connections_keep_their_method() {
         (ForwardMethod::Route, ForwardMethod::Tunnel),
     ] {
         let mut director = under_way(began);
-        let before = director.client(&original_destination()).frame();
+        let before = director.client(&large_request()).frame();
         director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.method = edited));
-        let after = director.client(&original_destination()).frame();
+        let after = director.client(&large_request()).frame();
         assert_eq!(before.1.len(), after.1.len(), "{began:?}");
     }
 }
 
-/// Where nothing is remembered of their way too.
+/// A changed route applies to replies, with and without a cached reply route.
 #[test]
 fn replies_follow_their_clients_route() {
     let home = |macs: ([u8; 6], [u8; 6])| {
@@ -141,28 +134,28 @@ fn replies_follow_their_clients_route() {
         back.tcp(80, 3000).flags(ACK).payload([8; 800]).build()
     };
     let router = (crate::support::ROUTER_MAC, crate::support::WAN_MAC);
-    for is_careful in [false, true] {
+    for is_full_path in [false, true] {
         let mut director = under_way(ForwardMethod::Masq);
-        director.change(|snapshot| snapshot.is_careful = is_careful);
-        assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+        director.change(|snapshot| snapshot.is_full_path = is_full_path);
+        assert_eq!(director.server(&large_reply()).frame(), (WAN, home(router)));
         let route = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.12")), 0);
         director.change(|snapshot| snapshot.routes.push(route));
-        assert_eq!(director.server(&answered()).frame(), (LAN, home((server_mac(12), LAN_MAC))));
+        assert_eq!(director.server(&large_reply()).frame(), (LAN, home((server_mac(12), LAN_MAC))));
         director.change(|snapshot| snapshot.unresolved.extend([ip("10.1.0.12")]));
-        assert_eq!(director.server(&answered()).punt().reason, PuntReason::NeighbourUnresolved);
+        assert_eq!(director.server(&large_reply()).punt().reason, PuntReason::NeighbourUnresolved);
         director.change(|snapshot| snapshot.routes.clear());
-        assert_eq!(director.server(&answered()).frame(), (WAN, home(router)));
+        assert_eq!(director.server(&large_reply()).frame(), (WAN, home(router)));
         let narrow = ((ip(CLIENT), 32), LAN, Some(ip("10.1.0.13")), 839);
         director.change(|snapshot| snapshot.routes.push(narrow));
         for _ in 0..2 {
-            let punted = director.server(&answered()).punt();
+            let punted = director.server(&large_reply()).punt();
             assert_eq!((punted.reason, punted.mtu), (PuntReason::FragmentationNeeded, 839));
         }
     }
 }
 
 #[test]
-fn both_ways_are_counted_with_every_packet() {
+fn every_packet_is_counted_in_both_directions() {
     for method in METHODS {
         let director = under_way(method);
         let counters = director.counters(ONLY);
@@ -172,7 +165,7 @@ fn both_ways_are_counted_with_every_packet() {
     }
 }
 
-/// What stands in a packet is read before another header is in front of it.
+/// SCTP chunks are read before a tunnel's header is written in front of them.
 #[test]
 fn an_abort_behind_a_cookie_is_seen() {
     for method in METHODS {
@@ -186,9 +179,9 @@ fn an_abort_behind_a_cookie_is_seen() {
     }
 }
 
-/// A first fragment whose checksum is out of reach goes nowhere, but it came.
+/// NAT cannot update an SCTP checksum that covers later fragments: the packet is counted and dropped.
 #[test]
-fn what_cannot_be_translated_is_counted() {
+fn fragmented_sctp_that_nat_drops_is_counted() {
     let mut director = one(Protocol::Sctp, "10.1.0.11:8080", ForwardMethod::Masq);
     director.client(&request().sctp(3000, 80, sctp::INIT).build()).frame();
     let echo = request().sctp(3000, 80, sctp::COOKIE_ECHO).payload([1; 100]);

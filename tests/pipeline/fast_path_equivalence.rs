@@ -1,5 +1,5 @@
-//! The fast path is only a short cut: a director whose packets all take the full path sends, counts and keeps the same as
-//! one with a fast path, whatever packets come and whatever changes in between.
+//! The fast path is only a short cut: a director with it and one that sends every packet through the full path send,
+//! count and store the same, for any packets and changes of configuration.
 
 use crate::scene::*;
 use crate::support::director::Shape;
@@ -15,12 +15,12 @@ use director::worker::TableJob;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
-/// Two servers, and the director itself.
+/// Two servers and the director itself.
 const DESTINATIONS: u8 = 3;
-/// Room for the few connections there are, so that the defence comes by them.
+/// A small table, so that `drop_entry` applies.
 const CONNECTIONS: usize = 16;
 
-/// What is balanced, and how.
+/// The service and its destinations.
 #[derive(Clone, Debug)]
 struct Scene {
     protocol: Protocol,
@@ -28,20 +28,20 @@ struct Scene {
     servers: Family,
     method: ForwardMethod,
     tunnel: Tunnel,
-    /// Of the servers; services are at port 80.
+    /// Port of the servers; services have port 80.
     port: u16,
     is_persistent: bool,
 }
 
 impl Scene {
-    fn director(&self, is_careful: bool) -> TestDirector {
+    fn director(&self, is_full_path: bool) -> TestDirector {
         let shape = Shape { connections: CONNECTIONS, ..Shape::default() };
-        TestDirector::shaped(self.snapshot(is_careful), shape)
+        TestDirector::shaped(self.snapshot(is_full_path), shape)
     }
 
-    fn snapshot(&self, is_careful: bool) -> TestSnapshot {
+    fn snapshot(&self, is_full_path: bool) -> TestSnapshot {
         let mut snapshot = TestSnapshot::new();
-        snapshot.is_careful = is_careful;
+        snapshot.is_full_path = is_full_path;
         let at = if self.family == Family::Ipv4 { "10.0.0.100:80" } else { "[fd00:a::100]:80" };
         let service = snapshot.service(self.protocol, at, SchedulerKind::Rr);
         for number in 0..DESTINATIONS {
@@ -68,7 +68,7 @@ impl Scene {
         text.parse().unwrap()
     }
 
-    /// Where servers' packets come from.
+    /// Where the servers' packets come from.
     fn reply_source(&self, said: &Said) -> (String, u16) {
         if said.is_translated && self.family == self.servers {
             return (self.server(said.server).to_string(), self.port);
@@ -113,7 +113,7 @@ impl Scene {
         (if said.is_reply { LAN } else { WAN }, frames)
     }
 
-    /// Makes the payload of an SCTP packet a second chunk: an ABORT.
+    /// Turns the payload of an SCTP packet into a second chunk: an ABORT.
     fn bundled(&self, mut frame: Vec<u8>, said: &Said) -> Vec<u8> {
         let ip = if self.family == Family::Ipv4 { 20 } else { 40 };
         if self.protocol == Protocol::Sctp && said.is_bundled {
@@ -124,11 +124,11 @@ impl Scene {
     }
 }
 
-/// A packet of a conversation.
+/// A packet from the client or a server.
 #[derive(Clone, Debug)]
 struct Said {
     is_reply: bool,
-    /// From the server's own address.
+    /// Reply from the server's own address, as with NAT.
     is_translated: bool,
     client: u8,
     server: u8,
@@ -143,11 +143,11 @@ struct Said {
 
 #[derive(Clone, Debug)]
 enum Doing {
-    /// In one burst by port.
+    /// One burst for each port.
     Say(Vec<Said>),
     Pass(u64),
     Edit(Edit),
-    /// The drop_entry defence goes by what each connection has seen, and when.
+    /// Runs `drop_entry`, which depends on each connection's counts and times.
     Defend,
 }
 
@@ -241,7 +241,7 @@ fn scene() -> impl Strategy<Value = Scene> {
     let port = prop_oneof![Just(80), Just(8080)];
     (protocol, family(), family(), method(), tunnel, port, prop::bool::weighted(0.2)).prop_map(
         |(protocol, family, servers, method, tunnel, port, is_persistent)| {
-            // Only tunnels cross from one family to the other, and only NAT from one port to another.
+            // Only tunnels change the address family, and only NAT changes the port.
             let servers = if method == ForwardMethod::Tunnel { servers } else { family };
             let port = if method == ForwardMethod::Masq { port } else { 80 };
             Scene { protocol, family, servers, method, tunnel, port, is_persistent }
@@ -324,7 +324,7 @@ fn doings() -> impl Strategy<Value = Vec<Doing>> {
     prop::collection::vec(doing, 1..30)
 }
 
-/// Does it, and says all that can be seen afterwards.
+/// Performs the step and returns everything visible after it.
 fn observed(director: &mut TestDirector, scene: &Scene, doing: &Doing) -> String {
     let outcome = match doing {
         Doing::Say(packets) => {
@@ -356,12 +356,12 @@ fn observed(director: &mut TestDirector, scene: &Scene, doing: &Doing) -> String
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
     #[test]
-    fn who_need_not_ask_does_what_who_asks_does(scene in scene(), doings in doings()) {
-        let mut straight = scene.director(false);
-        let mut careful = scene.director(true);
+    fn fast_path_and_full_path_give_the_same_result(scene in scene(), doings in doings()) {
+        let mut fast = scene.director(false);
+        let mut full = scene.director(true);
         for doing in &doings {
-            let expected = observed(&mut careful, &scene, doing);
-            prop_assert_eq!(observed(&mut straight, &scene, doing), expected, "{:?}", doing);
+            let expected = observed(&mut full, &scene, doing);
+            prop_assert_eq!(observed(&mut fast, &scene, doing), expected, "{:?}", doing);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Fragments go where the first of their datagram goes, in whatever order they come.
+//! All fragments follow the first fragment of their datagram, in any order.
 
 use crate::scene::*;
 use crate::support::{LAN, ROUTER_MAC, TestDirector, VIP, VIP6, WAN, WAN_MAC, server_mac};
@@ -13,7 +13,7 @@ fn masq() -> TestDirector {
     one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Masq)
 }
 
-/// Fragments of a request, and what they are to become.
+/// Fragments of a request as received, and as sent to the server.
 fn request_pieces() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     request_pieces_of(99)
 }
@@ -40,7 +40,7 @@ fn any_order_by_nat() {
         for index in order {
             let outcome = director.client(&came[index]);
             assert!(outcome.drops.is_empty() && outcome.punts.is_empty());
-            // Nothing goes before the first fragment.
+            // Nothing is sent before the first fragment.
             assert!(!sent.is_empty() || outcome.sent.is_empty() || index == 0);
             sent.extend(outcome.sent.into_iter().map(|(_, frame)| frame));
         }
@@ -85,21 +85,21 @@ fn ipv6_by_dr_and_in_a_tunnel() {
 }
 
 #[test]
-fn a_first_that_does_not_come_is_given_up() {
+fn fragments_time_out_without_their_first() {
     let (came, _) = request_pieces();
     let mut director = masq();
     assert!(director.client(&came[1]).is_nothing());
     assert!(director.pass(Duration::from_millis(1900)).is_nothing());
     assert_eq!(director.pass(Duration::from_millis(200)).drop(), DropReason::FragmentTimedOut);
-    // The rest is of no use either, but waits in turn: nobody can know.
+    // The other fragments are useless too, but the director cannot know.
     let outcome = director.client(&came[0]);
     assert_eq!(outcome.frame().0, LAN);
     director.client(&came[2]).frame();
 }
 
-/// The first was answered or dropped; so are the others.
+/// Later fragments are dropped when the first one was dropped or answered.
 #[test]
-fn what_befalls_the_first_befalls_all() {
+fn later_fragments_are_dropped_with_the_first() {
     let (came, _) = request_pieces();
     let mut director = masq();
     director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.weight = 0));
@@ -109,7 +109,7 @@ fn what_befalls_the_first_befalls_all() {
     director.client(&came[2]).drop();
 }
 
-/// Waiting room is bounded; who comes too late to it is dropped and counted.
+/// The number of held fragments is bounded; fragments above it are dropped and counted.
 #[test]
 fn a_flood_of_later_fragments() {
     let mut director = masq();
@@ -118,18 +118,18 @@ fn a_flood_of_later_fragments() {
         director.client(&piece.payload([0; 8]).build());
     }
     let totals = director.totals();
-    assert_eq!(totals.received - totals.dropped, 48, "so many of one source wait");
+    assert_eq!(totals.received - totals.dropped, 48, "held fragments of one source");
     assert_eq!(director.dropped(DropReason::FragmentTableFull), 952);
-    // Those of a datagram whose first is here need no room.
+    // Fragments that follow their first need no room.
     let (came, went) = request_pieces();
     assert_eq!(director.client(&came[0]).frame().1, went[0]);
     assert_eq!(director.client(&came[1]).frame().1, went[1]);
     assert_eq!(director.pass_s(3).drops.len(), 48);
 }
 
-/// Stray later fragments, of one source or of many, do not take the room of a client whose datagram is reordered.
+/// Stray later fragments from one or many sources take no room from a client whose fragments are reordered.
 #[test]
-fn reordered_datagrams_beside_stray_fragments() {
+fn reordered_fragments_pass_despite_stray_ones() {
     for sources in [1, 1000] {
         let mut director = masq();
         let stray = |number: u32| {
@@ -149,7 +149,7 @@ fn reordered_datagrams_beside_stray_fragments() {
     }
 }
 
-/// Overlapping fragments never leave, and nothing of their datagram does after them (RFC 5722).
+/// Overlapping fragments are dropped, and all later fragments of their datagram too (RFC 5722).
 #[test]
 fn overlapping_fragments_are_dropped() {
     let mut director = masq();
@@ -160,7 +160,7 @@ fn overlapping_fragments_are_dropped() {
     assert_eq!(outcome.drop(), DropReason::FragmentOverlap);
     assert_eq!(director.client(&came[1]).drop(), DropReason::FragmentOverlap);
     assert_eq!(director.client(&came[2]).drop(), DropReason::FragmentOverlap);
-    // The same ones once more are duplicates: nothing new, and the datagram goes on.
+    // Exact duplicates are dropped; the datagram is still forwarded.
     let mut director = masq();
     for index in [0, 1] {
         director.client(&came[index]).frame();
@@ -177,9 +177,9 @@ fn overlapping_fragments_are_dropped() {
     director.client(&came[2]).frame();
 }
 
-/// A fragment that would end beyond the longest datagram is not one.
+/// A fragment that ends beyond 65,535 bytes is dropped.
 #[test]
-fn fragments_beyond_the_longest_datagram() {
+fn fragments_beyond_the_maximum_datagram_are_dropped() {
     let mut director = masq();
     let beyond = |offset: u16, length: usize| {
         let piece = request().identification(7).fragment(offset, false).protocol(17);
@@ -187,10 +187,10 @@ fn fragments_beyond_the_longest_datagram() {
     };
     assert_eq!(director.client(&beyond(65_528, 1408)).drop(), DropReason::BadIpLength);
     assert_eq!(director.client(&beyond(64_112, 1404)).drop(), DropReason::BadIpLength);
-    assert!(director.client(&beyond(64_112, 1403)).is_nothing(), "it waits for its first");
+    assert!(director.client(&beyond(64_112, 1403)).is_nothing(), "held until the first fragment");
 }
 
-/// The checksum of SCTP covers the whole packet; where NAT changes the port in a fragment it cannot be mended.
+/// An SCTP checksum covers the whole packet, so NAT cannot update it in a fragment when the port changes.
 #[test]
 fn fragmented_sctp_keeps_its_port_or_is_dropped() {
     let came = request().sctp(3000, 80, 1).payload(PAYLOAD).fragments(96);
@@ -201,10 +201,10 @@ fn fragmented_sctp_keeps_its_port_or_is_dropped() {
     came.iter().for_each(|piece| drop(director.client(piece).frame()));
 }
 
-/// Fragments that are on their way through are routed at once where no server needs NAT. Where one does they wait for
-/// their first, which alone tells whether they are a reply's.
+/// Without NAT servers, routed fragments are forwarded at once. With NAT servers they wait for their first fragment,
+/// which shows if they are a reply.
 #[test]
-fn in_transit_they_are_packets_like_others() {
+fn routed_fragments() {
     let came = answer("10.1.0.12").udp(2, 1).payload(PAYLOAD).fragments(96);
     let went = to_client("10.1.0.12").ttl(63).udp(2, 1).payload(PAYLOAD).fragments(96);
     let mut director = one(Protocol::Udp, "10.1.0.11:80", ForwardMethod::Route);
@@ -218,7 +218,7 @@ fn in_transit_they_are_packets_like_others() {
     assert_eq!(director.server(&came[1]).frame(), (WAN, went[1].clone()));
 }
 
-/// The director puts together what is for itself: every fragment reaches its own stack, whatever the order.
+/// Fragments for the director are all punted, in any order; the host reassembles them.
 #[test]
 fn icmp_for_the_director_is_punted_in_fragments() {
     let director = || one(Protocol::Udp, "10.1.0.11:53", ForwardMethod::Masq);
@@ -233,7 +233,7 @@ fn icmp_for_the_director_is_punted_in_fragments() {
             }
         }
     }
-    // A datagram for a port that nobody serves is answered once.
+    // A datagram for an unserved port is answered once.
     let mut director = director();
     let pieces = request().udp(3000, 81).payload([7; 200]).fragments(96);
     assert_eq!(director.client(&pieces[0]).punt().reason, PuntReason::UnservedPort);

@@ -1,4 +1,5 @@
-//! Several workers: a packet finds its connection wherever the device puts it, every hop is counted, none is made twice.
+//! Several workers: each packet finds its connection whatever queue receives it, hand-offs are counted, and none is
+//! superfluous.
 
 use crate::scene::*;
 use crate::support::director::Shape;
@@ -33,7 +34,7 @@ fn several(snapshot: TestSnapshot, is_rss: bool) -> TestDirector {
     TestDirector::shaped(snapshot, shape)
 }
 
-/// The queue that a device with RSS puts the frame into.
+/// The RX queue that a device with RSS chooses for the frame.
 fn queue(bytes: &[u8]) -> usize {
     let tuple: Tuple<u32> = u32::parse(&bytes[14..]).unwrap().flow;
     Toeplitz::new(&SYMMETRIC_KEY).hash(&tuple) as usize % RETA % usize::from(WORKERS)
@@ -48,9 +49,9 @@ fn arrive(
     director.input_at(worker, port, MemoryFrame::new(bytes)).frame()
 }
 
-/// Where a device places frames anyhow, any worker may get any of them.
+/// Without RSS any worker may receive any frame.
 #[test]
-fn any_worker_may_get_any_packet() {
+fn any_worker_may_receive_any_packet() {
     for client in 1001..1040u16 {
         for (first, second, third) in [(0, 1, 2), (2, 0, 1), (1, 1, 0)] {
             let masq = snapshot(Protocol::Tcp, &["10.1.0.11:8080"], ForwardMethod::Masq);
@@ -72,9 +73,9 @@ fn any_worker_may_get_any_packet() {
     }
 }
 
-/// With RSS a request is at home; the reply comes in by another hash and goes over exactly once, or not at all.
+/// With RSS a request arrives at its owner. Its reply hashes differently and is handed off at most once.
 #[test]
-fn replies_land_on_the_wrong_worker() {
+fn replies_are_handed_off_once() {
     let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
     let mut director = several(masq, true);
     let mut expected = 0;
@@ -83,19 +84,20 @@ fn replies_land_on_the_wrong_worker() {
         let back = answer(SERVER).udp(53, client).payload("a").build();
         let home = queue(&query);
         arrive(&mut director, home, WAN, &query);
-        assert_eq!(director.totals().handoff_tx, expected, "a request goes nowhere else");
+        assert_eq!(director.totals().handoff_tx, expected, "requests are not handed off");
         let landed = queue(&back);
         let sent = arrive(&mut director, landed, LAN, &back);
         assert_eq!(sent.1, to_client(VIP).ttl(63).udp(80, client).payload("a").build());
         expected += u64::from(landed != home);
         assert_eq!(director.totals().handoff_tx, expected);
     }
-    assert!(expected > 50, "the test is about replies that land elsewhere");
+    assert!(expected > 50, "most replies must arrive at another worker");
     assert_eq!(director.totals().handoff_rx, expected);
     assert_eq!(director.counters(ONLY).out_packets, 199);
 }
 
-/// Devices that hash by the client alone: its requests by their source, servers' packets by their destination.
+/// Devices that hash by the client's address only: source address on the clients' side, destination address on the
+/// servers' side.
 fn by_client() -> [Placement; 2] {
     [Input::Source, Input::Destination].map(|input| {
         let all = Fields { tcp: input, udp: input, sctp: input, other: input, fragment: input };
@@ -104,9 +106,9 @@ fn by_client() -> [Placement; 2] {
     })
 }
 
-/// There everything of a client is at home where it arrives: requests, NAT's replies, and their pieces.
+/// With such devices requests, NAT replies and fragments all arrive at their owner.
 #[test]
-fn by_client_alone_nothing_is_handed_over() {
+fn with_client_hashing_nothing_is_handed_off() {
     let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
     let shape = Shape { workers: WORKERS, ..Shape::default() };
     let mut director = TestDirector::placed(masq, shape, by_client());
@@ -126,15 +128,16 @@ fn by_client_alone_nothing_is_handed_over() {
             }
         }
     }
-    assert_eq!(workers.len(), usize::from(WORKERS), "the clients are spread");
+    assert_eq!(workers.len(), usize::from(WORKERS), "the clients use all workers");
     let totals = director.totals();
     assert_eq!((totals.handoff_tx, totals.handoff_rx, totals.connections), (0, 0, 200));
     assert_eq!(director.counters(ONLY).out_packets, 2 * 200);
 }
 
-/// A server of several services: the reply asks the home of each, one after the other, until one knows it.
+/// A server of several services: its reply is handed to the owner of each possible connection in turn, until one finds
+/// it.
 #[test]
-fn a_reply_may_answer_several_services() {
+fn a_reply_probes_the_owners_of_all_services() {
     let mut snapshot = TestSnapshot::new();
     for port in 80..86 {
         let at = format!("10.0.0.100:{port}");
@@ -152,17 +155,17 @@ fn a_reply_may_answer_several_services() {
         assert_eq!(sent.1, to_client(VIP).ttl(63).udp(service, client).build());
         assert!(
             director.totals().handoff_tx - before < u64::from(WORKERS),
-            "nobody is original_destination twice"
+            "a worker was probed twice"
         );
     }
-    // One that answers nobody makes the round and leaves as it is.
-    let deliver_or_route = answer(SERVER).udp(53, 999).build();
-    let sent = arrive(&mut director, queue(&deliver_or_route), LAN, &deliver_or_route);
+    // A reply of no connection is probed everywhere and routed unchanged.
+    let unmatched = answer(SERVER).udp(53, 999).build();
+    let sent = arrive(&mut director, queue(&unmatched), LAN, &unmatched);
     assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).udp(53, 999).build()));
 }
 
 #[test]
-fn errors_and_fragments_find_their_worker_too() {
+fn icmp_errors_and_fragments_reach_their_owner() {
     for is_rss in [true, false] {
         for arrives_at in 0..usize::from(WORKERS) {
             let masq = snapshot(Protocol::Udp, &["10.1.0.11:53"], ForwardMethod::Masq);
@@ -191,9 +194,9 @@ fn errors_and_fragments_find_their_worker_too() {
     }
 }
 
-/// The shares of three workers together are even.
+/// Three workers together spread connections evenly over the servers.
 #[test]
-fn three_workers_share_fairly() {
+fn three_workers_schedule_evenly() {
     let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80", "10.1.0.14:80"];
     let mut director = several(snapshot(Protocol::Tcp, &servers, ForwardMethod::Route), true);
     for client in 0..400u32 {
@@ -208,7 +211,7 @@ fn three_workers_share_fairly() {
     }
 }
 
-/// Templates are shared: a client keeps its server whichever worker it comes to.
+/// All workers share the templates: a client keeps its server on every worker.
 #[test]
 fn persistence_over_all_workers() {
     let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];

@@ -1,4 +1,5 @@
-//! ICMP errors follow the connection whose packet they quote, in both directions, rewritten outside and inside.
+//! ICMP errors reach the connection of the packet they quote, in both directions, with outer and quoted headers
+//! rewritten.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, VIP6, WAN, WAN_MAC, server_mac};
@@ -14,7 +15,7 @@ fn masq() -> TestDirector {
     director
 }
 
-/// From a server's side about a request: the client hears it from the virtual address, about what it sent itself.
+/// About a request, from the servers' side: the client gets it from the VIP, and it quotes what the client sent.
 #[test]
 fn about_a_request() {
     for (kind, code, rest) in [(3, 3, 0), (3, 4, 1400), (4, 0, 0), (11, 0, 0)] {
@@ -22,7 +23,8 @@ fn about_a_request() {
             let seen = to_server(SERVER).ttl(61).tcp(3000, 8080).flags(SYN).packet();
             let came = frame().macs(LAN_MAC, server_mac(11)).ipv4(sender, CLIENT).tos(0xc0);
             let sent = to_client(VIP).tos(0xc0).ttl(63);
-            // The quoted IP header's checksum is made anew; the TCP header keeps its own, for it is cut off anyway.
+            // The quoted IP checksum is computed again; the quoted TCP checksum is kept, because the quotation is cut
+            // off.
             let mut quoted = to_server(VIP).ttl(61).tcp(3000, 80).flags(SYN).packet();
             quoted[36..38].copy_from_slice(&seen[36..38]);
             let mut director = masq();
@@ -34,7 +36,7 @@ fn about_a_request() {
     }
 }
 
-/// From a client's side about a reply: the server hears of what it sent itself.
+/// About a reply, from the clients' side: it quotes what the server sent.
 #[test]
 fn about_a_reply() {
     let seen = to_client(VIP).ttl(50).tcp(80, 3000).flags(SYN).packet();
@@ -49,7 +51,7 @@ fn about_a_reply() {
 }
 
 #[test]
-fn both_ways_in_ipv6() {
+fn both_directions_in_ipv6() {
     let make = || {
         let mut director = one(Protocol::Udp, "[fd00:b::11]:53", ForwardMethod::Masq);
         director.client(&request6().udp(3000, 80).payload("q").build()).frame();
@@ -73,9 +75,9 @@ fn both_ways_in_ipv6() {
     }
 }
 
-/// By DR and through tunnels the error goes to the server as it is.
+/// With DR and tunnels the error goes to the server unchanged.
 #[test]
-fn other_methods_send_it_as_it_is() {
+fn dr_and_tunnels_forward_the_error_unchanged() {
     let seen = to_client(VIP).ttl(50).tcp(80, 3000).flags(SYN).packet();
     let came = request().icmp_error(11, 0, 0, &seen);
     let syn = request().tcp(3000, 80).flags(SYN).build();
@@ -91,7 +93,8 @@ fn other_methods_send_it_as_it_is() {
     assert_eq!(sent[34..], expected.packet());
 }
 
-/// An error to the VIP that quotes a client's request ends here: the director never asks a link for its own address.
+/// An error to the VIP that quotes a client's request is delivered locally: the director must not resolve its own
+/// address.
 #[test]
 fn an_error_to_the_vip_about_a_request_is_not_routed() {
     for method in [ForwardMethod::Route, ForwardMethod::Tunnel] {
@@ -103,9 +106,9 @@ fn an_error_to_the_vip_about_a_request_is_not_routed() {
     }
 }
 
-/// Four bytes after the quoted IP header are the ports: enough to translate.
+/// Four bytes after the quoted IP header are enough to translate: they hold the ports.
 #[test]
-fn a_quotation_with_nothing_but_ports_is_translated() {
+fn a_quotation_that_ends_after_the_ports_is_translated() {
     let quote = |packet: Vec<u8>| packet[..24].to_vec();
     let seen = quote(to_server(SERVER).ttl(61).tcp(3000, 8080).flags(SYN).packet());
     let mut quoted = quote(to_server(VIP).ttl(61).tcp(3000, 80).flags(SYN).packet());
@@ -115,32 +118,30 @@ fn a_quotation_with_nothing_but_ports_is_translated() {
         masq().server(&came.clone().icmp_error(3, 3, 0, &seen).build()).frame(),
         (WAN, sent)
     );
-    // Three bytes name no connection.
+    // With three bytes no connection can be found.
     quoted.truncate(23);
     let sent = masq().server(&came.icmp_error(3, 3, 0, &seen[..23]).build()).frame();
     assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).icmp_error(3, 3, 0, &seen[..23]).build()));
 }
 
 #[test]
-fn errors_of_nobody() {
-    let deliver_or_route = |port| to_client(VIP).tcp(80, port).packet();
-    // For the director itself, and through it.
-    let punt =
-        masq().client(&request().icmp_error(3, 3, 0, &deliver_or_route(3001)).build()).punt();
+fn errors_of_no_connection() {
+    let unmatched = |port| to_client(VIP).tcp(80, port).packet();
+    // One for the director itself, one that it routes.
+    let punt = masq().client(&request().icmp_error(3, 3, 0, &unmatched(3001)).build()).punt();
     assert_eq!(punt.reason, PuntReason::LocalOther);
     let seen = to_server(SERVER).tcp(3001, 8080).packet();
     let sent = masq().server(&answer(SERVER).icmp_error(3, 3, 0, &seen).build()).frame();
     assert_eq!(sent, (WAN, to_client(SERVER).ttl(63).icmp_error(3, 3, 0, &seen).build()));
-    // Redirects and parameter problems are not translated, though they quote a connection.
+    // Redirects and parameter problems are not translated, even if they quote a connection.
     for kind in [5, 12] {
-        let punt = masq()
-            .client(&request().icmp_error(kind, 0, 0, &deliver_or_route(3000)).build())
-            .punt();
+        let punt =
+            masq().client(&request().icmp_error(kind, 0, 0, &unmatched(3000)).build()).punt();
         assert_eq!(punt.reason, PuntReason::LocalOther);
     }
 }
 
-/// As in the kernel, only errors that are rewritten are verified: those about connections by NAT.
+/// As in the kernel, the checksum is verified only where the error is rewritten, i.e. with NAT.
 #[test]
 fn errors_with_a_wrong_checksum() {
     let broken = |mut frame: Vec<u8>, at: usize| {
@@ -191,12 +192,12 @@ fn errors_with_a_wrong_checksum() {
     direct.client(&request6().tcp(3000, 80).flags(SYN).build()).frame();
     let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).packet();
     direct.client(&broken(request6().icmp_error(1, 4, 0, &seen).build(), 58)).frame();
-    let deliver_or_route = to_server6(SERVER6).tcp(3001, 80).packet();
-    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &deliver_or_route).build(), 58);
+    let unmatched = to_server6(SERVER6).tcp(3001, 80).packet();
+    let came = broken(answer6(SERVER6).icmp_error(1, 4, 0, &unmatched).build(), 58);
     director.server(&came).frame();
 }
 
-/// IPv6's that are too large for the way to the server are not answered, and not cut.
+/// IPv6 errors above the MTU are neither answered nor fragmented.
 #[test]
 fn large_errors() {
     let seen = to_client6(VIP6).tcp(80, 3000).flags(SYN).payload([7; 1170]).packet();
@@ -215,7 +216,7 @@ fn large_errors() {
     assert_eq!((outcome.sent.len(), outcome.punts.len(), outcome.drops.len()), (2, 0, 0));
 }
 
-/// `schedule_icmp`: an error about an unknown connection makes one that lives three seconds.
+/// `schedule_icmp`: an error about an unknown connection creates one that lives three seconds.
 #[test]
 fn schedule_icmp() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
@@ -231,8 +232,8 @@ fn schedule_icmp() {
     assert_eq!(drop, DropReason::NoDestination);
 }
 
-/// An error in pieces cannot be translated: its checksum covers what is not here yet. On its way through it is a
-/// datagram like others.
+/// A fragmented error of a connection cannot be translated, because its checksum covers missing bytes. Other fragmented
+/// errors are routed.
 #[test]
 fn errors_in_fragments() {
     let seen = |port| to_server(SERVER).tcp(port, 8080).flags(SYN).payload([7; 200]).packet();

@@ -1,10 +1,11 @@
-//! Packet tables through the real worker: frames in by memory ports, frames out to the byte, the clock moved by hand.
+//! Packet tables through the real worker: frames enter and leave through memory ports, every byte is compared, and the
+//! test moves the clock.
 //!
-//! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: what a packet becomes, by forwarding method
-//! * `icmp`, `fragments`, `unbalanced`: what is not a whole packet of a service
-//! * `states`, `persistence`, `edits`, `defence`: which server, for how long, and what is counted
-//! * `fast_path`: what comes between the packets of a connection; `fast_path_equivalence`: the full path ends the same
-//! * `hand_off`: several workers; `scene`: what all of them start from
+//! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: how a forwarding method changes a packet
+//! * `icmp`, `fragments`, `unbalanced`: ICMP errors, fragments, packets of no service
+//! * `states`, `persistence`, `edits`, `defence`: connection states, timers and counters, choice of the server
+//! * `fast_path`: changes between the packets of a connection; `fast_path_equivalence`: compared with the full path
+//! * `hand_off`: several workers; `scene`: the common setup
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The MSS clamp: what SYNs announce, by forwarding method and direction, and what is left alone.
+//! The MSS clamp: the MSS announced by SYNs, by forwarding method and direction, and packets that stay unchanged.
 
 use crate::scene::*;
 use crate::support::{LAN, TestDirector, VIP, VIP6, WAN};
@@ -6,7 +6,7 @@ use director::model::{ForwardMethod, MssClamp, Protocol, Tunnel, TunnelChecksum}
 use director::packet::tcp::{ACK, FIN, RST, SYN};
 use director::reason::PuntReason;
 
-/// Turns the clamp to the path's MTU on and gives the links these MTUs.
+/// Clamps to the path MTU, with these MTUs of the links.
 fn clamping(mut director: TestDirector, wan: u16, lan: u16) -> TestDirector {
     director.change(|snapshot| {
         snapshot.settings.mss_clamp = MssClamp::PathMtu;
@@ -15,13 +15,13 @@ fn clamping(mut director: TestDirector, wan: u16, lan: u16) -> TestDirector {
     director
 }
 
-/// The option, at an even place and alone.
+/// Only an MSS option, at an even offset.
 fn mss(value: u16) -> Vec<u8> {
     let [high, low] = value.to_be_bytes();
     vec![2, 4, high, low]
 }
 
-/// The option behind an odd number of octets, and others behind it.
+/// An MSS option at an odd offset, followed by other options.
 fn odd_mss(value: u16) -> Vec<u8> {
     let [high, low] = value.to_be_bytes();
     vec![1, 2, 4, high, low, 3, 3, 7, 4, 2, 1, 0]
@@ -42,7 +42,7 @@ fn one6(method: ForwardMethod) -> TestDirector {
 #[test]
 fn a_clients_syn_by_dr_and_nat() {
     let shapes = [
-        // MTUs, what comes, what goes.
+        // WAN and LAN MTU, received MSS, sent MSS.
         (1500, 1500, 1460, 1460),
         (1500, 1500, 8960, 1460),
         (1500, 1400, 1460, 1360),
@@ -74,7 +74,7 @@ fn a_clients_syn_by_dr_and_nat() {
     }
 }
 
-/// Inside a tunnel there is room for less by the outer headers.
+/// The outer headers of a tunnel reduce the MSS.
 #[test]
 fn a_clients_syn_into_a_tunnel() {
     let gue = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Full };
@@ -115,7 +115,7 @@ fn a_clients_syn_into_a_tunnel() {
             assert_eq!(port, LAN);
             assert!(went.ends_with(&inner), "{server} {tunnel:?}");
             if let Tunnel::Gue { .. } = tunnel {
-                // The outer checksum covers the packet inside as it is now.
+                // The outer checksum covers the inner packet with the new MSS.
                 let segment = &went[34..];
                 let (from, to) = ("10.1.0.1", SERVER);
                 let bits = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().to_bits();
@@ -126,7 +126,7 @@ fn a_clients_syn_into_a_tunnel() {
     }
 }
 
-/// By NAT the reply passes too: the server's SYN bounds what the client sends.
+/// With NAT the server's SYN passes the director and is clamped too.
 #[test]
 fn a_servers_syn_by_nat() {
     for options in [mss, odd_mss] {
@@ -154,10 +154,10 @@ fn a_servers_syn_by_nat() {
     }
 }
 
-/// Replies by DR and TUN pass only where the director is the servers' router; then the client's segments are made to
-/// fit the tunnel.
+/// With DR and TUN a server's SYN is clamped only if the director routes it; the MSS then leaves room for the tunnel's
+/// headers.
 #[test]
-fn a_servers_syn_that_the_director_routes() {
+fn a_routed_servers_syn() {
     for (director, goes) in
         [(one4(ForwardMethod::Route), 1360), (tunnelled(false, "10.1.0.11:80", Tunnel::Ipip), 1340)]
     {
@@ -169,7 +169,7 @@ fn a_servers_syn_that_the_director_routes() {
     }
 }
 
-/// A server that connects to the outside by itself.
+/// A server that opens a connection to the outside.
 #[test]
 fn a_syn_of_no_connection() {
     let mut director = clamping(one4(ForwardMethod::Masq), 1400, 1500);
@@ -196,9 +196,9 @@ fn a_retransmitted_syn() {
     }
 }
 
-/// A SYN that takes the place of a closed connection.
+/// A SYN that replaces a closed connection.
 #[test]
-fn a_syn_that_succeeds_another() {
+fn a_syn_that_reuses_a_closed_connection() {
     let mut director = clamping(one4(ForwardMethod::Route), 1500, 1400);
     let came = request().tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
     director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
@@ -210,7 +210,7 @@ fn a_syn_that_succeeds_another() {
 }
 
 #[test]
-fn what_is_left_alone() {
+fn packets_that_are_not_clamped() {
     let cases: [(u8, Vec<u8>); 10] = [
         (SYN, vec![]),
         (SYN, vec![1, 1, 1, 0]),
@@ -238,7 +238,7 @@ fn what_is_left_alone() {
 }
 
 #[test]
-fn off_unless_asked_for() {
+fn the_clamp_is_off_by_default() {
     for method in [ForwardMethod::Route, ForwardMethod::Masq] {
         let mut director = one4(method);
         director.change(|snapshot| snapshot.mtu = [1300, 1300]);
@@ -247,7 +247,7 @@ fn off_unless_asked_for() {
         let went = to_server(at).ttl(63).tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
         assert_eq!(director.client(&came).frame(), (LAN, went.clone()));
         assert_eq!(director.client(&came).frame(), (LAN, went));
-        // Turned on and off again while the connection lives.
+        // Changed while the connection lives.
         for (clamp, goes) in
             [(MssClamp::PathMtu, 1260), (MssClamp::Bytes(1000), 1000), (MssClamp::Off, 1460)]
         {
@@ -258,9 +258,9 @@ fn off_unless_asked_for() {
     }
 }
 
-/// A number is the same for both families, all methods and both directions, whatever the way takes.
+/// A fixed MSS applies to both families, all methods and both directions, whatever the path MTU.
 #[test]
-fn a_number_stands_by_itself() {
+fn a_fixed_mss_ignores_the_path_mtu() {
     let fixed = |mut director: TestDirector| {
         director.change(|snapshot| {
             snapshot.settings.mss_clamp = MssClamp::Bytes(1400);
@@ -281,9 +281,9 @@ fn a_number_stands_by_itself() {
     assert_eq!(director.client(&came).frame(), (LAN, went));
 }
 
-/// A route's own MTU counts before its link's, towards the server and towards the client.
+/// A route's MTU overrides its link's, for servers and for clients.
 #[test]
-fn routes_have_an_mtu_of_their_own() {
+fn a_routes_mtu_overrides_the_links() {
     for (network, hop, goes) in
         [("10.1.0.11", None, 1200 - 40), (CLIENT, Some("10.0.0.254"), 1200 - 40)]
     {
@@ -303,9 +303,9 @@ fn routes_have_an_mtu_of_their_own() {
     }
 }
 
-/// What is answered instead of sent is quoted as it came.
+/// An ICMP error quotes the packet as received.
 #[test]
-fn what_is_not_sent_stays_as_it_came() {
+fn punted_packets_are_not_clamped() {
     let mut director = clamping(one4(ForwardMethod::Route), 1300, 1300);
     let came = request().ttl(1).tcp(4000, 80).flags(SYN).tcp_options(&mss(1460)).build();
     for _ in 0..2 {
@@ -321,7 +321,7 @@ fn what_is_not_sent_stays_as_it_came() {
     assert_eq!(clamped(&director), 0);
 }
 
-/// An INIT opens a connection as a SYN does, and has no MSS.
+/// SCTP has no MSS.
 #[test]
 fn sctp_is_not_touched() {
     let mut director =

@@ -1,4 +1,4 @@
-//! MTU rules: what is too large is answered with the MTU, cut into pieces, or fragmented outside the tunnel.
+//! Packets above the MTU are answered with the MTU, fragmented, or fragmented outside the tunnel.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, TestDirector, VIP, server_mac};
@@ -7,13 +7,13 @@ use director::packet::{Fragment, Parse, ipv4};
 use director::reason::PuntReason;
 use director::testing::frame;
 
-/// The same director behind a link of this MTU.
+/// The same director with this MTU on the link to the servers.
 fn narrow(mut director: TestDirector, mtu: u16) -> TestDirector {
     director.change(|snapshot| snapshot.mtu[1] = mtu);
     director
 }
 
-/// A UDP or TCP request whose IP packet is so long.
+/// A UDP or TCP request with an IP packet of this length.
 fn of_length(length: usize, df: bool) -> Vec<u8> {
     let packet = request().tcp(4000, 80).flags(2).payload(vec![7; length - 40]);
     if df { packet.df().build() } else { packet.build() }
@@ -24,7 +24,7 @@ fn gue() -> Tunnel {
 }
 
 #[test]
-fn df_and_too_large_is_answered_with_the_mtu_inside() {
+fn df_above_the_mtu_is_answered_with_the_inner_mtu() {
     let gre = Tunnel::Gre { checksum: TunnelChecksum::Full };
     let cases: [(fn() -> TestDirector, u16); 5] = [
         (|| one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route), 1000),
@@ -62,7 +62,7 @@ fn ipv6_is_never_cut() {
     }
 }
 
-/// Puts the payloads of a packet's pieces together.
+/// Joins the payloads of a packet's fragments.
 fn together(frames: &[(director::model::PortId, Vec<u8>)], mtu: usize) -> Vec<u8> {
     let mut whole = Vec::new();
     for (index, (_, frame)) in frames.iter().enumerate() {
@@ -79,7 +79,7 @@ fn together(frames: &[(director::model::PortId, Vec<u8>)], mtu: usize) -> Vec<u8
 }
 
 #[test]
-fn without_df_it_is_cut() {
+fn without_df_a_packet_is_fragmented() {
     let mut director = narrow(one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq), 576);
     let payload: Vec<u8> = (0..1400).map(|index| (index / 4) as u8).collect();
     let sent = director.client(&request().tcp(4000, 80).flags(2).payload(&payload).build());
@@ -98,7 +98,7 @@ fn a_tunnel_without_pmtu_disc_is_fragmented_outside() {
     assert_eq!(together(&sent.sent, 1000), inner);
 }
 
-/// The outer packet is the director's own, so in IPv6 too it may be cut at its source.
+/// The director is the source of the outer packet, so it may fragment it in IPv6 too.
 #[test]
 fn a_tunnel_over_ipv6_is_fragmented_outside() {
     let gre = Tunnel::Gre { checksum: TunnelChecksum::None };
@@ -120,7 +120,7 @@ fn a_tunnel_over_ipv6_is_fragmented_outside() {
     }
 }
 
-/// A tunnel that leaves no room for the least MTU sends nothing and says nothing.
+/// If the tunnel leaves less than the minimum MTU, nothing is sent and no ICMP error is returned.
 #[test]
 fn too_small_for_a_tunnel() {
     for (server, mtu) in [("10.1.0.11:80", 87), ("[fd00:b::11]:80", 1319)] {
@@ -132,9 +132,9 @@ fn too_small_for_a_tunnel() {
     }
 }
 
-/// A reply that does not fit the client's link is answered towards the server.
+/// A reply above the MTU of the client's link is answered to the server.
 #[test]
-fn replies_obey_the_other_links_mtu() {
+fn replies_obey_the_clients_links_mtu() {
     let mut director = one(Protocol::Tcp, "10.1.0.11:8080", ForwardMethod::Masq);
     director.change(|snapshot| snapshot.mtu[0] = 1000);
     director.client(&request().tcp(4000, 80).flags(2).build()).frame();

@@ -1,4 +1,4 @@
-//! NAT both ways: addresses, ports and checksums, and nothing else.
+//! NAT in both directions: addresses, ports and checksums change, nothing else.
 
 use crate::scene::*;
 use crate::support::{LAN, VIP, VIP6, WAN};
@@ -38,13 +38,13 @@ fn ipv6_both_ways() {
 }
 
 #[test]
-fn a_port_of_zero_keeps_the_packets_own() {
+fn a_destination_port_of_zero_keeps_the_packets_port() {
     let mut director = masq(Protocol::Udp, "10.1.0.11:0");
     let sent = director.client(&request().udp(3000, 80).payload("a").build());
     assert_eq!(sent.frame().1, to_server(SERVER).ttl(63).udp(3000, 80).payload("a").build());
 }
 
-/// A missing UDP checksum is computed, both ways.
+/// NAT computes a missing UDP checksum, in both directions.
 #[test]
 fn udp_without_checksum_gets_one() {
     let mut director = masq(Protocol::Udp, "10.1.0.11:53");
@@ -56,12 +56,12 @@ fn udp_without_checksum_gets_one() {
     assert_eq!(director.server(&back.build()).frame().1, home.build());
 }
 
-/// A sum that comes to zero is sent as all ones (RFC 768).
+/// A checksum that computes to zero is sent as all ones (RFC 768).
 #[test]
 fn a_udp_checksum_of_zero_is_never_sent() {
     for with_checksum in [true, false] {
         let mut director = masq(Protocol::Udp, "10.1.0.11:53");
-        // The two octets that bring the sum behind the rewriting to zero.
+        // These two bytes make the checksum after NAT zero.
         let went =
             |pad: u16| to_server(SERVER).ttl(63).udp(3000, 53).payload(pad.to_be_bytes()).build();
         let pad = udp::checksum(&went(0)[34..]);
@@ -72,9 +72,9 @@ fn a_udp_checksum_of_zero_is_never_sent() {
     }
 }
 
-/// Nobody downstream would notice a packet that was broken on its way here, were its checksum made anew.
+/// The checksum is updated, not computed again, so that receivers still detect a corrupted packet.
 #[test]
-fn a_wrong_checksum_stays_as_wrong() {
+fn a_wrong_checksum_stays_wrong() {
     for (protocol, place) in [(Protocol::Tcp, 50), (Protocol::Udp, 40)] {
         let mut director = masq(protocol, "10.1.0.11:8080");
         let with_ports = |packet: director::testing::PacketBuilder<u32>, to| match protocol {
@@ -101,7 +101,7 @@ fn sctp_gets_a_new_checksum_with_a_new_port() {
     let home = to_client(VIP).ttl(63).sctp(80, 3000, sctp::INIT_ACK);
     assert_eq!(director.server(&back.build()).frame().1, home.build());
 
-    // The checksum covers no address: with the same port a wrong one stays.
+    // The checksum does not cover addresses: if the port stays, a wrong checksum stays.
     let mut director = masq(Protocol::Sctp, "10.1.0.11:80");
     let mut came = request().sctp(3000, 80, sctp::INIT).build();
     came[44] ^= 1;
@@ -110,17 +110,14 @@ fn sctp_gets_a_new_checksum_with_a_new_port() {
     assert_eq!(director.client(&came).frame().1, went);
 }
 
-/// Replies are routed like any packet: TTL 1 ends here, and unknown ones leave as they are.
+/// Replies of no connection are routed unchanged; their TTL is checked as usual.
 #[test]
 fn replies_without_connection_leave_as_they_are() {
     let mut director = masq(Protocol::Tcp, "10.1.0.11:8080");
-    let deliver_or_route = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
+    let unmatched = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
     let expected = to_client(SERVER).ttl(63).tcp(8080, 3000).flags(ACK).build();
-    assert_eq!(director.server(&deliver_or_route).frame(), (WAN, expected));
-    let deliver_or_route = answer(SERVER).ttl(1).tcp(8080, 3000).build();
-    let punt = director.server(&deliver_or_route).punt();
-    assert_eq!(
-        (punt.reason, punt.frame),
-        (director::reason::PuntReason::TtlExpired, deliver_or_route)
-    );
+    assert_eq!(director.server(&unmatched).frame(), (WAN, expected));
+    let unmatched = answer(SERVER).ttl(1).tcp(8080, 3000).build();
+    let punt = director.server(&unmatched).punt();
+    assert_eq!((punt.reason, punt.frame), (director::reason::PuntReason::TtlExpired, unmatched));
 }

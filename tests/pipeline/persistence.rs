@@ -1,4 +1,4 @@
-//! Persistence: a client keeps its server, by templates; and one-packet scheduling, which keeps nothing.
+//! Persistence: templates keep a client on its server. One-packet scheduling keeps no state.
 
 use crate::scene::*;
 use crate::support::{LAN, TestDirector, VIP, WAN, on};
@@ -22,7 +22,7 @@ fn persistent(mask: Ipv4Addr, timeout_s: u32) -> TestDirector {
     TestDirector::new(snapshot)
 }
 
-/// The server that a SYN of this client goes to.
+/// The server that receives a SYN of this client.
 fn server(director: &mut TestDirector, client: &str, port: u16) -> u8 {
     let syn = frame().ipv4(client, VIP).tcp(port, 80).flags(SYN).build();
     server_of(&director.client(&syn).frame().1)
@@ -46,7 +46,7 @@ fn a_client_keeps_its_server() {
 }
 
 #[test]
-fn a_mask_makes_neighbours_one_client() {
+fn a_netmask_groups_clients() {
     let mut director = persistent(Ipv4Addr::new(255, 255, 255, 0), 300);
     let first = server(&mut director, "77.0.0.1", 1000);
     assert_eq!(server(&mut director, "77.0.0.250", 1000), first);
@@ -56,7 +56,7 @@ fn a_mask_makes_neighbours_one_client() {
     assert_eq!(server(&mut director, "99.0.0.1", 1000), first);
 }
 
-/// A quiesced server keeps its clients, unless expire_quiescent_template says otherwise; a removed one does not.
+/// Clients stay on a quiesced server, unless expire_quiescent_template is set. They leave a removed server.
 #[test]
 fn quiesced_and_removed_servers() {
     for (setting, stays) in [(0, true), (1, false)] {
@@ -76,7 +76,7 @@ fn quiesced_and_removed_servers() {
     assert_eq!(server(&mut director, "77.0.0.1", 1002), second);
 }
 
-/// A persistent service of port 0 takes every port that has no service of its own, to the same port of one server.
+/// A persistent service with port 0 takes every port without a service of its own, and keeps the port and the server.
 #[test]
 fn port_zero() {
     let mut snapshot = crate::support::TestSnapshot::new();
@@ -95,7 +95,7 @@ fn port_zero() {
     assert_eq!(send(&mut director, 9), (first, 9));
 }
 
-/// A mark's service ties TCP and UDP, and every address with the mark, to one server.
+/// A service by mark sends TCP, UDP and all addresses with the mark to one server.
 #[test]
 fn a_marks_service() {
     let mut snapshot = crate::support::TestSnapshot::new();
@@ -121,13 +121,13 @@ fn a_marks_service() {
     let first = to(&mut director, start("10.9.0.1").tcp(1, 80).flags(SYN).build());
     assert_eq!(to(&mut director, start("10.9.0.1").udp(1, 53).build()), first);
     assert_eq!(to(&mut director, start("10.9.7.7").tcp(1, 443).flags(SYN).build()), first);
-    // Without the mark it is not the director's: a router's business, back to where it came from.
+    // Without the mark it is routed, here back to the router.
     let outcome = director.client(&start("10.9.0.1").tcp(1, 2000).flags(SYN).build());
     assert_eq!(outcome.frame().0, WAN);
     assert_eq!(director.shared.templates.len(), 1);
 }
 
-/// Every datagram is scheduled for itself, counted, and forgotten; its answer leaves untranslated.
+/// Every datagram is scheduled and counted without a connection; its reply is routed untranslated.
 #[test]
 fn one_packet() {
     let mut snapshot =
@@ -165,9 +165,8 @@ fn ipv6_by_prefix() {
     assert_ne!(server("2001:db8:0:1::1"), first);
 }
 
-/// Without a usable server no template is made.
 #[test]
-fn nobody_to_keep() {
+fn no_template_without_a_usable_server() {
     let mut director = persistent(Ipv4Addr::BROADCAST, 300);
     director.change(|snapshot| {
         for id in 0..3 {

@@ -1,4 +1,4 @@
-//! A worker's first moments: no frame is received before there is an address that it could be for.
+//! Start of a worker: it receives no frame before its first snapshot.
 
 use crate::scene::*;
 use crate::support::{TestSnapshot, VIP, WAN};

@@ -1,4 +1,4 @@
-//! TCP, UDP and SCTP states as packets make them, their timers, and who counts as active.
+//! TCP, UDP and SCTP states, their timers, and whether a connection counts as active.
 
 use crate::scene::*;
 use crate::support::TestDirector;
@@ -6,21 +6,21 @@ use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::sctp;
 use director::packet::tcp::{ACK, FIN, RST, SYN};
 
-/// A packet of the conversation: from the client or the server, and its TCP flags.
+/// A packet: from the client or the server, with these TCP flags.
 enum Said {
     Client(u8),
     Server(u8),
 }
 use Said::{Client, Server};
 
-/// Plays a conversation; after each packet: state, seconds left, (ActiveConn, InActConn).
+/// Plays the packets; returns after each one the state, the seconds left, and (ActiveConn, InActConn).
 fn play(director: &mut TestDirector, said: &[Said]) -> Vec<(&'static str, u64, (u32, u32))> {
     said.iter()
         .map(|said| {
             match said {
                 Client(flags) => director.client(&request().tcp(3000, 80).flags(*flags).build()),
                 Server(flags) => {
-                    // Through NAT from the server's own address, else already from the virtual one.
+                    // With NAT from the server's address, otherwise from the VIP.
                     let is_masq = director.snapshot.method_of(ONLY) == ForwardMethod::Masq;
                     let (from, port) = if is_masq { (SERVER, 8080) } else { ("10.0.0.100", 80) };
                     director.server(&answer(from).tcp(port, 3000).flags(*flags).build())
@@ -45,7 +45,7 @@ fn direct() -> TestDirector {
 const ACTIVE: (u32, u32) = (1, 0);
 const INACTIVE: (u32, u32) = (0, 1);
 
-/// The sequences observed on a Linux director.
+/// Sequences observed on a Linux director.
 #[test]
 fn conversations() {
     let seen = play(
@@ -90,7 +90,7 @@ fn conversations() {
     ];
     assert_eq!(seen, expected);
 
-    // A reply that passes the director ends the rules for one side only.
+    // A reply through the director ends the rules for one-sided connections.
     let seen =
         play(&mut direct(), &[Client(SYN), Server(SYN | ACK), Client(ACK), Client(FIN | ACK)]);
     assert_eq!(seen[2..], [("ESTABLISHED", 900, ACTIVE), ("CLOSE_WAIT", 60, INACTIVE)]);
@@ -114,9 +114,9 @@ fn sloppy_and_secure_tcp() {
     assert_eq!(seen, ["SYNACK", "ESTABLISHED", "FIN_WAIT"]);
 }
 
-/// Time runs from the last packet; at its end the connection is gone and the next packet is nobody's.
+/// The timer starts with the last packet. When it expires, the connection is gone.
 #[test]
-fn connections_end_in_time() {
+fn connections_expire() {
     let mut director = masq();
     play(&mut director, &[Client(SYN), Server(SYN | ACK), Client(ACK)]);
     director.pass_s(600);
@@ -132,9 +132,9 @@ fn connections_end_in_time() {
     assert_eq!(late.reason, director::reason::PuntReason::UnservedPort);
 }
 
-/// Changed timeouts count from a connection's next packet on.
+/// A changed timeout applies from the next packet of a connection.
 #[test]
-fn timeouts_are_those_of_the_last_packet() {
+fn a_changed_timeout_applies_from_the_next_packet() {
     let mut director = masq();
     play(&mut director, &[Client(SYN), Client(ACK)]);
     director.change(|snapshot| snapshot.settings.timeouts.tcp = 50);

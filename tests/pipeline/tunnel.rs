@@ -1,4 +1,4 @@
-//! Tunnels: the outer headers to the byte, the packet inside with one hop less.
+//! Tunnels: every byte of the outer headers, and an inner packet with a decremented TTL.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, VIP, VIP6, server_mac};
@@ -54,16 +54,16 @@ fn ipip_in_all_four_pairs_of_families() {
     let mut director = tunnelled(true, "10.1.0.11:80", Tunnel::Ipip);
     let (_, sent) = director.client(&syn6(0)).frame();
     let packet = u32::parse(&sent[14..]).unwrap();
-    // IPv6 has no DF to copy; the director's own identification names the outer packet.
+    // IPv6 has no DF to copy; the outer packet gets an identification of the director.
     assert!(!packet.dont_fragment);
     let identification = ipv4::identification(&sent[14..]).into();
     let expected = outer().identification(identification).protocol(41).payload(inner6(0));
     assert_eq!(sent, expected.build());
 }
 
-/// DSCP is copied; congestion experienced becomes ECN-capable outside.
+/// DSCP is copied. ECN "congestion experienced" becomes "ECN-capable" in the outer header.
 #[test]
-fn type_of_service_goes_outside() {
+fn dscp_and_ecn_of_the_outer_header() {
     for (tos, outside) in
         [(0, 0), (0x12, 0x12), (0x03, 0x02), (0xbb, 0xba), (0x01, 0x01), (0x02, 0x02)]
     {
@@ -88,8 +88,8 @@ fn df_outside_follows_pmtu_disc() {
         let packet = u32::parse(&sent[14..]).unwrap();
         assert_eq!(packet.dont_fragment, outside);
         let identification = ipv4::identification(&sent[14..]);
-        assert_eq!(identification == 0, outside, "an identification unless it is atomic");
-        assert_eq!(sent[34..], inner(0, df), "the inner packet keeps its own");
+        assert_eq!(identification == 0, outside, "an identification unless the packet is atomic");
+        assert_eq!(sent[34..], inner(0, df), "the inner packet keeps its DF");
     }
 }
 
@@ -104,12 +104,12 @@ fn gue_with_and_without_checksum() {
         let mut director = tunnelled(false, "10.1.0.11:80", gue);
         let (_, sent) = director.client(&syn(0, true)).frame();
         let source = udp::source_port(&sent[34..]);
-        assert!((32_768..=60_999).contains(&source), "a local port");
+        assert!((32_768..=60_999).contains(&source), "source port {source}");
         let body = [&[0, 4, 0, 0][..], &inner(0, true)].concat();
         let expected = outer().df().identification(0).udp(source, 6080).payload(body);
         let expected = if is_summed { expected } else { expected.without_checksum() };
         assert_eq!(sent, expected.build(), "{checksum:?}");
-        // One flow, one port; another flow most likely another.
+        // The port depends on the flow: the same flow has the same port, another one most likely another.
         let (_, again) = director.client(&syn(0, true)).frame();
         assert_eq!(udp::source_port(&again[34..]), source);
     }

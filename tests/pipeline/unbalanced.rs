@@ -1,4 +1,4 @@
-//! What is not IPVS's: left to the director's own stack, routed on, or dropped for what it is.
+//! Packets that IPVS does not balance: delivered to the host, routed or dropped.
 
 use crate::scene::*;
 use crate::support::{LAN, LAN_MAC, ROUTER_MAC, TestDirector, VIP, WAN, WAN_MAC, on};
@@ -35,7 +35,7 @@ fn packets_of_no_connection_and_no_service() {
 }
 
 #[test]
-fn sctp_opens_by_init_alone() {
+fn only_an_init_opens_an_sctp_connection() {
     let director = || one(Protocol::Sctp, "10.1.0.11:80", ForwardMethod::Route);
     let packet = |chunk| request().sctp(3000, 80, chunk).build();
     director().client(&packet(sctp::INIT)).frame();
@@ -52,7 +52,7 @@ fn sctp_opens_by_init_alone() {
 }
 
 #[test]
-fn nobody_to_pick_is_answered_even_for_tcp() {
+fn without_a_destination_tcp_is_answered_too() {
     let mut director = director();
     director.change(|snapshot| snapshot.edit_destination(ONLY, |spec| spec.weight = 0));
     let came = request().tcp(3000, 80).flags(SYN).build();
@@ -61,7 +61,7 @@ fn nobody_to_pick_is_answered_even_for_tcp() {
 }
 
 #[test]
-fn the_director_routes_what_is_not_its_own() {
+fn packets_for_other_hosts_are_routed() {
     let through = frame().macs(WAN_MAC, ROUTER_MAC).ipv4(CLIENT, "10.1.0.12").df();
     let sent = director().client(&through.clone().udp(1, 2).build());
     let expected = frame().macs(crate::support::server_mac(12), LAN_MAC).ipv4(CLIENT, "10.1.0.12");
@@ -80,7 +80,7 @@ fn the_director_routes_what_is_not_its_own() {
     assert_eq!(director().client(&last).punt().reason, PuntReason::TtlExpired);
 }
 
-/// Towards a client this is a host that cannot be reached, not a network.
+/// The client gets "host unreachable", not "network unreachable".
 #[test]
 fn a_server_without_a_route() {
     for method in [ForwardMethod::Route, ForwardMethod::Masq, ForwardMethod::Tunnel] {
@@ -94,7 +94,7 @@ fn a_server_without_a_route() {
     }
 }
 
-/// A destination that is the director itself gets the packet as it came, with its TTL; nothing is translated to a
+/// A destination that is the director itself gets the packet as received, with its TTL; NAT does not translate to a
 /// loopback address.
 #[test]
 fn a_server_that_is_the_director() {
@@ -116,7 +116,7 @@ fn a_server_that_is_the_director() {
     }
 }
 
-/// `nat_icmp_send`: a NAT server's packet of no connection is answered; a reset never.
+/// `nat_icmp_send`: a NAT server's packet of no connection is answered, a RST never.
 #[test]
 fn nat_icmp_send() {
     let director = |setting| {
@@ -124,15 +124,15 @@ fn nat_icmp_send() {
         director.change(|snapshot| snapshot.settings.sysctls.nat_icmp_send = setting);
         director
     };
-    let deliver_or_route = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
-    assert_eq!(director(1).server(&deliver_or_route).punt().reason, PuntReason::NatIcmpSend);
-    director(0).server(&deliver_or_route).frame();
+    let unmatched = answer(SERVER).tcp(8080, 3000).flags(ACK).build();
+    assert_eq!(director(1).server(&unmatched).punt().reason, PuntReason::NatIcmpSend);
+    director(0).server(&unmatched).frame();
     director(1).server(&answer(SERVER).tcp(8080, 3000).flags(RST).build()).frame();
     director(1).server(&answer(SERVER).tcp(8081, 3000).flags(ACK).build()).frame();
 }
 
 #[test]
-fn frames_that_concern_nobody_here() {
+fn frames_that_are_dropped() {
     let elsewhere = frame().macs([2, 0, 0, 0, 0, 9], ROUTER_MAC).ipv4(CLIENT, VIP);
     let cases = [
         ("another host's", elsewhere.tcp(1, 80).flags(SYN).build(), DropReason::NotForUs),
@@ -144,7 +144,7 @@ fn frames_that_concern_nobody_here() {
         ),
         ("cut off", request().tcp(1, 80).build()[..40].to_vec(), DropReason::BadIpLength),
         (
-            "to all, but of IPVS",
+            "broadcast, but for a service",
             frame().macs([0xff; 6], ROUTER_MAC).ipv4(CLIENT, VIP).tcp(1, 80).flags(SYN).build(),
             DropReason::NoLocalHandler,
         ),
@@ -157,7 +157,7 @@ fn frames_that_concern_nobody_here() {
     assert_eq!(director().client(&broken).drop(), DropReason::BadIpChecksum);
 }
 
-/// A backup whose `backup_only` is set balances nothing; what its own stack gets is not IPVS's business.
+/// A backup with `backup_only` balances nothing; packets for the host are still delivered.
 #[test]
 fn inbound_off() {
     let mut director = director();
@@ -166,7 +166,7 @@ fn inbound_off() {
     assert_eq!(director.client(&came).punt().reason, PuntReason::UnservedPort);
 }
 
-/// A frame to a group on the link is for the director's own stack or for nobody: its packet never leaves again.
+/// A frame to a multicast or broadcast MAC address is delivered to the host or dropped, never routed.
 #[test]
 fn frames_to_a_group_are_not_routed() {
     for mac in [[0xff; 6], [1, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]] {
@@ -183,14 +183,14 @@ fn frames_to_a_group_are_not_routed() {
         ] {
             assert_eq!(director().client(&packet).drop(), DropReason::NoLocalHandler);
         }
-        // The director itself is asked, so it answers.
+        // Packets for the director itself are answered.
         for packet in [to(VIP).icmp(8, 0, 1).build(), to6("fd00:a::1").icmp(128, 0, 1).build()] {
             assert_eq!(director().client(&packet).punt().reason, PuntReason::IcmpEcho);
         }
     }
 }
 
-/// An interface takes frames for its virtual MAC addresses as for its own.
+/// An interface accepts frames for its virtual MAC addresses.
 #[test]
 fn virtual_mac_addresses() {
     const VIRTUAL: [u8; 6] = [0, 0, 0x5e, 0, 1, 7];
@@ -201,7 +201,7 @@ fn virtual_mac_addresses() {
     assert_eq!(director.client(&syn).frame().0, LAN);
 }
 
-/// Of packets to groups in frames to groups, those to the groups of their interface are for the director's own stack.
+/// Multicast packets are delivered to the host if the interface has joined the group.
 #[test]
 fn groups_of_an_interface() {
     let solicit = |group: &str| {

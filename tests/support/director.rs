@@ -1,4 +1,4 @@
-//! The workers of one director over memory ports, and a clock that moves by hand.
+//! The workers of one director over memory ports, with a clock that the test moves.
 
 use super::testbed::{LAN, TestSnapshot, WAN};
 use director::conn::state;
@@ -15,11 +15,11 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-/// Polls after which everything that one frame causes has happened.
+/// Number of polls after which a received frame has no further effects.
 const SETTLE: usize = 8;
 const DESTINATIONS: usize = 512;
 
-/// What came out of the director for what went in.
+/// Frames sent, punted and dropped since the last look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub sent: Vec<(PortId, Vec<u8>)>,
@@ -27,7 +27,7 @@ pub struct Outcome {
     pub drops: Vec<DropReason>,
 }
 
-/// A frame that went to the control thread.
+/// A frame handed to the control thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Punted {
     pub reason: PuntReason,
@@ -38,7 +38,7 @@ pub struct Punted {
 }
 
 impl Outcome {
-    /// The only thing that happened: one frame sent.
+    /// The frame sent, if nothing else happened.
     #[track_caller]
     pub fn frame(self) -> (PortId, Vec<u8>) {
         assert!(self.punts.is_empty() && self.drops.is_empty(), "not just sent: {self:?}");
@@ -46,7 +46,7 @@ impl Outcome {
         frame
     }
 
-    /// The only thing that happened: a punt.
+    /// The punt, if nothing else happened.
     #[track_caller]
     pub fn punt(self) -> Punted {
         assert!(self.sent.is_empty() && self.drops.is_empty(), "not just punted: {self:?}");
@@ -54,7 +54,7 @@ impl Outcome {
         punt
     }
 
-    /// The only thing that happened: a drop.
+    /// The drop reason, if nothing else happened.
     #[track_caller]
     pub fn drop(self) -> DropReason {
         assert!(self.sent.is_empty() && self.punts.is_empty(), "not just dropped: {self:?}");
@@ -79,19 +79,19 @@ pub struct Totals {
     pub connections: u64,
 }
 
-/// See the module.
+/// The workers, rings and memory ports of one director, and its simulated clock.
 pub struct TestDirector {
     pub snapshot: TestSnapshot,
     pub now: Instant,
     pub control: ControlEnd<MemoryFrame>,
     pub shared: Shared,
     pub workers: Vec<Worker<MemoryQueue>>,
-    /// By worker, then by port.
+    /// Indexed by worker, then by port.
     pub wires: Vec<[Rc<RefCell<MemoryWire>>; 2]>,
     drops: Vec<u64>,
 }
 
-/// How many of everything, and how frames reach the workers.
+/// Number of workers, table sizes, and how frames are placed on workers.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub workers: u16,
@@ -107,7 +107,7 @@ impl Default for Shape {
 }
 
 impl TestDirector {
-    /// One worker with room enough.
+    /// One worker with default sizes.
     pub fn new(snapshot: TestSnapshot) -> Self {
         Self::shaped(snapshot, Shape::default())
     }
@@ -117,7 +117,7 @@ impl TestDirector {
         Self::placed(snapshot, shape, placements)
     }
 
-    /// As [`Self::shaped`], each port with a placement of its own.
+    /// As [`Self::shaped`], with one placement for each port.
     pub fn placed(snapshot: TestSnapshot, shape: Shape, placements: [Placement; 2]) -> Self {
         let plan = Sizing {
             workers: shape.workers,
@@ -144,47 +144,47 @@ impl TestDirector {
         TestDirector { snapshot, now, control, shared, workers, wires, drops }
     }
 
-    /// Changes the desired state and waits until every worker has it.
+    /// Changes the desired state and publishes it; returns when every worker has adopted the snapshot.
     pub fn change<T>(&mut self, edit: impl FnOnce(&mut TestSnapshot) -> T) -> T {
         let outcome = edit(&mut self.snapshot);
         assert!(
             self.control.publisher.publish(self.snapshot.snapshot()),
-            "an older one is unsettled"
+            "an older snapshot is not adopted yet"
         );
         self.poll();
         assert!(self.control.publisher.is_settled());
         outcome
     }
 
-    /// A frame arrives at the only worker's queue.
+    /// A frame arrives at the queue of the only worker.
     pub fn input(&mut self, port: PortId, bytes: &[u8]) -> Outcome {
         self.input_at(0, port, MemoryFrame::new(bytes))
     }
 
-    /// A frame arrives at one worker's queue.
+    /// A frame arrives at the queue of this worker.
     pub fn input_at(&mut self, worker: usize, port: PortId, frame: MemoryFrame) -> Outcome {
         self.wires[worker][port.index()].borrow_mut().to_receive.push_back(frame);
         self.settle()
     }
 
-    /// A client's frame, in by the WAN.
+    /// A client's frame arrives on the WAN.
     pub fn client(&mut self, bytes: &[u8]) -> Outcome {
         self.input(WAN, bytes)
     }
 
-    /// A server's frame, in by the LAN.
+    /// A server's frame arrives on the LAN.
     pub fn server(&mut self, bytes: &[u8]) -> Outcome {
         self.input(LAN, bytes)
     }
 
-    /// One turn of every worker.
+    /// Polls every worker once.
     pub fn poll(&mut self) {
         for worker in &mut self.workers {
             worker.poll(self.now);
         }
     }
 
-    /// Polls every worker a few times and gathers what came out.
+    /// Polls every worker until nothing more happens; returns everything that came out.
     pub fn settle(&mut self) -> Outcome {
         for _ in 0..SETTLE {
             self.poll();
@@ -192,7 +192,7 @@ impl TestDirector {
         self.gather()
     }
 
-    /// Lets time pass, in steps, polling.
+    /// Advances the clock in steps and polls after each.
     pub fn pass(&mut self, time: Duration) -> Outcome {
         const STEP: Duration = Duration::from_millis(500);
         let end = self.now + time;
@@ -208,7 +208,7 @@ impl TestDirector {
         self.pass(Duration::from_secs(seconds))
     }
 
-    /// What came out since it was last original_destination for.
+    /// Everything that came out since the last call.
     pub fn gather(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         for wires in &self.wires {
@@ -300,7 +300,7 @@ impl TestDirector {
         sum
     }
 
-    /// Every connection of a family, worker by worker.
+    /// All connections of a family, by worker.
     pub fn connections(&mut self, family: Family) -> Vec<RawConnection> {
         let mut rows = Vec::new();
         for worker in 0..self.workers.len() {
@@ -313,7 +313,7 @@ impl TestDirector {
                     is_last: false,
                 };
                 let TableJob::List(piece) = self.job(worker, TableJob::List(piece)) else {
-                    unreachable!("a chore comes back as it went")
+                    unreachable!("a job returns as the same kind")
                 };
                 rows.extend(piece.rows);
                 if piece.is_last {
@@ -325,7 +325,7 @@ impl TestDirector {
         rows
     }
 
-    /// The only connection: its state and what is left of its time, in whole seconds as ipvsadm shows it.
+    /// State and remaining time of the only connection, in whole seconds as ipvsadm prints it.
     #[track_caller]
     pub fn state(&mut self) -> (&'static str, u64) {
         let mut rows = self.connections(Family::Ipv4);
@@ -335,7 +335,7 @@ impl TestDirector {
         (state::name(protocol, row.state), row.remaining_ms.div_ceil(1000))
     }
 
-    /// Has a worker do a chore to its end.
+    /// Runs a job on a worker until it is done.
     pub fn job(&mut self, worker: usize, job: TableJob) -> TableJob {
         self.control.jobs[worker].push(job).unwrap();
         for _ in 0..100_000 {
@@ -344,7 +344,7 @@ impl TestDirector {
                 return done;
             }
         }
-        panic!("the chore does not end");
+        panic!("the job does not end");
     }
 
     /// Sends a frame of the control thread through a worker.

@@ -1,7 +1,7 @@
-//! The real workers over memory ports, for tests that look at whole packets: `snapshot` is the desired state and makes
-//! snapshots of it, `director` runs the workers and moves the clock.
+//! The real workers over memory ports, for tests of whole packets: `testbed` edits the desired state and builds
+//! snapshots, `director` runs the workers and moves the clock.
 
-// Two test programs share this room; neither opens every drawer.
+// Two test programs share this module, and neither uses all of it.
 #![allow(dead_code, unused_imports)]
 
 pub mod director;

@@ -1,10 +1,10 @@
-//! A snapshot without names, for command lines.
+//! Name resolution for command lines that finds no names.
 
 use director::cli::ipvsadm::Names;
 use director::model::Protocol;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Nobody has a name.
+/// Resolves nothing.
 pub struct Nameless;
 
 impl Names for Nameless {

@@ -1,7 +1,7 @@
-//! A desired state that tests edit as an operator would, and the snapshot that follows from it.
+//! A desired state that tests edit like an operator, and the snapshot built from it.
 //!
-//! Two ports: clients are behind a router on the first, servers sit on the second. Servers are `10.1.0.11` and up,
-//! `fd00:b::11` and up; everything has a resolved neighbour but the addresses in `unresolved`.
+//! Two ports: the WAN with a router and the clients behind it, the LAN with the servers `10.1.0.11` and up,
+//! `fd00:b::11` and up. All neighbours are resolved, except the addresses in `unresolved`.
 
 use director::model::{
     DestinationAddress, DestinationId, DestinationSpec, Family, ForwardMethod, Interface,
@@ -36,42 +36,42 @@ pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 pub const VIP: &str = "10.0.0.100";
 pub const VIP6: &str = "fd00:a::100";
 
-/// Snapshots made so far: each may have other routes and neighbours than the one before.
+/// Number of snapshots built: each may differ from the previous one in routes and neighbours.
 static CHANGES: AtomicU32 = AtomicU32::new(1);
 
-/// Servers that have a neighbour entry.
+/// Number of servers with a neighbour entry.
 const SERVERS: u8 = 8;
 
 pub fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// MAC address of the server whose addresses end in this octet.
+/// MAC address of the server whose IP address ends in this octet.
 pub fn server_mac(last: u8) -> [u8; 6] {
     [2, 0, 0, 0, 0x10, last]
 }
 
-/// See the module.
+/// Services, destinations, routes and settings, as tests edit them.
 pub struct TestSnapshot {
     pub settings: Settings,
     /// MTU of the two ports.
     pub mtu: [u16; 2],
-    /// MAC addresses that both interfaces take besides their own.
+    /// MAC addresses that both interfaces accept besides their own.
     pub virtual_macs: Vec<[u8; 6]>,
-    /// Routes besides those of the two networks and the default.
+    /// Routes besides the two connected networks and the default route.
     pub routes: Vec<(Network, PortId, Option<IpAddr>, u16)>,
     pub marks: Vec<Mark>,
     /// Addresses without a neighbour entry.
     pub unresolved: BTreeSet<IpAddr>,
-    /// Destinations without a route, whatever the default route says.
+    /// Destinations without a route, despite the default route.
     pub unrouted: BTreeSet<IpAddr>,
-    /// Says of nothing that no question need be original_destination about it: every packet goes the careful way.
-    pub is_careful: bool,
+    /// Fills no fields that the fast path needs, so every packet takes the full path.
+    pub is_full_path: bool,
     services: Vec<(ServiceSpec, Scheduler)>,
     destinations: Vec<Member>,
 }
 
-/// A destination and its service; removed ones keep their place, as their connections do.
+/// A destination and its service. Removed ones keep their ID, because connections refer to it.
 struct Member {
     service: ServiceId,
     spec: DestinationSpec,
@@ -88,7 +88,7 @@ impl TestSnapshot {
             marks: Vec::new(),
             unresolved: BTreeSet::new(),
             unrouted: BTreeSet::new(),
-            is_careful: false,
+            is_full_path: false,
             services: Vec::new(),
             destinations: Vec::new(),
         }
@@ -100,7 +100,7 @@ impl TestSnapshot {
         self.add(ServiceKey::Address { protocol, address: at.ip(), port: at.port() }, kind)
     }
 
-    /// Adds a service of all packets with a mark.
+    /// Adds a service for all packets with a mark.
     pub fn mark_service(&mut self, mark: u32, family: Family, kind: SchedulerKind) -> ServiceId {
         self.add(ServiceKey::Fwmark { mark, family }, kind)
     }
@@ -124,7 +124,7 @@ impl TestSnapshot {
         *scheduler = scheduler.with_kind(spec.scheduler, spec.scheduler_flags);
     }
 
-    /// `-p`: persistence by whole client address.
+    /// `-p`: persistence by the whole client address.
     pub fn persist(&mut self, service: ServiceId, timeout_s: u32) {
         self.edit_service(service, |spec| {
             let mask = PersistenceMask::full(spec.key.family());
@@ -132,7 +132,7 @@ impl TestSnapshot {
         });
     }
 
-    /// Adds a destination of weight 1, or takes a removed one back into service.
+    /// Adds a destination with weight 1, or a removed one again.
     pub fn destination(
         &mut self,
         service: ServiceId,
@@ -203,7 +203,7 @@ impl TestSnapshot {
         *scheduler = scheduler.changed(candidates, change);
     }
 
-    /// What workers are to know.
+    /// Builds the snapshot for the workers.
     pub fn snapshot(&self) -> Snapshot {
         let routes = Routes::build(self.networks());
         let (next_hops, neighbours) = self.neighbourhood();
@@ -237,7 +237,7 @@ impl TestSnapshot {
             neighbours: neighbours.into(),
             replies: replies.into(),
             routes: routes.into(),
-            forwarding: match self.is_careful {
+            forwarding: match self.is_full_path {
                 true => 0,
                 false => CHANGES.fetch_add(1, Ordering::Relaxed),
             },
@@ -315,7 +315,7 @@ impl TestSnapshot {
                 neighbours.insert(on(port), address, NextHopId(index as u32));
             }
         }
-        // Destinations' next hops have a slot before they are resolved; the routing of others has none.
+        // A destination's next hop has a slot before it is resolved; a next hop of other routes has none.
         let unresolved = self.unresolved.iter().enumerate();
         for (index, &address) in unresolved {
             let slot = 2 + 2 * usize::from(SERVERS) + index;
@@ -361,7 +361,7 @@ impl TestSnapshot {
             destination.next_hop = next_hop.unwrap_or(UNROUTED);
         }
         let next_hop = next_hops.get(destination.next_hop.0 as usize);
-        if self.is_careful { destination } else { destination.prepared(next_hop) }
+        if self.is_full_path { destination } else { destination.prepared(next_hop) }
     }
 }
 

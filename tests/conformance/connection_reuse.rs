@@ -1,4 +1,4 @@
-//! A SYN that takes the place of an old connection, whose end it is.
+//! A SYN that replaces an old connection.
 
 use crate::scene::{answer, request, server_of};
 use crate::support::{TestDirector, TestSnapshot};
@@ -19,21 +19,21 @@ fn segment(port: u16, flags: u8) -> Vec<u8> {
     request().tcp(port, 80).flags(flags).build()
 }
 
-/// The kernel ends the old connection by its timer, a tick later: while the new one is scheduled it counts.
+/// The kernel ends the old connection by its timer one tick later, so it still counts while the new one is scheduled.
 #[test]
 fn the_old_connection_counts_while_the_new_one_is_scheduled() {
     let mut director = TestDirector::new(snapshot(SchedulerKind::Wlc, ForwardMethod::Masq, 2));
     let (_, sent) = director.client(&segment(4000, SYN)).frame();
-    assert_eq!(server_of(&sent), 12, "the last added is first");
+    assert_eq!(server_of(&sent), 12, "round robin starts with the newest");
     director.server(&answer("10.1.0.12").tcp(80, 4000).flags(RST | ACK).build()).frame();
     assert_eq!(director.state(), ("CLOSE", 10));
     let (_, sent) = director.client(&segment(4000, SYN)).frame();
-    assert_eq!(server_of(&sent), 11, "the closed connection still makes the other one busier");
+    assert_eq!(server_of(&sent), 11, "the closed connection still counts");
     assert_eq!(director.state(), ("SYN_RECV", 60));
 }
 
 #[test]
-fn the_old_connection_fills_the_threshold_for_its_successor() {
+fn the_old_connection_counts_for_the_upper_threshold() {
     let mut snapshot = snapshot(SchedulerKind::Rr, ForwardMethod::Masq, 1);
     snapshot.edit_destination(crate::scene::ONLY, |spec| spec.upper_threshold = 1);
     let mut director = TestDirector::new(snapshot);
@@ -41,12 +41,12 @@ fn the_old_connection_fills_the_threshold_for_its_successor() {
     director.server(&answer("10.1.0.11").tcp(80, 4000).flags(RST | ACK).build()).frame();
     let punt = director.client(&segment(4000, SYN)).punt();
     assert_eq!(punt.reason, PuntReason::NoDestination);
-    // Then it is gone, and its slot is free.
+    // Afterwards the old connection is gone.
     assert_eq!(director.load(crate::scene::ONLY), (0, 0, 0));
     director.client(&segment(4000, SYN)).frame();
 }
 
-/// (mode, the old connection's end, method, a new one takes its place)
+/// Mode, packets before the SYN (sent by the client or the server), method, and if the SYN opens a new connection.
 #[test]
 fn conn_reuse_mode() {
     const CLOSED: &[(bool, u8)] = &[(true, SYN), (false, RST | ACK)];
@@ -60,7 +60,7 @@ fn conn_reuse_mode() {
         (1, FIN_WAIT, ForwardMethod::Route, false),
         (2, FIN_WAIT, ForwardMethod::Route, true),
         (3, FIN_WAIT, ForwardMethod::Route, true),
-        // By NAT that is CLOSE_WAIT, which no mode gives up.
+        // With NAT the state is CLOSE_WAIT, which no mode replaces.
         (3, FIN_WAIT, ForwardMethod::Masq, false),
     ] {
         let mut director = TestDirector::new(snapshot(SchedulerKind::Rr, method, 2));
@@ -79,9 +79,9 @@ fn conn_reuse_mode() {
     }
 }
 
-/// A quiesced server keeps plain segments of its connections; a SYN is scheduled anew with `expire_nodest_conn`.
+/// With `expire_nodest_conn` a SYN to a quiesced server is scheduled again; other segments stay.
 #[test]
-fn quiesced_servers_lose_new_connections_only() {
+fn a_syn_leaves_a_quiesced_server() {
     let mut director = TestDirector::new(snapshot(SchedulerKind::Rr, ForwardMethod::Masq, 2));
     director.client(&segment(4000, SYN)).frame();
     director.change(|snapshot| {
@@ -109,7 +109,7 @@ fn connections_of_a_removed_server() {
             None => {
                 outcome.drop();
             }
-            // The director's own stack answers by a reset.
+            // The host answers with a reset.
             Some(None) => assert_eq!(outcome.punt().reason, PuntReason::UnservedPort),
             Some(Some(server)) => assert_eq!(server_of(&outcome.frame().1), server),
         }

@@ -1,5 +1,5 @@
-//! The real worker and the real control thread over memory ports, with more to do than they can: established flows keep
-//! their packets, memory stays bounded, what is lost is counted, and control answers.
+//! The real worker and the real control thread over memory ports, overloaded: established flows lose no packets, memory
+//! is bounded, drops are counted, and control answers queries.
 
 mod device;
 mod host;

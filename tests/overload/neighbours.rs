@@ -1,16 +1,16 @@
-//! One port, neighbours found by ARP, and more for the control thread than it takes: the neighbours stay known.
+//! Neighbours found by ARP stay known during a flood of the control thread.
 
-use crate::testbed::{ROUTER_MAC, Rig, VIP, datagram};
+use crate::testbed::{ROUTER_MAC, Testbed, VIP, datagram};
 use director::reason::DropReason;
 use director::testing::frame;
 use director::time::Duration;
 use std::net::Ipv4Addr;
 
-/// Simulated time of one poll, and polls in longer than a neighbour is believed without an answer.
+/// Simulated time of one poll, and a number of polls longer than a neighbour is used without confirmation.
 const POLL: Duration = Duration::from_millis(5);
 const POLLS: u32 = 9000;
 
-/// Everything a stranger behind the router can have handed to the control thread.
+/// Frames from behind the router that are punted.
 fn from_afar(number: u32) -> Vec<u8> {
     let vip: Ipv4Addr = VIP.parse().unwrap();
     let to_vip = || frame().macs([2, 0, 0, 0, 0, 1], ROUTER_MAC).ipv4("10.66.7.7", vip);
@@ -22,7 +22,7 @@ fn from_afar(number: u32) -> Vec<u8> {
     }
 }
 
-/// Hosts of the link itself, each of which asks for the VIP as a host does that scans.
+/// As [`from_afar`], and ARP requests for the VIP from many hosts on the link, like a scan.
 fn on_the_link(number: u32) -> Vec<u8> {
     if number.is_multiple_of(2) {
         return from_afar(number / 2);
@@ -37,13 +37,15 @@ fn on_the_link(number: u32) -> Vec<u8> {
     frame
 }
 
-/// The share of an established flow's packets that got through while control has one turn in so many polls.
-fn kept(polls_per_turn: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) -> (f64, u64) {
-    let mut rig = Rig::with_dynamic_neighbours();
-    rig.polls_per_turn = polls_per_turn;
-    rig.poll_time = POLL;
-    let kept = rig.trouble(POLLS, trouble);
-    let refused = rig.dropped(DropReason::PuntRateLimited) + rig.dropped(DropReason::PuntRingFull);
+/// Share of an established flow's packets that were forwarded, and refused punts, with one control iteration in this
+/// many polls.
+fn kept(polls_per_turn: u32, flood: &mut dyn FnMut(u32) -> Vec<u8>) -> (f64, u64) {
+    let mut testbed = Testbed::with_dynamic_neighbours();
+    testbed.polls_per_turn = polls_per_turn;
+    testbed.poll_time = POLL;
+    let kept = testbed.flood(POLLS, flood);
+    let refused =
+        testbed.dropped(DropReason::PuntRateLimited) + testbed.dropped(DropReason::PuntRingFull);
     (kept, refused)
 }
 
@@ -51,7 +53,7 @@ fn kept(polls_per_turn: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) -> (f64, u
 fn a_flood_from_afar_does_not_push_out_the_neighbours() {
     for polls_per_turn in [8, 32] {
         let (kept, refused) = kept(polls_per_turn, &mut from_afar);
-        assert!(refused > 10_000, "{refused}: not much of a flood");
+        assert!(refused > 10_000, "only {refused} punts refused");
         assert!(kept > 0.9999, "{kept} with a turn in {polls_per_turn} polls");
     }
 }
@@ -60,7 +62,7 @@ fn a_flood_from_afar_does_not_push_out_the_neighbours() {
 fn a_flood_on_the_link_does_not_push_out_the_neighbours() {
     for polls_per_turn in [16, 32] {
         let (kept, refused) = kept(polls_per_turn, &mut on_the_link);
-        assert!(refused > 10_000, "{refused}: not much of a flood");
+        assert!(refused > 10_000, "only {refused} punts refused");
         assert!(kept > 0.9999, "{kept} with a turn in {polls_per_turn} polls");
     }
 }

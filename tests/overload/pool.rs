@@ -1,4 +1,4 @@
-//! Frames of a pool that is counted and can run dry, and a queue whose wire takes no more than it is told to.
+//! A pool that counts its frames and can run empty, and a queue with a limited TX ring.
 
 use director::io::{Burst, Frame, MemoryFrame, Queue};
 use std::cell::RefCell;
@@ -10,39 +10,39 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 #[derive(Debug, Default)]
 struct Counts {
     held: AtomicUsize,
-    most: AtomicUsize,
-    dry: AtomicBool,
+    max_held: AtomicUsize,
+    is_empty: AtomicBool,
 }
 
-/// All frames there are.
+/// Counts all frames and their maximum.
 #[derive(Clone, Debug, Default)]
 pub struct Pool(Arc<Counts>);
 
 impl Pool {
-    /// A frame from the wire, which has buffers of its own.
+    /// A received frame; the device has buffers of its own.
     pub fn frame(&self, bytes: &[u8]) -> PoolFrame {
         let held = self.0.held.fetch_add(1, Relaxed) + 1;
-        self.0.most.fetch_max(held, Relaxed);
+        self.0.max_held.fetch_max(held, Relaxed);
         PoolFrame { frame: MemoryFrame::new(bytes), pool: self.clone() }
     }
 
-    /// A frame for the director itself; none while the pool is dry.
+    /// A new frame of the director, or `None` while the pool is empty.
     pub fn allocate(&self) -> Option<PoolFrame> {
-        (!self.0.dry.load(Relaxed)).then(|| self.frame(&[]))
+        (!self.0.is_empty.load(Relaxed)).then(|| self.frame(&[]))
     }
 
-    pub fn set_dry(&self, dry: bool) {
-        self.0.dry.store(dry, Relaxed);
+    pub fn set_empty(&self, is_empty: bool) {
+        self.0.is_empty.store(is_empty, Relaxed);
     }
 
-    /// Frames in somebody's hands.
+    /// Frames in use.
     pub fn held(&self) -> usize {
         self.0.held.load(Relaxed)
     }
 
-    /// The most there ever were at once.
-    pub fn most(&self) -> usize {
-        self.0.most.load(Relaxed)
+    /// Maximum number of frames in use at once.
+    pub fn max_held(&self) -> usize {
+        self.0.max_held.load(Relaxed)
     }
 }
 
@@ -97,9 +97,9 @@ impl Frame for PoolFrame {
 #[derive(Debug, Default)]
 pub struct Wire {
     pub to_receive: VecDeque<PoolFrame>,
-    /// What was sent; the frames are the pool's again.
+    /// Frames sent; their buffers are freed.
     pub sent: Vec<Vec<u8>>,
-    /// The device takes nothing.
+    /// The device accepts no frames.
     pub is_stuck: bool,
 }
 

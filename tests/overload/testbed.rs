@@ -1,4 +1,4 @@
-//! A director with one port and one worker or several, driven by hand.
+//! A director with one port and one or more workers, polled by the test.
 
 use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
 use director::api::{Client, Reply, Request};
@@ -23,19 +23,19 @@ use std::rc::Rc;
 use std::thread;
 use tempfile::TempDir;
 
-/// Connections of the worker's table.
+/// Size of the worker's connection table.
 pub const CONNECTIONS: usize = 4096;
-/// Clients that were there before the trouble begins.
+/// Number of clients established before the flood.
 pub const ESTABLISHED: u32 = 1000;
-/// Their addresses, and those of the trouble.
-const FRIENDS: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 0);
-const STRANGERS: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 0);
+/// Networks of the established clients and of the flood.
+const ESTABLISHED_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 0);
+const FLOOD_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 0);
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 pub const VIP: &str = "10.0.0.100";
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 1, 0x11];
-/// Time of one poll.
+/// Simulated time of one poll.
 const POLL: Duration = Duration::from_micros(100);
 
 const CONFIGURATION: &str = r#"
@@ -93,38 +93,38 @@ impl Ports<PoolFrame> for OnePort {
     fn set_addresses(&mut self, _: &[PortConfig]) {}
 }
 
-/// See the module.
-pub struct Rig {
+/// A director over memory ports, its control thread and its simulated clock.
+pub struct Testbed {
     director: Control<PoolFrame>,
     workers: Vec<Worker<PoolQueue>>,
     ports: OnePort,
     pub shared: Shared,
-    /// By worker.
+    /// Indexed by worker.
     pub wires: Vec<Rc<RefCell<Wire>>>,
-    /// By worker: it has a turn in one round of so many.
+    /// Indexed by worker: it is polled once in this many rounds.
     pub pace: Vec<u32>,
     pub pool: Pool,
     pub now: Instant,
-    /// Polls for each turn of control: how slow it is.
+    /// Polls for each iteration of the control thread.
     pub polls_per_turn: u32,
     polls: u32,
-    /// Time of one poll.
+    /// Simulated time of one poll.
     pub poll_time: Duration,
     /// Hosts on the link that answer ARP.
     hosts: Vec<([u8; 4], [u8; 6])>,
-    stranger: u32,
+    flood_client: u32,
     socket: PathBuf,
-    /// Of the socket; removed with the value.
+    /// Folder of the socket; removed with the value.
     _folder: TempDir,
 }
 
-impl Rig {
-    /// One worker with [`ESTABLISHED`] flows; `sysctls` are lines of the section.
+impl Testbed {
+    /// One worker with [`ESTABLISHED`] flows; `sysctls` are lines of `[sysctl]`.
     pub fn new(sysctls: &str) -> Self {
         Self::of(1, Placement::Software, sysctls)
     }
 
-    /// One worker whose router and server are found by ARP; they answer.
+    /// One worker that finds its router and server by ARP.
     pub fn with_dynamic_neighbours() -> Self {
         let text = CONFIGURATION.split("[[neighbour]]\n").next().unwrap().to_owned();
         let services = &CONFIGURATION[CONFIGURATION.find("[[service]]").unwrap()..];
@@ -132,7 +132,7 @@ impl Rig {
         Self::build(1, Placement::Software, &(text + services), hosts)
     }
 
-    /// As [`Self::new`], for so many workers, each with the established flows that are at home there.
+    /// As [`Self::new`] with this many workers; each has the established flows that it owns.
     pub fn of(workers: u16, placement: Placement, sysctls: &str) -> Self {
         let text = format!("{CONFIGURATION}\n[sysctl]\n{sysctls}\n");
         Self::build(workers, placement, &text, Vec::new())
@@ -173,8 +173,8 @@ impl Rig {
         let mut ports = OnePort(pool.clone());
         director.start(&mut ports, now);
         director.open(Server::bind(&socket).unwrap().start().unwrap());
-        let (polls_per_turn, polls, stranger) = (1, 0, 0);
-        let mut rig = Rig {
+        let (polls_per_turn, polls, flood_client) = (1, 0, 0);
+        let mut testbed = Testbed {
             director,
             pace: vec![1; workers.len()],
             workers,
@@ -187,43 +187,43 @@ impl Rig {
             polls,
             poll_time: POLL,
             hosts,
-            stranger,
+            flood_client,
             socket,
             _folder: folder,
         };
-        rig.run(8);
-        rig.establish();
-        rig
+        testbed.run(8);
+        testbed.establish();
+        testbed
     }
 
     fn establish(&mut self) {
         for client in 0..ESTABLISHED {
             for flags in [tcp::SYN, tcp::ACK] {
-                let segment = friend(client, flags);
+                let segment = established(client, flags);
                 self.arrive_at(self.home(&segment), &segment);
             }
         }
         self.drain();
         assert_eq!(self.connections(), u64::from(ESTABLISHED));
-        self.take_sent(FRIENDS);
+        self.take_sent(ESTABLISHED_NETWORK);
     }
 
     pub fn arrive(&self, bytes: &[u8]) {
         self.arrive_at(0, bytes);
     }
 
-    /// A frame in the queue of one worker.
+    /// Puts a frame into the queue of one worker.
     pub fn arrive_at(&self, worker: usize, bytes: &[u8]) {
         self.wires[worker].borrow_mut().to_receive.push_back(self.pool.frame(bytes));
     }
 
-    /// The worker that a client's segment belongs to.
+    /// The worker that owns a client's segment.
     pub fn home(&self, bytes: &[u8]) -> usize {
         let tuple: Tuple<u32> = u32::parse(&bytes[ETHERNET..]).unwrap().flow;
         usize::from(self.shared.steering.owner(PortId(0), &tuple))
     }
 
-    /// One burst of every worker that has a turn, and control's turn when it is due.
+    /// Polls every worker and the control thread if it is their turn.
     pub fn poll(&mut self) {
         self.now = self.now + self.poll_time;
         self.polls += 1;
@@ -240,7 +240,7 @@ impl Rig {
         }
     }
 
-    /// The hosts on the link answer what was asked for their addresses.
+    /// The hosts on the link answer ARP requests for their addresses.
     fn answer_arp(&mut self) {
         let mut wire = self.wires[0].borrow_mut();
         let asked: Vec<Vec<u8>> =
@@ -259,7 +259,7 @@ impl Rig {
         (0..polls).for_each(|_| self.poll());
     }
 
-    /// Until nothing waits on any wire.
+    /// Polls until all receive queues are empty.
     pub fn drain(&mut self) {
         while self.wires.iter().any(|wire| !wire.borrow().to_receive.is_empty()) {
             self.poll();
@@ -267,30 +267,30 @@ impl Rig {
         self.run(8);
     }
 
-    /// A burst with one packet of an established flow for seven of the trouble; true if the flow's was sent on.
-    pub fn mixed_burst(&mut self, client: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) {
+    /// Polls with a burst of one established packet for every seven of the flood.
+    pub fn mixed_burst(&mut self, client: u32, flood: &mut dyn FnMut(u32) -> Vec<u8>) {
         for place in 0..BURST as u32 {
             if place % 8 == 0 {
-                self.arrive(&friend((client + place / 8) % ESTABLISHED, tcp::ACK));
+                self.arrive(&established((client + place / 8) % ESTABLISHED, tcp::ACK));
             } else {
-                self.stranger += 1;
-                self.arrive(&trouble(self.stranger));
+                self.flood_client += 1;
+                self.arrive(&flood(self.flood_client));
             }
         }
         self.poll();
     }
 
-    /// So many mixed bursts; the share of the established flows' packets that was sent on.
-    pub fn trouble(&mut self, bursts: u32, trouble: &mut dyn FnMut(u32) -> Vec<u8>) -> f64 {
+    /// Sends this many mixed bursts; returns the share of the established packets that was forwarded.
+    pub fn flood(&mut self, bursts: u32, flood: &mut dyn FnMut(u32) -> Vec<u8>) -> f64 {
         let mut kept = 0;
         for burst in 0..bursts {
-            self.mixed_burst(burst * 4, trouble);
-            kept += self.take_sent(FRIENDS);
+            self.mixed_burst(burst * 4, flood);
+            kept += self.take_sent(ESTABLISHED_NETWORK);
         }
         f64::from(kept) / f64::from(bursts * BURST as u32 / 8)
     }
 
-    /// Frames sent on for clients of a network of 16 bits; forgets what was sent.
+    /// Number of frames forwarded for clients in this /16; forgets all frames sent.
     fn take_sent(&mut self, network: Ipv4Addr) -> u32 {
         let from =
             |frame: &&Vec<u8>| frame[12..14] == [8, 0] && frame[26..28] == network.octets()[..2];
@@ -301,12 +301,12 @@ impl Rig {
         self.wires.iter().map(take).sum()
     }
 
-    pub fn take_sent_of_friends(&mut self) -> u32 {
-        self.take_sent(FRIENDS)
+    pub fn take_sent_of_established(&mut self) -> u32 {
+        self.take_sent(ESTABLISHED_NETWORK)
     }
 
-    pub fn take_sent_of_strangers(&mut self) -> u32 {
-        self.take_sent(STRANGERS)
+    pub fn take_sent_of_flood(&mut self) -> u32 {
+        self.take_sent(FLOOD_NETWORK)
     }
 
     pub fn connections(&self) -> u64 {
@@ -321,21 +321,21 @@ impl Rig {
         self.shared.counters[worker].queues[0].drop_of(reason).get()
     }
 
-    /// Asks over the control socket while bursts of trouble go on, each followed by a turn of control when that is due. The
-    /// pieces of the answer, and the time the client waited.
+    /// Sends a query over the control socket while mixed bursts go on; returns the reply and the time the client
+    /// waited.
     pub fn ask(
         &mut self,
         request: Request,
-        trouble: &mut dyn FnMut(u32) -> Vec<u8>,
+        flood: &mut dyn FnMut(u32) -> Vec<u8>,
     ) -> (Vec<Reply>, std::time::Duration) {
-        self.ask_during(request, &mut |rig| rig.mixed_burst(0, trouble))
+        self.ask_during(request, &mut |testbed| testbed.mixed_burst(0, flood))
     }
 
-    /// As [`Self::ask`], while something else goes on.
+    /// As [`Self::ask`], with another load.
     pub fn ask_during(
         &mut self,
         request: Request,
-        round: &mut dyn FnMut(&mut Rig),
+        round: &mut dyn FnMut(&mut Testbed),
     ) -> (Vec<Reply>, std::time::Duration) {
         let socket = self.socket.clone();
         let client = thread::spawn(move || {
@@ -347,20 +347,20 @@ impl Rig {
         });
         while !client.is_finished() {
             round(self);
-            self.take_sent(FRIENDS);
+            self.take_sent(ESTABLISHED_NETWORK);
         }
         client.join().unwrap()
     }
 }
 
 /// A segment of an established client.
-pub fn friend(client: u32, flags: u8) -> Vec<u8> {
-    segment(FRIENDS.to_bits() + 1 + client, 4000, flags)
+pub fn established(client: u32, flags: u8) -> Vec<u8> {
+    segment(ESTABLISHED_NETWORK.to_bits() + 1 + client, 4000, flags)
 }
 
-/// A stranger's SYN, each from another address and port.
+/// SYN number `number` of the flood, from another address and port each.
 pub fn syn(number: u32) -> Vec<u8> {
-    segment(STRANGERS.to_bits() + number % 65_000, 1024 + (number / 65_000) as u16, tcp::SYN)
+    segment(FLOOD_NETWORK.to_bits() + number % 65_000, 1024 + (number / 65_000) as u16, tcp::SYN)
 }
 
 fn segment(client: u32, port: u16, flags: u8) -> Vec<u8> {
@@ -372,11 +372,11 @@ fn segment(client: u32, port: u16, flags: u8) -> Vec<u8> {
         .build()
 }
 
-/// A datagram of a stranger.
+/// UDP datagram number `number` of the flood.
 pub fn datagram(number: u32, to: Ipv4Addr, port: u16, length: usize) -> Vec<u8> {
     frame()
         .macs(MAC, ROUTER_MAC)
-        .ipv4(Ipv4Addr::from_bits(STRANGERS.to_bits() + number % 65_000), to)
+        .ipv4(Ipv4Addr::from_bits(FLOOD_NETWORK.to_bits() + number % 65_000), to)
         .udp(1024, port)
         .payload(vec![0; length])
         .build()

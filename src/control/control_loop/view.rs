@@ -50,6 +50,7 @@ impl<F: Frame, P: Ports<F>> View for ControlView<'_, F, P> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.control.info.warnings.clone();
+        warnings.extend(self.control.desired.warnings());
         if self.control.drift > 0 {
             warnings.push(format!(
                 "the running services differ from the file in {} places; the log of the last reload lists them",

@@ -1,7 +1,31 @@
 //! The director's own addresses: those of its interfaces, configured VIPs, and VIPs of services.
+//!
+//! A VIP is *present* as long as it is configured or a service has it: packets to it are local and served. It is
+//! *active* if ARP and neighbour discovery answer for it and it is announced. A present VIP is active unless another
+//! host is known to have the address.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::net::IpAddr;
+
+/// Who has the address of a VIP that is not active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    Router,
+    /// It is the network or broadcast address of a link.
+    Link,
+    RealServer,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Holder::Router => "the address of a router",
+            Holder::Link => "the network or broadcast address of a link",
+            Holder::RealServer => "the address of a real server",
+        })
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
@@ -10,6 +34,8 @@ pub(super) struct Addresses {
     /// How many services have it.
     services: HashMap<IpAddr, u32>,
     configured: BTreeSet<IpAddr>,
+    /// VIPs that are not active, because another host has them.
+    contested: BTreeMap<IpAddr, Holder>,
     /// Those that may have become virtual ones, or ceased to be, since they were last asked for.
     changed: BTreeSet<IpAddr>,
 }
@@ -84,14 +110,38 @@ impl Addresses {
         (added, lost)
     }
 
-    /// VIPs of services and configured ones: what ARP and neighbour discovery answer for besides the interfaces' own. Those
-    /// that may have become one since the last call (true), or ceased to be one.
+    /// VIPs that may have become active since the last call (true), or are no longer.
     pub(super) fn take_virtual_changes(&mut self) -> Vec<(IpAddr, bool)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|address| (address, self.is_virtual(address))).collect()
+        changed.into_iter().map(|address| (address, self.is_active(address))).collect()
     }
 
-    fn is_virtual(&self, address: IpAddr) -> bool {
+    fn is_active(&self, address: IpAddr) -> bool {
+        self.is_virtual(address) && !self.is_contested(address)
+    }
+
+    pub(super) fn is_contested(&self, address: IpAddr) -> bool {
+        self.contested.contains_key(&address)
+    }
+
+    /// VIPs that are not active, and who has them.
+    pub(super) fn contested(&self) -> impl Iterator<Item = (IpAddr, Holder)> {
+        self.contested.iter().map(|(address, holder)| (*address, *holder))
+    }
+
+    /// Another host has the address of a VIP (`Some`), or no other is known to; true if that is new.
+    pub(super) fn contest(&mut self, address: IpAddr, holder: Option<Holder>) -> bool {
+        let old = match holder {
+            Some(holder) => self.contested.insert(address, holder),
+            None => self.contested.remove(&address),
+        };
+        if old != holder {
+            self.changed.insert(address);
+        }
+        old != holder
+    }
+
+    pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
         self.services.contains_key(&address) || self.configured.contains(&address)
     }
 }

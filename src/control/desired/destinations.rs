@@ -184,6 +184,11 @@ impl Desired {
         self.removals += 1;
         self.place_destination(id);
         self.trash.put(id, self.generation, now);
+        if let Some(address) = self.row(id).map(|row| row.spec.at.address)
+            && self.addresses.is_contested(address)
+        {
+            self.contest_again(address);
+        }
     }
 
     /// Publishes a service whose list of destinations has changed.

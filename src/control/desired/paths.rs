@@ -2,7 +2,10 @@
 //! path MTUs and the director's own addresses.
 
 use super::Desired;
-use crate::model::{DestinationId, Effective, Family, Interface, InterfaceId, Prefix};
+use super::addresses::Holder;
+use crate::model::{
+    DestinationId, Effective, Family, Interface, InterfaceAddress, InterfaceId, Prefix,
+};
 use crate::route::Routes;
 use crate::snapshot::{Destination, Interfaces, LocalAddresses, UNROUTED};
 use crate::time::{Duration, Instant};
@@ -46,6 +49,7 @@ impl Desired {
         for slot in 0..self.destinations.len() {
             self.place_destination(DestinationId(slot as u32));
         }
+        self.contest_all_again();
         self.touch();
     }
 
@@ -63,6 +67,7 @@ impl Desired {
         let mut local = LocalAddresses::build(self.addresses.all(), networks);
         local.set_networks(&self.vip_networks);
         self.next.local = Arc::new(local);
+        self.contest_all_again();
         self.touch();
     }
 
@@ -122,13 +127,13 @@ impl Desired {
         }
     }
 
-    /// The address is the director's own.
+    /// The address is the director's own: not a VIP that another host has.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
-        address.is_loopback()
-            || match address {
-                IpAddr::V4(address) => self.next.local.contains(address.to_bits()),
-                IpAddr::V6(address) => self.next.local.contains(address.to_bits()),
-            }
+        let is_present = match address {
+            IpAddr::V4(address) => self.next.local.contains(address.to_bits()),
+            IpAddr::V6(address) => self.next.local.contains(address.to_bits()),
+        };
+        address.is_loopback() || (is_present && !self.addresses.is_contested(address))
     }
 
     pub(super) fn is_group(&self, address: IpAddr) -> bool {
@@ -140,6 +145,8 @@ impl Desired {
 
     pub(super) fn address_added(&mut self, address: IpAddr) {
         Arc::make_mut(&mut self.next.local).insert(address);
+        let has_server = self.has_server(address);
+        self.contest(address, has_server);
         self.place_destinations_at(address);
         self.reconsider_gateways(address);
         self.touch();
@@ -147,9 +154,72 @@ impl Desired {
 
     pub(super) fn address_removed(&mut self, address: IpAddr) {
         Arc::make_mut(&mut self.next.local).remove(address);
+        self.addresses.contest(address, None);
         self.place_destinations_at(address);
         self.reconsider_gateways(address);
         self.touch();
+    }
+
+    /// A listed destination has this address.
+    fn has_server(&self, address: IpAddr) -> bool {
+        self.destinations_at(address).any(|id| self.row(id).is_some_and(|row| row.is_listed))
+    }
+
+    /// Decides whether a VIP may be active. `has_server`: a real server had the address before the director did.
+    fn contest(&mut self, address: IpAddr, has_server: bool) {
+        let mut interfaces = self.interfaces.iter();
+        let is_own =
+            interfaces.any(|interface| interface.addresses.iter().any(|(own, _)| *own == address));
+        let holder = if is_own || !self.addresses.is_virtual(address) {
+            None
+        } else if self.gateways.iter().any(|(_, gateway)| *gateway == address) {
+            Some(Holder::Router)
+        } else if self.link_addresses().contains(&address) {
+            Some(Holder::Link)
+        } else {
+            has_server.then_some(Holder::RealServer)
+        };
+        if !self.addresses.contest(address, holder) {
+            return;
+        }
+        match holder {
+            Some(holder) => log::warn!("{}", contested(address, holder)),
+            None => log::info!("VIP {address} is active: no other host is known to have it"),
+        }
+    }
+
+    /// Decides again for a VIP that may have got another holder, or lost it.
+    pub(super) fn contest_again(&mut self, address: IpAddr) {
+        let was_contested = self.addresses.is_contested(address);
+        let has_server = was_contested && self.has_server(address);
+        self.contest(address, has_server);
+        if self.addresses.is_contested(address) != was_contested {
+            self.place_destinations_at(address);
+            self.reconsider_gateways(address);
+            self.touch();
+        }
+    }
+
+    /// After other routes or addresses of ports.
+    fn contest_all_again(&mut self) {
+        let mut concerned = self.link_addresses();
+        concerned.extend(self.gateways.iter().map(|(_, gateway)| *gateway));
+        concerned.extend(self.addresses.contested().map(|(address, _)| address));
+        for address in concerned {
+            self.contest_again(address);
+        }
+    }
+
+    /// Network and broadcast addresses of the links.
+    fn link_addresses(&self) -> BTreeSet<IpAddr> {
+        let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        let own = own.filter_map(|(address, length)| InterfaceAddress::new(*address, *length));
+        own.filter_map(|own| Some([own.network().address(), own.broadcast()?])).flatten().collect()
+    }
+
+    /// A sentence about each VIP that is not active.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.addresses.contested().map(|(address, holder)| contested(address, holder))
     }
 
     /// Nobody but the director answers for its own address, so whether a gateway there is asked for depends on that.
@@ -265,6 +335,12 @@ impl Desired {
 /// Every address of the interfaces, with the prefix length of its network.
 pub(super) fn networks_of(interfaces: &[Interface]) -> Vec<(IpAddr, u8)> {
     interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect()
+}
+
+fn contested(address: IpAddr, holder: Holder) -> String {
+    format!(
+        "VIP {address} is {holder}: packets to it are served, but ARP and neighbour discovery do not answer for it"
+    )
 }
 
 /// The destinations that an index has under one key.

@@ -2,7 +2,8 @@
 //! slots may never do.
 
 use super::*;
-use crate::snapshot::Origin;
+use crate::model::{Overlay, OverlayTarget};
+use crate::snapshot::Origin as ReplyOrigin;
 use proptest::prelude::*;
 
 /// A destination that once was added and is not forgotten.
@@ -11,6 +12,26 @@ struct Server {
     spec: DestinationSpec,
     slot: Option<DestinationId>,
     was_masq: bool,
+    overlays: Vec<Overlay>,
+}
+
+impl Server {
+    /// The weight in force; `None`: it is used as if it were removed.
+    fn effective(&self) -> Option<u32> {
+        let mut weight = u64::from(self.spec.weight);
+        for overlay in &self.overlays {
+            let percent = match *overlay {
+                Overlay::Down => return None,
+                Overlay::Drain => 0,
+                Overlay::Factor { percent } => percent.into(),
+                Overlay::WarmUp { percent } => percent.into(),
+            };
+            let share = weight * percent / 100;
+            let least = u64::from(weight > 0 && percent > 0);
+            weight = share.max(least).min(i32::MAX as u64);
+        }
+        Some(weight as u32)
+    }
 }
 
 #[derive(Debug)]
@@ -81,9 +102,43 @@ impl Model {
                 let server = servers.remove(index.ok_or(RefusalCode::ENOENT)?);
                 self.remove(*service, server, now);
             }
+            Command::SetOverlay { target, overlay } => {
+                return self.cover(target, |overlays| {
+                    overlays.retain(|other| other.kind() != overlay.kind());
+                    overlays.push(*overlay);
+                    overlays.sort_by_key(Overlay::kind);
+                });
+            }
+            Command::ClearOverlay { target, kind } => {
+                return self.cover(target, |overlays| {
+                    overlays.retain(|other| other.kind() != *kind);
+                });
+            }
             other => panic!("{other:?} is not generated"),
         }
         Ok(())
+    }
+
+    fn cover(
+        &mut self,
+        target: &OverlayTarget,
+        change: impl Fn(&mut Vec<Overlay>),
+    ) -> Result<(), RefusalCode> {
+        if let Some(key) = &target.service {
+            self.place(key)?;
+        }
+        let mut outcome = Err(RefusalCode::ENOENT);
+        for (spec, servers) in &mut self.services {
+            let is_service = target.service.is_none_or(|key| key == spec.key);
+            for server in servers.iter_mut().filter(|_| is_service) {
+                let DestinationAddress { address, port } = server.spec.at;
+                if address == target.address && target.port.is_none_or(|one| one == port) {
+                    change(&mut server.overlays);
+                    outcome = Ok(());
+                }
+            }
+        }
+        outcome
     }
 
     fn add(&mut self, service: &ServiceKey, spec: &DestinationSpec) -> Result<(), RefusalCode> {
@@ -103,10 +158,11 @@ impl Model {
                 if listed + self.used().count() >= CAPACITY.destinations {
                     return Err(RefusalCode::ENOMEM);
                 }
-                Server { spec: *spec, slot: None, was_masq: false }
+                Server { spec: *spec, slot: None, was_masq: false, overlays: Vec::new() }
             }
         };
         server.spec = *spec;
+        server.overlays.clear();
         server.was_masq |= spec.method == ForwardMethod::Masq;
         self.services[place].1.insert(0, server);
         Ok(())
@@ -209,6 +265,29 @@ fn destination_spec() -> impl Strategy<Value = DestinationSpec> {
         })
 }
 
+fn overlay() -> impl Strategy<Value = Command> {
+    let overlays = [
+        Overlay::Down,
+        Overlay::Drain,
+        Overlay::Factor { percent: 0 },
+        Overlay::Factor { percent: 30 },
+        Overlay::Factor { percent: 250 },
+        Overlay::WarmUp { percent: 10 },
+    ];
+    let target = (prop::option::of(service_key()), destination_spec(), any::<bool>());
+    let target = target.prop_map(|(service, spec, any_port)| OverlayTarget {
+        address: spec.at.address,
+        port: (!any_port).then_some(spec.at.port),
+        service,
+    });
+    (target, prop::sample::select(overlays.to_vec()), any::<bool>()).prop_map(
+        |(target, overlay, is_set)| match is_set {
+            true => Command::SetOverlay { target, overlay },
+            false => Command::ClearOverlay { target, kind: overlay.kind() },
+        },
+    )
+}
+
 /// Some are servers', one is the gateway of others.
 fn neighbour() -> impl Strategy<Value = Step> {
     let all = [(1, "10.1.0.11"), (1, "10.1.0.12"), (1, "10.1.0.254"), (0, "fd00:a::11")];
@@ -228,6 +307,7 @@ fn step() -> impl Strategy<Value = Step> {
         9 => destination().prop_map(|(key, spec)| Step::Command(add(key, spec))),
         3 => destination().prop_map(|(key, spec)| Step::Command(edit(key, spec))),
         4 => destination().prop_map(|(key, spec)| Step::Command(delete(key, &spec))),
+        5 => overlay().prop_map(Step::Command),
         2 => (1..200u64).prop_map(Step::Wait),
         2 => (0..64usize).prop_map(Step::Connect),
         1 => (0..64usize).prop_map(Step::Disconnect),
@@ -339,17 +419,23 @@ impl Run {
             assert_eq!((published.id, published.scheduler.kind()), (id, spec.scheduler));
             let found: Vec<_> = desired.destinations(id).collect();
             let candidates = published.scheduler.candidates();
-            assert_eq!((found.len(), candidates.len()), (servers.len(), servers.len()));
-            for ((server, &(slot, spec)), candidate) in
-                servers.iter_mut().zip(&found).zip(candidates)
-            {
-                assert_eq!(*spec, server.spec);
-                assert_eq!((candidate.id, candidate.weight), (slot, spec.weight));
+            assert_eq!(found.len(), servers.len());
+            let usable = servers.iter().zip(&found);
+            let usable: Vec<_> = usable
+                .filter_map(|(server, (slot, _))| Some((*slot, server.effective()?)))
+                .collect();
+            let shown: Vec<_> = candidates.iter().map(|one| (one.id, one.weight)).collect();
+            assert_eq!(shown, usable);
+            for (server, &(slot, spec)) in servers.iter_mut().zip(&found) {
+                assert_eq!(*spec, server.spec, "no overlay overwrites a specification");
                 let known = *server.slot.get_or_insert(slot);
                 assert_eq!(known, slot, "{server:?} has moved");
                 assert!(taken.insert(slot), "two destinations in {slot:?}");
                 let row = snapshot.destinations.get(slot.index()).unwrap();
-                assert!(row.available && row.service == id && row.address == spec.at.address);
+                assert!(row.service == id && row.address == spec.at.address);
+                let effective = server.effective();
+                let in_force = (effective.is_some(), effective.unwrap_or(0));
+                assert_eq!((row.available, row.weight), in_force);
                 assert_eq!((row.port, row.method), (spec.at.port, spec.method));
                 let expected = answer(&expected.key, server.spec.at);
                 assert_eq!(answers(&snapshot, &published.key, spec.at), expected);
@@ -405,16 +491,16 @@ impl Run {
 fn answers(snapshot: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
     let (protocol, origin) = match *service {
         ServiceKey::Address { protocol, address, port } => {
-            (protocol.number(), Origin::Virtual { address, port })
+            (protocol.number(), ReplyOrigin::Virtual { address, port })
         }
-        ServiceKey::Fwmark { .. } => (0, Origin::Anywhere),
+        ServiceKey::Fwmark { .. } => (0, ReplyOrigin::Anywhere),
     };
     fn origins<A: crate::packet::Address>(
         snapshot: &Snapshot,
         source: A,
         source_port: u16,
         protocol: u8,
-    ) -> Vec<Origin> {
+    ) -> Vec<ReplyOrigin> {
         let reply = crate::packet::Tuple { source, source_port, protocol, ..Default::default() };
         snapshot.replies.origins(&reply).collect()
     }

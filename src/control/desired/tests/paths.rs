@@ -147,9 +147,8 @@ fn own_addresses_come_and_go_with_services_and_configuration() {
     fixture.ok(Command::AddService(service(81)));
     assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
     // A server that is the director itself.
-    fixture.ok(add(key(80), server("10.0.0.200")));
-    assert!(!fixture.newest(&key(80)).is_local);
     fixture.desired.set_vips(BTreeSet::from([ip("10.0.0.200"), ip("10.0.0.100")]));
+    fixture.ok(add(key(80), server("10.0.0.200")));
     let row = fixture.newest(&key(80));
     assert_eq!((row.is_local, row.next_hop), (true, UNROUTED));
     assert_eq!(fixture.vips().len(), 2);
@@ -189,4 +188,43 @@ fn every_address_of_a_vip_network_is_local() {
     fixture.desired.set_vip_networks(Vec::new());
     assert!(!fixture.row(id).is_local && fixture.wanted().contains(&hop));
     assert!(!fixture.desired.is_local(ip("10.1.0.100")));
+}
+
+#[test]
+fn a_vip_that_another_host_has_is_present_but_not_active() {
+    let mut fixture = Fixture::with_service();
+    let at = |address: &str| ServiceKey::Address {
+        protocol: Protocol::Tcp,
+        address: ip(address),
+        port: 80,
+    };
+    let real = server("10.1.0.11");
+    fixture.ok(add(key(80), real));
+    let id = fixture.slots(&key(80))[0];
+    for address in ["10.1.0.11", "10.1.0.254", "10.1.0.255"] {
+        fixture.ok(Command::AddService(spec(at(address))));
+        let bits: std::net::Ipv4Addr = address.parse().unwrap();
+        assert!(fixture.desired.snapshot().local.contains(bits.to_bits()), "{address} is served");
+        assert!(!fixture.desired.is_local(ip(address)), "{address}");
+    }
+    assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
+    let expected = [(InterfaceId(1), ip("10.1.0.11")), (InterfaceId(1), ip("10.1.0.254"))];
+    assert_eq!(*fixture.wanted(), BTreeSet::from(expected), "they are asked for as before");
+    assert!(!fixture.row(id).is_local);
+    assert_eq!(fixture.desired.warnings().count(), 3);
+    // The real server goes, the router too, and the VIPs are active.
+    fixture.ok(delete(key(80), &real));
+    fixture.desired.set_routes(Arc::new(Routes::build([(
+        (ip("10.1.0.0"), 24),
+        InterfaceId(1),
+        None,
+        0,
+    )])));
+    let active = ["10.0.0.100", "10.1.0.11", "10.1.0.254"].map(ip);
+    assert_eq!(*fixture.vips(), BTreeSet::from(active));
+    // A destination that is added at an active VIP is the director itself.
+    fixture.ok(add(key(80), real));
+    assert!(fixture.newest(&key(80)).is_local && fixture.vips().contains(&ip("10.1.0.11")));
+    fixture.ok(Command::DeleteService(at("10.1.0.255")));
+    assert_eq!(fixture.desired.warnings().count(), 0);
 }

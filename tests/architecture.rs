@@ -1,15 +1,14 @@
-//! The shape of the code: what may import what, how long a file may be, where `unsafe` may stand.
+//! The shape of the code: allowed imports, maximum file length, files that may contain `unsafe`.
 //!
-//! [`TIERS`] is the rule; the list in `src/lib.rs` must be the same. Inside a folder, files import each other without
-//! circles.
+//! [`TIERS`] is the rule, and the list in `src/lib.rs` must be equal to it. Files of one folder do not import each
+//! other in a circle.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the library, bottom up. A module imports from tiers below its own; those of one
-/// tier do not know of each other.
+/// The modules of the library, lowest first. A module imports only from lower tiers, not from its own.
 const TIERS: &[&[&str]] = &[
     &["limits", "model", "time"],
     &["rate", "reason"],
@@ -28,13 +27,13 @@ const TIERS: &[&[&str]] = &[
     &["control"],
 ];
 
-/// What no code but tests may import.
+/// Modules that only tests may import.
 const FOR_TESTS: &str = "testing";
 
-/// Lines of a file, its tests included.
+/// Maximum lines of a file, with its tests.
 const LINES_MAX: usize = 600;
 
-/// Where `unsafe` may stand: around C, memory and raw sockets.
+/// Files that may contain `unsafe`: around C, memory and raw sockets.
 const UNSAFE: &[&str] = &[
     "bench/conn_table/",
     "dpdk-sys/",
@@ -63,7 +62,7 @@ fn modules_import_only_from_tiers_below() {
 }
 
 #[test]
-fn no_files_of_a_folder_import_each_other_in_a_circle() {
+fn files_of_a_folder_do_not_import_in_a_circle() {
     let sources: Vec<Source> =
         library().into_iter().filter(|source| !source.only_for_tests).collect();
     let faults: Vec<String> = imports_inside_folders(&sources)
@@ -100,7 +99,7 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn unsafe_stands_only_where_it_may() {
+fn unsafe_is_only_in_the_listed_files() {
     let faults: Vec<String> = rust_files(&["src", "tests", "bench", "dpdk-sys"])
         .into_iter()
         .filter(|path| !UNSAFE.iter().any(|place| path.starts_with(place)))
@@ -110,7 +109,7 @@ fn unsafe_stands_only_where_it_may() {
 }
 
 #[test]
-fn imports_are_seen_however_they_are_written() {
+fn imports_are_found_in_every_form() {
     let module = ["own".to_owned(), "file".to_owned()];
     let seen = |text: &str| -> Vec<String> {
         let paths = paths(&tokens(text), &module);
@@ -160,22 +159,22 @@ fn circles_are_found_by_file_folder_and_re_export() {
 // ---- what is read ------------------------------------------------------------------------------
 
 struct Source {
-    /// From the root of the repository.
+    /// Path from the root of the repository.
     path: String,
     tokens: Vec<TokenTree>,
-    /// Declared by `#[cfg(test)] mod`, or part of what is.
+    /// Declared by `#[cfg(test)] mod`, or inside such a module.
     only_for_tests: bool,
 }
 
 impl Source {
-    /// The module of the library the file belongs to; the library's root belongs to none.
+    /// The module of the library that the file belongs to; `None` for the library's root.
     fn module(&self) -> Option<String> {
         let below = self.path.strip_prefix("src/").expect("a file of the library");
         let first = below.split('/').next()?.trim_end_matches(".rs");
         (first != "lib").then(|| first.to_owned())
     }
 
-    /// The file's module as a path from the library's root.
+    /// Path of the file's module from the library's root.
     fn path_of_module(&self) -> Vec<String> {
         let below = self.path.strip_prefix("src/").expect("a file of the library");
         let below = below.trim_end_matches(".rs").trim_end_matches("/mod");
@@ -183,8 +182,8 @@ impl Source {
     }
 }
 
-/// By folder: which of its files and folders import which others. A folder's own page (`mod.rs`) lists them and does not
-/// count, but its re-exports do: an import of a re-exported name is an import of the file that has it.
+/// For each folder: which of its files and folders import which others. `mod.rs` does not count, except for its
+/// re-exports: an import of a re-exported name is an import of the file that defines it.
 fn imports_inside_folders(sources: &[Source]) -> BTreeMap<Vec<String>, Edges> {
     let modules: BTreeMap<Vec<String>, &Source> =
         sources.iter().map(|source| (source.path_of_module(), source)).collect();
@@ -232,10 +231,10 @@ fn imports_inside_folders(sources: &[Source]) -> BTreeMap<Vec<String>, Edges> {
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// A circle in a graph, if there is one: its first node stands at both ends.
+/// Finds a circle in a graph; its first node is repeated at the end.
 fn circle(edges: &Edges) -> Option<Vec<String>> {
     fn visit(edges: &Edges, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
-        let node = way.last().expect("a way has a node").clone();
+        let node = way.last().expect("a path has a node").clone();
         if let Some(at) = way[..way.len() - 1].iter().position(|earlier| *earlier == node) {
             way.drain(..at);
             return true;
@@ -259,7 +258,7 @@ fn circle(edges: &Edges) -> Option<Vec<String>> {
     })
 }
 
-/// Every file of the library. The binaries stand above all of it and may import anything.
+/// Every file of the library. Binaries may import everything.
 fn library() -> Vec<Source> {
     let files: BTreeMap<String, Vec<TokenTree>> = rust_files(&["src"])
         .into_iter()
@@ -293,7 +292,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The Rust files below the folders, as paths from the root.
+/// The Rust files in the folders, as paths from the root.
 fn rust_files(folders: &[&str]) -> Vec<String> {
     let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut found = Vec::new();
@@ -302,7 +301,7 @@ fn rust_files(folders: &[&str]) -> Vec<String> {
         for entry in entries {
             let path = entry.expect("a folder can be read to its end").path();
             if path.is_dir() {
-                // What a build leaves behind in a crate of its own.
+                // Build output of a separate crate.
                 if !path.ends_with("target") {
                     waiting.push(path);
                 }
@@ -327,8 +326,8 @@ fn tokens(text: &str) -> Vec<TokenTree> {
     text.parse::<TokenStream>().expect("valid Rust").into_iter().collect()
 }
 
-/// All paths by `crate::` or `super::` in a file of `module`, from the library's root; items that only tests have are
-/// skipped.
+/// All paths that begin with `crate::` or `super::` in a file of `module`, from the library's root, without test-only
+/// items.
 fn paths(tokens: &[TokenTree], module: &[String]) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     let mut rest = tokens;
@@ -368,13 +367,13 @@ fn paths(tokens: &[TokenTree], module: &[String]) -> BTreeSet<Vec<String>> {
     found
 }
 
-/// The paths of all `use` items that begin with a name: those of a folder's page name its own files.
+/// The paths of all `use` items that begin with a name: in a `mod.rs` these are its own files.
 fn own_uses(tokens: &[TokenTree]) -> Vec<Vec<String>> {
     let uses = tokens.iter().enumerate().filter(|(_, token)| token.to_string() == "use");
     uses.flat_map(|(at, _)| expand(&tokens[at + 1..])).collect()
 }
 
-/// The paths that a `use` tree or a path in an expression stands for.
+/// The paths in a `use` tree or in an expression.
 fn expand(tokens: &[TokenTree]) -> Vec<Vec<String>> {
     match tokens {
         [TokenTree::Ident(word), rest @ ..] if word == "self" && !is_path(rest) => vec![vec![]],
@@ -406,13 +405,13 @@ fn is_path(tokens: &[TokenTree]) -> bool {
     is_colon(tokens.first()) && is_colon(tokens.get(1))
 }
 
-/// Whether these tokens are `#[cfg(test)]`.
+/// True if these tokens are `#[cfg(test)]`.
 fn opens_test_item(first: &TokenTree, after: &[TokenTree]) -> bool {
     let [TokenTree::Group(attribute), ..] = after else { return false };
     first.to_string() == "#" && attribute.stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
-/// What follows an item: it ends with a semicolon or a block.
+/// The tokens after an item, which ends with a semicolon or a block.
 fn item_after(tokens: &[TokenTree]) -> &[TokenTree] {
     let ends = |token: &TokenTree| match token {
         TokenTree::Group(group) => group.delimiter() == proc_macro2::Delimiter::Brace,

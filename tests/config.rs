@@ -1,4 +1,4 @@
-//! The configuration as the daemon meets it: whole files, their faults to the letter, reloads.
+//! The configuration as the daemon reads it: complete files, exact error messages, reloads.
 
 #[path = "config/address_faults.rs"]
 mod address_faults;

@@ -1,13 +1,13 @@
-//! The pages are whole: links lead somewhere, named files exist, and each page is found from the one above it.
+//! Links in the pages lead to existing headings and files, named files exist, and each page is listed in its index.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The front page is for visitors: what it is, how to see it, where to read on.
+/// The front page is for visitors: what the project is, how to try it, where to read on.
 const README_LINES_MAX: usize = 120;
 
-/// A code span that starts with one of these names a file or a folder of this repository.
+/// A code span that starts with one of these names a file or folder of this repository.
 const FOLDERS: &[&str] =
     &[".ci/", "bench/", "config/", "docs/", "dpdk-sys/", "scripts/", "src/", "tests/"];
 
@@ -18,7 +18,7 @@ fn the_front_page_is_short() {
 }
 
 #[test]
-fn links_lead_to_files_and_headings_that_exist() {
+fn links_lead_to_existing_files_and_headings() {
     let mut faults = Vec::new();
     for page in pages() {
         for link in links(&read(&page)) {
@@ -70,7 +70,7 @@ fn every_page_of_docs_is_listed() {
 }
 
 #[test]
-fn a_page_is_read_as_its_reader_sees_it() {
+fn parts_of_a_page() {
     let page =
         "# A `[b]` (R)\n[one](x.md#y) and [two](z)\n```sh\n[not](this) `nor/this`\n```\n`src/a b`";
     assert_eq!(links(page), ["x.md#y", "z"]);
@@ -112,7 +112,7 @@ fn pages() -> Vec<String> {
     found
 }
 
-/// The text without blocks of code.
+/// The text without code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut in_block = false;
     text.lines().filter(move |line| {
@@ -132,12 +132,12 @@ fn links(text: &str) -> Vec<String> {
     found
 }
 
-/// What stands between two backticks on one line.
+/// Code spans: text between two backticks on one line.
 fn code_spans(text: &str) -> Vec<String> {
     prose(text).flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
-/// The names by which links reach headings: lower case, words joined by hyphens, no punctuation.
+/// Anchors of the headings: lower case, words joined by hyphens, no punctuation.
 fn headings(text: &str) -> BTreeSet<String> {
     prose(text)
         .filter(|line| line.starts_with('#'))
@@ -151,7 +151,7 @@ fn headings(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The path from the root that a link in a page leads to.
+/// Path from the root of a link's target.
 fn resolve(page: &str, link: &str) -> String {
     let mut path: Vec<&str> = page.split('/').collect();
     path.pop();

@@ -1,4 +1,4 @@
-//! The daemon's end of the control socket, in a thread, with a [`Table`] or a script behind it.
+//! The daemon's side of the control socket, in a thread, answered by a [`Table`] or a closure.
 
 use super::model::Table;
 use director::api::{Envelope, PROTOCOL_VERSION, Reply, Request};
@@ -15,7 +15,7 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Answers from a table that starts empty.
+    /// Serves a table that starts empty.
     pub fn with_table() -> Self {
         let table = Arc::new(Mutex::new(Table::default()));
         let behind = Arc::clone(&table);
@@ -33,7 +33,7 @@ impl ControlSocket {
     }
 }
 
-/// Answers every request with the lines `answer` gives; nothing means the connection is closed.
+/// Sends the lines returned by `answer` for every request; an empty answer closes the connection.
 pub fn serve(answer: impl Fn(Request) -> Vec<Reply> + Send + 'static) -> TempPath {
     let bound = tempfile::Builder::new().make(|path| UnixListener::bind(path));
     let (listener, socket) = bound.expect("a socket in the temporary directory").into_parts();
@@ -57,7 +57,7 @@ fn converse(stream: &UnixStream, answer: &impl Fn(Request) -> Vec<Reply>) {
             text.push_str(&serde_json::to_string(&reply).unwrap());
             text.push('\n');
         }
-        // A client may go away in the middle of an answer.
+        // A client may disconnect in the middle of a reply.
         if writer.write_all(text.as_bytes()).is_err() || closing {
             return;
         }

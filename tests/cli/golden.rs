@@ -1,4 +1,4 @@
-//! What a real ipvsadm printed, command by command, against a table that the same commands made.
+//! Recorded output of a real ipvsadm, compared with the output for a table built by the same commands.
 
 use super::model::Table;
 use director::model::{DestinationAddress, Protocol, ServiceKey};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// One command of a transcript and what the real ipvsadm made of it.
+/// One command of a transcript and the recorded output of ipvsadm.
 pub struct Step {
     pub line: String,
     pub input: String,
@@ -15,10 +15,10 @@ pub struct Step {
     pub errors: String,
 }
 
-/// A step that matters to ipvsadm.
+/// A step that ipvsadm can observe.
 pub enum Event {
     Command(Step),
-    /// A packet came in as `sent` and went out as `forwarded`.
+    /// A packet was received as `sent` and forwarded as `forwarded`.
     Packet {
         sent: Vec<u8>,
         forwarded: Vec<u8>,
@@ -68,7 +68,7 @@ fn frame(value: &Value) -> Option<Vec<u8>> {
     Some((0..digits.len()).step_by(2).map(byte).collect())
 }
 
-/// Counts a TCP/IPv4 SYN that was translated; `false` if the packet is something else.
+/// Counts a translated TCP/IPv4 SYN; `false` for other packets.
 pub fn count(table: &mut Table, sent: &[u8], forwarded: &[u8]) -> bool {
     const ETHERNET: usize = 14;
     let is_syn = |frame: &[u8]| {

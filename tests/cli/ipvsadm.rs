@@ -1,4 +1,4 @@
-//! ipvsadm: transcripts, restore, the wrapper scripts, a director that is not there.
+//! ipvsadm: transcripts, restore, the wrapper scripts, and a director that does not answer.
 
 use super::control_socket::{ControlSocket, serve};
 use super::golden::{self, Event, Step};
@@ -20,21 +20,20 @@ fn ipvsadm(socket: &Path, line: &str, input: &str) -> Output {
         .spawn()
         .expect("the ipvsadm binary");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // A usage error ends the reading early.
+    // After a usage error ipvsadm stops reading.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     child.wait_with_output().expect("an exit status")
 }
 
-/// Statuses and texts of one run.
+/// Exit status and output of one run.
 fn outcome(output: &Output) -> (i64, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     let status = i64::from(output.status.code().expect("no signal"));
     (status, text(&output.stdout), text(&output.stderr))
 }
 
-/// Lines in any order, without the time that is left: connections are listed as they lie in the
-/// table.
+/// Lines in sorted order without the remaining time, because connections have no fixed order.
 fn unordered(listing: &str) -> Vec<String> {
     let mut lines: Vec<String> = listing
         .lines()
@@ -49,18 +48,18 @@ fn unordered(listing: &str) -> Vec<String> {
     lines
 }
 
-/// Compares what this command printed with what ipvsadm printed.
+/// Compares the output with the recorded one.
 fn compare(name: &str, step: &Step, (status, output, errors): (i64, String, String)) {
     let at = format!("{name}: ipvsadm {}", step.line);
     assert_eq!((status, errors.as_str()), (step.status, step.errors.as_str()), "{at}");
     match step.line.as_str() {
-        // The text is our own; version and shape are ipvsadm's.
+        // The text is the director's; version and format are ipvsadm's.
         "-h" => {
             let shape = |text: &str| text.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
             assert_eq!(shape(&output), shape(&step.output), "{at}");
         }
         "-Lnc" => assert_eq!(unordered(&output), unordered(&step.output), "{at}"),
-        // Rates are an average over time.
+        // Rates are averages over time.
         "-Ln --rate" => assert_eq!(output.lines().count(), step.output.lines().count(), "{at}"),
         _ => assert_eq!(output, step.output, "{at}"),
     }
@@ -85,7 +84,7 @@ fn administrative_transcripts() {
     }
 }
 
-/// The commands of all transcripts that do not list what packets have changed.
+/// The commands of all transcripts, except listings that depend on packets.
 #[test]
 fn commands_of_all_transcripts() {
     let mut commands = 0;
@@ -115,7 +114,7 @@ fn commands_of_all_transcripts() {
 
 #[test]
 fn what_is_saved_can_be_restored() {
-    // The greatest mark comes first: marks are ordered as signed numbers.
+    // The greatest mark comes first, because marks sort as signed numbers.
     let rules = "\
 -A -f 4294967295 -s fo
 -A -t 10.0.0.1:0 -s sh -p 600 -M 255.255.255.0 -b sh-fallback,sh-port
@@ -152,7 +151,7 @@ fn what_is_saved_can_be_restored() {
 }
 
 #[test]
-fn many_lines_go_in_few_requests() {
+fn restore_batches_lines_into_requests() {
     let director = ControlSocket::with_table();
     let lines = APPLY_COMMANDS * 2 + 5;
     let rules: String = (0..lines)
@@ -166,7 +165,7 @@ fn many_lines_go_in_few_requests() {
 }
 
 #[test]
-fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
+fn restore_continues_after_refusals_and_stops_at_invalid_lines() {
     const TRY_HELP: &str = "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n";
     let add = "-A -t 10.0.0.1:80 -s rr\n";
     let exists = "Service already exists\n";
@@ -184,7 +183,7 @@ fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
             ),
         ),
         (format!("{add}-Sn\n{add}-C\n"), 0, "-A -t 10.0.0.1:80 -s rr\n", exists.to_owned()),
-        // A listing that fails ends the run, a change does not.
+        // A failed listing ends the run, a failed change does not.
         (format!("{add}-L -t 10.0.0.2:80\n-C\n{add}-Sn\n"), 1, "", "No such service\n".to_owned()),
         (format!("-Z -t 10.0.0.2:80\n{add}"), 0, "", "No such service\n".to_owned()),
         (format!("{add}-A -t 10.0.0.1:80 -s nosuch\n"), 255, "", exists.to_owned()),
@@ -197,7 +196,7 @@ fn restore_goes_on_after_refusals_and_stops_at_nonsense() {
 }
 
 #[test]
-fn refusals_in_ipvsadms_words() {
+fn refusals_have_ipvsadms_messages() {
     let director = ControlSocket::with_table();
     let socket = &director.socket;
     for (line, status, errors) in [
@@ -249,19 +248,19 @@ fn no_director() {
 }
 
 #[test]
-fn a_director_that_goes_away_is_no_empty_listing() {
+fn a_closed_connection_is_an_error() {
     let socket = serve(|_| vec![Reply::Rows(Rows::of(Vec::<u8>::new()))]);
     let (status, _, errors) = outcome(&ipvsadm(&socket, "-Lnc", ""));
     assert_eq!(status, 255);
     assert!(errors.starts_with("the director closed the connection"), "{errors}");
 }
 
-/// The package's scripts find `ipvsadm` through a shell function, which goes before their own PATH.
+/// The package's scripts find `ipvsadm` as a shell function, which takes precedence over their own PATH.
 #[test]
 fn the_wrapper_scripts_run_unchanged() {
     let scripts = ["ipvsadm-save", "ipvsadm-restore"].map(|name| Path::new("/usr/sbin").join(name));
     if !scripts.iter().all(|script| script.exists()) {
-        eprintln!("ipvsadm-save and ipvsadm-restore are not installed: not run");
+        eprintln!("skipped: ipvsadm-save and ipvsadm-restore are not installed");
         return;
     }
     let [save, restore] = scripts;

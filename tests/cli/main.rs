@@ -1,6 +1,5 @@
-//! The command line tools as users run them: the real binaries against a control socket, and every
-//! ipvsadm command of the recorded transcripts against what the real one printed; what it said about
-//! wrong command lines.
+//! The command line tools as users run them: the real binaries against a control socket. Every ipvsadm command of the
+//! recorded transcripts must print what the real ipvsadm printed, for wrong command lines too.
 
 mod control_socket;
 mod golden;

@@ -1,4 +1,4 @@
-//! A director without packets: it keeps the table that commands make and refuses what IPVS refuses.
+//! A director without packets: it keeps the table that commands build, and refuses what IPVS refuses.
 
 use director::api::{
     ClientError, Command, Refusal, RefusalCode, Reply, Request, Rows, SyncDaemon, SyncRole,
@@ -14,14 +14,14 @@ use director::query::{
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Everything ipvsadm can see.
+/// All state that ipvsadm can see.
 #[derive(Debug, Default)]
 pub struct Table {
     pub services: Vec<ServiceRow>,
     pub connections: Vec<ConnectionRow>,
     pub timeouts: Timeouts,
     pub daemons: Vec<SyncDaemon>,
-    /// How many commands each request carried.
+    /// Number of commands in each request.
     pub batches: Vec<usize>,
 }
 
@@ -36,7 +36,7 @@ fn is_unicast(address: IpAddr) -> bool {
 }
 
 impl Table {
-    /// Pieces of the answer, small so that clients have to put them together.
+    /// Rows of a reply, few at a time so that clients must join them.
     pub fn answer(&mut self, request: Request) -> Result<Vec<Reply>, Refusal> {
         Ok(match request {
             Request::Apply(commands) => {
@@ -185,7 +185,7 @@ impl Table {
         if self.daemons.len() == running { refuse(RefusalCode::ESRCH) } else { Ok(()) }
     }
 
-    /// Counts a SYN of `bytes` that went from `client` by `service` to `at`.
+    /// Counts a SYN of `bytes` bytes from `client` through `service` to `at`.
     pub fn connect(
         &mut self,
         service: &ServiceKey,

@@ -1,5 +1,4 @@
-//! directorctl: its questions as the director gets them, its answers as people and programs get
-//! them.
+//! directorctl: its queries as the director receives them, and its output as tables and JSON.
 
 use super::control_socket::serve;
 use director::api::{Refusal, RefusalCode, Reply, Rows, SOCKET_VARIABLE};
@@ -58,7 +57,7 @@ fn director() -> TempPath {
 }
 
 #[test]
-fn tables_for_people() {
+fn tables() {
     let director = director();
     let output = directorctl(&director, "neighbours");
     assert!(output.status.success());
@@ -71,7 +70,7 @@ fn tables_for_people() {
 }
 
 #[test]
-fn json_for_programs() {
+fn json() {
     let director = director();
     let output = directorctl(
         Path::new("/nowhere"),
@@ -86,7 +85,7 @@ fn json_for_programs() {
 }
 
 #[test]
-fn refusals_are_one_sentence() {
+fn refusals_are_printed_as_one_line() {
     let director = director();
     let output = directorctl(&director, "sysctl nosuch");
     assert_eq!(output.status.code(), Some(1));

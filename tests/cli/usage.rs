@@ -1,13 +1,13 @@
-//! What ipvsadm 1.31 said about wrong command lines, recorded line by line.
+//! Recorded messages of ipvsadm 1.31 for wrong command lines.
 
 use crate::nameless::Nameless;
 use director::cli::ipvsadm::parse;
 
-/// Status, standard error and words of each.
+/// Exit status, standard error and arguments.
 const RECORDED: &str = include_str!("usage_errors.jsonl");
 
 #[test]
-fn every_wrong_line_is_told_in_ipvsadms_words() {
+fn wrong_command_lines_have_ipvsadms_messages() {
     let mut lines = 0;
     for record in RECORDED.lines() {
         let (status, said, words): (u8, String, Vec<String>) =

@@ -1,10 +1,10 @@
-//! Addresses with two owners, and what is said about them, to the letter. Lines count from the text's first.
+//! Addresses used twice, with the exact error messages. Line numbers start at the first line of the text.
 
 use crate::faults::check;
 use director::config::Config;
 
 #[test]
-fn a_vip_is_neither_a_router_nor_an_address_of_a_link() {
+fn a_vip_must_not_be_a_router_or_a_networks_own_address() {
     check(&[
         (
             r#"[director]
@@ -35,7 +35,7 @@ address = "10.0.0.254:53""#,
 }
 
 #[test]
-fn a_real_server_is_neither_a_vip_nor_an_address_of_a_link() {
+fn a_real_server_must_not_be_a_vip_or_a_networks_own_address() {
     check(&[(
         r#"[director]
 vips = ["10.0.0.64/26", "fd00:a::100"]
@@ -63,7 +63,7 @@ address = "fd00:a::100""#,
 }
 
 #[test]
-fn a_gateway_is_no_network_address() {
+fn a_gateway_must_not_be_a_network_address() {
     let text = r#"
 [[port]]
 name = "lan0"
@@ -75,9 +75,9 @@ gateway = "10.1.0.0"
     assert_eq!(faults, "f:6: port.gateway: 10.1.0.0 is the address of its network itself");
 }
 
-/// The director may have a VIP that is a port's address, and be a real server itself.
+/// A port's address may be a VIP of the director and also a real server.
 #[test]
-fn an_address_of_a_port_may_be_both() {
+fn a_ports_address_may_be_a_vip_and_a_real_server() {
     let text = r#"
 [[port]]
 name = "wan0"

@@ -1,4 +1,4 @@
-//! The shipped files are valid and mean what they say.
+//! The shipped configuration files are valid and mean what their comments say.
 
 use director::config::{Config, RouteHop};
 use director::model::Unserved;
@@ -31,10 +31,10 @@ fn every_shipped_file_is_valid() {
 }
 
 #[test]
-fn the_traffic_generators_director_is_valid() {
+fn the_configuration_for_pktgen_is_valid() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/pktgen/director.toml");
     let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
-    // No ARP is answered there: every next hop has its address written down.
+    // pktgen does not answer ARP, so every next hop needs a static neighbour.
     assert_eq!((config.ports.len(), config.services.len(), config.neighbours.len()), (2, 2, 3));
 }
 
@@ -57,7 +57,7 @@ fn the_readme_explains_every_key() {
 }
 
 #[test]
-fn the_least_file_has_the_defaults() {
+fn the_minimal_file_has_the_defaults() {
     let config = load("minimal.toml");
     assert_eq!(config.socket, Path::new("/run/director/control.sock"));
     assert_eq!(config.unserved, Unserved::Reject);
@@ -76,7 +76,7 @@ fn the_least_file_has_the_defaults() {
 }
 
 #[test]
-fn the_mss_clamp_is_a_word_or_a_number() {
+fn the_mss_clamp_is_a_keyword_or_a_number() {
     for (value, clamp) in [
         (r#""off""#, MssClamp::Off),
         (r#""pmtu""#, MssClamp::PathMtu),
@@ -92,7 +92,7 @@ fn the_mss_clamp_is_a_word_or_a_number() {
 }
 
 #[test]
-fn the_full_file_is_read_key_by_key() {
+fn every_key_of_the_full_file_is_read() {
     let config = load("director.toml");
     assert_eq!((config.dpdk.workers, config.dpdk.control_core), (2, Some(0)));
     assert_eq!(config.vips[0].to_string(), "10.0.0.104/32");
@@ -132,14 +132,14 @@ fn the_full_file_is_read_key_by_key() {
 }
 
 #[test]
-fn no_huge_takes_memory_of_its_own() {
+fn no_huge_has_its_own_default_memory() {
     let text = "[dpdk]\nno_huge = true\n[[port]]\nname = \"a\"\ndevice = \"0000:01:00.0\"\n";
     assert_eq!(Config::parse(text, "f").unwrap().dpdk.memory_mb, Some(512));
 }
 
-/// 3,000 services of 10 destinations: no step of the reader may take their square.
+/// 3,000 services with 10 destinations each: parsing must not be quadratic.
 #[test]
-fn a_large_file_is_read_and_reread() {
+fn a_large_file_is_parsed_and_reloaded() {
     use std::fmt::Write;
 
     let mut text = fs::read_to_string(folder().join("minimal.toml")).unwrap();

@@ -1,9 +1,9 @@
-//! Bad texts and tables about the process, and what is said about them, to the letter.
-//! Lines count from the text's first.
+//! Syntax errors and bad tables about the process, with the exact error messages. Line numbers start at the first line
+//! of the text.
 
 use director::config::Config;
 
-/// A port that is not at fault; it follows each text.
+/// A valid port, appended to each text.
 const PORT: &str = r#"
 [[port]]
 name = "wan0"
@@ -12,7 +12,7 @@ addresses = ["10.0.0.1/24", "fd00:a::1/64"]
 gateway = "10.0.0.254"
 "#;
 
-/// Holds each text's faults, without the file's name, against the expected ones.
+/// Compares each text's errors, without the file name, with the expected ones.
 pub fn check(cases: &[(&str, &[&str])]) {
     for (text, expected) in cases {
         let faults = Config::parse(&format!("{text}{PORT}"), "f").expect_err(text);
@@ -24,7 +24,7 @@ pub fn check(cases: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn texts_that_do_not_fit_the_format() {
+fn syntax_errors() {
     check(&[
         (r#"socket = "#, &["1: string values must be quoted, expected literal string"]),
         (
@@ -88,9 +88,9 @@ address = "10.0.0.254""#,
     ]);
 }
 
-/// Without the port that [`check`] adds.
+/// Texts without the port that [`check`] appends.
 #[test]
-fn files_without_a_list_of_ports() {
+fn files_without_ports() {
     for (text, expected) in [
         ("", "f: port: no [[port]] is given; a director needs one or two"),
         ("[port]", "f:1: port: not a list of tables; allowed: [[port]]"),
@@ -238,7 +238,7 @@ backup_only = true"#,
     ]);
 }
 
-/// Whatever stands there instead, what may stand there is said once and whole.
+/// A value of any wrong type gives one message with everything that is allowed.
 #[test]
 fn the_mss_clamp() {
     for (value, shown) in [

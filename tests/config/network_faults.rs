@@ -1,5 +1,5 @@
-//! Bad ports, neighbours, routes and marks, and what is said about them, to the letter.
-//! Lines count from the text's first.
+//! Bad ports, neighbours, routes and marks, with the exact error messages. Line numbers start at the first line of the
+//! text.
 
 use crate::faults::check;
 

@@ -1,4 +1,4 @@
-//! What a second reading changes, and what it may not.
+//! What a reload changes, and what it refuses.
 
 use director::api::Command;
 use director::config::{Config, Reload, ServiceChange};
@@ -51,7 +51,7 @@ fn parse(text: &str) -> Config {
     Config::parse(text, "director.toml").unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// What changes if `from` becomes `to` in the base file.
+/// The changes when `from` is replaced by `to` in the base file.
 fn reload(from: &str, to: &str) -> Reload {
     assert_eq!(BASE.matches(from).count(), 1, "{from}");
     parse(BASE).changes(&parse(&BASE.replace(from, to))).unwrap()
@@ -78,12 +78,12 @@ fn names(commands: &[Command]) -> Vec<String> {
 fn the_same_file_changes_nothing() {
     let config = parse(BASE);
     assert!(config.changes(&config).unwrap().is_empty());
-    // A comment, and an order of keys, are no change.
+    // Comments and the order of keys do not matter.
     assert!(reload("[dpdk]", "# words\n[dpdk]").is_empty());
 }
 
 #[test]
-fn the_first_reading_adds_everything_in_order() {
+fn the_first_load_adds_everything_in_order() {
     assert_eq!(
         names(&parse(BASE).commands()),
         [
@@ -96,7 +96,7 @@ fn the_first_reading_adds_everything_in_order() {
     );
 }
 
-/// Deletions, then what is described anew: `new` for a service that the file did not have.
+/// Deletions, then changes and additions; `new` for a service that the file did not have.
 fn steps(reload: &Reload) -> Vec<String> {
     let change = |change: &ServiceChange| match &change.old {
         Some(old) => {
@@ -111,7 +111,7 @@ fn steps(reload: &Reload) -> Vec<String> {
 }
 
 #[test]
-fn each_service_that_changed_is_told_once() {
+fn each_changed_service_is_listed_once() {
     let (tcp, udp) = ("change TCP 10.0.0.100:80", "change UDP 10.0.0.100:53");
     for (from, to, expected) in [
         ("scheduler = \"rr\"", "scheduler = \"lc\"", vec![tcp]),
@@ -150,7 +150,7 @@ fn only_what_changed_is_replaced() {
     );
     assert_eq!(reload("mark = 7", "mark = 8").marks.unwrap()[0].mark, 8);
     let timeouts = reload("tcp = 900", "tcp = 901").timeouts.unwrap();
-    assert_eq!((timeouts.tcp, timeouts.tcp_fin, timeouts.udp), (901, 0, 0), "0 keeps a value");
+    assert_eq!((timeouts.tcp, timeouts.tcp_fin, timeouts.udp), (901, 0, 0), "0 keeps the value");
     let ports = reload("gateway = \"10.0.0.254\"", "gateway = \"10.0.0.253\"").ports.unwrap();
     assert_eq!(ports[0].gateway.unwrap().to_string(), "10.0.0.253");
 }
@@ -170,10 +170,10 @@ fn the_mss_clamp_changes_while_the_director_runs() {
 }
 
 #[test]
-fn settings_change_one_by_one() {
+fn only_changed_settings_are_set() {
     let changed = |from, to| reload(from, to).sysctls;
     assert_eq!(changed("drop_entry = 1", "drop_entry = 2"), [("drop_entry", "2".to_owned())]);
-    // Left out again: its default.
+    // A removed setting returns to its default.
     assert_eq!(changed("drop_entry = 1\n", ""), [("drop_entry", "0".to_owned())]);
     let mut running = parse(BASE).sysctls;
     running.set("sloppy_tcp", "1").unwrap();
@@ -181,11 +181,11 @@ fn settings_change_one_by_one() {
         running.set(name, &value).unwrap();
     }
     assert_eq!((running.sync_threshold, running.sync_period), (2, 9));
-    assert_eq!(running.sloppy_tcp, 1, "set by hand, and neither file names it");
+    assert_eq!(running.sloppy_tcp, 1, "set at run time, in neither file");
 }
 
 #[test]
-fn what_is_read_at_start_only_is_refused_by_name() {
+fn keys_read_at_start_only_are_refused_by_name() {
     for (from, to, key) in [
         ("workers = 2", "workers = 3", "dpdk.workers"),
         ("workers = 2", "workers = 2\nno_huge = true\nmemory_mb = 600", "dpdk.no_huge"),
@@ -210,9 +210,9 @@ fn what_is_read_at_start_only_is_refused_by_name() {
     }
 }
 
-/// Applying the difference of two files to the first one's services gives the second one's.
+/// Applying the changes between two files to the services of the first gives those of the second.
 #[test]
-fn a_reload_leads_from_any_shipped_file_to_any_other() {
+fn reloads_between_all_shipped_files() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let services: Vec<_> = ["director.toml", "nat.toml", "tunnel.toml", "direct-routing.toml"]
         .iter()
@@ -235,14 +235,14 @@ fn a_reload_leads_from_any_shipped_file_to_any_other() {
     }
 }
 
-/// Services as plain text, refusing by panic whatever a director would refuse.
+/// Services as text; panics where a director would refuse a command.
 #[derive(Debug, Default, PartialEq)]
 struct Table(
     std::collections::BTreeMap<String, (String, std::collections::BTreeMap<String, String>)>,
 );
 
 impl Table {
-    /// Nothing but the file has changed it.
+    /// The old service must be as in the file.
     fn follow(&mut self, change: ServiceChange) {
         let old = self.0.remove(&format!("{:?}", change.new.spec.key));
         assert_eq!(old.is_some(), change.old.is_some());

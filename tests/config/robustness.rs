@@ -1,4 +1,4 @@
-//! No text, however broken, makes the reader panic, and it ends in faults that print.
+//! No text makes the parser panic; errors always print.
 
 use director::config::Config;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn full_file() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/director.toml")).unwrap()
 }
 
-/// Words of the format, so that random texts get past the first line.
+/// Words of the format, so that random texts get beyond the first line.
 fn piece() -> impl Strategy<Value = String> {
     let words = [
         "[director]\n",
@@ -86,7 +86,7 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Every fault prints as one line that begins with the file's name.
+/// Every error prints as one line that begins with the file name.
 fn check(text: &str) {
     if let Err(faults) = Config::parse(text, "some.toml") {
         assert!(faults.iter().count() > 0);
@@ -115,7 +115,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// A valid file with one value replaced by another text of the file, or a piece cut out.
+    /// A valid file with one value replaced by other text of the file, or a part removed.
     #[test]
     fn damaged_file(from in 0usize..5000, length in 0usize..40, at in 0usize..5000, put: String) {
         let text = full_file();
@@ -130,7 +130,7 @@ proptest! {
         check(&with);
     }
 
-    /// Every value of the file in the place of every other.
+    /// Every value of the file in place of every other.
     #[test]
     fn exchanged_values(one in 0usize..200, other in 0usize..200) {
         let text = full_file();
@@ -149,7 +149,7 @@ proptest! {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_missing_file() {
     let faults = Config::load(Path::new("/nowhere/director.toml")).unwrap_err();
     let expected = "/nowhere/director.toml: cannot be read: No such file or directory (os error 2)";
     assert_eq!(faults.to_string(), expected);

@@ -1,5 +1,4 @@
-//! Bad services and destinations, and what is said about them, to the letter.
-//! Lines count from the text's first.
+//! Bad services and destinations, with the exact error messages. Line numbers start at the first line of the text.
 
 use crate::faults::check;
 

@@ -1,4 +1,4 @@
-//! Queues, RSS and names over rings, nothing and the kernel's own devices.
+//! Queues, RSS and names of ring, null and kernel devices.
 
 use super::{MBUFS, eal, frame, numbered, numbers, pool, port, unique};
 use director::dpdk::{Device, Eal, Error, Mbuf, Rss};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process};
 
 #[test]
-fn frames_pass_a_device_in_order_and_whole() {
+fn frames_pass_a_device_complete_and_in_order() {
     let eal = eal();
     let pool = pool(&eal);
     let mut queue = port(&eal, &unique("net_ring"), 1, &pool).remove(0);
@@ -22,7 +22,7 @@ fn frames_pass_a_device_in_order_and_whole() {
 
     burst.push(numbered(&pool, 7));
     queue.receive(&mut burst);
-    assert_eq!(burst.len(), 32, "as many as there was room for, behind what was there");
+    assert_eq!(burst.len(), 32, "the burst is filled up");
     assert_eq!(burst[0].bytes()[..4], 7u32.to_be_bytes());
     for (length, frame) in burst[1..].iter().enumerate() {
         assert_eq!(frame.bytes(), vec![length as u8; 60 + length]);
@@ -55,7 +55,7 @@ fn refused_frames_stay_in_order() {
             break burst;
         }
     };
-    assert_eq!(taken, 1023, "the device's ring holds a power of two less one");
+    assert_eq!(taken, 1023, "the device's ring holds one less than a power of two");
     assert_eq!(numbers(&refused), (taken..next).collect::<Vec<_>>());
     assert_eq!(pool.available(), MBUFS - next);
 }
@@ -79,7 +79,7 @@ fn the_last_queue_closes_the_port() {
 }
 
 #[test]
-fn rss_is_programmed_where_it_can_be() {
+fn rss_is_programmed_if_possible() {
     let eal = eal();
     let pool = pool(&eal);
     let without = port(&eal, &unique("net_ring"), 1, &pool);
@@ -96,7 +96,7 @@ fn rss_is_programmed_where_it_can_be() {
 }
 
 #[test]
-fn link_and_names_are_told() {
+fn link_and_names_are_reported() {
     let eal = eal();
     let pool = pool(&eal);
     let name = unique("net_ring");
@@ -109,7 +109,7 @@ fn link_and_names_are_told() {
     assert!(Eal::version().starts_with("DPDK "));
 }
 
-/// The drivers below open the kernel's network devices.
+/// True if the tests with kernel network devices can run.
 fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
@@ -131,7 +131,7 @@ fn a_kernel_interface_makes_a_port_of_two_queues() {
     assert_eq!(queues[0].port().driver(), "net_af_packet");
     assert!(matches!(queues[1].port().rss(), Rss::None { .. }));
 
-    // An EtherType for local experiments (IEEE 802a), so that the kernel does nothing with it.
+    // The EtherType for local experiments (IEEE 802a), which the kernel ignores.
     let mut sent = vec![0; 60];
     sent[12..14].copy_from_slice(&[0x88, 0xb5]);
     sent[14..18].copy_from_slice(&process::id().to_be_bytes());
@@ -147,7 +147,7 @@ fn a_kernel_interface_makes_a_port_of_two_queues() {
             Mbuf::free_all(&mut burst);
         }
     }
-    assert!(seen, "what is sent on the loopback interface is received on it");
+    assert!(seen, "frames sent on the loopback interface are received on it");
 }
 
 #[test]
@@ -169,5 +169,5 @@ fn a_tap_carries_frames_to_the_kernel() {
     assert_eq!(received(), before + 2);
     assert!(matches!(queue.port().rss(), Rss::None { .. }), "{}", queue.port().rss());
     drop(queue);
-    assert!(!counter.exists(), "the interface goes with its port");
+    assert!(!counter.exists(), "the interface is removed with its port");
 }

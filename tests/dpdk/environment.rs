@@ -1,4 +1,4 @@
-//! Start, stop, lcores, time and what every refusal says.
+//! Start and stop of the EAL, lcores, time, and error messages.
 
 use super::{MBUFS, eal, numbered, options, pool, port, prefix, unique};
 use director::dpdk::{
@@ -10,9 +10,9 @@ use std::process::Command;
 use std::time::Instant;
 use std::{env, fs, panic};
 
-/// Set in the child that starts and stops an EAL of its own.
+/// Set in the child process that starts and stops its own EAL.
 const STOP_CHILD: &str = "DIRECTOR_DPDK_STOP_CHILD";
-/// What that child says at the end.
+/// Last output of that child process.
 const STOPPED: &str = "started and stopped";
 
 #[test]
@@ -39,7 +39,7 @@ fn work_runs_on_its_lcore() {
 }
 
 #[test]
-fn errors_say_what_and_how_to_mend_it() {
+fn errors_say_what_failed_and_what_is_allowed() {
     let eal = eal();
     let pool = pool(&eal);
     let missing = Device::find(&eal, "net_missing0,iface=x").unwrap_err().to_string();
@@ -62,7 +62,7 @@ fn errors_say_what_and_how_to_mend_it() {
         format!("queues {asked} of device {name} is not possible; allowed is 1 to {queues_max}");
     assert_eq!(queues, expected);
 
-    let device = Device::find(&eal, &name).expect("a refused setting leaves the device");
+    let device = Device::find(&eal, &name).expect("a refused setting keeps the device");
     let settings = PortSettings { mtu: Some(9000), ..PortSettings::default() };
     let mtu = Port::start(device, &settings, &pools).unwrap_err().to_string();
     assert!(mtu.ends_with(" to 2026"), "{mtu}");
@@ -104,7 +104,7 @@ fn the_time_stamp_counter_runs_at_its_rate() {
 }
 
 #[test]
-fn the_tools_link_no_dpdk() {
+fn the_tools_do_not_link_dpdk() {
     let needed = |program: &Path| {
         let output = Command::new("ldd").arg(program).output().unwrap();
         String::from_utf8(output.stdout).unwrap().matches("librte_").count()
@@ -112,7 +112,7 @@ fn the_tools_link_no_dpdk() {
     assert_eq!(needed(Path::new(env!("CARGO_BIN_EXE_ipvsadm"))), 0);
     assert_eq!(needed(Path::new(env!("CARGO_BIN_EXE_directorctl"))), 0);
     let shared = fs::read_to_string("/proc/self/maps").unwrap().contains("librte_eal.so");
-    assert_eq!(needed(&env::current_exe().unwrap()) > 0, shared, "ldd tells what is linked");
+    assert_eq!(needed(&env::current_exe().unwrap()) > 0, shared, "ldd lists the libraries");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn stopping_leaves_nothing_behind() {
     assert!(child.status.success(), "{text}");
     assert!(!text.contains("EAL: "), "DPDK complained: {text}");
     let output = String::from_utf8_lossy(&child.stdout);
-    assert!(output.contains(STOPPED), "the child has run: {output}");
+    assert!(output.contains(STOPPED), "output of the child: {output}");
 }
 
 fn start_and_stop() {
@@ -148,6 +148,6 @@ fn start_and_stop() {
         assert!(!Path::new(directory).join(prefix()).exists(), "left in {directory}");
     }
     let again = Eal::start(&options(prefix())).unwrap_err();
-    assert_eq!(again, Error::AlreadyInitialised, "the file prefix is free, the process is spent");
+    assert_eq!(again, Error::AlreadyInitialised, "a process can start the EAL only once");
     println!("{STOPPED}");
 }

@@ -1,4 +1,4 @@
-//! Capture files as devices.
+//! Capture files as devices (net_pcap).
 
 use super::{MBUFS, eal, pool, port, unique};
 use director::io::{Burst, Frame, Queue};
@@ -35,7 +35,7 @@ fn files_are_read_and_written_and_large_frames_come_in_segments() {
     queue.receive(&mut burst);
     let contiguous: Vec<bool> = burst.iter().map(Frame::is_contiguous).collect();
     assert_eq!(contiguous, [true, false, true, false]);
-    assert!(!burst[1].append(1), "a chain does not grow");
+    assert!(!burst[1].append(1), "a chained mbuf cannot grow");
     burst[1].truncate(3000);
     assert!(!burst[1].is_contiguous());
     burst[3].truncate(1000);
@@ -58,7 +58,7 @@ fn files_are_read_and_written_and_large_frames_come_in_segments() {
 }
 
 #[test]
-fn a_file_is_played_over_and_over() {
+fn a_file_is_replayed_endlessly() {
     let eal = eal();
     let pool = pool(&eal);
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn a_file_is_played_over_and_over() {
         let mut burst = Burst::new();
         queue.receive(&mut burst);
         first_bytes.extend(burst.iter().map(|frame| frame.bytes()[0]));
-        // Without a file to write to the device swallows what is sent.
+        // Without an output file the device discards what is sent.
         queue.transmit(&mut burst);
         assert!(burst.is_empty());
     }

@@ -1,4 +1,4 @@
-//! Mbufs: their shape, and their return to the pool.
+//! Mbufs: append, trim and prepend, and their return to the pool.
 
 use super::{MBUFS, eal, frame, numbered, pool};
 use director::dpdk::Mbuf;
@@ -68,7 +68,7 @@ fn apply<F: Frame>(frame: &mut F, change: &Change, mark: u8) -> bool {
 }
 
 #[test]
-fn reshaping_is_that_of_a_frame_in_plain_memory() {
+fn reshaping_matches_a_memory_frame() {
     let eal = eal();
     let pool = pool(&eal);
     let changes = proptest::collection::vec(change(), 0..24);

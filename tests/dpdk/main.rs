@@ -1,5 +1,5 @@
-//! The DPDK wrapper over devices that every machine has: rings, files, nothing. Needs neither
-//! hugepages nor root. One EAL serves all tests, one test at a time.
+//! The DPDK wrapper over devices that every machine has: rings, capture files, null. Needs neither hugepages nor root.
+//! All tests share one EAL, one test at a time.
 
 mod devices;
 mod environment;
@@ -13,7 +13,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// mbufs of a test's pool: more than a full ring device takes.
+/// Mbufs of a test's pool: more than a full ring device holds.
 const MBUFS: u32 = 2047;
 
 fn options(file_prefix: String) -> EalOptions {
@@ -45,7 +45,7 @@ fn pool(eal: &Eal) -> Arc<Mempool> {
     Mempool::new(eal, &unique("test"), MBUFS, None).unwrap()
 }
 
-/// A device of its own, started, with as many queues as asked.
+/// A new device, started, with this many queues.
 fn port(eal: &Eal, device: &str, queues: u16, pool: &Arc<Mempool>) -> Vec<PortQueue> {
     eal.attach(device).unwrap();
     let device = Device::find(eal, device).unwrap();

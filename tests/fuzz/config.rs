@@ -1,5 +1,5 @@
-//! The configuration: any text is a configuration or ends in faults that name a line; the same text says the same
-//! twice, and a reload to what is there changes nothing.
+//! Configuration: any text gives a configuration or faults with valid line numbers. Parsing is deterministic, and
+//! reloading the same text changes nothing.
 
 use bolero::TypeGenerator;
 use director::config::Config;
@@ -17,7 +17,7 @@ enum Edit {
         at: u16,
         text: String,
     },
-    /// A value in the place of another.
+    /// Replaces a value by that of another line.
     Exchange {
         one: u8,
         other: u8,
@@ -83,7 +83,7 @@ fn check(text: &str) {
     match &first {
         Ok(config) => {
             assert!(!config.ports.is_empty());
-            let reload = config.changes(config).expect("nothing that is fixed changed");
+            let reload = config.changes(config).expect("a fixed key changed");
             assert!(reload.is_empty(), "{reload:?}");
         }
         Err(faults) => {
@@ -99,7 +99,7 @@ fn check(text: &str) {
     match (first, again) {
         (Ok(one), Ok(other)) => assert_eq!(one, other),
         (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
-        _ => panic!("once right and once wrong"),
+        _ => panic!("the same text was accepted once and refused once"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A director with a service for everything it can do, for random frames to meet.
+//! A director with services of many kinds, for random frames.
 
 use crate::recipe::{MAPPED, PORTS};
 use crate::support::TestSnapshot;
@@ -8,13 +8,13 @@ use director::model::{
 };
 use director::snapshot::{Mark, MarkPrefix};
 
-/// What the service of one port does with its packets.
+/// How the service of one port treats its packets.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum Handling {
     Direct,
     Nat,
     Tunnel(Tunnel),
-    /// To a server of the other family.
+    /// To servers of the other address family.
     OtherFamily(Tunnel),
     PersistentNat,
     OnePacket,
@@ -23,33 +23,33 @@ enum Way {
     Limited,
 }
 
-/// By port, from `PORTS` on.
-const WAYS: [Way; 15] = [
-    Way::Direct,
-    Way::Nat,
-    Way::Tunnel(Tunnel::Ipip),
-    Way::Tunnel(Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None }),
-    Way::Tunnel(Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Full }),
-    Way::Tunnel(Tunnel::Gre { checksum: TunnelChecksum::None }),
-    Way::Tunnel(Tunnel::Gre { checksum: TunnelChecksum::Full }),
-    Way::OtherFamily(Tunnel::Ipip),
-    Way::OtherFamily(Tunnel::Gre { checksum: TunnelChecksum::Full }),
-    Way::PersistentNat,
-    Way::OnePacket,
-    Way::Nobody,
-    Way::Quiesced,
-    Way::Limited,
-    Way::Nat,
+/// Indexed by port, from `PORTS` on.
+const HANDLINGS: [Handling; 15] = [
+    Handling::Direct,
+    Handling::Nat,
+    Handling::Tunnel(Tunnel::Ipip),
+    Handling::Tunnel(Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None }),
+    Handling::Tunnel(Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Full }),
+    Handling::Tunnel(Tunnel::Gre { checksum: TunnelChecksum::None }),
+    Handling::Tunnel(Tunnel::Gre { checksum: TunnelChecksum::Full }),
+    Handling::OtherFamily(Tunnel::Ipip),
+    Handling::OtherFamily(Tunnel::Gre { checksum: TunnelChecksum::Full }),
+    Handling::PersistentNat,
+    Handling::OnePacket,
+    Handling::Nobody,
+    Handling::Quiesced,
+    Handling::Limited,
+    Handling::Nat,
 ];
 
-/// Destinations, and the snapshot they are in.
+/// A snapshot and its destinations.
 pub struct Farm {
     pub snapshot: TestSnapshot,
     pub destinations: Vec<DestinationId>,
 }
 
 impl Farm {
-    /// MTUs far above anything sent, so that nothing is cut into pieces.
+    /// MTUs above any frame sent, so that nothing is fragmented.
     pub fn new() -> Self {
         let mut farm = Farm { snapshot: TestSnapshot::new(), destinations: Vec::new() };
         farm.snapshot.mtu = [9000, 9000];
@@ -58,10 +58,10 @@ impl Farm {
         let mut kinds = std::iter::from_fn(move || Some(kinds.next().unwrap_or(SchedulerKind::Rr)));
         for (family, vip) in vips {
             for protocol in Protocol::ALL {
-                for (port, way) in (PORTS..).zip(WAYS) {
+                for (port, handling) in (PORTS..).zip(HANDLINGS) {
                     let kind = kinds.next().unwrap();
                     let at = format!("{vip}:{port}");
-                    farm.serve(family, protocol, &at, port, way, kind);
+                    farm.serve(family, protocol, &at, port, handling, kind);
                 }
             }
         }
@@ -75,22 +75,30 @@ impl Farm {
         protocol: Protocol,
         at: &str,
         port: u16,
-        way: Way,
+        handling: Handling,
         kind: SchedulerKind,
     ) {
         let service = self.snapshot.service(protocol, at, kind);
-        let (method, tunnel) = match way {
-            Way::Direct | Way::Quiesced | Way::Limited => (ForwardMethod::Route, Tunnel::Ipip),
-            Way::Nat | Way::PersistentNat | Way::OnePacket => (ForwardMethod::Masq, Tunnel::Ipip),
-            Way::Tunnel(tunnel) | Way::OtherFamily(tunnel) => (ForwardMethod::Tunnel, tunnel),
-            Way::Nobody => return,
+        let (method, tunnel) = match handling {
+            Handling::Direct | Handling::Quiesced | Handling::Limited => {
+                (ForwardMethod::Route, Tunnel::Ipip)
+            }
+            Handling::Nat | Handling::PersistentNat | Handling::OnePacket => {
+                (ForwardMethod::Masq, Tunnel::Ipip)
+            }
+            Handling::Tunnel(tunnel) | Handling::OtherFamily(tunnel) => {
+                (ForwardMethod::Tunnel, tunnel)
+            }
+            Handling::Nobody => return,
         };
-        match way {
-            Way::PersistentNat => self.snapshot.persist(service, 10),
-            Way::OnePacket => self.snapshot.edit_service(service, |spec| spec.one_packet = true),
+        match handling {
+            Handling::PersistentNat => self.snapshot.persist(service, 10),
+            Handling::OnePacket => {
+                self.snapshot.edit_service(service, |spec| spec.one_packet = true)
+            }
             _ => {}
         }
-        let is_ipv6 = (family == Family::Ipv6) != matches!(way, Way::OtherFamily(_));
+        let is_ipv6 = (family == Family::Ipv6) != matches!(handling, Handling::OtherFamily(_));
         let port = if method == ForwardMethod::Masq { port + MAPPED } else { port };
         for server in 11..15 {
             let at = match is_ipv6 {
@@ -100,9 +108,9 @@ impl Farm {
             let id = self.snapshot.destination(service, &at, method);
             self.snapshot.edit_destination(id, |spec| {
                 spec.tunnel = tunnel;
-                match way {
-                    Way::Quiesced => spec.weight = 0,
-                    Way::Limited => spec.upper_threshold = 1,
+                match handling {
+                    Handling::Quiesced => spec.weight = 0,
+                    Handling::Limited => spec.upper_threshold = 1,
                     _ => spec.weight = server % 3 + 1,
                 }
             });
@@ -110,7 +118,7 @@ impl Farm {
         }
     }
 
-    /// Whatever is sent to the second virtual address carries a mark.
+    /// A service by mark for everything sent to the second VIP.
     fn mark_service(&mut self) {
         let service = self.snapshot.mark_service(7, Family::Ipv4, SchedulerKind::Lblcr);
         for server in 11..15 {

@@ -1,5 +1,5 @@
-//! Fragments through the real worker: in any order, overlapping, repeated, flooding. Every one ends somewhere, few
-//! wait, none waits long, and datagrams of a connection come out whole.
+//! Fragments through the real worker, in any order, overlapping, repeated or in floods: each is sent, dropped or punted
+//! in the end, few are held, none for long, and datagrams of a connection arrive complete.
 
 use crate::farm::Farm;
 use crate::support::director::{Shape, TestDirector};
@@ -12,12 +12,12 @@ use director::reason::DropReason;
 use director::testing::{PacketBuilder, frame};
 use director::time::Duration;
 
-/// Most fragments that may wait for their first, per family.
+/// Maximum number of held fragments, per family.
 const WAITING: usize = 128;
-/// Ways to be handled by: ports of the farm whose datagrams are sent on one by one.
+/// Service ports with methods that forward fragments.
 const PORTS: [u16; 4] = [80, 81, 82, 85];
 
-/// One fragment of one of a few datagrams; nothing says that they fit together.
+/// One fragment of one of a few datagrams; the fragments need not fit together.
 #[derive(Clone, Debug, TypeGenerator)]
 struct Piece {
     is_ipv6: bool,
@@ -33,9 +33,9 @@ struct Piece {
     port: u8,
     #[generator(0..64u8)]
     length: u8,
-    /// Milliseconds, times 16, that pass before it.
+    /// Pause before it, in units of 16 ms.
     pause: Option<u8>,
-    /// So many more like it follow, each of another datagram.
+    /// Number of similar fragments that follow, each of another datagram.
     #[generator(0..40u8)]
     flood: u8,
 }
@@ -93,14 +93,14 @@ fn any_pieces() {
         let outcome = director.pass_s(3);
         let after = director.totals();
         assert_eq!(after.received, after.sent + after.dropped + after.punted, "{after:?}");
-        // Those that had waited to the end were given up as such.
+        // Fragments that were still held have timed out.
         let late = before.received - before.sent - before.dropped - before.punted;
         let timed_out = |reason: &&DropReason| **reason == DropReason::FragmentTimedOut;
         assert_eq!(outcome.drops.iter().filter(timed_out).count() as u64, late);
     });
 }
 
-/// A datagram that is cut up and arrives in another order.
+/// A datagram that is fragmented and arrives in another order.
 #[derive(Clone, Debug, TypeGenerator)]
 struct Shuffled {
     is_ipv6: bool,
@@ -108,13 +108,13 @@ struct Shuffled {
     port: u8,
     #[generator(600..1400u16)]
     length: u16,
-    /// In units of 8 bytes. Ethernet frames never cut a datagram into more than 44 pieces.
+    /// In units of 8 bytes. An Ethernet frame carries datagrams of at most 44 such fragments.
     #[generator(5..12u8)]
     size: u8,
     order: [u16; 90],
 }
 
-/// The datagram's payload, put together from its fragments.
+/// Reassembles the payload of a datagram.
 fn together<A: Parse>(frames: &[Vec<u8>], overhead: usize) -> Vec<u8> {
     let mut pieces: Vec<(u16, Vec<u8>)> = frames
         .iter()
@@ -129,13 +129,13 @@ fn together<A: Parse>(frames: &[Vec<u8>], overhead: usize) -> Vec<u8> {
     pieces.sort();
     let mut whole = Vec::new();
     for (offset, payload) in pieces {
-        assert_eq!(usize::from(offset), whole.len(), "a piece is missing or there twice");
+        assert_eq!(usize::from(offset), whole.len(), "a fragment is missing or repeated");
         whole.extend(payload);
     }
     whole
 }
 
-/// Where in its datagram a fragment starts. A fragment header is the last one here.
+/// Offset of a fragment in its datagram, in bytes. In IPv6 the fragment header must be the last extension header.
 fn offset<A: Parse>(packet: &Packet<A>, ip: &[u8]) -> u16 {
     let at = usize::from(packet.header);
     match A::BYTES {
@@ -158,9 +158,9 @@ fn comes_out<A: Parse>(
         assert!(outcome.sent.iter().all(|(port, _)| *port == LAN));
         sent.extend(outcome.sent.into_iter().map(|(_, bytes)| bytes));
     }
-    assert_eq!(sent.len(), frames.len(), "all that came went on");
+    assert_eq!(sent.len(), frames.len(), "every fragment is forwarded");
     let servers: Vec<[u8; 6]> = sent.iter().map(|frame| frame[..6].try_into().unwrap()).collect();
-    assert!(servers.windows(2).all(|pair| pair[0] == pair[1]), "pieces went to several servers");
+    assert!(servers.windows(2).all(|pair| pair[0] == pair[1]), "fragments went to several servers");
     let overhead = match (PORTS[usize::from(case.port)], A::BYTES) {
         (82, 4) => 20,
         (82, _) => 40,
@@ -172,7 +172,7 @@ fn comes_out<A: Parse>(
 }
 
 #[test]
-fn datagrams_come_out_whole_whatever_the_order() {
+fn datagrams_are_complete_in_any_order() {
     bolero::check!().with_type::<Shuffled>().with_test_time(crate::SHORT).for_each(|case| {
         let (mut director, _) = Farm::new().director(Shape::default());
         let port = PORTS[usize::from(case.port)];

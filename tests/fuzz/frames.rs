@@ -1,4 +1,4 @@
-//! The parser on any bytes, and on frames made by the builder.
+//! The parser on random bytes and on frames of the builder.
 
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
@@ -6,12 +6,12 @@ use director::packet::ethernet::{self, ETHERNET, Payload};
 use director::packet::{Address, Fragment, Packet, Parse, Role, icmp, ipv4, ipv6};
 use director::reason::DropReason;
 
-/// What holds for every packet the parser lets through: whatever is read later lies inside of it.
+/// Checks every packet that the parser accepts: all offsets lie inside the packet.
 fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
     let packet = A::parse(bytes)?;
     let (header, length) = (usize::from(packet.header), usize::from(packet.length));
     assert!(header <= length && length <= bytes.len(), "{packet:?}");
-    assert_eq!(A::parse(&bytes[..length]), Ok(packet), "padding has no say");
+    assert_eq!(A::parse(&bytes[..length]), Ok(packet), "padding must not matter");
     let room = match (packet.role, packet.protocol) {
         (Role::Transport, 6) => 20,
         (Role::Transport, 17) => 8,
@@ -34,7 +34,7 @@ fn check<A: Parse>(bytes: &[u8]) -> Result<Packet<A>, DropReason> {
         assert!(header + icmp::HEADER <= quoted && quoted < transport, "{packet:?}");
         assert!(transport + 4 <= length, "{packet:?}");
     }
-    // One byte less than the packet says is never enough.
+    // One byte less than the packet's length must be refused.
     assert!(length == 0 || A::parse(&bytes[..length - 1]).is_err(), "{packet:?}");
     Ok(packet)
 }
@@ -46,7 +46,7 @@ fn check_any(bytes: &[u8]) {
         Ok(Payload::Arp | Payload::Other(_)) => {}
         Err(reason) => assert!(reason == DropReason::TooShort && bytes.len() < ETHERNET),
     }
-    // Whatever the type says, the bytes may stand behind it.
+    // Tries every parser, whatever the EtherType.
     let _ = check::<u32>(bytes);
     let _ = check::<u128>(bytes);
 }
@@ -68,7 +68,7 @@ fn is_as_made<A: Parse>(recipe: &Recipe, bytes: &[u8]) {
     let ip = &bytes[ETHERNET..];
     let packet = match check::<A>(ip) {
         Ok(packet) => packet,
-        // What is called TCP need not begin like it, and a fragment may end before the header does.
+        // A raw payload need not begin with a valid header, and a fragment may end inside the header.
         Err(DropReason::BadTransport | DropReason::BadIpHeader) => {
             assert!(matches!(recipe.upper, Upper::Raw { .. }), "{recipe:?}");
             return;
@@ -95,7 +95,7 @@ fn is_as_made<A: Parse>(recipe: &Recipe, bytes: &[u8]) {
 }
 
 #[test]
-fn intact_frames_are_read_as_they_were_made() {
+fn intact_frames_parse_as_built() {
     bolero::check!().with_type::<Recipe>().with_test_time(crate::SHORT).for_each(|recipe| {
         if !recipe.is_intact() {
             return;

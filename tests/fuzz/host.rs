@@ -1,5 +1,5 @@
-//! The control thread's answers to any frame, handed over for any reason: what it says is well formed, it does not
-//! answer errors with errors, and it does not say more than its limits allow.
+//! The IP host on the control thread, given any frame for any punt reason: its frames are well formed, it does not
+//! answer errors with errors, and it respects its rate limits.
 
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
@@ -34,12 +34,12 @@ enum Step {
         arp: bool,
         bytes: Vec<u8>,
     },
-    /// Something to be sent to a neighbour.
+    /// Sends a frame to a neighbour.
     Send {
         lan: bool,
         last: u8,
     },
-    /// A neighbour tells its address.
+    /// An ARP packet from a neighbour.
     Arp {
         lan: bool,
         reply: bool,
@@ -49,18 +49,18 @@ enum Step {
     Tick {
         tenths: u8,
     },
-    Dry(bool),
+    NoBuffers(bool),
 }
 
 #[derive(Default)]
 struct Sent {
     frames: Vec<(InterfaceId, Vec<u8>)>,
-    is_dry: bool,
+    no_buffers: bool,
 }
 
 impl Outbox<MemoryFrame> for Sent {
     fn allocate(&mut self, _: InterfaceId) -> Option<MemoryFrame> {
-        (!self.is_dry).then(|| MemoryFrame::new(&[]))
+        (!self.no_buffers).then(|| MemoryFrame::new(&[]))
     }
 
     fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
@@ -101,16 +101,16 @@ fn reason(number: u8) -> PuntReason {
     PuntReason::ALL[usize::from(number) % PuntReason::COUNT]
 }
 
-/// What the director says itself: from its own MAC address, checksums right.
-fn is_well_said<A: Parse>(frame: &[u8]) -> Packet<A> {
+/// Checks a frame of the director itself: source MAC address and checksums.
+fn check_own_frame<A: Parse>(frame: &[u8]) -> Packet<A> {
     let ip = &frame[ETHERNET..];
-    let packet = A::parse(ip).unwrap_or_else(|reason| panic!("it sent what is {reason:?}"));
+    let packet = A::parse(ip).unwrap_or_else(|reason| panic!("invalid frame sent: {reason:?}"));
     assert_ne!(oracle::is_upper_right(&packet, ip), Some(false), "{packet:?}");
     packet
 }
 
 fn check<A: Parse>(frame: &[u8], cause: Option<&[u8]>) {
-    let said = is_well_said::<A>(frame);
+    let said = check_own_frame::<A>(frame);
     let Some(cause) = cause.and_then(|cause| cause.get(ETHERNET..)) else { return };
     if said.role == Role::IcmpError
         && let Ok(packet) = A::parse(cause)
@@ -118,7 +118,7 @@ fn check<A: Parse>(frame: &[u8], cause: Option<&[u8]>) {
     {
         assert!(
             !icmp::is_error(A::FAMILY, packet.icmp_type),
-            "an error about an error: {packet:?}"
+            "an ICMP error about an ICMP error: {packet:?}"
         );
     }
 }
@@ -127,7 +127,7 @@ struct Host {
     host: IpHost<MemoryFrame>,
     sent: Sent,
     now: Instant,
-    /// Handed over ready to be sent, so not of the host path's making.
+    /// Frames handed over for sending; the host did not build them.
     given: Vec<Vec<u8>>,
 }
 
@@ -159,7 +159,7 @@ impl Host {
                 Payload::Arp => assert!(Arp::parse(&frame[ETHERNET..]).is_some()),
                 Payload::Ipv4 => check::<u32>(&frame, cause),
                 Payload::Ipv6 => check::<u128>(&frame, cause),
-                Payload::Other(other) => panic!("it sent a frame of type {:02x?}", other.octets()),
+                Payload::Other(other) => panic!("sent a frame of type {:02x?}", other.octets()),
             }
         }
     }
@@ -207,7 +207,7 @@ impl Host {
                 }
                 self.look_at_sent(None);
             }
-            Step::Dry(is_dry) => self.sent.is_dry = *is_dry,
+            Step::NoBuffers(no_buffers) => self.sent.no_buffers = *no_buffers,
         }
     }
 }
@@ -230,7 +230,7 @@ fn any_frame_for_any_reason() {
     });
 }
 
-/// ICMP errors in one burst stay within Linux's bucket of them.
+/// ICMP errors of one burst are limited as on Linux.
 #[test]
 fn errors_are_rate_limited() {
     bolero::check!().with_type::<Vec<Recipe>>().with_test_time(crate::SHORT).for_each(|recipes| {
@@ -248,7 +248,7 @@ fn errors_are_rate_limited() {
             let punt = Punt { interface, reason, detail: PuntDetail::None, frame };
             host.host.input(punt, now, &mut host.sent);
         }
-        // Answers wait for the neighbours' addresses or go out; asking for them is not limited.
+        // Replies are sent or wait for their neighbour; neighbour requests are not limited here.
         for (_, frame) in &host.sent.frames {
             errors += u64::from(matches!(ethernet::ethernet(frame), Ok(Payload::Ipv4)));
         }

@@ -1,5 +1,4 @@
-//! The grammar of ipvsadm on any words: an answer or a message with an exit status; and whatever a command line made
-//! of the table, `-S` writes down and `-R` brings back.
+//! The grammar of ipvsadm on random words: output, or a message with an exit status. What `-S` saves, `-R` restores.
 
 use crate::nameless::Nameless;
 use bolero::TypeGenerator;
@@ -10,7 +9,7 @@ use director::model::{
 };
 use director::query::{Query, Services};
 
-/// What command lines are made of, right and wrong.
+/// Words of command lines, valid and invalid.
 const WORDS: [&str; 96] = [
     "-A",
     "-E",
@@ -128,7 +127,7 @@ impl Word {
     }
 }
 
-/// A command that is right as far as this enum can tell.
+/// A command that is valid as far as this enum can express.
 #[derive(Clone, Debug, TypeGenerator)]
 enum Right {
     Service {
@@ -187,7 +186,7 @@ impl Right {
     }
 }
 
-/// A director that takes what it is told.
+/// A director that accepts every command.
 #[derive(Default)]
 struct Table(Vec<(ServiceSpec, Vec<DestinationSpec>)>);
 
@@ -212,7 +211,7 @@ impl Table {
         }
     }
 
-    /// In an order of its own, and without what `-S` leaves out.
+    /// Sorted, and without what `-S` does not save.
     fn sorted(&self) -> Vec<(ServiceSpec, Vec<DestinationSpec>)> {
         let mut sorted = self.0.clone();
         for (_, list) in &mut sorted {
@@ -277,7 +276,7 @@ fn any_words() {
         let words: Vec<String> = words.iter().take(14).map(Word::text).collect();
         match parse(&words, &Nameless) {
             Ok(CommandLine::Change(command)) => {
-                // What is understood can be said over the control socket.
+                // Every accepted command can be sent over the control socket.
                 let text = serde_json::to_string(&command).unwrap();
                 assert_eq!(serde_json::from_str::<Command>(&text).unwrap(), command);
             }
@@ -292,7 +291,7 @@ fn any_words() {
 #[test]
 fn any_text_restored() {
     bolero::check!().with_test_time(crate::SHORT).for_each(|text: &[u8]| {
-        // There may be output in both cases: lines before one that fails may list something.
+        // Lines before the failed one may have printed something.
         let (status, _, errors) = execute(&["-R".to_owned()], &mut Table::default(), text);
         assert!(status != 0 || errors.is_empty(), "{errors}");
     });

@@ -1,11 +1,10 @@
-//! Fuzz targets: one file each, one or more tests in it. `cargo test` gives every target a short run with random
-//! input and everything in its corpus; `scripts/fuzz` runs one for as long as asked.
+//! Fuzz targets. `cargo test` runs each for a short time on random input and on its corpus; `scripts/fuzz` runs one for
+//! longer.
 //!
-//! * `recipe`: frames that get past the first check, whole or damaged; `oracle`: checksums the slow way
-//! * `frames`, `rewriting`, `neighbours`: bytes to packets, and packets changed in place
-//! * `fragments`, `workers`: the real workers over memory ports; `host`: the control thread's answers
-//! * `schedulers`: edits and picks; `ipvsadm`, `config`, `protocol`: text from outside; `server`: the
-//!   control socket's sessions
+//! * `recipe`: builds frames that pass the first checks, intact or damaged; `oracle`: slow, simple checksums
+//! * `frames`, `rewriting`, `neighbours`: parsers, and packets changed in place
+//! * `fragments`, `workers`: the real workers over memory ports; `host`: the IP host on the control thread
+//! * `schedulers`: edits and picks; `ipvsadm`, `config`, `protocol`: text input; `server`: the control socket
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -30,5 +29,5 @@ mod workers;
 
 use std::time::Duration;
 
-/// How long each target runs under `cargo test`; `BOLERO_RANDOM_TEST_TIME_MS` says otherwise.
+/// Run time of each target under `cargo test`, unless `BOLERO_RANDOM_TEST_TIME_MS` is set.
 const SHORT: Duration = Duration::from_millis(1500);

@@ -1,9 +1,9 @@
-//! Checksums computed the slow and obvious way, to hold the director's against.
+//! Slow and simple checksums, to compare with the director's.
 
 use director::model::Family;
 use director::packet::{Address, Fragment, Packet, Role, icmp, ipv4};
 
-/// RFC 1071, one 16-bit word after the other.
+/// RFC 1071, one 16-bit word at a time.
 fn internet(parts: &[&[u8]]) -> u16 {
     let bytes = parts.concat();
     let mut sum = 0u64;
@@ -16,7 +16,7 @@ fn internet(parts: &[&[u8]]) -> u16 {
     !(sum as u16)
 }
 
-/// CRC-32c, one bit after the other (RFC 9260 appendix A).
+/// CRC-32c, one bit at a time (RFC 9260 appendix A).
 fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for &byte in bytes {
@@ -28,13 +28,13 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// The checksum of an IPv4 header, options included, is right. `ip` starts with it.
+/// True if the checksum of an IPv4 header with its options is correct. `ip` starts with the header.
 pub fn is_header_right(ip: &[u8]) -> bool {
     internet(&[&ip[..usize::from(ip[0] & 15) * 4]]) == 0
 }
 
-/// The checksum of the packet's upper layer is right; `None` where there is none to look at: fragments, other
-/// protocols, UDP without a checksum.
+/// True if the checksum of the transport header is correct. `None` if it cannot be checked: fragments, other protocols,
+/// UDP without a checksum.
 pub fn is_upper_right<A: Address>(packet: &Packet<A>, ip: &[u8]) -> Option<bool> {
     let (addresses, length) = match A::FAMILY {
         Family::Ipv4 => (&ip[12..20], usize::from(packet.length)),
@@ -66,8 +66,8 @@ pub fn is_upper_right<A: Address>(packet: &Packet<A>, ip: &[u8]) -> Option<bool>
 }
 
 #[test]
-fn the_oracles_know_the_published_check_values() {
-    // RFC 1071 section 3; the catalogue's check value of CRC-32C.
+fn published_check_values() {
+    // RFC 1071 section 3; published check value of CRC-32C.
     assert_eq!(internet(&[&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]]), !0xddf2);
     assert_eq!(crc32c(b"123456789"), 0xe306_9283);
 }

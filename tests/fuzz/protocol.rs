@@ -1,11 +1,11 @@
-//! The control protocol: any line is refused or understood, and what is understood says the same when it is written
-//! and read again.
+//! The control protocol: any line is refused or parsed, and what is parsed is the same after writing and reading it
+//! again.
 
 use bolero::TypeGenerator;
 use director::api::{Envelope, Reply};
 use serde_json::Value;
 
-/// Lines as clients and the daemon write them, one of each kind.
+/// One line of each kind from clients and the daemon.
 const LINES: &str = include_str!("protocol/lines.jsonl");
 
 fn is_stable(line: &str) {
@@ -28,7 +28,7 @@ fn any_line() {
         .for_each(|line: &[u8]| is_stable(&String::from_utf8_lossy(line)));
 }
 
-/// A change somewhere in a line's tree.
+/// A change somewhere in a line's JSON tree.
 #[derive(Clone, Debug, TypeGenerator)]
 enum Edit {
     Null,
@@ -37,7 +37,7 @@ enum Edit {
     Wrap,
     Remove,
     Repeat,
-    /// The value of another line.
+    /// Takes the value from another line.
     Other(u8),
 }
 
@@ -89,7 +89,7 @@ fn edited_lines() {
     for line in LINES.lines() {
         let known = serde_json::from_str::<Envelope>(line).is_ok()
             || serde_json::from_str::<Reply>(line).is_ok();
-        assert!(known, "the corpus is of another version: {line}");
+        assert!(known, "the corpus has another protocol version: {line}");
     }
     type Case = (u8, Vec<(Vec<u8>, Edit)>);
     bolero::check!().with_type::<Case>().with_test_time(crate::SHORT).for_each(|(line, edits)| {

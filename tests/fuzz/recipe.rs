@@ -1,10 +1,10 @@
-//! Frames written down as a few choices, so that random ones hit services, connections and each other.
+//! Frames described by a few choices, so that random ones reach services, connections and each other.
 
 use bolero::TypeGenerator;
 use director::packet::Address;
 use director::testing::{AddressText, FrameBuilder, PacketBuilder, frame};
 
-/// Who a packet is from or to.
+/// Source or destination of a packet.
 #[derive(Clone, Copy, Debug, TypeGenerator)]
 pub enum Host {
     Client(#[generator(0..4u8)] u8),
@@ -40,7 +40,7 @@ impl Host {
     }
 }
 
-/// What follows the IP header.
+/// Transport header and payload.
 #[derive(Clone, Copy, Debug, TypeGenerator)]
 pub enum Upper {
     Tcp {
@@ -54,7 +54,7 @@ pub enum Upper {
         chunk: u8,
     },
     Echo,
-    /// An ICMP error that quotes so many bytes of a packet of one of the first three kinds.
+    /// An ICMP error that quotes a TCP, UDP or SCTP packet.
     Error {
         kind: u8,
         code: u8,
@@ -66,7 +66,7 @@ pub enum Upper {
     },
 }
 
-/// A quoted packet: its protocol, and whether it was on its way from the other end.
+/// A quoted packet: its protocol, and if it travelled in the other direction.
 #[derive(Clone, Copy, Debug, TypeGenerator)]
 pub struct Quoted {
     #[generator(0..3u8)]
@@ -76,7 +76,7 @@ pub struct Quoted {
     length: u8,
 }
 
-/// Which way a packet goes.
+/// Direction of a packet.
 #[derive(Clone, Copy, Debug, TypeGenerator)]
 pub enum Course {
     Request {
@@ -114,20 +114,20 @@ pub struct Recipe {
     pub upper: Upper,
     #[generator(0..1300u16)]
     pub payload: u16,
-    /// Where in its datagram it starts, in units of 8 bytes, and whether more follows.
+    /// Fragment offset in units of 8 bytes, and "more fragments".
     pub fragment: Option<(u8, bool)>,
     pub padded: bool,
-    /// Bytes overwritten at places of the finished frame.
+    /// Position and value of a byte overwritten in the finished frame.
     pub damage: Option<(u8, u8)>,
-    /// Length the finished frame is cut to.
+    /// Length to which the finished frame is cut.
     pub cut: Option<u8>,
 }
 
-/// Service ports start here.
+/// First service port.
 pub const PORTS: u16 = 80;
-/// Clients' ports start here.
+/// First client port.
 const CLIENT_PORTS: u16 = 4000;
-/// NAT destinations' port is the service's and this.
+/// A NAT destination's port is the service's port plus this.
 pub const MAPPED: u16 = 8000;
 
 fn port(host: Host, number: u8) -> u16 {
@@ -147,7 +147,7 @@ impl Recipe {
         }
     }
 
-    /// In by the LAN.
+    /// Arrives on the LAN.
     pub fn is_from_lan(&self) -> bool {
         match self.course {
             Course::Request { .. } => false,
@@ -156,12 +156,12 @@ impl Recipe {
         }
     }
 
-    /// Nothing was done to it after its checksums were computed.
+    /// Nothing was changed after the checksums were computed.
     pub fn is_intact(&self) -> bool {
         self.damage.is_none() && self.cut.is_none()
     }
 
-    /// The bytes of the frame.
+    /// Builds the frame.
     pub fn frame(&self) -> Vec<u8> {
         let to = if self.is_from_lan() { crate::support::LAN_MAC } else { crate::support::WAN_MAC };
         let start = frame().macs(to, crate::support::ROUTER_MAC);
@@ -236,7 +236,7 @@ impl Recipe {
     fn ports(&self) -> (u16, u16) {
         let (source, destination) = self.ends();
         let reply = matches!(self.course, Course::Reply { .. });
-        // The client's port is the small choice, the service's the large one, whichever side speaks.
+        // A small choice for the client's port, a large one for the service's, in both directions.
         let (near, far) = match reply {
             true => (self.destination_port, self.source_port),
             false => (self.source_port, self.destination_port),
@@ -278,7 +278,7 @@ impl Recipe {
 }
 
 impl Recipe {
-    /// A frame of the control thread's own.
+    /// A frame of the control thread.
     pub fn arp() -> Vec<u8> {
         use director::packet::arp::Arp;
         let mut bytes = [0; 60];
@@ -289,7 +289,7 @@ impl Recipe {
 }
 
 impl Recipe {
-    /// A datagram that a worker has rewritten and could not send yet.
+    /// A datagram that a worker has rewritten and not sent yet.
     pub fn datagram(server: &str) -> Vec<u8> {
         frame().macs([0; 6], [0; 6]).ipv4("77.0.0.1", server).udp(4000, 80).payload("x").build()
     }

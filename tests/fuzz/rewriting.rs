@@ -1,5 +1,5 @@
-//! NAT of any packet the parser lets through, and the MSS of SYNs with any options: checksums stay as right as they were,
-//! and nothing else changes.
+//! NAT of any packet that the parser accepts, and the MSS of SYNs with any options: checksums stay correct or
+//! incorrect, and nothing else changes.
 
 use crate::oracle;
 use crate::recipe::{Recipe, Upper};
@@ -9,15 +9,15 @@ use director::packet::ethernet::ETHERNET;
 use director::packet::{Fragment, Packet, Parse, Role, ipv4, tcp};
 use director::rewrite::{self, End, Layer3};
 
-/// A packet and what one of its ends becomes.
+/// A packet, and the new address and port of one end.
 #[derive(Clone, Debug, TypeGenerator)]
 struct Case {
     recipe: Recipe,
     source: bool,
     address: u128,
     port: u16,
-    /// Another byte of damage, anywhere.
-    bruise: Option<(u16, u8)>,
+    /// One more damaged byte.
+    damage: Option<(u16, u8)>,
 }
 
 impl Case {
@@ -27,7 +27,7 @@ impl Case {
 
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.recipe.frame();
-        if let Some((at, value)) = self.bruise
+        if let Some((at, value)) = self.damage
             && !bytes.is_empty()
         {
             let at = usize::from(at) % bytes.len();
@@ -53,7 +53,7 @@ impl Shortened for u128 {
     }
 }
 
-/// The two versions differ in these places only.
+/// Checks that the packets differ only in these ranges.
 fn differ_only_in(before: &[u8], after: &[u8], places: &[std::ops::Range<usize>]) {
     assert_eq!(before.len(), after.len());
     for (at, (old, new)) in before.iter().zip(after).enumerate() {
@@ -76,7 +76,7 @@ fn translate<A: Shortened>(case: &Case) {
     let Some(before) = frame.bytes().get(ETHERNET..).map(<[u8]>::to_vec) else { return };
     let Ok(packet) = A::parse(&before) else { return };
     if packet.role == Role::IcmpError {
-        // Its flow is the quoted packet's: `translate_error` rewrites it.
+        // Its flow is that of the quoted packet, which `translate_error` rewrites.
         return;
     }
     let (end, address) = (case.end(), A::shortened(case.address));
@@ -106,10 +106,10 @@ fn translate<A: Shortened>(case: &Case) {
         let is_right = oracle::is_upper_right(&packet, after);
         match (was_right, packet.protocol) {
             (Some(true), _) => assert_eq!(is_right, Some(true)),
-            // A wrong one is not made right, for then nobody would notice; SCTP's is written anew.
+            // A wrong checksum must stay wrong, so that receivers detect it; SCTP's is computed again.
             (Some(false), ipv4::TCP | ipv4::UDP) => assert_ne!(is_right, Some(true)),
             (None, ipv4::UDP) if packet.fragment == Fragment::Whole => {
-                assert_eq!(is_right, Some(true), "a missing checksum is filled in");
+                assert_eq!(is_right, Some(true), "a missing checksum must be computed");
             }
             _ => {}
         }
@@ -194,7 +194,7 @@ fn icmp_errors() {
     });
 }
 
-/// What is quoted of a protocol without ports has none to rewrite; found by `icmp_errors`.
+/// A quoted protocol without ports has no ports to rewrite. Found by `icmp_errors`.
 #[test]
 fn quoted_protocols_without_ports() {
     let quoted = director::testing::frame().ipv4("10.1.0.11", "77.0.0.1").protocol(96);
@@ -207,13 +207,13 @@ fn quoted_protocols_without_ports() {
     assert!(frame.bytes().ends_with(&[0x5a; 16]));
 }
 
-/// A SYN with these octets where options are, whatever its header says of their length.
+/// A SYN with these bytes as options, whatever its data offset.
 #[derive(Clone, Debug, TypeGenerator)]
 struct Syn {
     is_ipv6: bool,
-    /// Data offset in words.
+    /// Data offset in units of 4 bytes.
     words: u8,
-    /// Three of four are taken modulo 8: kinds and lengths.
+    /// Three of four bytes are taken modulo 8, so that they are valid kinds and lengths.
     options: [u8; 44],
     length: u8,
     limit: u16,
@@ -239,7 +239,7 @@ impl Syn {
     }
 }
 
-/// Where the octets of the first MSS stand: options one after the other, until there is no whole one left.
+/// Offset of the first MSS value: options are read one by one, until one is incomplete.
 fn mss_place(mut options: &[u8]) -> Option<usize> {
     let all = options.len();
     loop {
@@ -272,12 +272,12 @@ fn clamp_mss<A: Shortened>(syn: &Syn) {
     let checksum = options - tcp::HEADER + 16;
     differ_only_in(&before, after, &[at..at + 2, checksum..checksum + 2]);
     assert_eq!(oracle::is_upper_right(&packet, after), oracle::is_upper_right(&packet, &before));
-    // Of data offset and flags the checksum knew nothing; made right, it stays right.
-    let mut mended = before.clone();
+    // The checksum did not cover the changed data offset and flags. With a correct one it stays correct.
+    let mut corrected = before.clone();
     let (from, to) = (A::read(&before[A::SOURCE..]), A::read(&before[A::DESTINATION..]));
-    tcp::write_checksum(&mut mended[options - tcp::HEADER..], from, to);
-    assert_eq!(oracle::is_upper_right(&packet, &mended), Some(true));
-    let mut frame = MemoryFrame::new(&[&[0; ETHERNET][..], &mended].concat());
+    tcp::write_checksum(&mut corrected[options - tcp::HEADER..], from, to);
+    assert_eq!(oracle::is_upper_right(&packet, &corrected), Some(true));
+    let mut frame = MemoryFrame::new(&[&[0; ETHERNET][..], &corrected].concat());
     assert!(rewrite::clamp_mss(&mut frame, &packet, syn.limit));
     assert_eq!(oracle::is_upper_right(&packet, &frame.bytes()[ETHERNET..]), Some(true));
 }

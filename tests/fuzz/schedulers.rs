@@ -1,5 +1,5 @@
-//! Schedulers under any edits and picks, seen by workers that catch up late: nobody who may not be picked is, a pick
-//! depends on nothing but what it is given, and changing nothing changes no pick.
+//! Schedulers under random edits and picks, with workers that adopt snapshots late: no unusable destination is picked,
+//! a pick depends only on its input, and an edit that changes nothing changes no pick.
 
 use bolero::TypeGenerator;
 use director::model::{DestinationId, SchedulerFlags, SchedulerKind, WorkerId};
@@ -96,7 +96,7 @@ fn kind(number: u8) -> SchedulerKind {
     SchedulerKind::ALL[usize::from(number) % SchedulerKind::ALL.len()]
 }
 
-/// lblc and lblcr remember what they picked for a destination address, in a cache that clones share.
+/// lblc and lblcr cache their picks by destination address; clones share the cache.
 fn is_cached(kind: SchedulerKind) -> bool {
     matches!(kind, SchedulerKind::Lblc | SchedulerKind::Lblcr)
 }
@@ -183,15 +183,22 @@ impl Service {
                     | SchedulerKind::Mh
                     | SchedulerKind::Ovf
             );
-            assert!(!somebody || may_refuse, "{kind} picks nobody though somebody could");
+            assert!(!somebody || may_refuse, "{kind} picks no destination although one is usable");
             return;
         };
-        assert!(candidates[index].weight > 0, "{kind} picked who is quiesced");
+        assert!(candidates[index].weight > 0, "{kind} picked a quiesced destination");
         let may_overload = kind == SchedulerKind::Lblc;
-        assert!(may_overload || !servers.overloaded(index), "{kind} picked who is overloaded");
+        assert!(
+            may_overload || !servers.overloaded(index),
+            "{kind} picked an overloaded destination"
+        );
         if !is_cached(kind) {
             let again = self.scheduler.pick(&mut twin, &servers, &flow, now);
-            assert_eq!((again, twin), (picked, *cursor), "{kind} depends on something else");
+            assert_eq!(
+                (again, twin),
+                (picked, *cursor),
+                "the pick of {kind} depends on other state"
+            );
         }
     }
 }
@@ -206,7 +213,7 @@ fn any_edits_and_picks() {
     );
 }
 
-/// Weights of any size, edits of weights only: wrr gives each its share of every whole cycle.
+/// With weights of any size and edits of weights, wrr gives each destination its share of every full cycle.
 #[test]
 fn shares_of_wrr() {
     type Weights = [u8; 4];
@@ -229,7 +236,7 @@ fn shares_of_wrr() {
         for _ in 0..total {
             let servers = Servers(service.scheduler.candidates(), &service.servers);
             let index = service.scheduler.pick(&mut cursor, &servers, &flow, Instant::START);
-            let index = index.expect("somebody has a weight");
+            let index = index.expect("a destination has a weight");
             picks[service.scheduler.candidates()[index].id.index()] += 1;
         }
         assert_eq!(picks, weights.map(u32::from));

@@ -1,5 +1,5 @@
-//! The control socket: whatever bytes clients send, in whatever pieces, each whole request gets one answer, in order;
-//! sessions end with their clients; and the next client is served.
+//! The control socket: each complete request gets one reply, in order, however its bytes are split. Sessions end with
+//! their clients, and the next client is served.
 
 use bolero::TypeGenerator;
 use director::api::{Client, ClientError, Envelope, PROTOCOL_VERSION, RefusalCode};
@@ -19,47 +19,47 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Sessions that are open side by side.
+/// Number of concurrent sessions.
 const CLIENTS: usize = 4;
-/// Bytes of an answer's piece that a client is to hang up in the middle of: several fill a socket.
+/// Size of a row that a client disconnects in; several fill the socket buffer.
 const HEAVY: usize = 100_000;
-/// Longest wait for what has to come.
+/// Longest wait for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Session threads are counted for the process: one test has them at a time.
+/// Session threads are counted for the whole process, so only one test may have sessions at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[derive(Clone, Debug, TypeGenerator)]
 enum Act {
-    /// A request that is understood, written in two parts.
+    /// A valid request, written in two parts.
     Ask {
         #[generator(0..6u8)]
         pieces: u8,
         cut: u8,
     },
     Line(Vec<u8>),
-    /// No end of line: what follows belongs to it.
+    /// Bytes without an end of line; later bytes continue the line.
     Bytes(Vec<u8>),
-    /// More than a request may have, if 0: it takes long.
+    /// If 0, more bytes than a request may have; rare, because it is slow.
     Endless(#[generator(0..24u8)] u8),
-    /// Goes away with an answer on its way.
+    /// Disconnects while a reply is being sent.
     HangUp,
 }
 
-/// What a request's answer must be.
+/// The expected reply to a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Refused,
-    /// So many pieces that all name the request.
+    /// This many rows with the name from the request.
     Pieces(String, usize),
 }
 
-/// Asks for `pieces` rows called `name`.
+/// A query for `pieces` rows called `name`.
 fn ask(name: &str, pieces: usize, size: usize) -> Request {
     request::<Sysctl>(&SysctlArgs { setting: Some(format!("{name}={pieces} {size}")) })
 }
 
-/// Pieces that are still owed for an [`ask`], and their size.
+/// Rows still to be sent for an [`ask`], and their size.
 fn owed(request: &Request) -> Option<(String, usize, usize)> {
     let Request::Query { query, args } = request else { return None };
     let args: SysctlArgs = serde_json::from_value(args.clone()).ok()?;
@@ -69,7 +69,7 @@ fn owed(request: &Request) -> Option<(String, usize, usize)> {
     Some((name.to_owned(), pieces.parse().ok()?, size.parse().ok()?))
 }
 
-/// The control thread's part: every answer gets its pieces as its client takes them, until `Status` is asked.
+/// Replaces the control thread: sends the rows of each query as the client takes them, until `Status` is queried.
 fn answer(calls: &Calls) {
     let mut open: VecDeque<(Answer, String, usize, usize)> = VecDeque::new();
     loop {
@@ -104,11 +104,11 @@ fn answer(calls: &Calls) {
     }
 }
 
-/// A server with its control thread; ends with a request.
+/// A server and its control thread, which ends at a request.
 struct Running {
     path: PathBuf,
     control: Option<thread::JoinHandle<()>>,
-    /// Of the socket; removed with the value.
+    /// Folder of the socket; removed with the value.
     _folder: TempDir,
 }
 
@@ -129,7 +129,7 @@ fn connect(path: &Path) -> UnixStream {
     stream
 }
 
-/// A session as any other is served.
+/// Checks that another session is served.
 fn is_served(path: &Path) {
     let mut client = Client::connect(path).expect("the server listens");
     let mut pieces = 0;
@@ -141,7 +141,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(control) = self.control.take() else { return };
         let deadline = Instant::now() + PATIENCE;
-        // Sessions that are about to end may still take all the room.
+        // Sessions that are about to end may still count for the limit.
         while !control.is_finished() && Instant::now() < deadline {
             let _ = Client::connect(&self.path)
                 .map(|mut client| client.call(request::<Status>(&NoArgs {}), |_| ()));
@@ -151,7 +151,7 @@ impl Drop for Running {
     }
 }
 
-/// The server's threads that serve a session.
+/// Number of the server's session threads.
 fn session_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let names =
@@ -167,22 +167,22 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// One client and everything it wrote.
+/// One client and all bytes that it wrote.
 struct Session {
     stream: UnixStream,
     written: Vec<u8>,
-    /// The server has closed, or will without reading on.
+    /// The server has closed the session, or will without reading more.
     is_over: bool,
 }
 
 impl Session {
     fn write(&mut self, bytes: &[u8]) {
         self.written.extend_from_slice(bytes);
-        // After a refusal of something endless nobody reads.
+        // The server does not read on after it refused an endless line.
         self.is_over |= self.stream.write_all(bytes).is_err();
     }
 
-    /// False if the client is gone.
+    /// False if the client has disconnected.
     fn act(&mut self, act: &Act, number: usize) -> bool {
         match act {
             Act::Ask { pieces, cut } => {
@@ -209,7 +209,7 @@ impl Session {
         true
     }
 
-    /// What the server owes for all that was written.
+    /// Replies expected for all bytes written.
     fn wanted(&self) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for line in self.written.split_inclusive(|&byte| byte == b'\n') {
@@ -226,12 +226,12 @@ impl Session {
         wanted
     }
 
-    /// Says no more and reads every answer.
+    /// Ends writing and reads all replies.
     fn answers(&self) -> Vec<Wanted> {
         let _ = self.stream.shutdown(Shutdown::Write);
         let (mut answers, mut rows) = (Vec::new(), Vec::new());
         for line in BufReader::new(&self.stream).lines() {
-            // A server that closes over unread bytes resets the connection behind its last word.
+            // A server that closes with unread bytes resets the connection after its last reply.
             let Ok(line) = line else { break };
             match serde_json::from_str(&line).expect("a reply") {
                 Reply::Rows(piece) => {
@@ -240,18 +240,21 @@ impl Session {
                 }
                 Reply::End => {
                     let name = rows.first().cloned().unwrap_or_default();
-                    assert!(rows.iter().all(|other| *other == name), "answers in a mix: {rows:?}");
+                    assert!(
+                        rows.iter().all(|other| *other == name),
+                        "rows of several replies mixed: {rows:?}"
+                    );
                     answers.push(Wanted::Pieces(name, rows.len()));
                     rows.clear();
                 }
                 Reply::Failed(_) => {
-                    assert!(rows.is_empty(), "an answer broken off");
+                    assert!(rows.is_empty(), "a reply was cut off");
                     answers.push(Wanted::Refused);
                 }
-                other => panic!("nobody asked for {other:?}"),
+                other => panic!("unexpected reply {other:?}"),
             }
         }
-        assert!(rows.is_empty(), "an answer without an end");
+        assert!(rows.is_empty(), "a reply has no end");
         answers
     }
 }
@@ -262,7 +265,7 @@ fn line(request: Request) -> Vec<u8> {
     line
 }
 
-/// An answer of no pieces names nothing.
+/// A reply without rows has no name.
 fn named(wanted: Vec<Wanted>) -> Vec<Wanted> {
     let nameless = |wanted| match wanted {
         Wanted::Pieces(_, 0) => Wanted::Pieces(String::new(), 0),
@@ -297,7 +300,7 @@ fn any_sessions() {
 }
 
 #[test]
-fn one_session_too_many() {
+fn sessions_above_the_limit_are_refused() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Running::start();
     let mut clients: Vec<UnixStream> = (0..SESSIONS).map(|_| connect(&server.path)).collect();

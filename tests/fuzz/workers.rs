@@ -1,5 +1,5 @@
-//! The whole pipeline on random frames: every frame is accounted for once, what is sent is right, and in the end
-//! nothing is left.
+//! The whole pipeline on random frames: every frame is counted once, sent frames are valid, and in the end no
+//! connection is left.
 
 use crate::farm::Farm;
 use crate::oracle;
@@ -16,7 +16,7 @@ use director::time::Duration;
 use director::worker::steering::Placement;
 use director::worker::{ConnectionPiece, TableJob};
 
-/// Something that happens to a director.
+/// An event in the life of a director.
 #[derive(Clone, Debug, TypeGenerator)]
 enum Step {
     Frame {
@@ -88,7 +88,7 @@ impl Run {
             }
             false => Placement::Software,
         };
-        // Few connections and templates, so that full tables are seen too.
+        // Few connections and templates, so that tables fill up.
         let shape = Shape { workers, connections: 48, templates: 16, placement };
         let (director, destinations) = Farm::new().director(shape);
         let outcome = Outcome::default();
@@ -158,7 +158,7 @@ impl Run {
                     ConnectionPiece { family: family(*ipv6), cursor: 0, rows, is_last: false };
                 let worker = worker(*number);
                 let TableJob::List(piece) = self.director.job(worker, TableJob::List(piece)) else {
-                    panic!("a listing came back as something else")
+                    panic!("a list job returned as another kind")
                 };
                 assert!(piece.rows.len() <= 7);
             }
@@ -176,7 +176,7 @@ impl Run {
         let port = if recipe.is_from_lan() { LAN } else { WAN };
         let bytes = recipe.frame();
         let outcome = self.director.input_at(worker, port, MemoryFrame::new(&bytes));
-        is_followed(&recipe, &bytes, &outcome);
+        check_outcome(&recipe, &bytes, &outcome);
         self.take(outcome);
         self.last = Some(recipe);
     }
@@ -208,9 +208,9 @@ impl Run {
         });
     }
 
-    /// Every frame that came in went out, was punted or was dropped, once.
-    fn settle_accounts(&mut self) {
-        // Fragments that wait for a first one give up meanwhile.
+    /// Every received frame was sent, punted or dropped, exactly once.
+    fn check_counters(&mut self) {
+        // Held fragments time out.
         let outcome = self.director.pass_s(3);
         self.take(outcome);
         let totals = self.director.totals();
@@ -222,8 +222,8 @@ impl Run {
         assert_eq!(seen, (totals.sent, totals.punted, totals.dropped));
     }
 
-    /// When every timer has run out there is no connection, and no destination has one on its count.
-    fn outlive_connections(&mut self) {
+    /// When all timers have expired, no connection is left and no destination counts one.
+    fn expire_connections(&mut self) {
         self.director.now = self.director.now + Duration::from_secs(2000);
         for _ in 0..64 {
             self.director.poll();
@@ -237,7 +237,7 @@ impl Run {
     }
 }
 
-/// What every sent frame must be: for somebody else, from this port, with a right header.
+/// Every sent frame has the source MAC address of its port, another destination, and a valid header.
 fn is_well_formed(is_lan: bool, bytes: &[u8]) {
     let own = if is_lan { LAN_MAC } else { WAN_MAC };
     assert_eq!(ethernet::source(bytes), own);
@@ -251,10 +251,10 @@ fn is_well_formed(is_lan: bool, bytes: &[u8]) {
     }
 }
 
-/// What must come out for one frame, as far as the frame alone tells.
-fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
+/// Checks the outcome of one frame as far as the frame alone determines it.
+fn check_outcome(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
     let ends = outcome.sent.len() + outcome.punts.len() + outcome.drops.len();
-    // Damage and a made-up extension header make fragments too.
+    // Damage or an extension header may also make it a fragment.
     let is_piece = match bytes.get(ETHERNET..) {
         Some(ip) if recipe.is_ipv6 => {
             u128::parse(ip).is_ok_and(|packet| packet.fragment != Fragment::Whole)
@@ -266,12 +266,16 @@ fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
         assert_eq!(ends, 1, "{outcome:?}");
     }
     for punt in outcome.punts.iter().filter(|_| !is_piece) {
-        // Those were routed already: they are ready to be sent, or their TTL was counted down.
+        // These frames were already rewritten or routed.
         if matches!(punt.reason, PuntReason::NeighbourUnresolved | PuntReason::NatIcmpSend) {
             continue;
         }
         let cut = &bytes[..punt.frame.len().min(bytes.len())];
-        assert!(punt.frame == cut || recipe.padded, "punted other than it came: {:?}", punt.reason);
+        assert!(
+            punt.frame == cut || recipe.padded,
+            "the punted frame was changed: {:?}",
+            punt.reason
+        );
     }
     if !recipe.is_intact() || is_piece || matches!(recipe.upper, Upper::Raw { .. }) {
         return;
@@ -286,7 +290,7 @@ fn is_followed(recipe: &Recipe, bytes: &[u8], outcome: &Outcome) {
     }
 }
 
-/// Checksums of a sent packet, whose own had been right, and of the packet in the tunnel.
+/// Checks the checksums of a sent packet that was correct when received, and of the packet in a tunnel.
 fn is_right<A: Parse>(ip: &[u8]) {
     let packet = A::parse(ip).unwrap();
     assert_ne!(oracle::is_upper_right(&packet, ip), Some(false), "{packet:?}");
@@ -310,24 +314,24 @@ fn is_right<A: Parse>(ip: &[u8]) {
 }
 
 #[test]
-fn any_life_of_one_worker() {
+fn one_worker() {
     bolero::check!().with_type::<Vec<Step>>().with_test_time(crate::SHORT * 2).for_each(|steps| {
         let mut run = Run::new(1, false);
         steps.iter().for_each(|step| run.step(step));
-        run.settle_accounts();
-        run.outlive_connections();
+        run.check_counters();
+        run.expire_connections();
     });
 }
 
 #[test]
-fn any_life_of_three_workers() {
+fn three_workers() {
     type Life = (bool, Vec<Step>);
     bolero::check!().with_type::<Life>().with_test_time(crate::SHORT * 2).for_each(
         |(is_placed, steps)| {
             let mut run = Run::new(3, *is_placed);
             steps.iter().for_each(|step| run.step(step));
-            run.settle_accounts();
-            run.outlive_connections();
+            run.check_counters();
+            run.expire_connections();
         },
     );
 }

@@ -1,4 +1,4 @@
-//! Random steps, aimed at what the director has in hand.
+//! Random steps, based on the current state of the reference.
 
 use crate::reference::Reference;
 use crate::site;
@@ -11,17 +11,17 @@ use director::model::{
 use director::packet::tcp;
 use std::net::{IpAddr, SocketAddr};
 
-/// What a run may meet.
+/// What the steps of a run may contain.
 #[derive(Clone, Copy)]
-pub struct Taste {
+pub struct Scope {
     pub schedulers: &'static [SchedulerKind],
-    /// Of ten services, so many are persistent.
+    /// Of ten services this many are persistent.
     pub persistent: u8,
     /// Settings are changed.
     pub sysctls: bool,
 }
 
-/// Settings and the values they may get.
+/// Settings and values for them.
 const SYSCTLS: [(&str, &[i32]); 9] = [
     ("schedule_icmp", &[0, 1]),
     ("expire_nodest_conn", &[0, 0, 1]),
@@ -34,7 +34,7 @@ const SYSCTLS: [(&str, &[i32]); 9] = [
     ("secure_tcp", &[0, 0, 3]),
 ];
 
-/// Flags of a client's or a server's segment, the usual ones more often.
+/// Flags of a client's or a server's segment; usual ones are more frequent.
 const FLAGS: [u8; 12] = [
     tcp::SYN,
     tcp::SYN,
@@ -50,15 +50,15 @@ const FLAGS: [u8; 12] = [
     0,
 ];
 
-/// Random numbers with a memory of nothing but their seed.
+/// A pseudo-random generator; its state is only the seed.
 pub struct Generator {
     random: fastrand::Rng,
-    taste: Taste,
+    scope: Scope,
 }
 
 impl Generator {
-    pub fn new(seed: u64, taste: Taste) -> Self {
-        Generator { random: fastrand::Rng::with_seed(seed), taste }
+    pub fn new(seed: u64, scope: Scope) -> Self {
+        Generator { random: fastrand::Rng::with_seed(seed), scope }
     }
 
     fn one_of<T: Copy>(&mut self, list: &[T]) -> T {
@@ -72,7 +72,7 @@ impl Generator {
     pub fn step(&mut self, state: &Reference) -> Step {
         match self.random.u8(..100) {
             0..=11 => Step::Apply(self.command(state)),
-            12 if self.taste.sysctls => {
+            12 if self.scope.sysctls => {
                 let (name, values) = self.one_of(&SYSCTLS);
                 Step::Sysctl(name, self.one_of(values))
             }
@@ -84,7 +84,7 @@ impl Generator {
         }
     }
 
-    /// Mostly short, at times beyond the longer timers.
+    /// Mostly short waits, sometimes longer than the longest timers.
     fn wait(&mut self) -> u32 {
         match self.random.u8(..20) {
             0 => self.random.u32(1000..6000),
@@ -138,7 +138,7 @@ impl Generator {
     fn service(&mut self, key: ServiceKey) -> ServiceSpec {
         let needs_persistence = matches!(key.port(), 0 | 21) && !key.is_fwmark();
         let is_persistent =
-            (needs_persistence && !self.chance(10)) || self.random.u8(..10) < self.taste.persistent;
+            (needs_persistence && !self.chance(10)) || self.random.u8(..10) < self.scope.persistent;
         let mask = match key.family() {
             Family::Ipv4 => {
                 PersistenceMask::Ipv4(self.one_of(&[u32::MAX, u32::MAX, 0xffff_ff00, 0]).into())
@@ -149,7 +149,7 @@ impl Generator {
         let is_udp = matches!(key, ServiceKey::Address { protocol: Protocol::Udp, .. });
         ServiceSpec {
             key,
-            scheduler: self.one_of(self.taste.schedulers),
+            scheduler: self.one_of(self.scope.schedulers),
             scheduler_flags: SchedulerFlags::from_bits_truncate(self.one_of(&[0, 0, 1, 2, 3])),
             one_packet: (is_udp || key.is_fwmark()) && self.chance(20),
             persistence: is_persistent.then_some(Persistence { timeout_s, mask }),
@@ -182,7 +182,7 @@ impl Generator {
         if self.chance(2) { 1 } else { 64 }
     }
 
-    /// From a client to a virtual address.
+    /// From a client to a VIP.
     fn request(&mut self) -> Packet {
         let vip = site::ip(self.one_of(&site::VIPS));
         let clients: Vec<IpAddr> = site::CLIENTS
@@ -223,7 +223,7 @@ impl Generator {
         }
     }
 
-    /// An error about a packet of some connection, or of none.
+    /// An ICMP error about a packet of a connection or of none.
     fn icmp_error(&mut self, state: &Reference) -> Step {
         let which = self.random.usize(..64);
         let Some(flow) = state.some_flow(which) else { return Step::Packet(self.request()) };
@@ -239,7 +239,7 @@ impl Generator {
         if self.chance(20) {
             virtual_address.set_port(self.one_of(&site::PORTS));
         }
-        // A client complains about a reply as it saw it, a server about a request.
+        // A client quotes a reply as it received it, a server a request.
         let (by, about, sender, to) = match self.chance(50) {
             true => {
                 let reply = self.packet(protocol, virtual_address, client, false, false);
@@ -256,7 +256,7 @@ impl Generator {
         Step::Error(IcmpError { by, sender, to, message_type, ttl: self.ttl(), about })
     }
 
-    /// One more packet of some connection, from its client or its server.
+    /// Another packet of a connection, from its client or its server.
     fn follow_up(&mut self, state: &Reference, is_from_client: bool) -> Step {
         let which = self.random.usize(..64);
         let Some(flow) = state.some_flow(which) else { return Step::Packet(self.request()) };

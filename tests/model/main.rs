@@ -1,7 +1,7 @@
-//! The model test: random commands and packets through the real director and through a slow, obvious reference of
-//! IPVS, step by step; whatever can be seen of the two must be the same.
+//! The model test: random commands and packets go through the real director and through a slow, simple reference of
+//! IPVS, step by step. Everything visible of the two must be equal.
 //!
-//! `MODEL_STEPS` sets the steps of each run, `MODEL_SEED` one seed instead of the usual ones.
+//! `MODEL_STEPS` sets the number of steps of a run, `MODEL_SEED` runs one seed instead of the default ones.
 
 mod generator;
 mod observation;
@@ -14,7 +14,7 @@ mod wire;
 mod workers;
 
 use director::model::SchedulerKind;
-use generator::Taste;
+use generator::Scope;
 
 const ALL: &[SchedulerKind] = &[
     SchedulerKind::Rr,
@@ -32,7 +32,7 @@ const ALL: &[SchedulerKind] = &[
     SchedulerKind::None,
 ];
 
-/// Outcomes that no run is without.
+/// Outcomes that every run must contain.
 const USUAL: &[&str] = &[
     "Sent",
     "Tunnelled",
@@ -46,20 +46,20 @@ const USUAL: &[&str] = &[
 ];
 
 #[test]
-fn every_scheduler_picks_as_the_reference() {
-    let taste = Taste { schedulers: ALL, persistent: 0, sysctls: false };
-    run::compare("schedulers", 1..=6, taste, USUAL);
+fn schedulers_match_the_reference() {
+    let scope = Scope { schedulers: ALL, persistent: 0, sysctls: false };
+    run::compare("schedulers", 1..=6, scope, USUAL);
 }
 
 #[test]
-fn persistent_services_are_as_in_the_reference() {
+fn persistence_matches_the_reference() {
     const FEW: &[SchedulerKind] = &[SchedulerKind::Rr, SchedulerKind::Wlc];
-    let taste = Taste { schedulers: FEW, persistent: 8, sysctls: false };
-    run::compare("persistence", 101..=106, taste, USUAL);
+    let scope = Scope { schedulers: FEW, persistent: 8, sysctls: false };
+    run::compare("persistence", 101..=106, scope, USUAL);
 }
 
 #[test]
-fn settings_act_as_in_the_reference() {
-    let taste = Taste { schedulers: ALL, persistent: 4, sysctls: true };
-    run::compare("settings", 201..=206, taste, &[USUAL, &["DropPacket", "NatIcmpSend"]].concat());
+fn settings_match_the_reference() {
+    let scope = Scope { schedulers: ALL, persistent: 4, sysctls: true };
+    run::compare("settings", 201..=206, scope, &[USUAL, &["DropPacket", "NatIcmpSend"]].concat());
 }

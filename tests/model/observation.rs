@@ -1,16 +1,16 @@
-//! What can be seen of a director from outside; director and reference say it in the same words.
+//! What is visible of a director from outside, in types that director and reference share.
 
 use director::model::{Counters, DestinationAddress, PortId, ServiceKey};
 use director::reason::PuntReason;
 use std::net::{IpAddr, SocketAddr};
 
-/// What became of a packet.
+/// What happened to a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
     Sent(Sent),
-    /// A forwarded ICMP error: what there is of it as a packet without ports, and both ends of the packet it quotes.
+    /// A forwarded ICMP error: the error as a packet without ports, and source and destination of the packet it quotes.
     SentError(Sent, SocketAddr, SocketAddr),
-    /// Not forwarded, but answered, or not even that, by the director as a host.
+    /// Delivered to the host, with its answer if it sent one.
     Host {
         because: PuntReason,
         answer: Option<Answer>,
@@ -19,7 +19,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Its kind in one word.
+    /// Name of the kind.
     pub fn kind(&self) -> String {
         match self {
             Outcome::Sent(Sent { outer: Some(_), .. }) => "Tunnelled".to_owned(),
@@ -66,12 +66,12 @@ pub enum Why {
     Other,
 }
 
-/// The listings.
+/// The listings of services and connections.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
     /// Newest first.
     pub services: Vec<ServiceView>,
-    /// Ordered by what they are.
+    /// Sorted.
     pub connections: Vec<ConnectionView>,
     pub total: Counters,
 }

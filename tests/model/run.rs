@@ -1,6 +1,6 @@
-//! Runs: steps through both, the first difference, and the fewest steps that still show it.
+//! Runs director and reference side by side, finds the first difference, and shrinks the steps that lead to it.
 
-use crate::generator::{Generator, Taste};
+use crate::generator::{Generator, Scope};
 use crate::observation::Listing;
 use crate::reference::Reference;
 use crate::step::Step;
@@ -10,47 +10,46 @@ use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Steps of a run unless `MODEL_STEPS` says otherwise.
+/// Steps of a run, unless `MODEL_STEPS` is set.
 const STEPS: usize = 5000;
-/// Listings are compared after so many steps, and after every wait.
+/// Listings are compared after this many steps, and after every wait.
 const LISTING_EVERY: usize = 5;
-/// Times a failing run is tried again with fewer steps.
+/// How often a failing run is repeated with fewer steps.
 const SHRINKING: usize = 1500;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs every seed; panics with the steps of a run that differs. `kinds` are outcomes that the runs must have met, so
-/// that what is compared is more than nothing.
-pub fn compare(name: &str, seeds: RangeInclusive<u64>, taste: Taste, kinds: &[&str]) {
+/// Runs every seed and panics with the steps of a run that differs. All outcomes in `kinds` must have occurred.
+pub fn compare(name: &str, seeds: RangeInclusive<u64>, scope: Scope, kinds: &[&str]) {
     let steps = setting("MODEL_STEPS").map_or(STEPS, |steps| steps as usize);
     let seeds = setting("MODEL_SEED").map_or(seeds, |seed| seed..=seed);
     let mut seen = BTreeSet::new();
     for seed in seeds {
-        let (made, difference) = generate(seed, taste, steps, &mut seen);
+        let (made, difference) = generate(seed, scope, steps, &mut seen);
         if difference.is_some() {
             let (fewest, difference) = shrink(made);
             panic!("{name}, seed {seed}:\n{}{difference}", in_words(&fewest));
         }
     }
     let missed: Vec<_> = kinds.iter().filter(|kind| !seen.contains(**kind)).collect();
-    assert!(missed.is_empty(), "{name}: no packet came to {missed:?}, only to {seen:?}");
+    assert!(missed.is_empty(), "{name}: outcomes {missed:?} never occurred, only {seen:?}");
 }
 
 fn in_words(steps: &[Step]) -> String {
     steps.iter().enumerate().fold(String::new(), |mut text, (number, step)| {
-        writeln!(text, "{:4}  {step}", number + 1).expect("strings take everything");
+        writeln!(text, "{:4}  {step}", number + 1).expect("writing to a string");
         text
     })
 }
 
-/// Both, side by side.
+/// Director and reference.
 struct Pair {
     reference: Reference,
     subject: Subject,
     steps: usize,
-    /// Kinds of outcomes.
+    /// Kinds of outcomes that occurred.
     seen: BTreeSet<String>,
 }
 
@@ -64,7 +63,7 @@ impl Pair {
         }
     }
 
-    /// The difference that a step shows.
+    /// Takes a step with both; returns the difference, if any.
     fn step(&mut self, step: &Step) -> Option<String> {
         self.steps += 1;
         match step {
@@ -137,7 +136,7 @@ fn list_differs<T: PartialEq + std::fmt::Debug>(
     (!text.is_empty()).then_some(text)
 }
 
-/// A panic is a difference too.
+/// As above; a panic counts as a difference.
 fn guarded(work: impl FnOnce() -> Option<String>) -> Option<String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -146,14 +145,14 @@ fn guarded(work: impl FnOnce() -> Option<String>) -> Option<String> {
     })
 }
 
-/// Makes and takes steps until one shows a difference.
+/// Generates and takes steps until one shows a difference.
 fn generate(
     seed: u64,
-    taste: Taste,
+    scope: Scope,
     count: usize,
     seen: &mut BTreeSet<String>,
 ) -> (Vec<Step>, Option<String>) {
-    let mut generator = Generator::new(seed, taste);
+    let mut generator = Generator::new(seed, scope);
     let mut pair = Pair::new();
     let mut made = Vec::new();
     for _ in 0..count {
@@ -176,7 +175,7 @@ fn replay(steps: &[Step]) -> Option<String> {
     })
 }
 
-/// Waits one after the other are one, as the eye has it.
+/// Joins consecutive waits.
 fn join_waits(steps: &mut Vec<Step>) {
     steps.dedup_by(|next, kept| match (next, kept) {
         (Step::Wait(next), Step::Wait(kept)) => {
@@ -187,9 +186,9 @@ fn join_waits(steps: &mut Vec<Step>) {
     });
 }
 
-/// Leaves out pieces, smaller and smaller ones, as long as a difference remains.
+/// Removes smaller and smaller parts of the steps while a difference remains.
 fn shrink(mut steps: Vec<Step>) -> (Vec<Step>, String) {
-    let mut difference = replay(&steps).expect("a run repeats itself");
+    let mut difference = replay(&steps).expect("a run is deterministic");
     let mut piece = steps.len() / 2;
     let mut tries = SHRINKING;
     while piece > 0 && tries > 0 {

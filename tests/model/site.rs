@@ -1,9 +1,9 @@
-//! The small snapshot of the model test: a director between clients (port 0) and servers (port 1), both on its links.
+//! The network of the model test: a director between clients (port 0) and servers (port 1), both on its links.
 
 use director::model::{DestinationAddress, Family, InterfaceId, PortId, Protocol, ServiceKey};
 use std::net::{IpAddr, SocketAddr};
 
-/// Milliseconds of one turn of the clock, the grain of the director's timers.
+/// Tick of the clock in milliseconds, the resolution of the director's timers.
 pub const TICK_MS: u64 = 64;
 
 pub const MTU: u16 = 1500;
@@ -16,11 +16,11 @@ pub const fn on(port: PortId) -> InterfaceId {
     InterfaceId(port.0)
 }
 
-/// The director's own addresses, by port, with the length of their networks.
+/// The director's own addresses with prefix lengths, by port.
 pub const OWN: [[(&str, u8); 2]; 2] =
     [[("10.0.0.1", 16), ("fd00:a::1", 64)], [("10.1.0.1", 24), ("fd00:b::1", 64)]];
 
-/// Addresses that are the director's with or without a service.
+/// Addresses of the director, with or without a service.
 pub const VIPS: [&str; 3] = ["10.0.0.100", "10.0.0.101", "fd00:a::100"];
 
 pub const CLIENTS: [&str; 6] =
@@ -29,11 +29,11 @@ pub const CLIENTS: [&str; 6] =
 pub const SERVERS: [&str; 6] =
     ["10.1.0.11", "10.1.0.12", "10.1.0.13", "10.1.0.14", "fd00:b::11", "fd00:b::12"];
 
-/// What the mark rules give: mark 1 to TCP and UDP for this port of any address, 0 to everything else.
+/// Mark of a packet: 1 for TCP and UDP to this port of any address, 0 otherwise.
 pub const MARKED_PORT: u16 = 7000;
 pub const MARK: u32 = 1;
 
-/// Ports that clients ask for.
+/// Destination ports of clients' packets.
 pub const PORTS: [u16; 5] = [80, 53, 21, 5000, MARKED_PORT];
 
 pub fn ip(text: &str) -> IpAddr {
@@ -53,7 +53,7 @@ pub fn own(port: PortId, family: Family) -> IpAddr {
     }
 }
 
-/// The port that leads to a client or a server.
+/// The port towards a client or a server.
 pub fn port_towards(address: IpAddr) -> PortId {
     match SERVERS.iter().any(|server| ip(server) == address) {
         true => SERVER_SIDE,
@@ -61,13 +61,13 @@ pub fn port_towards(address: IpAddr) -> PortId {
     }
 }
 
-/// Everybody on the links, with an Ethernet address each.
+/// All hosts on the links with their MAC addresses.
 pub fn neighbours() -> impl Iterator<Item = (IpAddr, [u8; 6])> {
     let everybody = CLIENTS.iter().chain(&SERVERS).enumerate();
     everybody.map(|(index, text)| (ip(text), [2, 0, 0, 0, 0x10, index as u8]))
 }
 
-/// The director's Ethernet address on a port.
+/// The director's MAC address on a port.
 pub fn mac(port: PortId) -> [u8; 6] {
     [2, 0, 0, 0, 0, port.0 as u8 + 1]
 }
@@ -107,7 +107,8 @@ pub fn destination_addresses(family: Family) -> Vec<DestinationAddress> {
         .collect()
 }
 
-/// A client's port for a virtual address and port, so that no two flows of one client look alike to a server.
+/// A client's port for a virtual address and port. It differs for each, so that a server can tell the flows of one
+/// client apart.
 pub fn client_port(virtual_end: SocketAddr, flow: u16) -> u16 {
     let vip = VIPS.iter().position(|vip| ip(vip) == virtual_end.ip()).unwrap_or(9) as u16;
     let port = PORTS.iter().position(|port| *port == virtual_end.port()).unwrap_or(9) as u16;

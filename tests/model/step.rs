@@ -1,4 +1,4 @@
-//! One step of a run, in data and in words.
+//! One step of a run, and its description.
 
 use crate::site;
 use director::api::Command;
@@ -11,19 +11,19 @@ use director::testing::frame;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// A packet as its sender makes it.
+/// A packet as its sender builds it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Packet {
-    /// The director's port it comes in by.
+    /// Port of the director on which it arrives.
     pub by: PortId,
     pub protocol: Protocol,
     pub source: SocketAddr,
     pub destination: SocketAddr,
-    /// TCP's.
+    /// TCP flags.
     pub flags: u8,
     pub ttl: u8,
     pub dont_fragment: bool,
-    /// Bytes behind the transport header.
+    /// Bytes after the transport header.
     pub payload: u16,
 }
 
@@ -35,7 +35,7 @@ pub struct IcmpError {
     pub to: IpAddr,
     pub message_type: u8,
     pub ttl: u8,
-    /// As the sender saw it.
+    /// The quoted packet, as the error's sender received it.
     pub about: Packet,
 }
 
@@ -45,7 +45,7 @@ pub enum Step {
     Apply(Command),
     Sysctl(&'static str, i32),
     Packet(Packet),
-    /// So many ticks of the clock.
+    /// This many ticks of the clock.
     Wait(u32),
 }
 
@@ -82,7 +82,7 @@ impl Packet {
         Family::of(self.source.ip())
     }
 
-    /// Length of the IP packet.
+    /// Length of the IP packet in bytes.
     pub fn length(&self) -> u16 {
         let header = match self.family() {
             Family::Ipv4 => 20,

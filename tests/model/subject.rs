@@ -1,4 +1,4 @@
-//! The director that is tested: the real desired state, host path and workers, on memory ports and a hand-moved clock.
+//! The director under test: the real desired state, IP host and workers, over memory ports and a clock moved by hand.
 
 use crate::observation::{ConnectionView, DestinationView, Listing, Outcome, ServiceView, Why};
 use crate::site::{self, TICK_MS};
@@ -30,31 +30,31 @@ use std::sync::Arc;
 
 const PORTS: usize = 2;
 
-/// A frame that left, by the port it left by.
+/// A frame sent, and its port.
 type Left = (PortId, Vec<u8>);
 
-/// Reasons of drops that the reference knows too.
+/// Drop reasons that the reference also has.
 const TOLD_APART: [(DropReason, Why); 3] = [
     (DropReason::DestinationUnavailable, Why::DestinationUnavailable),
     (DropReason::DropPacket, Why::DropPacket),
     (DropReason::Martian, Why::Martian),
 ];
 
-/// See the module.
+/// Desired state, host and workers, with their rings and memory ports.
 pub struct Subject {
     desired: Desired,
     slow: IpHost<MemoryFrame>,
     end: ControlEnd<MemoryFrame>,
     shared: Shared,
     workers: Vec<Worker<MemoryQueue>>,
-    /// By worker and port.
+    /// Indexed by worker and port.
     wires: Vec<Vec<Rc<RefCell<MemoryWire>>>>,
     now: Instant,
     published: u64,
     removals: u64,
 }
 
-/// Frames of the host path.
+/// Frames sent by the host.
 #[derive(Default)]
 struct Answers(Vec<(InterfaceId, Vec<u8>)>);
 
@@ -179,13 +179,13 @@ impl Subject {
 
     pub fn set_sysctl(&mut self, name: &str, value: i32) {
         let mut sysctls: Sysctls = *self.desired.sysctls();
-        sysctls.set(name, &value.to_string()).expect("a setting and a value it takes");
+        sysctls.set(name, &value.to_string()).expect("a valid setting");
         self.desired.set_sysctls(sysctls);
         self.desired.defend(u64::MAX);
         self.publish();
     }
 
-    /// Delivers one frame to a worker's queue and watches what becomes of it.
+    /// Delivers one frame to a worker's queue and returns what happened to it.
     pub fn receive(&mut self, by: PortId, frame: &[u8], worker: usize) -> Outcome {
         let wire = &self.wires[worker][by.index()];
         wire.borrow_mut().to_receive.push_back(MemoryFrame::new(frame));
@@ -196,7 +196,7 @@ impl Subject {
         for ring in &mut self.end.punts {
             for punt in ring.drain() {
                 assert!(punted.is_none(), "one packet, one punt");
-                // Only the host path sees that nothing was tunnelled here with which an error has to do.
+                // Only the host detects that an error belongs to no tunnel of this director.
                 punted = Some(match punt.reason {
                     PuntReason::TunnelIcmp => PuntReason::LocalOther,
                     reason => reason,
@@ -213,11 +213,11 @@ impl Subject {
                 assert!(answers.0.len() <= 1, "one packet, one answer");
                 Outcome::Host { because, answer }
             }
-            _ => panic!("more than one thing became of a packet"),
+            _ => panic!("a packet had more than one outcome"),
         }
     }
 
-    /// Frames dropped for the reasons that are told apart.
+    /// Frames dropped, by the reasons that are distinguished.
     fn drops(&self) -> [u64; 3] {
         TOLD_APART.map(|(reason, _)| {
             let queues = self.shared.counters.iter().flat_map(|worker| &worker.queues[..]);
@@ -244,7 +244,7 @@ impl Subject {
         sent
     }
 
-    /// Lets every worker turn until nothing is handed about any more.
+    /// Polls every worker until no frames are handed off any more.
     fn poll(&mut self) {
         loop {
             let now = self.now;
@@ -255,7 +255,7 @@ impl Subject {
         }
     }
 
-    /// One tick of the clock, with what the control thread does in it.
+    /// One tick of the clock, with the periodic work of the control thread.
     pub fn tick(&mut self) {
         self.now = self.now + std::time::Duration::from_millis(TICK_MS);
         self.poll();
@@ -277,13 +277,16 @@ impl Subject {
         self.shared.templates.sweep(&mut Cursor::default(), all, self.now, unwanted, gone);
     }
 
-    /// Gives the workers what is desired now.
+    /// Publishes the desired state to the workers.
     fn publish(&mut self) {
         if self.published == self.desired.generation() {
             return;
         }
         self.published = self.desired.generation();
-        assert!(self.end.publisher.publish(self.desired.snapshot()), "the workers are settled");
+        assert!(
+            self.end.publisher.publish(self.desired.snapshot()),
+            "the workers have adopted the previous snapshot"
+        );
         self.poll();
         assert!(self.end.publisher.is_settled());
         if self.removals != self.desired.removals() {
@@ -303,16 +306,16 @@ impl Subject {
         }
     }
 
-    /// Has a worker do a chore.
+    /// Runs a job on a worker.
     fn job(&mut self, worker: usize, job: TableJob) -> TableJob {
-        self.end.jobs[worker].push(job).expect("one chore at a time");
+        self.end.jobs[worker].push(job).expect("room for a job");
         for _ in 0..1000 {
             self.workers[worker].poll(self.now);
             if let Ok(done) = self.end.done[worker].pop() {
                 return done;
             }
         }
-        panic!("a chore was not done");
+        panic!("the job did not end");
     }
 
     pub fn listing(&mut self) -> Listing {
@@ -339,7 +342,7 @@ impl Subject {
         let total = self.desired.statistics().total().counters;
         let mut connections = self.connections();
         connections.extend(self.templates());
-        connections.sort_by(|left, right| left.partial_cmp(right).expect("nothing is NaN"));
+        connections.sort_by(|left, right| left.partial_cmp(right).expect("no NaN"));
         Listing { services, connections, total }
     }
 
@@ -350,11 +353,12 @@ impl Subject {
                 let rows = Vec::with_capacity(8192);
                 let piece = ConnectionPiece { family, cursor: 0, rows, is_last: false };
                 let TableJob::List(piece) = self.job(worker, TableJob::List(piece)) else {
-                    panic!("another chore came back");
+                    panic!("a job of another kind returned");
                 };
                 let destinations = &self.end.publisher.current().destinations;
                 views.extend(piece.rows.iter().map(|row| {
-                    let protocol = Protocol::from_number(row.protocol).expect("a balanced one");
+                    let protocol =
+                        Protocol::from_number(row.protocol).expect("a balanced protocol");
                     let server = destinations.get(row.destination as usize);
                     let address = server.map_or(row.destination_address.0, |known| known.address);
                     ConnectionView {

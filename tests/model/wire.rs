@@ -1,4 +1,4 @@
-//! Frames that left the director, read.
+//! Reads the frames that the director sent.
 
 use crate::observation::{Answer, AnswerKind, Outcome, Sent};
 use crate::site;
@@ -12,7 +12,7 @@ const IPV6_IN_IP: u8 = 41;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
-/// A packet's headers, whichever family it is of.
+/// Headers of a packet of either family.
 struct Headers {
     source: SocketAddr,
     destination: SocketAddr,
@@ -33,19 +33,19 @@ fn headers(bytes: &[u8]) -> Headers {
         }
     }
     match bytes[0] >> 4 {
-        4 => of(&u32::parse(bytes).expect("a sound IPv4 packet")),
-        _ => of(&u128::parse(bytes).expect("a sound IPv6 packet")),
+        4 => of(&u32::parse(bytes).expect("a valid IPv4 packet")),
+        _ => of(&u128::parse(bytes).expect("a valid IPv6 packet")),
     }
 }
 
-/// A forwarded packet, out of its tunnel if it is in one.
+/// A forwarded packet, without its tunnel headers.
 pub fn sent(by: PortId, frame: &[u8]) -> Outcome {
     assert_eq!(ethernet::source(frame), site::mac(by), "sent from the port's address");
     let mac = ethernet::destination(frame);
     let next_hop = site::neighbours().find(|(_, known)| *known == mac).expect("a neighbour").0;
     let mut bytes = &frame[ETHERNET..];
     let is_ipv6 = matches!(ethernet::ethernet(frame), Ok(Payload::Ipv6));
-    assert_eq!(bytes[0] >> 4, if is_ipv6 { 6 } else { 4 }, "the Ethernet type tells the family");
+    assert_eq!(bytes[0] >> 4, if is_ipv6 { 6 } else { 4 }, "EtherType and IP version differ");
     let mut read = headers(bytes);
     let mut outer = None;
     if matches!(read.protocol, IPIP | IPV6_IN_IP) {
@@ -66,7 +66,7 @@ pub fn sent(by: PortId, frame: &[u8]) -> Outcome {
     Outcome::Sent(Sent { by, next_hop, outer, source, destination, ttl: read.ttl })
 }
 
-/// Addresses of the packet itself, read from its bytes.
+/// Addresses of the outermost packet.
 fn addresses(packet: &[u8]) -> (IpAddr, IpAddr) {
     match packet[0] >> 4 {
         4 => (ipv4::source(packet).to_ip(), ipv4::destination(packet).to_ip()),
@@ -87,7 +87,7 @@ fn assert_message_checksum(packet: &[u8], header: usize) {
     assert_eq!(sum, 0, "checksum of an ICMP message");
 }
 
-/// Translation leaves a checksum that is right.
+/// The transport checksum must be correct after NAT.
 fn assert_transport_checksum(packet: &[u8], read: &Headers) {
     let segment = &packet[read.header..];
     let sum = match (read.source.ip(), read.destination.ip()) {
@@ -108,7 +108,7 @@ fn assert_transport_checksum(packet: &[u8], read: &Headers) {
     assert_eq!(sum, 0, "checksum of {} > {}", read.source, read.destination);
 }
 
-/// An ICMP error or a reset.
+/// An ICMP error or a TCP reset from the director.
 pub fn answer(frame: &[u8]) -> Answer {
     let bytes = &frame[ETHERNET..];
     let (from, to) = addresses(bytes);
@@ -118,7 +118,7 @@ pub fn answer(frame: &[u8]) -> Answer {
         Family::Ipv6 => (bytes[6], &bytes[ipv6::HEADER..]),
     };
     let kind = if protocol == ipv4::TCP {
-        assert_ne!(tcp::flags(upper) & tcp::RST, 0, "a segment of the director's own is a reset");
+        assert_ne!(tcp::flags(upper) & tcp::RST, 0, "the director itself sends only resets");
         AnswerKind::Reset
     } else {
         match (family, icmp::message_type(upper), icmp::code(upper)) {
@@ -127,7 +127,7 @@ pub fn answer(frame: &[u8]) -> Answer {
             (Family::Ipv4, 3, 4) | (Family::Ipv6, 2, 0) => {
                 AnswerKind::TooBig(icmp::rest(upper) as u16)
             }
-            other => panic!("an answer of type and code {other:?}"),
+            other => panic!("unexpected ICMP type and code {other:?}"),
         }
     };
     Answer { kind, from, to }

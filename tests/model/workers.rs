@@ -1,5 +1,5 @@
-//! Two workers, and frames that come to either of them: a flow keeps to its server, replies are translated, clients
-//! keep to their templates, and every connection is there once.
+//! Two workers, and frames that arrive at either of them: a flow keeps its server, replies are translated, clients
+//! follow their templates, and every connection exists once.
 
 use crate::observation::{Outcome, Sent};
 use crate::site;
@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 const WORKERS: u16 = 2;
 const PACKETS: usize = 1500;
 
-/// A service, its method, the port of its servers and whether it is persistent.
+/// A service, its method, the port of its servers, and if it is persistent.
 const SERVICES: [(Protocol, &str, u16, SchedulerKind, ForwardMethod, u16, bool); 5] = [
     (Protocol::Tcp, site::VIPS[0], 80, SchedulerKind::Rr, ForwardMethod::Masq, 8080, false),
     (Protocol::Udp, site::VIPS[0], 53, SchedulerKind::Wlc, ForwardMethod::Route, 53, false),
@@ -58,15 +58,15 @@ fn configure(subject: &mut Subject) {
     }
 }
 
-/// A client's flow as the test knows it.
+/// A client's flow.
 type Flow = (Protocol, SocketAddr, SocketAddr);
 
 struct Watch {
     subject: Subject,
     random: fastrand::Rng,
-    /// The server of each flow: where its packets go, and what it answers from.
+    /// Server and reply source of each flow.
     flows: HashMap<Flow, (IpAddr, SocketAddr)>,
-    /// The server of each client of a persistent service.
+    /// Server of each client of a persistent service.
     clients: HashMap<(IpAddr, IpAddr), IpAddr>,
 }
 
@@ -115,14 +115,16 @@ impl Watch {
         let packet = self.packet(flow, known.is_none());
         let sent = self.deliver(&packet);
         match known {
-            Some((server, _)) => assert_eq!(sent.next_hop, server, "{packet} leaves its server"),
+            Some((server, _)) => {
+                assert_eq!(sent.next_hop, server, "{packet} went to another server")
+            }
             None => {
                 self.flows.insert(flow, (sent.next_hop, sent.destination));
             }
         }
         if is_persistent {
             let kept = *self.clients.entry((client, vip)).or_insert(sent.next_hop);
-            assert_eq!(sent.next_hop, kept, "{packet} leaves its client's server");
+            assert_eq!(sent.next_hop, kept, "{packet} went to another server than its client's");
         }
     }
 
@@ -161,7 +163,7 @@ impl Watch {
 }
 
 #[test]
-fn two_workers_are_one_director() {
+fn two_workers_act_as_one_director() {
     for seed in 1..=4 {
         let mut subject = Subject::new(WORKERS);
         configure(&mut subject);

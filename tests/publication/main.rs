@@ -1,21 +1,22 @@
-//! The protocol that hands snapshots to workers, run by loom through the interleavings of its threads and through what
-//! weak memory may show them: `src/snapshot/publish.rs` itself, on a model of its ring, its counter and its `Arc`.
+//! Model check by loom of the protocol that publishes snapshots to workers. It explores all thread interleavings and
+//! the reorderings that weak memory allows. It runs `src/snapshot/publish.rs` itself, on models of its ring, counter
+//! and `Arc`.
 //!
-//! Shown, for one worker and three publications with up to five preemptions, for two workers and two publications with
-//! up to three:
+//! Checked for one worker with three publications and up to five preemptions, and for two workers with two publications
+//! and up to three preemptions:
 //! * every worker adopts every epoch, in order
-//! * nobody reads a snapshot that is being freed, or before it is whole
-//! * no worker frees one, none is leaked, none is freed twice
-//! * once control sees an epoch settled, everything workers did under the ones before has happened
+//! * no snapshot is read before it is complete or while it is freed
+//! * workers free no snapshot; none leaks, none is freed twice
+//! * when control sees an epoch as settled, everything that workers did in earlier epochs has happened
 //!
-//! Taken on trust: that rtrb's ring is what `ring.rs` models.
+//! Assumed: the ring of `rtrb` behaves like `ring.rs`.
 
 #[path = "../../src/snapshot/publish.rs"]
 #[allow(dead_code)]
 mod publish;
 mod ring;
 
-/// In the place of `service::sync`.
+/// Replaces `snapshot::sync`.
 mod sync {
     pub(super) use super::ring::{Consumer, Producer, ring};
     pub(super) use loom::sync::Arc;
@@ -26,19 +27,19 @@ use loom::cell::UnsafeCell;
 use loom::thread::{self, ThreadId};
 use publish::{Adopter, Publisher, publication};
 
-/// In the place of `service::Snapshot`: what the protocol knows of it, and tell-tales.
+/// Replaces `snapshot::Snapshot`: its epoch, and fields that detect misuse.
 #[derive(Debug, Default)]
 struct Snapshot {
     epoch: u64,
-    /// By worker: touched by it alone while it uses the snapshot, without any synchronisation of its own.
+    /// Indexed by worker, which alone writes it while it uses the snapshot, without synchronisation.
     touched: [UnsafeCell<u64>; WORKERS],
-    /// Who may free it.
+    /// The thread that may free it.
     owner: Option<ThreadId>,
 }
 
 const WORKERS: usize = 2;
 
-// SAFETY: the cells have no protection of their own on purpose; loom reports every race on them.
+// SAFETY: the cells are unprotected on purpose; loom reports every race on them.
 unsafe impl Send for Snapshot {}
 // SAFETY: as above.
 unsafe impl Sync for Snapshot {}
@@ -50,7 +51,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// As a worker uses it for a burst.
+    /// Uses the snapshot like a worker does for one burst.
     fn touch(&self, worker: usize) {
         // SAFETY: only this worker writes here; loom reports it if control reads or frees meanwhile.
         self.touched[worker].with_mut(|touched| unsafe { *touched += 1 });
@@ -61,28 +62,27 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         assert_eq!(Some(thread::current().id()), self.owner, "a worker freed a snapshot");
         for cell in &self.touched {
-            // A write, so that whoever still reads is caught.
-            // SAFETY: nobody may hold it any more; loom reports it if somebody does.
+            // SAFETY: no other thread may hold it; the write makes loom report one that still reads.
             cell.with_mut(|touched| unsafe { *touched = u64::MAX });
         }
     }
 }
 
-/// How far one model goes. Nobody waits in it: a loop that spins has no end to its interleavings.
+/// Size of a model. No thread waits in a loop, which would have endless interleavings.
 #[derive(Clone, Copy)]
 struct Bounds {
     workers: usize,
-    /// Times a worker looks for a new snapshot.
+    /// How often a worker looks for a new snapshot.
     polls: usize,
-    /// Times control tries to publish one.
+    /// How often control tries to publish.
     tries: usize,
-    /// Control holds on to the snapshot before until it sees the next one settled, to look at it then.
+    /// Control keeps the previous snapshot until the next one is settled, then reads it.
     looks_back: bool,
-    /// Switches away from a thread that could go on.
+    /// Maximum number of forced thread switches.
     preemptions: usize,
 }
 
-/// One worker and the epoch it has come to.
+/// A worker and its epoch.
 struct WorkerBuilder {
     worker: usize,
     adopter: Adopter,
@@ -90,17 +90,17 @@ struct WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// A burst, and a look for a new snapshot.
+    /// One burst, then a look for a new snapshot.
     fn poll(&mut self) {
         self.adopter.current().touch(self.worker);
         if self.adopter.adopt() {
             self.epoch += 1;
         }
-        assert_eq!(self.adopter.current().epoch, self.epoch, "an epoch was passed over");
+        assert_eq!(self.adopter.current().epoch, self.epoch, "an epoch was skipped");
     }
 }
 
-/// Control's part while the workers poll; returns what it has published.
+/// Publishes while the workers poll; returns the number of publications.
 fn control(publisher: &mut Publisher, bounds: Bounds) -> u64 {
     let mut published = 0;
     let mut before = None;
@@ -115,7 +115,7 @@ fn control(publisher: &mut Publisher, bounds: Bounds) -> u64 {
             && let Some(before) = before.take()
         {
             for cell in &before.touched {
-                // SAFETY: settled, so that no worker uses it any more; loom reports it if one may.
+                // SAFETY: settled, so no worker uses it; loom reports it if one does.
                 cell.with(|touched| unsafe { assert!(*touched < u64::MAX) });
             }
         }
@@ -124,7 +124,7 @@ fn control(publisher: &mut Publisher, bounds: Bounds) -> u64 {
     published
 }
 
-/// Runs control and workers against each other in every way; the furthest that control came.
+/// Runs control and workers in all interleavings; returns the highest number of publications reached.
 fn explore(bounds: Bounds) -> u64 {
     let furthest = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let reached = std::sync::Arc::clone(&furthest);
@@ -144,7 +144,7 @@ fn explore(bounds: Bounds) -> u64 {
         let mut seats: Vec<WorkerBuilder> =
             threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         seats.iter_mut().for_each(WorkerBuilder::poll);
-        assert!(publisher.is_settled(), "a worker that polls once more is up to date");
+        assert!(publisher.is_settled(), "the worker has not adopted the last snapshot");
         assert!((0..bounds.workers).all(|worker| publisher.acknowledged(worker) == published));
         reached.fetch_max(published, std::sync::atomic::Ordering::Relaxed);
     });
@@ -152,19 +152,19 @@ fn explore(bounds: Bounds) -> u64 {
 }
 
 #[test]
-fn one_worker_follows_and_frees_nothing() {
+fn one_worker_adopts_all_epochs_and_frees_nothing() {
     let bounds = Bounds { workers: 1, polls: 3, tries: 3, looks_back: false, preemptions: 5 };
-    assert_eq!(explore(bounds), 3, "a worker can keep up");
+    assert_eq!(explore(bounds), 3, "control must be able to publish three times");
 }
 
 #[test]
-fn two_workers_follow_and_free_nothing() {
+fn two_workers_adopt_all_epochs_and_free_nothing() {
     let bounds = Bounds { workers: 2, polls: 2, tries: 2, looks_back: false, preemptions: 3 };
     assert_eq!(explore(bounds), 2);
 }
 
 #[test]
-fn settled_means_that_nobody_uses_the_last_one() {
+fn no_worker_uses_the_previous_snapshot_once_settled() {
     let bounds = Bounds { workers: 2, polls: 2, tries: 2, looks_back: true, preemptions: 3 };
     assert_eq!(explore(bounds), 2);
 }

@@ -1,5 +1,5 @@
-//! The ring of `rtrb` as its source has it, on loom's memory: the same loads and stores with the same orderings, the same
-//! cached ends. A slot read while it is written, or before the write is visible, is an error of the model.
+//! The ring of `rtrb` on loom's memory, with the same loads, stores, orderings and cached indices as its source. Loom
+//! reports a slot that is read while it is written or before the write is visible.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -8,13 +8,13 @@ use std::cell::Cell;
 
 #[derive(Debug)]
 struct Slots<T> {
-    /// Values taken so far, and put so far.
+    /// Number of values taken, and number put.
     head: AtomicUsize,
     tail: AtomicUsize,
     values: Vec<UnsafeCell<Option<T>>>,
 }
 
-// SAFETY: as in `rtrb`: the producer alone touches the free slots, the consumer alone the filled ones; loom checks it.
+// SAFETY: as in `rtrb`: only the producer touches free slots, only the consumer filled ones; loom checks it.
 unsafe impl<T: Send> Send for Slots<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Slots<T> {}
@@ -52,14 +52,14 @@ impl<T> Producer<T> {
         self.tail.get() - self.head.get() == capacity
     }
 
-    /// Gives the value back if the ring is full.
+    /// Returns the value if the ring is full.
     pub fn push(&mut self, value: T) -> Result<(), T> {
         if self.is_full() {
             return Err(value);
         }
         let tail = self.tail.get();
         let slot = &self.slots.values[tail % self.slots.values.len()];
-        // SAFETY: the slot is free, so the consumer keeps away from it.
+        // SAFETY: the slot is free, so the consumer does not touch it.
         slot.with_mut(|slot| unsafe { *slot = Some(value) });
         self.slots.tail.store(tail + 1, Ordering::Release);
         self.tail.set(tail + 1);
@@ -81,7 +81,7 @@ impl<T> Consumer<T> {
         }
         let head = self.head.get();
         let slot = &self.slots.values[head % self.slots.values.len()];
-        // SAFETY: the slot is filled, so the producer keeps away from it.
+        // SAFETY: the slot is filled, so the producer does not touch it.
         let value = slot.with_mut(|slot| unsafe { (*slot).take() });
         self.slots.head.store(head + 1, Ordering::Release);
         self.head.set(head + 1);

@@ -1,4 +1,4 @@
-//! What ipvsadm does to services and destinations.
+//! Commands of ipvsadm for services and destinations.
 
 use super::pick::Memory;
 use super::{Destination, Place, Reference, Service, Statistics};
@@ -35,12 +35,12 @@ impl Reference {
             Command::DeleteDestination { service, at } => self.delete_destination(service, at),
             Command::Zero(key) => self.zero(key.as_ref()),
             Command::SetTimeouts(timeouts) => self.set_timeouts(timeouts),
-            other => panic!("no command of this test: {other:?}"),
+            other => panic!("unexpected command {other:?}"),
         }
     }
 
     pub fn set_sysctl(&mut self, name: &str, value: i32) {
-        self.sysctls.set(name, &value.to_string()).expect("a setting and a value it takes");
+        self.sysctls.set(name, &value.to_string()).expect("a valid setting");
     }
 
     fn service(&self, key: &ServiceKey) -> Result<usize, RefusalCode> {
@@ -160,7 +160,7 @@ impl Reference {
         }
     }
 
-    /// Ends every connection whose destination was removed, and the templates that are left without one.
+    /// Ends all connections of removed destinations, and templates left without connections.
     fn sweep_removed(&mut self) {
         for index in (0..self.connections.len()).rev() {
             if !self.is_available(self.connections[index].destination) {

@@ -36,7 +36,7 @@ impl Reference {
         }
     }
 
-    /// About a reply of no connection: one is made for it.
+    /// About a reply of no connection: a connection is created.
     fn scheduled(&mut self, error: &IcmpError) -> Outcome {
         let (source, destination) = (error.about.destination, error.about.source);
         let request = Packet { source, destination, ..error.about };
@@ -50,13 +50,13 @@ impl Reference {
         }
     }
 
-    /// From a client, about a reply: the connection by which that came.
+    /// From a client, about a reply: the connection of that reply.
     fn answered_by_quoted(&self, error: &IcmpError) -> Option<usize> {
         let about = &error.about;
         self.find_connection(about.protocol, about.destination, about.source)
     }
 
-    /// From a server or a router there, about a request as the server saw it.
+    /// From a server or a router, about a request as the server received it.
     fn asked_by_quoted(&self, error: &IcmpError) -> Option<usize> {
         let about = &error.about;
         self.find_answered(about.protocol, about.source, about.destination)
@@ -106,7 +106,7 @@ impl Reference {
     }
 }
 
-/// The error itself, forwarded.
+/// The forwarded error.
 fn header(error: &IcmpError) -> Sent {
     forwarded(SocketAddr::new(error.sender, 0), SocketAddr::new(error.to, 0), error.ttl)
 }

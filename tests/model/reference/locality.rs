@@ -1,12 +1,12 @@
-//! lblc and lblcr: what a service remembers of every address that its clients asked for. A run is shorter than the day
-//! after which something of it is forgotten.
+//! lblc and lblcr: the servers stored for each destination address. A run is shorter than the day after which entries
+//! expire.
 
 use super::Reference;
 use crate::step::Packet;
 use director::model::DestinationAddress;
 
 impl Reference {
-    /// lblc: the server that the address has, as long as that will do.
+    /// lblc: the server stored for the address, as long as it is suitable.
     pub(super) fn by_locality(&mut self, service: usize, packet: &Packet) -> Option<usize> {
         let list = self.services[service].destinations.clone();
         let address = packet.destination.ip();
@@ -24,7 +24,7 @@ impl Reference {
         Some(picked)
     }
 
-    /// lblcr: the least loaded of the servers that the address has, as long as that will do.
+    /// lblcr: the least loaded server stored for the address, as long as it is suitable.
     pub(super) fn by_replicated_locality(
         &mut self,
         service: usize,
@@ -42,13 +42,13 @@ impl Reference {
         let picked = self.cheapest(&list, |number| self.overhead(number))?;
         let at = self.destinations[picked].spec.at;
         if !servers.contains(&at) {
-            // The newest is looked at first.
+            // Newest first.
             self.services[service].localities.entry(address).or_default().insert(0, at);
         }
         Some(picked)
     }
 
-    /// More active connections than weight, while somebody has less than half of its own.
+    /// Overloaded: more active connections than its weight, while another server has less than half of its weight.
     fn is_busy(&self, number: usize, list: &[usize]) -> bool {
         let weight = |number: usize| u64::from(self.weight(number));
         self.active(number) > weight(number)

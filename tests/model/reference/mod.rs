@@ -1,9 +1,9 @@
-//! IPVS once more, as slowly and obviously as it can be written: lists that are searched from the front, counts that
-//! are counted anew, every rule where it says what it is about. What the director does is judged by it.
+//! IPVS written as slowly and simply as possible: lists are searched from the front, counts are computed each time they
+//! are needed. The director must match it.
 //!
-//! * `commands`: what ipvsadm does; `trash`: removed destinations
-//! * `packets`, `errors`: a packet's way; `scheduling`: that of a new connection; `persistence`: templates
-//! * `pick`, `locality`: the schedulers; `tcp`: the state tables; `time`: timers and statistics; `view`: the listings
+//! * `commands`: ipvsadm; `trash`: removed destinations
+//! * `packets`, `errors`: path of a packet; `scheduling`: new connections; `persistence`: templates
+//! * `pick`, `locality`: schedulers; `tcp`: state tables; `time`: timers and statistics; `view`: listings
 
 mod commands;
 mod errors;
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use tcp::TcpState;
 
-/// A director's whole state.
+/// The complete state of a director.
 pub struct Reference {
     /// Milliseconds.
     now: u64,
@@ -32,17 +32,17 @@ pub struct Reference {
     timeouts: Timeouts,
     /// Newest first.
     services: Vec<Service>,
-    /// Every destination there ever was, by number.
+    /// Every destination ever added, by number.
     destinations: Vec<Destination>,
     /// Newest first.
     connections: Vec<Connection>,
     /// Newest first.
     templates: Vec<Template>,
-    /// Services and templates made so far.
+    /// Number of services and templates created.
     made: u64,
-    /// When the trash is gone through next.
+    /// Time of the next check of the trash.
     trash_due: Option<u64>,
-    /// When statistics are taken next.
+    /// Time of the next estimate of the rates.
     statistics_due: Option<u64>,
     total: Statistics,
     /// The counter of drop_packet.
@@ -51,12 +51,12 @@ pub struct Reference {
 
 struct Service {
     spec: ServiceSpec,
-    /// Tells services that had one key after each other apart.
+    /// Distinguishes services that had the same key one after another.
     object: u64,
-    /// Numbers, newest first.
+    /// Destination numbers, newest first.
     destinations: Vec<usize>,
     memory: pick::Memory,
-    /// lblc and lblcr: servers by the address asked for, newest first.
+    /// lblc and lblcr: servers by destination address, newest first.
     localities: BTreeMap<IpAddr, Vec<DestinationAddress>>,
     statistics: Statistics,
 }
@@ -66,7 +66,7 @@ struct Destination {
     key: ServiceKey,
     object: u64,
     place: Place,
-    /// The OVERLOAD flag.
+    /// The kernel's OVERLOAD flag.
     overloaded: bool,
     statistics: Statistics,
 }
@@ -74,7 +74,7 @@ struct Destination {
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Listed,
-    /// Since when it was found unused.
+    /// Time when it was found unused.
     Trash(Option<u64>),
     Gone,
 }
@@ -84,13 +84,13 @@ struct Connection {
     client: SocketAddr,
     virtual_address: SocketAddr,
     destination: usize,
-    /// What NAT makes of the virtual address.
+    /// Address and port after NAT.
     server: SocketAddr,
     method: ForwardMethod,
-    /// TCP's; unused by UDP.
+    /// TCP state; unused for UDP.
     state: TcpState,
     no_output: bool,
-    /// Number of the template that controls it.
+    /// Number of its template.
     template: Option<u64>,
     timeout_ms: u64,
     started: u64,
@@ -98,7 +98,7 @@ struct Connection {
 
 struct Template {
     number: u64,
-    /// `None`: all protocols, for a mark.
+    /// `None`: all protocols, for a service by mark.
     protocol: Option<Protocol>,
     client: IpAddr,
     virtual_address: SocketAddr,
@@ -109,12 +109,12 @@ struct Template {
     started: u64,
 }
 
-/// A connection as its two ends see it.
+/// A connection, with the addresses that client and server see.
 pub struct Flow {
     pub protocol: Protocol,
     pub client: SocketAddr,
     pub virtual_address: SocketAddr,
-    /// The source of what the server sends.
+    /// Source of the server's packets.
     pub replies_from: SocketAddr,
     pub server: IpAddr,
 }
@@ -144,7 +144,7 @@ impl Reference {
         }
     }
 
-    /// Some connection, for packets that belong to one.
+    /// One of the connections, to generate packets for it.
     pub fn some_flow(&self, which: usize) -> Option<Flow> {
         let connection = self.connections.get(which % self.connections.len().max(1))?;
         let is_nat = connection.method == ForwardMethod::Masq;
@@ -194,7 +194,7 @@ impl Reference {
         if lower != 0 { total < lower } else { 4 * total < 3 * upper }
     }
 
-    /// A connection was bound to the destination.
+    /// Called when a connection is bound to the destination.
     fn bound(&mut self, destination: usize) {
         let upper = u64::from(self.destinations[destination].spec.upper_threshold);
         if upper != 0 && self.total_of(destination) >= upper {
@@ -202,7 +202,7 @@ impl Reference {
         }
     }
 
-    /// A connection was released from it.
+    /// Called when a connection is released from it.
     fn released(&mut self, destination: usize) {
         let upper = self.destinations[destination].spec.upper_threshold;
         if upper == 0 || self.is_below_threshold(destination) {
@@ -210,7 +210,7 @@ impl Reference {
         }
     }
 
-    /// Its thresholds were written.
+    /// Called when its thresholds are set.
     fn edited(&mut self, destination: usize) {
         let upper = u64::from(self.destinations[destination].spec.upper_threshold);
         if upper == 0 {
@@ -227,7 +227,7 @@ impl Reference {
         self.released(connection.destination);
     }
 
-    /// The connection that a packet from a server to a client answers.
+    /// The connection that a server's packet replies to.
     fn find_answered(
         &self,
         protocol: Protocol,

@@ -1,4 +1,4 @@
-//! A packet's way through the director.
+//! The path of a packet through the director.
 
 use super::Reference;
 use super::scheduling::local_stack;
@@ -20,7 +20,7 @@ impl Reference {
         }
     }
 
-    /// For an address of the director.
+    /// A packet to an address of the director.
     fn inbound(&mut self, packet: &Packet) -> Outcome {
         let found = self.find_connection(packet.protocol, packet.source, packet.destination);
         let Some(index) = found else { return self.schedule(packet) };
@@ -36,7 +36,7 @@ impl Reference {
         }
     }
 
-    /// The old connection's timer is set to now, but it fires only after the packet was scheduled anew.
+    /// The old connection's timer is set to now, but fires only after the packet is scheduled.
     fn replace(&mut self, index: usize, packet: &Packet) -> Outcome {
         let behind = self.connections.len() - index;
         let outcome = self.schedule(packet);
@@ -60,7 +60,7 @@ impl Reference {
             }
     }
 
-    /// A client's packet of a connection that may be used.
+    /// A client's packet of a usable connection.
     pub(super) fn request(&mut self, packet: &Packet, index: usize) -> Outcome {
         let destination = self.connections[index].destination;
         let counted =
@@ -74,7 +74,7 @@ impl Reference {
         self.transmit(packet, index)
     }
 
-    /// The state after a packet; its timer starts anew.
+    /// Sets the state after a packet and restarts the timer.
     fn advance(&mut self, index: usize, side: Side, packet: &Packet) {
         let is_secure = self.sysctls.secure_tcp == 3;
         let (now, timeouts) = (self.now, self.timeouts);
@@ -143,7 +143,7 @@ impl Reference {
         Outcome::Sent(sent)
     }
 
-    /// On its way to somebody else: routed, and a reply perhaps.
+    /// A packet to another host: routed, possibly a reply.
     fn through(&mut self, packet: &Packet) -> Outcome {
         let from = site::own(packet.by, packet.family());
         let to = packet.source.ip();
@@ -151,12 +151,12 @@ impl Reference {
             true => self.find_answered(packet.protocol, packet.destination, packet.source),
             false => None,
         };
-        // Nobody else has the director's addresses, but for servers that answer by direct routing.
+        // The director's own addresses as a source are valid only for replies by direct routing.
         if answered.is_none() && packet.family() == Family::Ipv4 && site::is_own(to) {
             return Outcome::Dropped(Why::Martian);
         }
         if packet.ttl <= 1 {
-            // A reply by direct routing seems to come from the director, who does not write to itself.
+            // A direct-routing reply has the director's address as its source, so no error is sent.
             let answer = Answer { kind: AnswerKind::TimeExceeded, from, to };
             let answer = (!site::is_own(to)).then_some(answer);
             return Outcome::Host { because: PuntReason::TtlExpired, answer };
@@ -186,7 +186,7 @@ impl Reference {
         Outcome::Sent(sent)
     }
 
-    /// The packet's sender is a NAT destination.
+    /// True if the packet's sender is a NAT destination.
     fn is_nat_server(&self, packet: &Packet) -> bool {
         let at = packet.source;
         self.services.iter().any(|service| {
@@ -204,7 +204,7 @@ impl Reference {
     }
 }
 
-/// A packet with this TTL, routed.
+/// A packet with this TTL, forwarded.
 pub fn forwarded(source: SocketAddr, destination: SocketAddr, ttl: u8) -> Sent {
     let next_hop = destination.ip();
     let by = site::port_towards(next_hop);

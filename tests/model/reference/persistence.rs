@@ -1,4 +1,4 @@
-//! Templates: where a client's next connection goes.
+//! Templates: the server of a client's next connection.
 
 use super::scheduling::Choice;
 use super::{Reference, Template};
@@ -87,7 +87,7 @@ fn masked(client: IpAddr, mask: PersistenceMask) -> IpAddr {
     }
 }
 
-/// Protocol and virtual end of the template.
+/// Protocol, virtual address and port of the template.
 fn template_end(key: &ServiceKey, packet: &Packet) -> (Option<Protocol>, SocketAddr) {
     let asked = packet.destination;
     match *key {
@@ -105,7 +105,7 @@ fn template_end(key: &ServiceKey, packet: &Packet) -> (Option<Protocol>, SocketA
     }
 }
 
-/// The mark service or else the address service of a packet.
+/// The packet's service, by mark or else by address.
 impl Reference {
     pub(super) fn service_for(&self, packet: &Packet) -> Option<usize> {
         let mark = site::mark_of(packet.protocol, packet.destination.port());
@@ -114,7 +114,7 @@ impl Reference {
         marked.or_else(|| self.address_service_for(packet))
     }
 
-    /// The address service of a packet without a mark.
+    /// The packet's service by address.
     pub(super) fn address_service_for(&self, packet: &Packet) -> Option<usize> {
         let find = |wanted: ServiceKey| {
             self.services.iter().position(|service| service.spec.key == wanted)

@@ -1,20 +1,20 @@
-//! The schedulers, over a list that is gone through from the front every time.
+//! The schedulers, searching a list from the front for each pick.
 
 use super::{Place, Reference};
 use crate::step::Packet;
 use director::model::{SchedulerFlags, SchedulerKind};
 use std::net::IpAddr;
 
-/// What a scheduler remembers between two picks.
+/// State of a scheduler between two picks.
 #[derive(Clone, Copy, Default)]
 pub struct Memory {
-    /// rr and wrr: the destination picked last; `None` stands before the head of the list.
+    /// rr and wrr: the destination picked last; `None` means the head of the list.
     cursor: Option<usize>,
-    /// wrr: the weight asked for.
+    /// wrr: the current weight.
     weight: i64,
 }
 
-/// wrr's step and the weight that its first pass asks for.
+/// wrr: the weight's step, and its value at the start of a cycle.
 struct Passes {
     step: i64,
     first: i64,
@@ -30,7 +30,7 @@ impl Reference {
         match self.services[service].spec.scheduler {
             SchedulerKind::Rr => self.round_robin(service, &list),
             SchedulerKind::Wrr => self.weighted_round_robin(service, &list),
-            // Of equals the first: `min_by` takes the first, `max_by` the last, so that goes backwards.
+            // The first of equal ones: `min_by` takes the first, `max_by` the last, so its list is reversed.
             SchedulerKind::Lc => list.into_iter().filter(can).min_by_key(|n| self.overhead(*n)),
             SchedulerKind::Wlc => self.cheapest(&list, |number| self.overhead(number)),
             SchedulerKind::Sed => self.cheapest(&list, |number| self.active(number) + 1),
@@ -77,7 +77,7 @@ impl Reference {
         u64::from(active) * 256 + u64::from(inactive)
     }
 
-    /// The least cost for its weight; the first of equals.
+    /// The destination with the least cost for its weight; the first of equal ones.
     pub(super) fn cheapest(&self, list: &[usize], cost: impl Fn(usize) -> u64) -> Option<usize> {
         let mut best: Option<usize> = None;
         for &number in list.iter().filter(|number| self.can_take(**number)) {
@@ -117,7 +117,7 @@ impl Reference {
             return None;
         }
         if !list.iter().any(|number| self.can_take(*number)) {
-            // Everybody is overloaded: the cycle ends, unless the last pass had begun behind somebody.
+            // All are overloaded: the cycle ends, unless the last pass began after the head of the list.
             if memory.cursor.is_none() || memory.weight > step {
                 self.services[service].memory = Memory { cursor: None, weight: first };
             }
@@ -160,12 +160,12 @@ impl Reference {
         tried.find(|number| self.can_take(**number)).copied()
     }
 
-    /// What a scheduler that is set now begins with.
+    /// Initial state of a scheduler that is set now.
     pub(super) fn memory_of_list(&self, list: &[usize]) -> Memory {
         Memory { cursor: None, weight: self.passes(list).first }
     }
 
-    /// A destination was added, edited or removed.
+    /// Updates the state after a destination was added, edited or removed.
     pub(super) fn list_changed(&mut self, service: usize) {
         if self.services[service].spec.scheduler != SchedulerKind::Wrr {
             return;
@@ -180,7 +180,7 @@ impl Reference {
         }
     }
 
-    /// The destination is about to be removed: rr goes back to the one before it.
+    /// Before the destination is removed: rr moves back to the previous one.
     pub(super) fn cursor_leaves(&mut self, service: usize, number: usize) {
         let list = &self.services[service].destinations;
         let Some(index) = list.iter().position(|other| *other == number) else { return };
@@ -192,7 +192,7 @@ impl Reference {
     }
 }
 
-/// An address as 32 bits, in host order.
+/// An address as 32 bits in host byte order.
 fn folded(address: IpAddr) -> u32 {
     match address {
         IpAddr::V4(address) => address.to_bits(),
@@ -203,7 +203,7 @@ fn folded(address: IpAddr) -> u32 {
     }
 }
 
-/// The bucket of 256.
+/// The hash bucket of 256.
 fn hash(word: u32) -> usize {
     (word.wrapping_mul(0x61c8_8647) >> 24) as usize
 }

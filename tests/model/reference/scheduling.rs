@@ -1,4 +1,4 @@
-//! A packet that no connection takes.
+//! Packets of no connection.
 
 use super::packets::{host, port_unreachable};
 use super::tcp::TcpState;
@@ -10,7 +10,7 @@ use director::packet::tcp;
 use director::reason::PuntReason;
 use std::net::SocketAddr;
 
-/// Where a new connection goes.
+/// Destination of a new connection.
 pub struct Choice {
     pub destination: usize,
     pub port: u16,
@@ -42,11 +42,11 @@ impl Reference {
         }
     }
 
-    /// A connection for the flow of which `packet` is a client's, because of an error about it (`schedule_icmp`).
-    /// The state machine is left out. `Err`: what becomes of the error otherwise.
+    /// Creates a connection for a quoted `packet` because of an ICMP error about it (`schedule_icmp`), without the
+    /// state machine. `Err`: the outcome if no connection is created.
     pub(super) fn schedule_error(&mut self, packet: &Packet) -> Result<usize, Box<Outcome>> {
         let host = Box::new(Outcome::Host { because: PuntReason::LocalOther, answer: None });
-        // The error has no mark, whatever mark the rules give to the packet that it quotes.
+        // The error has no mark, even if the rules give one to the quoted packet.
         let Some(service) = self.address_service_for(packet) else { return Err(host) };
         if self.is_dropped_by_rate() {
             return Err(Box::new(Outcome::Dropped(Why::DropPacket)));
@@ -102,7 +102,7 @@ impl Reference {
         outcome
     }
 
-    /// The connection made last is over if its service schedules every packet for itself.
+    /// Ends the newest connection if its service uses one-packet scheduling.
     pub(super) fn end_one_packet(&mut self, service: usize, packet: &Packet) {
         if self.services[service].spec.one_packet && packet.protocol == Protocol::Udp {
             self.remove_connection(0);
@@ -131,7 +131,7 @@ impl Reference {
     }
 }
 
-/// What a host says to a packet for a port where nobody listens.
+/// The host's answer for an unserved port.
 pub fn local_stack(packet: &Packet) -> Outcome {
     let because = PuntReason::UnservedPort;
     let (from, to) = (packet.destination.ip(), packet.source.ip());

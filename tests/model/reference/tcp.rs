@@ -1,4 +1,4 @@
-//! TCP's states: the tables of the specification, a column for each state.
+//! TCP states: the tables of the specification, one column for each state.
 
 use director::packet::tcp;
 
@@ -40,7 +40,7 @@ const STATES: [(&str, TcpState, &str, u64, bool); 11] = [
     ("SA", SynAck, "SYNACK", 120, true),
 ];
 
-/// Rows: SYN, FIN, ACK, RST of Input, then of Output, then of InputOnly. A dot leaves the state as it is.
+/// Rows: SYN, FIN, ACK, RST of Input, then of Output, then of InputOnly. A dot keeps the state.
 type Table = [&'static str; 12];
 
 #[rustfmt::skip]
@@ -84,7 +84,7 @@ impl TcpState {
         self.row().2
     }
 
-    /// Seconds, but for the two that can be set.
+    /// Timeouts in seconds, except the two that can be set.
     pub fn timeout_s(self) -> u64 {
         self.row().3
     }
@@ -93,7 +93,7 @@ impl TcpState {
         self.row().4
     }
 
-    /// The state after a segment.
+    /// The next state after a segment.
     pub fn after(self, side: Side, flags: u8, is_secure: bool) -> TcpState {
         let row = if flags & tcp::RST != 0 {
             3

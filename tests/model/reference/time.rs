@@ -4,9 +4,9 @@ use super::{Place, Reference, Statistics, Template};
 use crate::site::TICK_MS;
 use director::model::Counters;
 
-/// The timeout of a template that was due while it controlled connections, from then on.
+/// Timeout in milliseconds of a template that expired while it had connections.
 const CONTROLLING_MS: u64 = 60_000;
-/// The last connection of a template ends at the same moment if it ends this much later.
+/// Connections of a template that end within this many milliseconds count as ending at the same time.
 const TIE_MS: u64 = 250;
 
 impl Reference {
@@ -41,7 +41,7 @@ impl Reference {
         }
     }
 
-    /// Connections that live by the template.
+    /// Number of connections of the template.
     pub(super) fn controlled(&self, template: u64) -> usize {
         self.connections.iter().filter(|other| other.template == Some(template)).count()
     }
@@ -78,7 +78,7 @@ impl Reference {
         self.total.take();
     }
 
-    /// Counts for a destination, its service and the total, as long as the destination is there.
+    /// Counts for a destination, its service and the total, unless the destination was removed.
     pub(super) fn count(&mut self, number: usize, counted: Counters) {
         if !self.is_available(number) {
             return;
@@ -94,7 +94,7 @@ impl Reference {
 }
 
 impl Template {
-    /// When it ends or is re-armed. One that is due and stays is controlling.
+    /// When it ends or is extended. An expired template with connections is extended.
     pub(super) fn ends(&self, now: u64) -> u64 {
         let due = self.started + self.timeout_ms;
         if now >= due { due + CONTROLLING_MS } else { due }

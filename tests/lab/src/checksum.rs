@@ -1,4 +1,4 @@
-//! The Internet checksum (RFC 1071), slow and plain: it checks what the director computed.
+//! The Internet checksum (RFC 1071), slow and simple, to check the director's.
 
 use std::net::IpAddr;
 
@@ -21,13 +21,13 @@ pub fn of(bytes: &[u8]) -> u16 {
     !fold(sum(bytes))
 }
 
-/// Whether a header (or an ICMP message) that carries its checksum adds up.
+/// True if a header (or an ICMP message) with its checksum field sums up correctly.
 pub fn holds(bytes: &[u8]) -> bool {
     fold(sum(bytes)) == 0xffff
 }
 
-/// Whether a transport segment adds up together with its pseudo header
-/// (RFC 768, RFC 9293 section 3.1, RFC 8200 section 8.1).
+/// True if a transport segment sums up correctly with its pseudo header (RFC 768, RFC 9293 section 3.1, RFC 8200
+/// section 8.1).
 pub fn holds_with_pseudo_header(
     source: IpAddr,
     destination: IpAddr,
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn header_of_a_known_packet() {
-        // RFC 1071's method over a header taken from a capture: 45 00 .. with checksum b861.
+        // A captured header: 45 00 .. with checksum b861.
         let mut header = [
             0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8,
             0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7,
@@ -63,7 +63,7 @@ mod tests {
     fn datagram_with_its_pseudo_header() {
         let source = "10.0.0.1".parse().unwrap();
         let destination = "10.0.0.2".parse().unwrap();
-        // 1 -> 2, length 9, payload ff; the sum is 14 14 + 11 + 9 + 1 + 2 + 9 + ff00, inverted.
+        // 1 -> 2, length 9, payload ff; the checksum is 14 14 + 11 + 9 + 1 + 2 + 9 + ff00, inverted.
         let mut datagram = [0, 1, 0, 2, 0, 9, 0, 0, 0xff];
         let total = 0x0a00 + 1 + 0x0a00 + 2 + 17 + 9 + 1 + 2 + 9 + 0xff00;
         let checksum = !fold(total);

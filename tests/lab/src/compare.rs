@@ -1,28 +1,27 @@
-//! When two frames are the same, and what differs when they are not.
+//! Compares frames and describes the difference.
 //!
-//! Everything counts but what a kernel chooses at random or by its own counters for packets it
-//! makes itself: the IPv4 identification (or IPv6 flow label, or fragment identification) where
-//! it is not the one that came in, and the source port of a tunnel's outer UDP header. A checksum
-//! over such a field is not compared but must hold.
+//! All bytes count, except what a kernel chooses at random or from its own counters: the IPv4 identification (IPv6 flow
+//! label or fragment identification) if it differs from the received one, and the source port of a tunnel's outer UDP
+//! header. A checksum over such a field must be correct but may differ.
 
 use crate::checksum;
 use crate::frame::{self, ETHERNET_LENGTH, IPV4, IPV6, Internet, UDP};
 use crate::transcript::Sent;
 use std::net::IpAddr;
 
-/// The outer UDP header's source port and checksum.
+/// Source port and checksum of the outer UDP header.
 const UDP_HEADER: usize = 8;
 
-/// What is known about the exchange that a frame belongs to.
+/// What is known about the step of a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The frame that went into the director, if one did.
+    /// The frame sent to the director, if any.
     pub input: Option<&'a [u8]>,
-    /// The director's own addresses, without the VIPs: a datagram from one of them is a tunnel's.
+    /// The director's own addresses, without VIPs: a datagram from one of them is a tunnel packet.
     pub own_addresses: &'a [IpAddr],
 }
 
-/// Compares what was expected with what came, in any order; the first difference in words.
+/// Compares the expected frames with the received ones in any order; describes the first difference.
 pub fn difference(expected: &[Sent], actual: &[Sent], context: &Context) -> Option<String> {
     let mut left: Vec<&Sent> = actual.iter().collect();
     let mut missing: Vec<&Sent> = Vec::new();
@@ -51,7 +50,7 @@ pub fn difference(expected: &[Sent], actual: &[Sent], context: &Context) -> Opti
     }
 }
 
-/// The first difference between two frames that counts.
+/// The first relevant difference between two frames.
 fn frame_difference(expected: &[u8], actual: &[u8], context: &Context) -> Option<String> {
     let (mut wanted, mut got) = (expected.to_vec(), actual.to_vec());
     if let (Some(header), Some(own)) = (frame::internet(expected), frame::internet(actual)) {
@@ -75,13 +74,13 @@ fn frame_difference(expected: &[u8], actual: &[u8], context: &Context) -> Option
     (lengths.0 != lengths.1).then(|| format!("{} bytes against {}", lengths.0, lengths.1))
 }
 
-/// Which fields of an expected frame a kernel chose freely.
+/// Fields of an expected frame that the kernel chose freely.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     free_ident: bool,
     free_flow_label: bool,
     free_source_port: bool,
-    /// Whether the outer UDP header carries a checksum.
+    /// True if the outer UDP header has a checksum.
     datagram_checksum: bool,
 }
 
@@ -105,12 +104,12 @@ impl Rules {
         }
     }
 
-    /// What is wrong with a checksum that cannot be compared to the byte.
+    /// Describes a wrong checksum in a frame whose checksum may differ.
     fn complaint(&self, frame: &[u8], header: &Internet) -> Option<String> {
         let ipv4 = header.source.is_ipv4();
         if ipv4 && self.free_ident && !checksum::holds(frame.get(ETHERNET_LENGTH..header.payload)?)
         {
-            return Some("IPv4 header checksum does not hold".to_owned());
+            return Some("wrong IPv4 header checksum".to_owned());
         }
         if !self.free_source_port || header.protocol != UDP || header.more_fragments {
             return None;
@@ -124,10 +123,10 @@ impl Rules {
         let Internet { source, destination, .. } = *header;
         let holds =
             !present || checksum::holds_with_pseudo_header(source, destination, UDP, datagram);
-        (!holds).then(|| "outer UDP checksum does not hold".to_owned())
+        (!holds).then(|| "wrong outer UDP checksum".to_owned())
     }
 
-    /// Blanks the fields that do not count.
+    /// Clears the fields that may differ.
     fn veil(&self, frame: &mut [u8], header: &Internet) {
         let mut blank = |from: usize, to: usize| {
             if let Some(bytes) = frame.get_mut(from..to) {
@@ -170,7 +169,7 @@ mod tests {
         frame
     }
 
-    /// Sets the IPv4 header checksum right.
+    /// Sets the correct IPv4 header checksum.
     fn mended(mut frame: Vec<u8>) -> Vec<u8> {
         frame[24..26].fill(0);
         for value in 0..=u16::MAX {
@@ -179,13 +178,13 @@ mod tests {
                 return frame;
             }
         }
-        unreachable!("some checksum holds");
+        unreachable!("one checksum is correct");
     }
 
     const NOWHERE: Context = Context { input: None, own_addresses: &[] };
 
     #[test]
-    fn each_byte_counts_when_the_packet_came_in() {
+    fn every_byte_of_a_forwarded_packet_counts() {
         let context = Context { input: Some(&SYN), ..NOWHERE };
         for (at, byte) in SYN.iter().enumerate() {
             let other = changed(&SYN, at, byte ^ 0x10);
@@ -199,19 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn identification_is_free_for_packets_the_director_makes() {
+    fn identification_may_differ_in_packets_of_the_director() {
         let other = mended(changed(&SYN, 19, 200));
         assert_eq!(difference(&[sent(&SYN)], &[sent(&other)], &NOWHERE), None);
         let wrong = changed(&other, 25, other[25] ^ 1);
         let told = difference(&[sent(&SYN)], &[sent(&wrong)], &NOWHERE).unwrap();
-        assert!(told.starts_with("IPv4 header checksum does not hold"), "{told}");
+        assert!(told.starts_with("wrong IPv4 header checksum"), "{told}");
         let late = mended(changed(&SYN, 22, 63));
         let told = difference(&[sent(&SYN)], &[sent(&late)], &NOWHERE).unwrap();
         assert!(told.starts_with("TTL differs"), "{told}");
     }
 
     #[test]
-    fn order_is_free_and_numbers_count() {
+    fn order_may_differ_but_not_the_number() {
         let first = sent(&SYN);
         let second = sent(&mended(changed(&SYN, 22, 63)));
         let (one, other) = ([first.clone(), second.clone()], [second.clone(), first.clone()]);
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnels_source_port_is_free_but_its_checksum_must_hold() {
+    fn a_tunnels_source_port_may_differ_but_its_checksum_must_be_correct() {
         let own = ["10.0.0.1".parse().unwrap()];
         let context = Context { input: None, own_addresses: &own };
         let mut frame = SYN[..34].to_vec();
@@ -240,7 +239,7 @@ mod tests {
         let told = difference(&[sent(&plain)], &[sent(&with_checksum)], &context).unwrap();
         assert!(told.starts_with("outer UDP checksum is present"), "{told}");
         let told = difference(&[sent(&with_checksum)], &[sent(&with_checksum)], &context);
-        assert!(told.unwrap().starts_with("outer UDP checksum does not hold"));
+        assert!(told.unwrap().starts_with("wrong outer UDP checksum"));
         let told = difference(&[sent(&plain)], &[sent(&other)], &NOWHERE);
         assert!(told.unwrap().starts_with("source port differs"));
     }

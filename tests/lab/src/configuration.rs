@@ -1,4 +1,4 @@
-//! The snapshot of the transcripts, written as the director's configuration file.
+//! Writes the topology of the transcripts as the director's configuration file.
 
 use crate::topology::{Route, Topology};
 use crate::transcript::Transcript;
@@ -6,20 +6,20 @@ use std::net::IpAddr;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// What differs from one running director to the next.
+/// What differs between directors that run at the same time.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     pub socket: &'a Path,
-    /// Keeps directors that run at the same time apart.
+    /// DPDK file prefix.
     pub file_prefix: &'a str,
-    /// The core of the one worker.
+    /// Core of the only worker.
     pub core: usize,
 }
 
 /// The configuration file for one transcript.
 ///
 /// # Errors
-/// A sentence about what of the topology or of the transcript's mark rules is not understood.
+/// One sentence that quotes the part of the topology or of the mark rules that is not understood.
 pub fn write(topology: &Topology, transcript: &Transcript, place: Place) -> Result<String, String> {
     let mut file = Table::new();
     file.insert("director".into(), director(topology, place).into());
@@ -71,8 +71,7 @@ fn dpdk(topology: &Topology, place: Place) -> Table {
     ])
 }
 
-/// Small tables: a transcript knows a few hundred connections, and a director per transcript
-/// has to start quickly.
+/// Small tables, because a transcript has a few hundred connections and each director must start quickly.
 fn tables() -> Table {
     table([
         ("connections", integer(16384)),
@@ -109,7 +108,7 @@ fn ports(topology: &Topology, gateways: &[&Route]) -> Result<Vec<Table>, String>
     }
 }
 
-/// Whether `network`, an address with a prefix length, holds `address`.
+/// True if `network`, an address with a prefix length, contains `address`.
 fn contains(network: &str, address: IpAddr) -> bool {
     let Some((base, length)) = network.split_once('/') else { return false };
     let (Ok(base), Ok(length)) = (base.parse::<IpAddr>(), length.parse::<u32>()) else {
@@ -149,8 +148,8 @@ fn sysctl(transcript: &Transcript) -> Table {
     transcript.sysctl.0.iter().map(|(name, value)| (name.clone(), number(value))).collect()
 }
 
-/// An `nft add rule` or `iptables -A` that sets a mark, as a `[[mark]]` rule; `None` for the
-/// commands around it that only make room for such a rule.
+/// Translates an `nft add rule` or `iptables -A` that sets a mark into a `[[mark]]` rule; `None` for commands that only
+/// prepare such a rule.
 fn mark(line: &str) -> Result<Option<Table>, String> {
     if line.starts_with("nft") && !line.starts_with("nft add rule") {
         return Ok(None);
@@ -179,7 +178,7 @@ fn mark(line: &str) -> Result<Option<Table>, String> {
     }
     match rule.contains_key("mark") {
         true => Ok(Some(rule)),
-        false => Err(format!("no mark rule of the director's says \"{line}\"")),
+        false => Err(format!("cannot write a mark rule for \"{line}\"")),
     }
 }
 
@@ -188,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_from_the_kernels_own_rules() {
+    fn marks_from_kernel_rules() {
         for (line, wanted) in [
             ("nft add table ip m", None),
             ("nft 'add chain ip m pre { type filter hook prerouting priority mangle ; }'", None),
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_holds_the_whole_world() {
+    fn the_file_has_the_whole_topology() {
         let topology: Topology = serde_json::from_str(
             r#"{"ports": {"wan0": {"mac": "m", "peer_mac": "p", "addrs": ["10.0.0.1/24"], "neigh": {"10.0.0.254": "02:00:00:00:fe:fe"}}},
                 "vips": ["10.0.0.100/32"], "routes": ["default via 10.0.0.254", "172.16.0.0/16 via 10.0.0.9"]}"#,

@@ -1,11 +1,12 @@
-//! Puts fragments together: a kernel forwards a whole datagram or cuts it in another way, the director forwards each fragment.
+//! Reassembles datagrams for comparison: a kernel forwards a datagram whole or fragments it differently, the director
+//! forwards each fragment.
 
 use crate::checksum;
 use crate::frame::{self, ETHERNET_LENGTH, Internet};
 use crate::transcript::Sent;
 
-/// The frames with the fragments of each datagram put together into one frame at the place of the first of them.
-/// Fragments of a datagram that is not whole are left out.
+/// The frames, with the fragments of each datagram joined into one frame at the place of the first. Incomplete
+/// datagrams are left out.
 pub fn whole(frames: &[Sent]) -> Vec<Sent> {
     let mut done: Vec<Sent> = Vec::new();
     let mut seen: Vec<(String, Vec<u8>, u32)> = Vec::new();
@@ -28,8 +29,8 @@ pub fn whole(frames: &[Sent]) -> Vec<Sent> {
     done
 }
 
-/// [`whole`], without what is sent back to the sender of `input`: an error or a reset about a datagram in fragments
-/// quotes, or answers, the first fragment here and all of them in a kernel.
+/// [`whole`] without what is sent back to the sender of `input`. An error or reset about a fragmented datagram quotes
+/// the first fragment in the director and the whole datagram in a kernel.
 pub fn forwarded(frames: &[Sent], input: &[u8]) -> Vec<Sent> {
     let sender = frame::internet(input).map(|header| header.source);
     let goes_on = |sent: &Sent| {
@@ -39,12 +40,12 @@ pub fn forwarded(frames: &[Sent], input: &[u8]) -> Vec<Sent> {
     whole(frames).into_iter().filter(goes_on).collect()
 }
 
-/// The header of a fragment.
+/// Header of a fragment.
 fn fragment(frame: &[u8]) -> Option<Internet> {
     frame::internet(frame).filter(|header| header.more_fragments || header.fragment_offset != 0)
 }
 
-/// What all fragments of a datagram have in common: port, MACs, addresses, protocol, identification.
+/// What all fragments of a datagram share: port, MAC addresses, addresses, protocol, identification.
 fn key(sent: &Sent, header: &Internet) -> (String, Vec<u8>, u32) {
     let mut bytes = sent.frame[..ETHERNET_LENGTH].to_vec();
     bytes.extend(format!("{} {} {}", header.source, header.destination, header.protocol).bytes());
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_is_the_same_however_it_was_cut() {
+    fn a_datagram_is_equal_for_any_fragmentation() {
         let ipv4 = frame().ipv4("10.9.8.7", "10.0.0.100").udp(4000, 53).payload([0x55; 300]);
         let ipv6 = frame().ipv6("2001:db8::1", "fd00:a::100").udp(4000, 53).payload([0x55; 300]);
         for (one, other, uncut) in [
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_back_to_the_sender_is_not_forwarded() {
+    fn frames_back_to_the_sender_are_left_out() {
         let there = frame().ipv4("10.9.8.7", "10.0.0.100").udp(4000, 53).build();
         let back = frame().ipv4("10.0.0.100", "10.9.8.7").icmp(3, 3, 0).build();
         let frames = [sent(there.clone()), sent(back)];
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_with_a_wrong_checksum_spoils_its_datagram() {
+    fn a_fragment_with_a_wrong_checksum_makes_its_datagram_wrong() {
         let packet = frame().ipv4("10.9.8.7", "10.0.0.100").udp(4000, 53).payload([0x55; 100]);
         let mut frames: Vec<Sent> = packet.fragments(48).into_iter().map(sent).collect();
         frames[1].frame[22] ^= 1;

@@ -1,4 +1,4 @@
-//! A run over many scenarios: each is recorded, played and, where the director differs, made smaller.
+//! Runs many scenarios: records each, plays it, and shrinks it if the director differs.
 
 use crate::frame;
 use crate::guest::Guest;
@@ -15,28 +15,28 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// How many frames of a burst, and of what the kernel sent in one step, are printed.
+/// Maximum number of frames printed of a burst, and of the kernel's output in one step.
 const MOST_SHOWN: usize = 4;
 
-/// Where scenarios come from.
+/// Source of the scenarios.
 #[derive(Debug)]
 pub enum Source {
     Seed { seed: u64, first: u64, count: u64 },
     Transcripts(Vec<Transcript>),
 }
 
-/// A recording machine and directors beside it.
+/// The recording machine, and what the directors need.
 #[derive(Debug)]
 pub struct Lab {
     topology: Topology,
     binaries: Binaries,
     guest: Mutex<Guest>,
-    /// For the directors' files.
+    /// Folder for the directors' files.
     scratch: PathBuf,
     stop: Arc<AtomicBool>,
 }
 
-/// What became of one scenario.
+/// Result of one scenario.
 #[derive(Debug)]
 pub struct Outcome {
     pub recorded: Transcript,
@@ -72,10 +72,10 @@ impl Lab {
         Lab { topology, binaries, guest: Mutex::new(guest), scratch, stop }
     }
 
-    /// Records and plays every scenario, `jobs` at the same time, and makes those that differ smaller if `shrinks`.
+    /// Records and plays every scenario, `jobs` at the same time, and shrinks those that differ if `shrinks`.
     ///
     /// # Errors
-    /// When nothing can be recorded or played any more, and when the run was interrupted.
+    /// If recording or playing fails as a whole, or the run was interrupted.
     pub fn run(
         &self,
         source: &Source,
@@ -108,7 +108,7 @@ impl Lab {
         }
     }
 
-    /// One job: takes scenarios until none is left, in a network namespace of its own.
+    /// One job: takes scenarios until none is left, in its own network namespace.
     fn work(
         &self,
         source: &Source,
@@ -171,7 +171,7 @@ impl Lab {
     }
 }
 
-/// The first difference, if it comes up twice: on a busy machine a frame or a timer can be late once.
+/// The first difference, if it occurs twice: on a busy machine a frame or timer can be late once.
 fn difference(stage: &Stage, transcript: &Transcript) -> Option<Difference> {
     let first = || play::play(stage, transcript, |_| false).into_iter().next();
     first().and_then(|_| first())

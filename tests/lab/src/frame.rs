@@ -1,4 +1,4 @@
-//! Where the parts of an Ethernet frame are, and the frame in words.
+//! Offsets of the parts of an Ethernet frame, and a description of the frame.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub const IPV6_FRAGMENT: u8 = 44;
 pub const GRE: u8 = 47;
 pub const ICMPV6: u8 = 58;
 
-/// An IP packet's outer header, as far as comparing and describing need it.
+/// The fields of a packet's outer IP header that are needed to compare and describe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Internet {
     pub source: IpAddr,
@@ -27,19 +27,19 @@ pub struct Internet {
     pub ttl: u8,
     /// TOS or traffic class.
     pub tos: u8,
-    /// IPv4 identification; the fragment header's for IPv6, 0 without one.
+    /// IPv4 identification, or that of the IPv6 fragment header; 0 without one.
     pub ident: u32,
     pub flow_label: u32,
     /// In bytes, 0 for the first fragment.
     pub fragment_offset: u16,
     pub more_fragments: bool,
-    /// Offset in the frame of IPv6's fragment header.
+    /// Offset of the IPv6 fragment header in the frame.
     pub fragment_header: Option<usize>,
-    /// What follows this header (and IPv6's fragment header).
+    /// Protocol after this header (and after an IPv6 fragment header).
     pub protocol: u8,
-    /// Offset in the frame of what follows.
+    /// Offset of the payload in the frame.
     pub payload: usize,
-    /// Offset in the frame of the packet's end.
+    /// Offset of the packet's end in the frame.
     pub end: usize,
 }
 
@@ -55,7 +55,7 @@ pub fn ethertype(frame: &[u8]) -> Option<u16> {
     be16(frame, 12)
 }
 
-/// The IP header of a frame, if it is a whole one.
+/// The IP header of a frame, if it is complete.
 pub fn internet(frame: &[u8]) -> Option<Internet> {
     match ethertype(frame)? {
         IPV4 => internet_v4(frame, ETHERNET_LENGTH),
@@ -119,8 +119,8 @@ fn internet_v6(frame: &[u8], at: usize) -> Option<Internet> {
     Some(internet)
 }
 
-/// Whether the director sends this unasked and at a time of its own: an ARP announcement (RFC 5227 section 2.3), an
-/// unsolicited neighbour advertisement (RFC 4861 section 7.2.6) or a report of group membership (RFC 3810).
+/// True if the director sends this frame unsolicited and by a timer: an ARP announcement (RFC 5227 section 2.3), an
+/// unsolicited neighbour advertisement (RFC 4861 section 7.2.6) or a multicast listener report (RFC 3810).
 pub fn is_announcement(frame: &[u8]) -> bool {
     match ethertype(frame) {
         Some(ARP) => frame.get(28..32).is_some() && frame.get(28..32) == frame.get(38..42),
@@ -134,7 +134,7 @@ pub fn is_announcement(frame: &[u8]) -> bool {
     }
 }
 
-/// Whether a kernel says this to keep its link running: ARP, IGMP, multicast listener reports (RFC 3810) and
+/// True if the kernel sends this frame for the link itself: ARP, IGMP, multicast listener reports (RFC 3810) or
 /// neighbour discovery (RFC 4861).
 pub fn is_housekeeping(frame: &[u8]) -> bool {
     match (ethertype(frame), internet(frame)) {
@@ -153,7 +153,7 @@ pub fn is_housekeeping(frame: &[u8]) -> bool {
     }
 }
 
-/// A report of MLD version 2: ICMPv6 type 143 behind the router alert option.
+/// An MLD version 2 report: ICMPv6 type 143 after the router alert option.
 fn is_membership_report(frame: &[u8]) -> bool {
     frame.get(ETHERNET_LENGTH + 6) == Some(&HOP_BY_HOP)
         && frame.get(ETHERNET_LENGTH + 48) == Some(&143)
@@ -214,7 +214,7 @@ fn describe_internet(text: &mut String, frame: &[u8], header: &Internet) {
     }
 }
 
-/// The name of what lies at `offset` of a frame, for saying where two frames differ.
+/// Name of the field at `offset` of a frame.
 pub fn field_at(frame: &[u8], offset: usize) -> &'static str {
     match offset {
         0..6 => return "destination MAC",
@@ -321,13 +321,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn announcements_are_the_directors_own_business() {
+    fn announcements_are_recognised() {
         let mut arp = vec![0xff; 6];
         arp.extend([2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1]);
         arp.extend([2, 0, 0, 0, 0, 1, 10, 0, 0, 1]);
         assert!(is_announcement(&arp));
         arp[41] = 254;
-        assert!(!is_announcement(&arp), "an answer to somebody is not");
+        assert!(!is_announcement(&arp), "a reply is not an announcement");
         assert!(!is_announcement(&SYN));
         let mut report = vec![0; ETHERNET_LENGTH + 76];
         report[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);

@@ -1,4 +1,4 @@
-//! A virtual machine with a kernel to record from.
+//! A virtual machine whose kernel records.
 
 use crate::transcript::Transcript;
 use std::fs::{self, File};
@@ -9,11 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long QEMU may take to open its socket, and the machine to record one list of scenarios.
+/// Longest time for QEMU to open its socket, and for the machine to record one list of scenarios.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 const RECORD_LIMIT: Duration = Duration::from_secs(240);
 
-/// A running machine. It ends with this value.
+/// A running machine; it ends with this value.
 #[derive(Debug)]
 pub struct Guest {
     qemu: Child,
@@ -23,10 +23,10 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Boots what `kernel/build-image` made in `image`; `folder` takes the machine's socket and console.
+    /// Boots the image built by `kernel/build-image`; `folder` gets the machine's socket and console output.
     ///
     /// # Errors
-    /// A sentence about why it does not run.
+    /// One sentence with the reason why it does not run.
     pub fn boot(image: &Path, folder: &Path) -> Result<Guest, String> {
         let socket = folder.join("guest.sock");
         let console = folder.join("console");
@@ -72,10 +72,10 @@ impl Guest {
         Ok(Guest { qemu, requests, answers, console })
     }
 
-    /// Records scenarios at the same time; each result is a transcript or why there is none.
+    /// Records scenarios at the same time; each result is a transcript, or the reason why there is none.
     ///
     /// # Errors
-    /// When the machine does not answer, with the last line of its console.
+    /// If the machine does not answer, with the last line of its console.
     pub fn record(
         &mut self,
         scenarios: &[&Transcript],

@@ -1,16 +1,16 @@
-//! Programs that stand around a running director and see whether it behaves.
+//! Programs that run around a director to test it.
 //!
-//! * `transcript`, `topology`: what was recorded from a kernel, and the snapshot it was recorded in
-//! * `configuration`: that snapshot as the director's configuration file
-//! * `frame`, `checksum`: frames in words; sums over them
-//! * `compare`, `datagram`, `listing`: what counts as the same frame, datagram and listing
-//! * `wire`: a raw socket on an interface, a network namespace of one's own
+//! * `transcript`, `topology`: recordings of a kernel, and their network
+//! * `configuration`: that network as the director's configuration file
+//! * `frame`, `checksum`: descriptions of frames; checksums
+//! * `compare`, `datagram`, `listing`: comparison of frames, datagrams and listings
+//! * `wire`: raw sockets and network namespaces
 //! * `tools`: the director's process and its command line tools
-//! * `play`: one transcript from start to end
-//! * `verdict`: deviations, and the line each transcript ends in
-//! * `guest`, `recorder`: a machine with a kernel to record from, and what runs in it
-//! * `scenario`, `shrink`, `differential`: random scenarios, the smallest ones that differ, and a run over many
-//! * `tunnel`: a TUN device and the headers that a tunnel packet wears (for `decap`)
+//! * `play`: plays one transcript
+//! * `outcome`: deviations, and the result line of each transcript
+//! * `guest`, `recorder`: the machine that records, and the program in it
+//! * `scenario`, `shrink`, `differential`: random scenarios, the smallest ones that differ, and runs of many
+//! * `tunnel`: a TUN device and tunnel headers (for `decap`)
 
 pub mod checksum;
 pub mod compare;

@@ -1,20 +1,19 @@
-//! When two listings of ipvsadm are the same.
+//! Compares two listings of ipvsadm.
 //!
-//! To the byte, but for the size of the kernel's hash table, the last digits of timers, the order
-//! of connections (the kernel lists them by a hash that is seeded at random) and of unsorted services
-//! (the kernel hashes them together with an address of its own memory), and rates: they
-//! depend on where in its period the estimator stood. One period more or less is a factor of 3/4,
-//! and a period that ended amid the packets has seen only some of them ([`rates_reach`]).
+//! All bytes count, except: the size of the kernel's hash table, the last digits of timers, the order of connections
+//! (the kernel's hash has a random seed), the order of unsorted services (the kernel hashes them with a memory
+//! address), and rates. Rates depend on the phase of the estimator: one period more or less is a factor of 3/4, and a
+//! period that ended during the packets has seen only some of them ([`rates_reach`]).
 
-/// Seconds by which a timer may be off.
+/// Tolerance of timers in seconds.
 const TIMER_TOLERANCE: u64 = 2;
 
-/// One period of the estimator leaves this much of a rate, digits cut off.
+/// A rate after one period of the estimator without packets, rounded down.
 const PERIOD_LEAVES: f64 = 0.74;
 
 const CONNECTIONS: &str = "IPVS connection entries";
 
-/// The first difference between two outputs of `ipvsadm`, in words.
+/// Describes the first difference between two outputs of `ipvsadm`.
 pub fn difference(arguments: &str, expected: &str, actual: &str) -> Option<String> {
     let (mut wanted, mut got) = (lines(expected), lines(actual));
     if is_of_connections(expected) && is_of_connections(actual) {
@@ -48,7 +47,7 @@ pub fn difference(arguments: &str, expected: &str, actual: &str) -> Option<Strin
     None
 }
 
-/// A listing with its services in order; each keeps its destinations as they are.
+/// A listing with sorted services; each keeps the order of its destinations.
 fn by_service(lines: Vec<String>) -> Vec<String> {
     let is_heading = |line: &String| {
         ["IP Virtual", "Prot ", "  -> RemoteAddress"].iter().any(|start| line.starts_with(start))
@@ -66,12 +65,12 @@ fn by_service(lines: Vec<String>) -> Vec<String> {
     sorted
 }
 
-/// Whether this is what `ipvsadm -Lc` prints.
+/// True for the output of `ipvsadm -Lc`.
 pub fn is_of_connections(text: &str) -> bool {
     text.starts_with(CONNECTIONS)
 }
 
-/// The lines with their ends, table sizes blanked.
+/// The lines with their line ends, table sizes cleared.
 fn lines(text: &str) -> Vec<String> {
     text.split_inclusive('\n').map(without_size).collect()
 }
@@ -90,7 +89,7 @@ fn same_row(one: &str, other: &str, rates: bool) -> bool {
     }
 }
 
-/// The second word's bounds, where connection rows carry `MM:SS`.
+/// Bounds of the second word, where connection rows have `MM:SS`.
 fn second_word(row: &str) -> Option<(usize, usize)> {
     let first = row.find(' ')?;
     let start = first + row[first..].find(|c| c != ' ')?;
@@ -104,7 +103,7 @@ fn timer(row: &str) -> Option<u64> {
     Some(minutes.parse::<u64>().ok()? * 60 + seconds.parse::<u64>().ok()?)
 }
 
-/// A connection row with its timer's digits blanked, so that its width still counts.
+/// A connection row with the digits of its timer cleared, so that its width still counts.
 fn without_timer(row: &str) -> String {
     let Some((start, end)) = second_word(row).filter(|_| timer(row).is_some()) else {
         return row.to_owned();
@@ -127,8 +126,8 @@ fn same_rates(one: &str, other: &str) -> bool {
         && first.iter().zip(&second).all(|(one, other)| one == other || within(one, other))
 }
 
-/// Whether the rates of a listing are no greater than the greatest of the same listing over a
-/// whole period of the estimator, everything else the same.
+/// True if the rates of a listing are at most the highest ones of the same listing over a whole period of the
+/// estimator, and everything else is equal.
 pub fn rates_reach(expected: &str, seen: &[String]) -> bool {
     let number = |word: &str| word.parse::<f64>().ok();
     let shape = |text: &str| -> Vec<String> {
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn timers_may_be_a_little_off_and_rows_in_any_order() {
+    fn timers_may_differ_slightly_and_rows_may_be_in_any_order() {
         let wanted = connections(&["TCP 14:59  ESTABLISHED a b", "TCP 01:01  FIN_WAIT c d"]);
         let got = connections(&["TCP 00:59  FIN_WAIT c d", "TCP 15:00  ESTABLISHED a b"]);
         assert_eq!(difference("-Lnc", &wanted, &got), None);
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn table_size_is_free_and_spaces_are_not() {
+    fn table_size_may_differ_but_not_spaces() {
         let head = |size: &str| format!("IP Virtual Server version 1.2.1 (size={size})\n");
         assert_eq!(difference("-Ln", &head("4096"), &head("1048576")), None);
         let told = difference("-Ln", "TCP  10.0.0.1:80 rr\n", "TCP  10.0.0.1:80 rr \n").unwrap();

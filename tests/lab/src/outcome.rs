@@ -1,5 +1,4 @@
-//! What a transcript's differences amount to: deviations that the project stands by, and the
-//! line that each transcript ends in.
+//! The result of a transcript: passed, failed, or a deviation that the project keeps; and its line of output.
 
 use crate::play::Difference;
 use serde::Deserialize;
@@ -7,14 +6,14 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// The project's list of transcripts that it does not follow.
+/// The project's list of transcripts that the director does not follow.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exceptions {
-    /// Differences on purpose.
+    /// Intended differences.
     #[serde(default)]
     deviation: Vec<Deviation>,
-    /// Name prefixes (`sync-`) of behaviour that is not there yet.
+    /// Name prefixes (`sync-`) of transcripts for missing features.
     #[serde(default)]
     later: Vec<String>,
 }
@@ -22,18 +21,18 @@ pub struct Exceptions {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deviation {
-    /// A transcript's name; with `*` at its end, all that begin so.
+    /// A transcript's name; with `*` at the end, all names that begin with it.
     name: String,
-    /// Only steps of this kind may differ: `send`, or a command as it is written: `ipvsadm -h`.
+    /// Only steps of this kind may differ: `send`, or a command, e.g. `ipvsadm -h`.
     step_kind: Option<String>,
-    /// One line: why the director differs on purpose.
+    /// One line: why the director differs.
     reason: String,
-    /// The steps, counted from 1, that may differ. Every step may if none is given.
+    /// Numbers of the steps that may differ, from 1. Without any, every step may.
     #[serde(default)]
     steps: Vec<usize>,
 }
 
-/// How a transcript ended.
+/// Result of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Ok,
@@ -46,7 +45,7 @@ impl Exceptions {
     /// Reads the list. A missing file is an empty list.
     ///
     /// # Errors
-    /// A sentence that names the file.
+    /// One sentence that names the file.
     pub fn read(path: &Path) -> Result<Exceptions, String> {
         if !path.exists() {
             return Ok(Exceptions::default());
@@ -64,7 +63,7 @@ impl Exceptions {
         self.later.iter().any(|prefix| name.starts_with(prefix))
     }
 
-    /// A difference that the list allows.
+    /// True if the list allows the difference.
     pub fn excuses(&self, name: &str, difference: &Difference) -> bool {
         self.excuse(name, difference).is_some()
     }
@@ -73,8 +72,7 @@ impl Exceptions {
         self.deviation.iter().find(|entry| entry.excuses(name, difference))
     }
 
-    /// A transcript whose differences are all listed is a deviation; one that is listed and does not
-    /// differ has passed.
+    /// A transcript whose differences are all listed is a deviation. A listed one without differences has passed.
     pub fn judge(&self, name: &str, differences: &[Difference]) -> Verdict {
         let mut reason = None;
         for difference in differences {
@@ -103,7 +101,7 @@ impl Deviation {
     }
 }
 
-/// How many transcripts ended how.
+/// Number of transcripts by result.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     pub passed: usize,
@@ -131,7 +129,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The line for one transcript.
+/// The output line of one transcript.
 pub fn line(name: &str, verdict: &Verdict) -> String {
     match verdict {
         Verdict::Ok => format!("ok {name}"),

@@ -1,4 +1,4 @@
-//! One transcript, played against a director of its own.
+//! Plays one transcript against a director started for it.
 
 use crate::compare::{self, Context};
 use crate::configuration::{self, Place};
@@ -18,34 +18,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a frame that is expected may take: a busy machine is not a wrong director.
+/// Longest wait for an expected frame: a slow machine must not fail the test.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// How long nothing has to be heard after the last expected frame.
+/// Silence after the last expected frame that ends a step.
 const QUIET: Duration = Duration::from_millis(2);
-/// How long nothing has to be heard where nothing is expected: the time that the recording gave
-/// every frame.
+/// Silence that ends a step without expected frames: the time that the recorder waited.
 const SILENCE: Duration = Duration::from_millis(12);
 
-/// How often rates are estimated.
+/// Interval of the rate estimator.
 const ESTIMATOR_PERIOD: Duration = Duration::from_secs(2);
 
-/// A director's snapshot: where it is started, and what is common to all transcripts.
+/// Where directors are started, and what all transcripts share.
 #[derive(Debug, Clone)]
 pub struct Stage<'a> {
     pub topology: &'a Topology,
     pub binaries: &'a Binaries,
-    /// For the configuration and the socket; made and removed with each director.
+    /// For configuration and socket; created and removed with each director.
     pub folder: PathBuf,
     pub file_prefix: String,
     pub core: usize,
-    /// Set when the run is to end.
+    /// Set to interrupt the run.
     pub stop: &'a AtomicBool,
 }
 
-/// A step that did not go as recorded.
+/// A step whose result differs from the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Counted from 1; 0 stands for the director itself.
+    /// Step number from 1; 0 stands for the director itself.
     pub step: usize,
     pub what: String,
 }
@@ -54,22 +53,21 @@ struct Player<'a> {
     wires: BTreeMap<String, Wire>,
     director: DirectorProcess,
     own_addresses: Vec<IpAddr>,
-    /// The least time a frame takes: that of the recording where timers or rates are listed.
+    /// Minimum time of a frame: as recorded, if timers or rates are listed.
     pace: Duration,
     stage: &'a Stage<'a>,
 }
 
-/// Makes the interfaces that [`play`] needs, in the calling thread's namespace.
+/// Creates the interfaces for [`play`] in the calling thread's namespace.
 ///
 /// # Errors
-/// A sentence about what cannot be made.
+/// One sentence that names what cannot be created.
 pub fn set_stage(topology: &Topology) -> Result<(), String> {
     wire::enter_new_namespace()?;
     topology.ports.iter().try_for_each(|(name, port)| wire::make_pair(name, &port.mac))
 }
 
-/// Plays a transcript and returns the differences, no further than the first one whose step is
-/// not `excused`.
+/// Plays a transcript and returns the differences, up to the first one whose step is not `excused`.
 pub fn play(
     stage: &Stage,
     transcript: &Transcript,
@@ -135,7 +133,7 @@ impl<'a> Player<'a> {
                 let first = burst.first().map_or(&[][..], |sent| sent.frame.as_slice());
                 let out = datagram::forwarded(out, first);
                 let datagrams = |sent: &[Sent]| datagram::forwarded(sent, first).len();
-                // What is not expected has more frames to come behind.
+                // After an unexpected frame, more frames may follow.
                 let sent = self.collect(&out, self.pace.max(SILENCE * 4), datagrams)?;
                 self.compare("burst", Some(first), &out, &datagram::forwarded(&sent, first))
             }
@@ -182,8 +180,8 @@ impl<'a> Player<'a> {
         self.director.run(&self.stage.binaries.ipvsadm, &split_words(arguments), stdin)
     }
 
-    /// Whether a listing of rates becomes as recorded, or reaches what was recorded, before one
-    /// period of the estimator is over.
+    /// True if a listing of rates becomes equal to the recorded one, or reaches its values, within one period of the
+    /// estimator.
     fn rates_come(&self, arguments: &str, wanted: &Answer) -> Result<bool, String> {
         let deadline = Instant::now() + ESTIMATOR_PERIOD + PATIENCE;
         let mut seen = Vec::new();
@@ -212,9 +210,8 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// What the director sends: for at least `span`, until as many frames as expected have come
-    /// and it is quiet, or patience ends.
-    /// `count` tells how many of the expected ones frames are.
+    /// Frames that the director sends: for at least `span`, until all expected frames have arrived and it is silent, or
+    /// until the longest wait. `count` returns how many expected ones the frames contain.
     fn collect(
         &mut self,
         expected: &[Sent],
@@ -277,7 +274,7 @@ fn compare_answers(arguments: &str, wanted: &Answer, got: &Answer) -> Option<Str
     Some(format!("stdout {what}"))
 }
 
-/// Whether a listing of the transcript depends on when what came before it was sent.
+/// True if a listing depends on the times of the previous steps.
 fn lists_time(transcript: &Transcript) -> bool {
     transcript.steps.iter().any(|step| match step {
         Step::Command { stdout, ipvsadm, .. } => {
@@ -287,7 +284,7 @@ fn lists_time(transcript: &Transcript) -> bool {
     })
 }
 
-/// Splits a command line at blanks, with quotes as a shell has them.
+/// Splits a command line at spaces, with quotes as in a shell.
 pub(crate) fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_judged_by_all_it_says() {
+    fn answers_compare_status_and_both_outputs() {
         let answer = |rc, stdout: &str, stderr: &str| Answer {
             rc,
             stdout: stdout.into(),

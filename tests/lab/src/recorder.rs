@@ -1,7 +1,7 @@
-//! Records scenarios: a network of its own on this machine's kernel, frames into it, and what IPVS makes of them.
+//! Records scenarios: sends their frames through IPVS of this machine's kernel and stores the results.
 //!
-//! It runs in the machine that `guest` boots. Each scenario has two namespaces: one is the director with the topology's
-//! addresses and routes; the other one holds the far ends of its interfaces and answers nothing.
+//! It runs in the machine that `guest` boots. Each scenario has two namespaces: the director with the topology's
+//! addresses and routes, and one with the far ends of its interfaces, which answers nothing.
 
 use crate::frame;
 use crate::play::split_words;
@@ -17,13 +17,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long nothing has to be heard after a frame. The kernel answers a frame while it is sent.
+/// Silence after a frame that ends its step. The kernel answers a frame while it is sent.
 const QUIET: Duration = Duration::from_millis(12);
-/// How long the network is given to say what is said about new interfaces.
+/// Time for the kernel's own messages about new interfaces.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// Settings of the director's namespace before its interfaces are there.
-/// IPv4 ICMP errors stay limited to one a second for each host: the director does the same.
+/// Settings of the director's namespace before its interfaces exist. IPv4 ICMP errors stay limited to one a second for
+/// each host, as in the director.
 const EARLY: [(&str, &str); 6] = [
     ("net/ipv4/ip_forward", "1"),
     ("net/ipv6/icmp/ratelimit", "0"),
@@ -32,17 +32,17 @@ const EARLY: [(&str, &str); 6] = [
     ("net/ipv4/conf/all/rp_filter", "0"),
     ("net/ipv4/conf/default/rp_filter", "0"),
 ];
-/// Settings of each of its interfaces, and of all together.
+/// Settings of each interface, and of `all`.
 const OF_INTERFACE: [(&str, &str); 3] = [
     ("ipv4/conf/{}/send_redirects", "0"),
     ("ipv4/conf/{}/rp_filter", "0"),
     ("ipv6/conf/{}/accept_ra", "0"),
 ];
 
-/// Fills in what the kernel does at each step.
+/// Fills in the kernel's results of each step.
 ///
 /// # Errors
-/// A sentence about what of the network cannot be made.
+/// One sentence that names the part of the network that cannot be created.
 pub fn record(topology: &Topology, scenario: &Transcript) -> Result<Transcript, String> {
     let mut wires = make_network(topology)?;
     for (name, value) in &scenario.sysctl.0 {
@@ -129,14 +129,14 @@ fn make_network(topology: &Topology) -> Result<BTreeMap<String, Wire>, String> {
     }
     ip(&inside_lines(topology))?;
     for name in topology.ports.keys() {
-        // Frames have their checksums when they leave, as on a link.
+        // Frames leave with complete checksums, as on a real link.
         let words = ["-K", name, "tx", "off", "gso", "off", "tso", "off", "gro", "off"];
         run("ethtool", &words.map(str::to_owned), "")?;
     }
     Ok(wires)
 }
 
-/// The director's addresses, neighbours and routes.
+/// Sets the director's addresses, neighbours and routes.
 fn inside_lines(topology: &Topology) -> Vec<String> {
     let mut lines: Vec<String> =
         topology.ports.keys().map(|name| format!("link set {name} up")).collect();
@@ -169,7 +169,7 @@ fn set(name: &str, value: &str) -> Result<(), String> {
         .map_err(|error| format!("{name}={value}: {error}"))
 }
 
-/// Status, output and errors of a program.
+/// Exit status, standard output and standard error of a program.
 fn run(program: &str, words: &[String], stdin: &str) -> Result<(i32, String, String), String> {
     let told = |error: std::io::Error| format!("{program}: {error}");
     let mut child = Command::new(program)
@@ -180,7 +180,7 @@ fn run(program: &str, words: &[String], stdin: &str) -> Result<(i32, String, Str
         .spawn()
         .map_err(told)?;
     if let Some(mut pipe) = child.stdin.take() {
-        // A program that ends before it has read everything says why on its own.
+        // A program that exits before it has read all input explains why in its output.
         let _ = pipe.write_all(stdin.as_bytes());
     }
     let output = child.wait_with_output().map_err(told)?;
@@ -188,7 +188,7 @@ fn run(program: &str, words: &[String], stdin: &str) -> Result<(i32, String, Str
     Ok((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
 }
 
-/// Everything the kernel sends until it has been quiet for `quiet`, but for its own housekeeping.
+/// All frames from the kernel until it is silent for `quiet`, except its own housekeeping.
 fn listen(wires: &mut BTreeMap<String, Wire>, quiet: Duration) -> Result<Vec<Sent>, String> {
     let mut heard = Vec::new();
     let mut end = Instant::now() + quiet;

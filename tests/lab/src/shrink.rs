@@ -1,16 +1,16 @@
-//! The smallest scenario on which the director still differs from the kernel.
+//! Finds the smallest scenario on which the director still differs from the kernel.
 //!
-//! Steps are left out in ever smaller groups, then what is left is made simpler: settings, options of commands, fields of
-//! packets. A smaller scenario counts if its difference is of the same kind.
+//! It removes steps in smaller and smaller groups, then simplifies the rest: settings, options of commands, fields of
+//! packets. A smaller scenario counts only if its difference is of the same kind.
 
 use crate::play::Difference;
 use crate::scenario::{Action, Frame, Scenario};
 use crate::transcript::Transcript;
 
-/// How many scenarios are tried before the smallest so far has to do.
+/// Maximum number of scenarios tried.
 const MOST_TRIES: usize = 120;
 
-/// A scenario, what the kernel made of it, and where the director differs.
+/// A scenario, the kernel's results, and the director's first difference.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub scenario: Scenario,
@@ -18,7 +18,8 @@ pub struct Case {
     pub difference: Difference,
 }
 
-/// Makes `case` smaller. `attempt` records and plays a scenario; it returns nothing if the director does as the kernel.
+/// Shrinks `case`. `attempt` records and plays a scenario; it returns `None` if the director does the same as the
+/// kernel.
 pub fn shrink(case: Case, attempt: impl FnMut(&Scenario) -> Option<Case>) -> Case {
     let kind = kind(&case.difference);
     let mut shrinker = Shrinker { best: case, kind, tries: 0, attempt };
@@ -37,7 +38,7 @@ struct Shrinker<A> {
 }
 
 impl<A: FnMut(&Scenario) -> Option<Case>> Shrinker<A> {
-    /// Whether `smaller` differs in the same way; it is the best from then on.
+    /// Keeps `smaller` if it differs in the same way.
     fn accept(&mut self, smaller: &Scenario) -> bool {
         if self.tries == MOST_TRIES {
             return false;
@@ -52,7 +53,7 @@ impl<A: FnMut(&Scenario) -> Option<Case>> Shrinker<A> {
         }
     }
 
-    /// Nothing after the step that differs is needed.
+    /// Removes the steps after the one that differs.
     fn cut(&mut self) {
         let step = self.best.difference.step;
         if step > 0 && step < self.best.scenario.actions.len() {
@@ -77,12 +78,12 @@ impl<A: FnMut(&Scenario) -> Option<Case>> Shrinker<A> {
         }
     }
 
-    /// Makes one thing after another simpler; whether anything could be.
+    /// Simplifies one thing after another; true if anything could be simplified.
     fn simplify(&mut self) -> bool {
         let mut simpler_now = false;
         let mut at = 0;
         loop {
-            // The candidates of the best so far, from the first that was not tried yet.
+            // Candidates of the smallest scenario so far, from the first one not yet tried.
             let Some(smaller) = simpler(&self.best.scenario).into_iter().nth(at) else {
                 return simpler_now && self.tries < MOST_TRIES;
             };
@@ -94,7 +95,7 @@ impl<A: FnMut(&Scenario) -> Option<Case>> Shrinker<A> {
     }
 }
 
-/// What a difference is about, without the addresses and numbers of the case.
+/// Kind of a difference, without addresses and numbers.
 fn kind(difference: &Difference) -> String {
     let letters = |word: &&str| {
         word.chars().all(|letter| letter.is_ascii_alphabetic() || ":,-".contains(letter))
@@ -103,7 +104,7 @@ fn kind(difference: &Difference) -> String {
     words.join(" ")
 }
 
-/// Every scenario with one thing simpler than in this one.
+/// Every scenario in which one thing is simpler than in this one.
 fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     let mut all = Vec::new();
     for at in 0..scenario.sysctl.len() {
@@ -137,7 +138,7 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     all
 }
 
-/// The command without one of its options, but for the first two: what it does and to which service.
+/// The command without one of its options; the first two words, action and service, are kept.
 fn shorter_commands(command: &str) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
     for word in command.split_whitespace() {
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_difference_needs_is_left() {
+    fn only_needed_steps_and_options_are_left() {
         let all = ["-A -t 10.0.0.100:80 -s rr -p 300", "-Ln", "-Lnc", "-a x", "-C", "-Sn", "-Z"];
         let start = scenario(&all);
         let needs = |scenario: &Scenario| {
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn another_kind_of_difference_does_not_count() {
+    fn a_difference_of_another_kind_does_not_count() {
         let start = scenario(&["-C", "-Ln", "-Sn"]);
         let other = |scenario: &Scenario| {
             let mut case = case(scenario);

@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The line `directord` prints when every worker runs and its socket listens.
+/// The line that `directord` prints when all workers run and its socket listens.
 const READY: &str = "directord: ready";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// Where the binaries are.
+/// Paths of the binaries.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     pub directord: PathBuf,
@@ -23,7 +23,7 @@ pub struct Binaries {
     pub directorctl: PathBuf,
 }
 
-/// What a command line tool did.
+/// Result of a command line tool.
 #[derive(Debug)]
 pub struct Answer {
     pub rc: i32,
@@ -31,7 +31,7 @@ pub struct Answer {
     pub stderr: String,
 }
 
-/// A running director. It dies with the thread that started it, and leaves nothing behind.
+/// A running director. It ends with the thread that started it and leaves no files.
 #[derive(Debug)]
 pub struct DirectorProcess {
     child: Child,
@@ -42,16 +42,16 @@ pub struct DirectorProcess {
 }
 
 impl DirectorProcess {
-    /// Where a director that works in `folder` has its control socket.
+    /// Path of the control socket of a director that works in `folder`.
     pub fn socket(folder: &Path) -> PathBuf {
         folder.join("control.sock")
     }
 
-    /// Starts `directord` with this configuration and waits until it is ready. `folder` is made,
-    /// and removed with the director.
+    /// Starts `directord` with this configuration and waits until it is ready. `folder` is created, and removed with
+    /// the director.
     ///
     /// # Errors
-    /// A sentence with the last the director said.
+    /// One sentence with the director's last output.
     pub fn start(
         binaries: &Binaries,
         folder: &Path,
@@ -102,37 +102,37 @@ impl DirectorProcess {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     let last = self.last_words.last().map_or("nothing", String::as_str);
-                    return Err(format!("directord did not start, it said: {last}"));
+                    return Err(format!("directord did not start; its last output: {last}"));
                 }
             }
         }
     }
 
-    /// Whether it still runs; the last it said if not.
+    /// `Ok` if it still runs.
     ///
     /// # Errors
-    /// A sentence about its end.
+    /// One sentence with its exit status and its last output.
     pub fn check_alive(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.epitaph(status)),
-            Err(error) => Err(format!("directord cannot be original_destination: {error}")),
+            Err(error) => Err(format!("cannot query the state of directord: {error}")),
         }
     }
 
     fn epitaph(&mut self, status: ExitStatus) -> String {
         self.last_words.extend(self.said.try_iter());
         let words = &self.last_words;
-        // A panic's own line says more than the note about backtraces after it.
+        // The line of a panic is more useful than the note about backtraces after it.
         let telling = words.iter().rev().find(|line| line.contains("panicked"));
         let last = telling.or(words.last()).map_or("nothing", String::as_str);
-        format!("directord ended ({status}), it said: {last}")
+        format!("directord ended ({status}); its last output: {last}")
     }
 
-    /// Ends the director as an operator does.
+    /// Ends the director with SIGTERM.
     ///
     /// # Errors
-    /// A sentence when it does not end, or not with status 0.
+    /// One sentence if it does not end, or not with status 0.
     pub fn stop(mut self) -> Result<(), String> {
         self.check_alive()?;
         let pid = Pid::from_raw(self.child.id() as i32);
@@ -144,17 +144,17 @@ impl DirectorProcess {
                 Ok(Some(status)) => return Err(self.epitaph(status)),
                 Ok(None) => thread::sleep(Duration::from_millis(5)),
                 Err(error) => {
-                    return Err(format!("directord cannot be original_destination: {error}"));
+                    return Err(format!("cannot query the state of directord: {error}"));
                 }
             }
         }
         Err(format!("directord does not end within {STOP_LIMIT:?} of SIGTERM"))
     }
 
-    /// Runs one of the tools against this director.
+    /// Runs one of the tools with this director's socket.
     ///
     /// # Errors
-    /// A sentence when the tool cannot be run at all.
+    /// One sentence if the tool cannot be run.
     pub fn run(&self, tool: &Path, words: &[String], stdin: &str) -> Result<Answer, String> {
         let told = |error: std::io::Error| format!("cannot run {}: {error}", tool.display());
         let mut child = Command::new(tool)
@@ -166,7 +166,7 @@ impl DirectorProcess {
             .spawn()
             .map_err(told)?;
         if let Some(mut pipe) = child.stdin.take() {
-            // A tool that refuses its input early has closed the pipe: its answer tells.
+            // A tool that refuses its input early has closed the pipe; its output explains why.
             let _ = pipe.write_all(stdin.as_bytes());
         }
         let output = child.wait_with_output().map_err(told)?;
@@ -178,7 +178,7 @@ impl DirectorProcess {
 
 impl Drop for DirectorProcess {
     fn drop(&mut self) {
-        // Errors here mean that there is nothing left to end or to remove.
+        // Errors here mean that the process or the folder is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);

@@ -1,4 +1,4 @@
-//! The snapshot the transcripts were recorded in: two ports, their neighbours, the routes.
+//! The network of the transcripts: two ports, their neighbours, the routes.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Deserialize)]
 pub struct Topology {
     pub ports: BTreeMap<String, Port>,
-    /// Addresses of virtual services, with their prefix lengths.
+    /// Addresses of virtual services with prefix lengths.
     pub vips: Vec<String>,
     /// `default via A` or `P/L via A`.
     pub routes: Vec<String>,
@@ -18,9 +18,9 @@ pub struct Topology {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Port {
     pub mac: String,
-    /// The gateway's MAC, which the other end of the recorded machine's interface has.
+    /// MAC address of the gateway: the far end of the recorded machine's interface.
     pub peer_mac: String,
-    /// With their prefix lengths.
+    /// Addresses with prefix lengths.
     pub addrs: Vec<String>,
     /// Address to MAC.
     pub neigh: BTreeMap<IpAddr, String>,
@@ -36,14 +36,14 @@ pub struct Route {
 
 impl Topology {
     /// # Errors
-    /// A sentence that names the file.
+    /// One sentence that names the file.
     pub fn read(path: &Path) -> Result<Topology, String> {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = fs::read_to_string(path).map_err(|error| told(&error))?;
         serde_json::from_str(&text).map_err(|error| told(&error))
     }
 
-    /// Where the snapshot of a folder of transcripts is described: in it, or in the one above.
+    /// The topology file of a folder of transcripts: in the folder, or in its parent.
     pub fn path_beside(folder: &Path) -> PathBuf {
         let above = folder.join("../topology.json");
         let here = folder.join("topology.json");
@@ -51,7 +51,7 @@ impl Topology {
     }
 
     /// # Errors
-    /// A sentence that quotes the route which is not understood.
+    /// One sentence that quotes the invalid route.
     pub fn parsed_routes(&self) -> Result<Vec<Route>, String> {
         let parse = |line: &String| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -63,7 +63,7 @@ impl Topology {
         self.routes.iter().map(|line| parse(line).ok_or_else(|| told(line))).collect()
     }
 
-    /// The addresses that are the director's own on its ports, without the VIPs.
+    /// The director's own addresses on its ports, without VIPs.
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = self.ports.values().flat_map(|port| &port.addrs);
         all.filter_map(|text| text.split('/').next()?.parse().ok()).collect()

@@ -1,4 +1,4 @@
-//! A transcript: commands and frames given to a director, and what a kernel made of them.
+//! A transcript: commands and frames for a director, and a kernel's results.
 
 use crate::frame;
 use serde::ser::SerializeMap as _;
@@ -6,33 +6,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fs;
 use std::path::Path;
 
-/// One recorded conversation with a director. A scenario is a transcript whose results are still empty: the
-/// recorder fills them in.
+/// One recorded transcript. A scenario is a transcript without results; the recorder fills them in.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Transcript {
     pub name: String,
     #[serde(default)]
     pub about: String,
-    /// `net.ipv4.vs` settings in force from the start.
+    /// `net.ipv4.vs` settings, set before the first step.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub sysctl: Settings,
-    /// Commands that set firewall marks on the recorded machine.
+    /// Commands that set up firewall marks on the recorded machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
-    /// Seconds from the first step to the start of each step while it was recorded. A transcript with listings of
-    /// connections is played no faster; without these times, as fast as can be.
+    /// Start of each step in seconds after the first, as recorded. A transcript with listings of connections is played
+    /// no faster; without these times it is played as fast as possible.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<f64>,
     pub steps: Vec<Step>,
 }
 
-/// `name = value` pairs, written as a table, as `"name=value"` or as a list of these.
+/// `name = value` pairs: a table, `"name=value"`, or a list of these.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(from = "SettingsText")]
 pub struct Settings(pub Vec<(String, String)>);
 
 impl Transcript {
-    /// What its file holds.
+    /// The text of its file.
     pub fn to_text(&self) -> String {
         let text = serde_json::to_string_pretty(self);
         text.expect("names, numbers and texts can be written as JSON") + "\n"
@@ -83,7 +82,7 @@ impl From<SettingsText> for Settings {
     }
 }
 
-/// `net.ipv4.vs.conn_reuse_mode` is `conn_reuse_mode` to the director.
+/// Strips the prefix: `net.ipv4.vs.conn_reuse_mode` is `conn_reuse_mode` in the director.
 fn short_name(name: &str) -> String {
     name.trim().trim_start_matches("net.ipv4.vs.").to_owned()
 }
@@ -96,7 +95,7 @@ pub enum Step {
         #[serde(default)]
         out: Vec<Sent>,
     },
-    /// Frames one behind the other, compared by the datagrams they are: fragments come out cut in another way.
+    /// Frames sent one after another; their results are compared as datagrams, because fragmentation may differ.
     Burst {
         burst: Vec<Sent>,
         #[serde(default)]
@@ -124,7 +123,7 @@ pub enum Step {
     },
 }
 
-/// A frame on a port, named by the director's side of it.
+/// A frame on a port of the director.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Sent {
     pub port: String,
@@ -132,7 +131,7 @@ pub struct Sent {
     pub frame: Vec<u8>,
 }
 
-/// With the frame in words beside its digits, for readers.
+/// Serialised with a description for readers beside the hexadecimal digits.
 impl Serialize for Sent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let digits: String = self.frame.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -154,22 +153,22 @@ fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Er
         .chunks_exact(2)
         .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
         .collect::<Option<_>>()
-        .ok_or_else(|| D::Error::custom("a frame holds something else than hexadecimal digits"))
+        .ok_or_else(|| D::Error::custom("a frame has other characters than hexadecimal digits"))
 }
 
 /// Reads one transcript.
 ///
 /// # Errors
-/// A sentence that names the file.
+/// One sentence that names the file.
 pub fn read(path: &Path) -> Result<Transcript, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Every transcript of a folder whose name contains `filter`, by name.
+/// Every transcript in a folder whose name contains `filter`, sorted by name.
 ///
 /// # Errors
-/// A sentence about the first file that cannot be read as a transcript.
+/// One sentence about the first file that is not a valid transcript.
 pub fn read_folder(folder: &Path, filter: &str) -> Result<Vec<Transcript>, String> {
     let listing = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<_> = listing
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_the_same() {
+    fn a_written_transcript_reads_back_equal() {
         let text = r#"{"name":"n","about":"","sysctl":{"sloppy_tcp":"1"},"shell":["nft x"],"at":[0.0,0.5,0.75,1.0,2.25],"steps":[
             {"send":{"port":"wan0","frame":"00ff","text":"2 bytes, too few for Ethernet"},"out":[]},
             {"ipvsadm":"-R","stdin":"x","rc":2,"stdout":"","stderr":"y"},

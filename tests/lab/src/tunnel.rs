@@ -1,34 +1,34 @@
-//! The receiving end of the director's tunnels, for servers whose kernel has none: the headers
-//! that a tunnel packet wears, and the TUN device that takes the packet inside.
+//! Decapsulation for servers whose kernel has no such tunnels: the headers of tunnel packets, and a TUN device that
+//! receives the inner packets.
 //!
-//! The request that makes a TUN device is the one `unsafe` call here.
+//! The request that creates a TUN device is the only `unsafe` call here.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Checksum, key and sequence number are present (RFC 2890 section 2).
+/// Flags for checksum, key and sequence number (RFC 2890 section 2).
 const GRE_CHECKSUM: u8 = 0x80;
 const GRE_KEY: u8 = 0x20;
 const GRE_SEQUENCE: u8 = 0x10;
 
-/// What follows an IP header of this length; the whole packet if it is not one.
+/// The bytes after an IP header of this length; the whole packet if the header is invalid.
 fn ipv4_payload(packet: &[u8]) -> Option<&[u8]> {
     let length = usize::from(packet.first()? & 0x0f) * 4;
     packet.get(length..)
 }
 
-/// The packet inside an IPv4 packet of protocol 4 or 41 as a raw IPv4 socket gives it.
+/// The inner packet of IPv4 protocol 4 or 41, as read from a raw IPv4 socket.
 pub fn from_ipip(packet: &[u8]) -> Option<&[u8]> {
     internet_packet(ipv4_payload(packet)?)
 }
 
-/// The packet inside an IPv4 packet of protocol 47 as a raw IPv4 socket gives it.
+/// The inner packet of IPv4 protocol 47 (GRE), as read from a raw IPv4 socket.
 pub fn from_gre_over_ipv4(packet: &[u8]) -> Option<&[u8]> {
     from_gre(ipv4_payload(packet)?)
 }
 
-/// The packet behind a GRE header (RFC 2784, RFC 2890).
+/// The inner packet after a GRE header (RFC 2784, RFC 2890).
 pub fn from_gre(message: &[u8]) -> Option<&[u8]> {
     let flags = *message.first()?;
     let optional = [GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE];
@@ -41,8 +41,8 @@ pub fn from_gre(message: &[u8]) -> Option<&[u8]> {
     internet_packet(message.get(length..)?)
 }
 
-/// The packet behind a GUE header (draft-ietf-intarea-gue: variant 0 with its header length in
-/// words, or variant 1, which is the packet itself).
+/// The inner packet after a GUE header (draft-ietf-intarea-gue): variant 0 with its header length in 4-byte words, or
+/// variant 1, which is the packet itself.
 pub fn from_gue(datagram: &[u8]) -> Option<&[u8]> {
     let first = *datagram.first()?;
     match first >> 6 {
@@ -54,18 +54,18 @@ pub fn from_gue(datagram: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// These bytes, if they begin like an IPv4 or IPv6 packet.
+/// These bytes, if they begin with an IPv4 or IPv6 version.
 pub fn internet_packet(bytes: &[u8]) -> Option<&[u8]> {
     matches!(bytes.first()? >> 4, 4 | 6).then_some(bytes)
 }
 
-/// Makes a TUN device that ends with the returned file: one write, one packet received.
+/// Creates a TUN device that is removed with the returned file: one write delivers one packet.
 ///
 /// # Errors
-/// When the kernel has no TUN, the name is taken or the caller is not root.
+/// If the kernel has no TUN, the name is taken, or the caller is not root.
 pub fn make_device(name: &str) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
-    // SAFETY: all zeros are a valid `ifreq`: numbers and bytes only.
+    // SAFETY: all zeros are a valid `ifreq`, which has only numbers and bytes.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() >= request.ifr_name.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the device's name is too long"));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_come_off() {
+    fn headers_are_removed() {
         let inner = [0x45, 1, 2, 3];
         let inner_v6 = [0x60, 1, 2, 3];
         let with = |header: &[u8], inner: &[u8]| [header, inner].concat();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_packet_is_left() {
+    fn packets_without_an_inner_packet_are_ignored() {
         for bytes in [&[][..], &[0x45], &[0x20; 30], &[0x00; 30], &[0xff; 40]] {
             assert_eq!(from_ipip(bytes), None, "{bytes:?}");
             assert_eq!(from_gre(bytes), None, "{bytes:?}");

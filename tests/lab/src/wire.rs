@@ -1,6 +1,6 @@
 //! Raw frames on an interface, and a network namespace that ends with its thread.
 //!
-//! The one place of this package with `unsafe`: the address of a packet socket is a C structure.
+//! `unsafe` is needed here because the address of a packet socket is a C structure.
 
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -10,38 +10,38 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 
-/// Longer than any frame here: jumbo frames included.
+/// Longer than any frame, jumbo frames included.
 const LONGEST_FRAME: usize = 16 * 1024;
 
-/// Moves the calling thread, and the processes it starts from now on, into a network namespace
-/// of its own. The namespace ends with the last of them; nothing is left to remove.
+/// Moves the calling thread and the processes it starts later into a new network namespace, which is removed with the
+/// last of them.
 ///
 /// # Errors
-/// A sentence that says what is missing, usually root.
+/// One sentence that names what is missing, usually root.
 pub fn enter_new_namespace() -> Result<(), String> {
     enter_new_namespace_with_ipv6()?;
     for setting in ["all", "default"] {
         let path = format!("/proc/sys/net/ipv6/conf/{setting}/disable_ipv6");
-        // Without IPv6 in the kernel there is nothing to silence.
+        // A kernel without IPv6 needs no setting.
         let _ = std::fs::write(path, "1");
     }
     Ok(())
 }
 
-/// [`enter_new_namespace`] where the kernel speaks IPv6 on every interface.
+/// [`enter_new_namespace`] with IPv6 enabled on every interface.
 ///
 /// # Errors
-/// A sentence that says what is missing, usually root.
+/// One sentence that names what is missing, usually root.
 pub fn enter_new_namespace_with_ipv6() -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
         format!("cannot make a network namespace: {error}; run as root (or with sudo)")
     })
 }
 
-/// Makes the interface pair `name` and `name-peer`; the kernel answers nothing on either.
+/// Creates the interface pair `name` and `name-peer`; the kernel answers nothing on either.
 ///
 /// # Errors
-/// What `ip` said.
+/// The output of `ip`.
 pub fn make_pair(name: &str, mac: &str) -> Result<(), String> {
     let peer = peer_of(name);
     run_ip(&["link", "add", name, "address", mac, "type", "veth", "peer", "name", &peer])?;
@@ -68,7 +68,7 @@ fn run_ip(arguments: &[&str]) -> Result<(), String> {
     Err(format!("ip {}: {}", arguments.join(" "), said.trim()))
 }
 
-/// A packet socket on one interface: every frame that arrives there, every frame sent there.
+/// A packet socket on one interface: it receives every frame that arrives and sends raw frames.
 #[derive(Debug)]
 pub struct Wire {
     socket: Socket,
@@ -76,7 +76,7 @@ pub struct Wire {
 
 impl Wire {
     /// # Errors
-    /// A sentence that names the interface.
+    /// One sentence that names the interface.
     pub fn open(interface: &str) -> Result<Wire, String> {
         let told = |error: io::Error| format!("cannot open a raw socket on {interface}: {error}");
         let every_protocol = (libc::ETH_P_ALL as u16).to_be();
@@ -126,8 +126,8 @@ fn interface_address(interface: &str, protocol: u16) -> io::Result<SockAddr> {
     }
     let init = |storage: *mut socket2::SockAddrStorage, length: *mut libc::socklen_t| {
         let address = storage.cast::<libc::sockaddr_ll>();
-        // SAFETY: `try_init` hands out zeroed storage that is large and aligned enough for any
-        // socket address, and the length beside it.
+        // SAFETY: `try_init` passes zeroed storage that is large and aligned enough for any socket address, with its
+        // length.
         unsafe {
             (*address).sll_family = libc::AF_PACKET as u16;
             (*address).sll_protocol = protocol;
@@ -136,7 +136,7 @@ fn interface_address(interface: &str, protocol: u16) -> io::Result<SockAddr> {
         }
         Ok(())
     };
-    // SAFETY: `init` fills in a whole `sockaddr_ll` and its length.
+    // SAFETY: `init` fills in a complete `sockaddr_ll` and its length.
     let ((), address) = unsafe { SockAddr::try_init(init) }?;
     Ok(address)
 }

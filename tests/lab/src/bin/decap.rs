@@ -1,5 +1,5 @@
-//! Takes tunnel packets of the director apart on a server whose kernel cannot: what arrives by
-//! IPIP, 6in4, GRE or GUE is handed to the kernel through a TUN device.
+//! Decapsulates the director's tunnel packets on a server whose kernel cannot: passes the inner packets of IPIP, 6in4,
+//! GRE and GUE to the kernel through a TUN device.
 
 use clap::Parser;
 use director_lab::tunnel;
@@ -11,14 +11,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-/// The longest packet there is, and its outer header.
+/// The longest packet with its outer header.
 const LONGEST_PACKET: usize = 66_000;
 
 /// Hand the inner packets of IPIP, 6in4, GRE and GUE to the kernel through a TUN device.
 #[derive(Debug, Parser)]
 #[command(name = "decap")]
 struct Arguments {
-    /// Name of the TUN device to make
+    /// Name of the TUN device to create
     #[arg(long, default_value = "decap0")]
     tun: String,
     /// UDP port of Generic UDP Encapsulation
@@ -26,7 +26,7 @@ struct Arguments {
     gue_port: u16,
 }
 
-/// One kind of tunnel: where its packets arrive and how their headers come off.
+/// One kind of tunnel: its socket, and the function that removes its headers.
 struct Mouth {
     socket: Socket,
     unwrap: fn(&[u8]) -> Option<&[u8]>,
@@ -60,7 +60,7 @@ fn run(arguments: &Arguments) -> io::Result<std::convert::Infallible> {
     }
 }
 
-/// Sockets for IPv4 and, where the machine has it, IPv6 as the outer protocol.
+/// Sockets for IPv4 and, if the machine has it, IPv6 as the outer protocol.
 fn open_mouths(gue_port: u16) -> io::Result<Vec<Mouth>> {
     let raw = |domain, protocol: i32, unwrap| {
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))?;
@@ -92,7 +92,7 @@ fn open_mouths(gue_port: u16) -> io::Result<Vec<Mouth>> {
     Ok(mouths)
 }
 
-/// Hands on everything that waits at one mouth.
+/// Passes on all packets that wait on one socket.
 fn drain(mouth: &mut Mouth, device: &mut File, packet: &mut [u8]) -> io::Result<()> {
     loop {
         let length = match mouth.socket.read(packet) {
@@ -102,7 +102,7 @@ fn drain(mouth: &mut Mouth, device: &mut File, packet: &mut [u8]) -> io::Result<
         };
         let Some(inner) = (mouth.unwrap)(&packet[..length]) else { continue };
         match device.write_all(inner) {
-            // A device that is still down, or a packet it will not have, loses that packet only.
+            // A device that is down, or a packet that it refuses, loses only that packet.
             Ok(()) | Err(_) => {}
         }
     }

@@ -17,25 +17,25 @@ use std::sync::atomic::AtomicBool;
 #[derive(Debug, Parser)]
 #[command(name = "differential")]
 struct Arguments {
-    /// The same seed draws the same scenarios
+    /// The same seed gives the same scenarios
     #[arg(default_value_t = 1)]
     seed: u64,
-    /// How many scenarios
+    /// Number of scenarios
     #[arg(default_value_t = 40)]
     count: u64,
     /// Number of the first scenario
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Record the scenarios of these transcripts in place of random ones; their results are not looked at
+    /// Record the scenarios of these transcripts instead of random ones; their results are ignored
     #[arg(long, num_args = 1.., value_name = "FILE")]
     from: Vec<PathBuf>,
     /// Folder for the transcripts: NAME.json of each scenario, min-NAME.json where the director differs
     #[arg(long)]
     keep: Option<PathBuf>,
-    /// Print the whole scenario where the director differs, not the smallest one
+    /// Print the whole scenario if the director differs, not the smallest one
     #[arg(long)]
     whole: bool,
-    /// Directors that run at the same time
+    /// Number of directors that run at the same time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// Folder with the recording machine's vmlinuz and initramfs
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many scenarios differ.
+/// Number of scenarios that differ.
 fn run(arguments: &Arguments) -> Result<usize, String> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {

@@ -1,4 +1,4 @@
-//! Writes a capture file of many UDP flows to one virtual service: what net_pcap replays for ever as traffic.
+//! Writes a capture file with many UDP flows to one virtual service, for net_pcap to replay endlessly.
 
 use clap::Parser;
 use director::model::MacAddress;
@@ -18,20 +18,20 @@ struct Arguments {
     flows: u32,
     #[arg(long, default_value = "10.0.0.100:80")]
     service: SocketAddrV4,
-    /// The director's Ethernet address; that of a net_pcap port by default
+    /// The director's MAC address; default: that of a net_pcap port
     #[arg(long, default_value = "02:70:63:61:70:00")]
     mac: MacAddress,
 }
 
-/// Classic libpcap, microseconds, this machine's byte order; Ethernet.
+/// Header of classic libpcap: microseconds, this machine's byte order, Ethernet.
 const MAGIC: u32 = 0xa1b2_c3d4;
 const VERSION: [u16; 2] = [2, 4];
 const LONGEST: u32 = 65_535;
 const ETHERNET: u32 = 1;
 
-/// Octets of a frame without its checksum.
+/// Bytes of a frame without its FCS.
 const FRAME: usize = 60;
-/// Ports one client address sends from.
+/// Number of source ports of one client address.
 const PORTS: u32 = 1 << 14;
 
 fn main() -> ExitCode {

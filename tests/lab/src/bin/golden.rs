@@ -1,4 +1,4 @@
-//! Plays a folder of transcripts against the real director, and says where it differs.
+//! Plays a folder of transcripts against the real director and reports the differences.
 
 use clap::Parser;
 use director_lab::outcome::{self, Exceptions, Tally, Verdict};
@@ -21,7 +21,7 @@ use std::thread;
 struct Arguments {
     /// Folder with the transcripts and topology.json
     folder: PathBuf,
-    /// Only transcripts whose name contains this
+    /// Only transcripts whose name contains this text
     #[arg(default_value = "")]
     filter: String,
     /// [default: directord beside this program]
@@ -30,16 +30,16 @@ struct Arguments {
     /// [default: ipvsadm beside directord]
     #[arg(long)]
     ipvsadm: Option<PathBuf>,
-    /// Deviations that the project stands by [default: deviations.toml in FOLDER]
+    /// Deviations that the project keeps [default: deviations.toml in FOLDER]
     #[arg(long)]
     deviations: Option<PathBuf>,
-    /// The snapshot of the transcripts [default: topology.json in FOLDER or above it]
+    /// The network of the transcripts [default: topology.json in FOLDER or above it]
     #[arg(long)]
     topology: Option<PathBuf>,
-    /// Directors that run at the same time
+    /// Number of directors that run at the same time
     #[arg(long, default_value_t = 1)]
     jobs: usize,
-    /// Play those of the `later` list too
+    /// Also play those of the `later` list
     #[arg(long)]
     later: bool,
 }
@@ -75,14 +75,14 @@ fn prepare(arguments: Arguments) -> Result<(Run, usize), String> {
     let directorctl = directord.with_file_name("directorctl");
     for binary in [&directord, &ipvsadm] {
         if !binary.exists() {
-            return Err(format!("{} is not there; run: cargo build", binary.display()));
+            return Err(format!("{} does not exist; run: cargo build", binary.display()));
         }
     }
     let deviations = arguments.deviations.unwrap_or_else(|| folder.join("deviations.toml"));
     let exceptions = Exceptions::read(&deviations)?;
     let transcripts = transcript::read_folder(&folder, &filter)?;
     if transcripts.is_empty() {
-        return Err(format!("no transcript in {} is called so", folder.display()));
+        return Err(format!("no transcript in {} has such a name", folder.display()));
     }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
@@ -95,7 +95,7 @@ fn prepare(arguments: Arguments) -> Result<(Run, usize), String> {
     Ok((Run { transcripts, exceptions, topology, binaries, later, next, stop }, jobs.max(1)))
 }
 
-/// Plays everything and prints the verdicts in the transcripts' order.
+/// Plays all transcripts and prints the results in order.
 fn play_all(run: &Run, jobs: usize) -> Result<Tally, String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (sender, verdicts) = channel::<Result<(usize, Verdict), String>>();
@@ -130,7 +130,7 @@ fn play_all(run: &Run, jobs: usize) -> Result<Tally, String> {
     Ok(tally)
 }
 
-/// One job: takes transcripts until none is left, in a network namespace of its own.
+/// One job: takes transcripts until none is left, in its own network namespace.
 fn work(
     run: &Run,
     job: usize,

@@ -1,7 +1,7 @@
-//! Runs in the machine that transcripts are recorded in: scenarios come in on a device, transcripts go out.
+//! Runs in the recording machine: receives scenarios on a serial device and returns transcripts.
 //!
-//! One JSON text a line: in, a list of scenarios, recorded at the same time; out, a list of transcripts, or of sentences
-//! about why there is none.
+//! Each line is one JSON text: the request is a list of scenarios, recorded at the same time; the reply is a list of
+//! transcripts, or of sentences with the reason for a failure.
 
 use director_lab::recorder;
 use director_lab::topology::Topology;
@@ -43,7 +43,7 @@ fn serve(device: &str, topology: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Each in a thread of its own: namespaces belong to threads and end with them.
+/// Each scenario has its own thread, because namespaces belong to threads and end with them.
 fn record_all(topology: &Topology, scenarios: &[Transcript]) -> Vec<Result<Transcript, String>> {
     thread::scope(|scope| {
         let start = |scenario| scope.spawn(move || recorder::record(topology, scenario));

@@ -1,5 +1,5 @@
-//! How long the director takes to answer: one client that edits a destination, or asks for the status, again and again.
-//! An edit is answered when every worker uses it, so its time is that of the whole way.
+//! Measures how long the director takes to answer: one client repeatedly edits a destination or queries the status. An
+//! edit is answered when all workers have adopted it.
 
 use clap::{Parser, ValueEnum};
 use director::api::{Client, ClientError, Command, Reply, Request};
@@ -72,7 +72,7 @@ fn run(arguments: &Arguments) -> Result<Vec<Duration>, ClientError> {
     Ok(times)
 }
 
-/// What is sent in turn; after an even number everything is as it was.
+/// Requests sent in turn; after an even number the configuration is as before.
 fn requests(client: &mut Client, arguments: &Arguments) -> Result<[Request; 2], ClientError> {
     if arguments.what == What::Status {
         let status = request::<Status>(&NoArgs {});

@@ -1,4 +1,4 @@
-//! Changes to services and destinations while traffic runs.
+//! Edits of services and destinations while traffic runs.
 
 use super::Action;
 use super::story::{SHORT, Story};
@@ -12,7 +12,7 @@ impl Story<'_> {
         }
     }
 
-    /// Removes every service and restores all of them with `ipvsadm -R`.
+    /// Removes all services and restores them with `ipvsadm -R`.
     fn restore(&mut self) {
         self.run("-C");
         let lines = self.services.iter().flat_map(|service| {
@@ -24,7 +24,7 @@ impl Story<'_> {
         self.actions.push(Action::Command { ipvsadm: "-R".to_owned(), stdin: Some(stdin) });
     }
 
-    /// One change. What it changes may not be there at the moment.
+    /// One edit. Its service or destination may not exist at the moment.
     pub(super) fn edit(&mut self) {
         let at = self.random.below(self.services.len());
         let mut service = self.services[at].clone();

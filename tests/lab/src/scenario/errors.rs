@@ -1,4 +1,4 @@
-//! ICMP errors about the packets of flows: from the clients' side, from the servers' side, about tunnels.
+//! ICMP errors about packets of flows: from the clients' side, from the servers' side, about tunnel packets.
 
 use super::Random;
 use super::packet::{Fault, Packet, Upper};
@@ -6,7 +6,7 @@ use super::service::{Destination, Method, Service};
 use super::traffic::Flow;
 use std::net::IpAddr;
 
-/// Routers that are heard of only by the errors they send.
+/// Routers that only send ICMP errors.
 const ROUTERS: [(&str, &str); 2] =
     [("198.51.100.9", "2001:db8:ffff::9"), ("192.168.10.254", "fd00:b::13")];
 
@@ -19,7 +19,7 @@ pub enum Side {
     Servers,
 }
 
-/// An error about an answer on its way to the client.
+/// An error about a reply on its way to the client.
 pub fn about_answer(
     random: &mut Random,
     flow: &Flow,
@@ -33,7 +33,7 @@ pub fn about_answer(
     error(random, from, service.vip, answer)
 }
 
-/// An error about a request on its way to the server. About NAT it quotes the server's address; else the VIP.
+/// An error about a request on its way to the server. With NAT it quotes the server's address, otherwise the VIP.
 pub fn about_request(
     random: &mut Random,
     flow: &Flow,
@@ -50,7 +50,7 @@ pub fn about_request(
     error(random, from, flow.client, request)
 }
 
-/// An error about an IPIP tunnel packet, told to the director.
+/// An error to the director about an IPIP tunnel packet.
 pub fn about_tunnel(
     random: &mut Random,
     flow: &Flow,
@@ -75,7 +75,7 @@ pub fn about_tunnel(
 fn router(side: Side, like: IpAddr) -> IpAddr {
     let (ipv4, ipv6) = ROUTERS[side as usize];
     let text = if like.is_ipv4() { ipv4 } else { ipv6 };
-    text.parse().expect("the addresses here are written down right")
+    text.parse().expect("a valid address")
 }
 
 fn error(random: &mut Random, from: IpAddr, to: IpAddr, mut about: Packet) -> Packet {
@@ -99,7 +99,8 @@ fn error(random: &mut Random, from: IpAddr, to: IpAddr, mut about: Packet) -> Pa
     let path_mtu = if from.is_ipv4() { (3, 4) } else { (2, 0) };
     let rest = if (message, code) == path_mtu { random.pick(&[1400, 1280, 1000]) } else { 0 };
     let header = if about.source.is_ipv4() { 20 } else { 40 };
-    // Routers quote up to 576 bytes of error (RFC 1812 section 4.3.2.3); a tunnel's error needs the whole inner header.
+    // Routers send errors of up to 576 bytes (RFC 1812 section 4.3.2.3); an error about a tunnel packet must quote the
+    // whole inner header.
     let quoted = match about.upper {
         Upper::Other { .. } => MOST_QUOTED,
         _ => random.weighted(&[(6, MOST_QUOTED), (4, header + 8), (1, header + 28), (1, header)]),

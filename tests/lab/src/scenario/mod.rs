@@ -1,14 +1,14 @@
-//! Random scenarios: services, traffic, edits and listings that a seed stands for.
+//! Random scenarios, determined by a seed: services, traffic, edits and listings.
 //!
-//! * `random`: numbers from a seed
-//! * `packet`: a packet and the simpler ones it could be
+//! * `random`: random numbers from a seed
+//! * `packet`: a packet, and simpler ones
 //! * `service`: services, destinations and their commands
-//! * `traffic`, `errors`: what clients, real servers and routers send
-//! * `edits`: changes to services while traffic runs
-//! * `story`: one scenario from first to last step
+//! * `traffic`, `errors`: packets of clients, real servers and routers
+//! * `edits`: edits of services while traffic runs
+//! * `story`: a whole scenario
 //!
-//! What the director does differently on purpose is not drawn (docs/differences.md): IPv4 answers of direct routing and of
-//! tunnels through the director, record route options, frames to Ethernet's broadcast address, fragments in tunnels.
+//! Intended differences (docs/differences.md) are not generated: IPv4 replies of direct routing and tunnels through the
+//! director, record route options, frames to the broadcast MAC address, fragments in tunnels.
 
 mod edits;
 mod errors;
@@ -24,7 +24,7 @@ use packet::Packet;
 pub use random::Random;
 use std::net::IpAddr;
 
-/// A scenario to record: a transcript in parts that can be left out or made simpler.
+/// A scenario to record: a transcript whose parts can be removed or simplified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     pub name: String,
@@ -44,11 +44,11 @@ pub enum Action {
     },
     Setting(String, String),
     Wait(f64),
-    /// A step of a transcript that was read from a file.
+    /// A step read from a transcript file.
     Kept(Vec<Sent>),
 }
 
-/// A packet between two MACs at a port.
+/// A packet between two MAC addresses on a port.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
     pub port: String,
@@ -58,12 +58,12 @@ pub struct Frame {
 }
 
 impl Scenario {
-    /// The `number`-th scenario of a seed.
+    /// Scenario `number` of a seed.
     pub fn draw(topology: &Topology, seed: u64, number: u64) -> Scenario {
         story::draw(topology, seed, number)
     }
 
-    /// The scenario of a transcript that somebody wrote or recorded.
+    /// The scenario of an existing transcript.
     pub fn of(transcript: &Transcript) -> Scenario {
         let action = |step: &Step| match step.clone() {
             Step::Send { send, .. } => vec![Action::Kept(vec![send])],
@@ -133,7 +133,7 @@ fn send_step(mut frames: Vec<Sent>) -> Step {
 }
 
 impl Frame {
-    /// The packet as it comes in at the port where its sender, or the router before the sender, is.
+    /// The packet on the port of its sender or of the router before the sender.
     pub fn arriving(topology: &Topology, packet: Packet, link: IpAddr) -> Frame {
         let bytes = |text: &str| -> [u8; 6] {
             let mut octets = text.split(':').map(|part| u8::from_str_radix(part, 16));

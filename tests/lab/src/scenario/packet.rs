@@ -1,4 +1,4 @@
-//! A packet as a scenario thinks of it: fields that a smaller scenario can have simpler.
+//! A packet of a scenario, with fields that can be simplified.
 
 use crate::frame;
 use director::packet::Address;
@@ -18,21 +18,21 @@ pub struct Packet {
     pub upper: Upper,
     pub payload: Vec<u8>,
     pub fault: Fault,
-    /// Filled up to Ethernet's 60 bytes.
+    /// Padded to Ethernet's 60 bytes.
     pub padded: bool,
-    /// Bytes of IP payload of each fragment, if the datagram comes in fragments.
+    /// Payload bytes of each fragment, if the datagram is fragmented.
     pub fragments: Option<usize>,
-    /// The last fragment comes first.
+    /// The last fragment is sent first.
     pub reversed: bool,
 }
 
-/// What stands between the IP header and the upper layer.
+/// What is between the IP header and the transport header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
     None,
-    /// IPv4: options that do nothing. IPv6: a hop-by-hop header with padding.
+    /// IPv4: options without effect. IPv6: a hop-by-hop header with padding.
     Options,
-    /// IPv6: a destination options header with padding; nothing for IPv4.
+    /// IPv6: a destination options header with padding. IPv4: nothing.
     DestinationOptions,
 }
 
@@ -70,15 +70,15 @@ pub enum Upper {
     },
 }
 
-/// What is wrong with the packet.
+/// A fault of the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// IPv4's header checksum.
+    /// Wrong IPv4 header checksum.
     HeaderChecksum,
-    /// The checksum of TCP, UDP, SCTP or ICMP.
+    /// Wrong checksum of TCP, UDP, SCTP or ICMP.
     UpperChecksum,
-    /// Less than its length says.
+    /// Shorter than its length field.
     CutShort(usize),
 }
 
@@ -100,7 +100,7 @@ impl Packet {
         }
     }
 
-    /// The frames it takes on the wire, from one MAC to another.
+    /// The frames of the packet, with these MAC addresses.
     pub fn frames(&self, from: [u8; 6], to: [u8; 6]) -> Vec<Vec<u8>> {
         let macs = testing::frame().macs(to, from);
         match self.builders(macs) {
@@ -109,7 +109,7 @@ impl Packet {
         }
     }
 
-    /// The packet from its IP header on, without faults: what an ICMP error quotes.
+    /// The packet without faults, from its IP header: quoted by ICMP errors.
     pub fn bytes(&self) -> Vec<u8> {
         match self.builders(testing::frame()) {
             Builders::V4(builder) => builder.packet(),
@@ -195,7 +195,7 @@ impl Packet {
             Upper::Echo { .. } | Upper::Error { .. } => Some(2),
             Upper::Other { .. } => None,
         };
-        // IPv6's extension headers are skipped: here they have 8 bytes.
+        // IPv6 extension headers here have 8 bytes.
         let extension = if self.source.is_ipv6() && self.extra != Extra::None { 8 } else { 0 };
         let at = match self.fault {
             Fault::None => None,
@@ -212,7 +212,7 @@ impl Packet {
         vec![bytes]
     }
 
-    /// The packet with one thing simpler, for each thing that is not as simple as can be.
+    /// For each field that can be simplified, the packet with that field simplified.
     pub fn simpler(&self) -> Vec<Packet> {
         let plain: [fn(&mut Packet); 11] = [
             |packet| packet.fragments = None,
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_quotes_what_it_is_about() {
+    fn an_error_quotes_its_packet() {
         let about = Box::new(syn());
         let error = Upper::Error { message: 3, code: 1, rest: 0, about, quoted: 28 };
         let packet = Packet::new("10.0.0.9".parse().unwrap(), syn().source, error);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_simplest_packet_cannot_be_simpler() {
+    fn the_simplest_packet_has_no_simpler_one() {
         assert_eq!(syn().simpler(), []);
         let odd = Packet { ttl: 3, fragments: Some(8), ..syn() };
         assert_eq!(odd.simpler().len(), 3);

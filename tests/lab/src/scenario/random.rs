@@ -1,11 +1,11 @@
-//! Numbers that depend on a seed alone, the same on every machine and in every version.
+//! Random numbers that depend only on a seed, on every machine and in every version.
 
-/// SplitMix64: small, and good enough to draw scenarios from.
+/// SplitMix64: small, and sufficient to generate scenarios.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of one scenario: independent of how many others are drawn.
+    /// The random numbers of one scenario, independent of other scenarios.
     pub fn new(seed: u64, number: u64) -> Random {
         let mut random = Random(seed ^ number.rotate_left(32));
         random.0 ^= random.next();
@@ -33,7 +33,7 @@ impl Random {
         choices[self.below(choices.len())].clone()
     }
 
-    /// One of `choices`, each as often as its weight says.
+    /// One of `choices`, with the probability of its weight.
     pub fn weighted<T: Clone>(&mut self, choices: &[(usize, T)]) -> T {
         let sum = choices.iter().map(|(weight, _)| weight).sum();
         let mut left = self.below(sum);
@@ -43,7 +43,7 @@ impl Random {
                 Some(rest) => left = rest,
             }
         }
-        unreachable!("the draw is below the sum of all weights")
+        unreachable!("the number is below the sum of all weights")
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_always_draws_the_same() {
+    fn a_seed_always_gives_the_same_numbers() {
         let mut random = Random::new(7, 3);
         let drawn: Vec<usize> = (0..8).map(|_| random.below(100)).collect();
         let mut again = Random::new(7, 3);

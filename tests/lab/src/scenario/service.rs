@@ -1,4 +1,4 @@
-//! Virtual services as a scenario draws them, and the commands that make them.
+//! Random virtual services, and the commands that create them.
 
 use super::Random;
 use std::net::IpAddr;
@@ -17,14 +17,14 @@ pub enum Method {
     Nat,
 }
 
-/// A virtual service and its destinations, whether or not they are there at the moment.
+/// A virtual service and its destinations, whether or not they exist at the moment.
 #[derive(Debug, Clone)]
 pub struct Service {
     pub protocol: Protocol,
     pub vip: IpAddr,
-    /// The port clients send to; a persistent service on port 0 takes every port.
+    /// The clients' destination port; a persistent service with port 0 takes every port.
     pub port: u16,
-    /// The firewall mark that stands for protocol, address and port.
+    /// The firewall mark used instead of protocol, address and port.
     pub mark: Option<u32>,
     pub any_port: bool,
     pub scheduler: String,
@@ -44,7 +44,7 @@ pub struct Destination {
 const SCHEDULERS: [&str; 13] =
     ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "lblc", "lblcr"];
 
-/// The real servers of the world: those beside the director first, then those at the ends of tunnels.
+/// The real servers: first those on the link, then the far ends of tunnels.
 const SERVERS: [&str; 6] =
     ["192.168.10.11", "192.168.10.12", "192.168.10.13", "192.168.10.14", "10.0.0.21", "10.0.0.22"];
 const SERVERS_IPV6: [&str; 5] =
@@ -52,21 +52,21 @@ const SERVERS_IPV6: [&str; 5] =
 const TUNNEL_ENDS: [&str; 4] = ["172.16.5.6", "172.16.5.7", "192.168.10.15", "10.0.0.23"];
 
 fn address(text: &str) -> IpAddr {
-    text.parse().expect("the addresses here are written down right")
+    text.parse().expect("a valid address")
 }
 
-/// An address as a command line writes it.
+/// An address as written in a command.
 pub fn written(address: IpAddr) -> String {
     if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 impl Service {
-    /// Draws the `number`-th service of a scenario: no two have the same address, protocol and port.
+    /// Generates service `number` of a scenario; no two have the same address, protocol and port.
     pub fn draw(random: &mut Random, number: usize) -> Service {
         let ipv6 = random.chance(30);
         let protocol =
             random.weighted(&[(5, Protocol::Tcp), (4, Protocol::Udp), (1, Protocol::Sctp)]);
-        // Most services share one address, so that their flows can meet.
+        // Most services share one address, so that their flows meet.
         let vip = match (ipv6, random.chance(70)) {
             (false, true) => "10.0.0.100",
             (false, false) => "10.0.0.101",
@@ -89,7 +89,7 @@ impl Service {
         };
         service.draw_options(random);
         let method = match protocol {
-            // A packet that the scheduler sees once has no way back through NAT.
+            // One-packet scheduling has no replies through NAT.
             Protocol::Udp if service.options.contains("-o") => Method::DirectRouting,
             _ => random.weighted(&[
                 (4, Method::DirectRouting),
@@ -106,7 +106,7 @@ impl Service {
         service
     }
 
-    /// Draws scheduler flags, persistence and one-packet scheduling.
+    /// Generates scheduler flags, persistence and one-packet scheduling.
     pub fn draw_options(&mut self, random: &mut Random) {
         let mut options = match self.scheduler.as_str() {
             "sh" => random.pick(&["", " -b sh-port", " -b sh-fallback", " -b sh-fallback,sh-port"]),
@@ -159,7 +159,7 @@ impl Service {
         Destination { address: address(place), port, method, options }
     }
 
-    /// The service in a command's words: `-t 10.0.0.100:80`.
+    /// The service as written in a command: `-t 10.0.0.100:80`.
     pub fn key(&self) -> String {
         let port = if self.any_port { 0 } else { self.port };
         match (self.mark, self.protocol) {
@@ -171,12 +171,12 @@ impl Service {
         }
     }
 
-    /// `-A` or `-E`.
+    /// `-A` or `-E` with its arguments.
     pub fn command(&self, verb: &str) -> String {
         format!("{verb} {} -s {}{}", self.key(), self.scheduler, self.options)
     }
 
-    /// The rule that marks its packets on the recorded machine.
+    /// The rule that sets its mark on the recorded machine.
     pub fn mark_rules(&self) -> Vec<String> {
         let Some(mark) = self.mark else { return Vec::new() };
         let family = if self.vip.is_ipv6() { "ip6" } else { "ip" };
@@ -201,13 +201,13 @@ impl Service {
 impl Destination {
     pub fn key(&self) -> String {
         match self.port {
-            // Without a port the command takes the service's; brackets need a port.
+            // Without a port the command uses the service's; brackets need a port.
             0 => format!("-r {}", self.address),
             port => format!("-r {}:{port}", written(self.address)),
         }
     }
 
-    /// `-a` or `-e`, in a service.
+    /// `-a` or `-e` with its arguments.
     pub fn command(&self, verb: &str, service: &Service) -> String {
         let method = match self.method {
             Method::DirectRouting => "-g",

@@ -1,4 +1,4 @@
-//! One scenario from first to last step.
+//! A whole scenario.
 
 use super::packet::Packet;
 use super::service::{Destination, Method, Protocol, Service};
@@ -7,7 +7,7 @@ use super::{Action, Frame, Random, Scenario, errors};
 use crate::topology::Topology;
 use std::net::IpAddr;
 
-/// Settings that change what happens to packets, with values to try.
+/// Settings that affect packets, with values to try.
 const SETTINGS: [(&str, &[&str]); 12] = [
     ("expire_nodest_conn", &["0", "1"]),
     ("expire_quiescent_template", &["0", "1"]),
@@ -35,13 +35,13 @@ const LISTINGS: [&str; 9] = [
     "-L --timeout",
 ];
 
-/// Statistics move every 2 seconds: a listing of them comes after a wait of this many seconds.
+/// Statistics are updated every 2 seconds; a listing of them follows a wait of this many seconds.
 const STATISTICS: f64 = 2.3;
-/// Connections end within a wait of `EXPIRY` seconds after `--set` has made their timeouts this short.
+/// `--set` makes timeouts so short that connections expire within a wait of `EXPIRY` seconds.
 pub(super) const SHORT: &str = "--set 8 8 8";
 const EXPIRY: f64 = 11.5;
 
-/// A scenario while it is drawn.
+/// A scenario under construction.
 pub(super) struct Story<'a> {
     topology: &'a Topology,
     pub(super) random: Random,
@@ -73,7 +73,7 @@ const EVENTS: [(usize, Event); 8] = [
     (6, Event::Listing),
 ];
 
-/// The `number`-th scenario of a seed.
+/// Scenario `number` of a seed.
 pub(super) fn draw(topology: &Topology, seed: u64, number: u64) -> Scenario {
     let mut random = Random::new(seed, number);
     let count = random.weighted(&[(4, 1), (4, 2), (2, 3)]);
@@ -89,8 +89,8 @@ pub(super) fn draw(topology: &Topology, seed: u64, number: u64) -> Scenario {
     Scenario { name: format!("diff-{seed}-{number}"), sysctl, marks, actions: story.actions }
 }
 
-/// Whether fragments reach the service's destinations as the kernel's do: the director puts each into a tunnel packet
-/// of its own, and cannot change the port of SCTP in fragments.
+/// True if the director forwards fragments of this service like the kernel. It puts each fragment into its own tunnel
+/// packet, and cannot change the port in fragments of SCTP.
 fn may_be_cut(service: &Service) -> bool {
     let tunnelled = service.destinations.iter().any(|by| by.method == Method::Tunnel);
     !tunnelled && !service.sip && service.protocol != Protocol::Sctp
@@ -113,7 +113,7 @@ impl Story<'_> {
             let event = self.random.weighted(&EVENTS);
             self.happen(event);
         }
-        // The director counts each fragment, the kernel each datagram.
+        // The director counts fragments, the kernel datagrams.
         let is_cut = |action: &Action| matches!(action, Action::Packet(frame) if frame.packet.fragments.is_some());
         if self.random.chance(25) && !self.actions.iter().any(is_cut) {
             self.actions.push(Action::Wait(STATISTICS));
@@ -177,7 +177,7 @@ impl Story<'_> {
         self.send(packet, flow.client);
     }
 
-    /// A flow that has begun, its service and one of the destinations.
+    /// An open flow, its service and one of the destinations.
     fn conversation(&mut self) -> Option<(Flow, Service, Destination)> {
         if self.flows.is_empty() {
             return None;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stands_for_one_scenario() {
+    fn a_number_determines_the_scenario() {
         let topology = topology();
         for number in 0..50 {
             let scenario = draw(&topology, 1, number);
@@ -239,9 +239,9 @@ mod tests {
         }
     }
 
-    /// Whatever is drawn has its frames from neighbours at the right port, and lists what became of it.
+    /// In every scenario frames come from neighbours on the right port, and listings show the results.
     #[test]
-    fn scenarios_are_whole() {
+    fn scenarios_are_valid() {
         let topology = topology();
         for number in 0..300 {
             let steps = draw(&topology, 3, number).transcript("").steps;

@@ -11,8 +11,8 @@ const RST: u8 = 4;
 const PUSH: u8 = 8;
 const ACK: u8 = 16;
 
-// TCP flags, and the types of SCTP's first chunk (RFC 9260 section 3.2), each with how often it is drawn: what opens a
-// conversation, what goes on with it, what answers.
+// TCP flags and types of SCTP's first chunk (RFC 9260 section 3.2) with their weights: for the first packet of a flow,
+// for later ones, and for replies.
 const TCP_OPENS: [(usize, u8); 4] = [(12, SYN), (1, ACK), (1, SYN | ACK), (1, RST)];
 const TCP_REQUESTS: [(usize, u8); 9] = [
     (6, ACK),
@@ -33,21 +33,21 @@ const SCTP_REQUESTS: [(usize, u8); 9] =
 const SCTP_ANSWERS: [(usize, u8); 8] =
     [(4, 2), (3, 11), (3, 3), (2, 0), (1, 8), (1, 14), (1, 6), (1, 7)];
 
-/// More hosts than ICMP errors are told one host at once.
+/// More hosts than ICMP errors a host may get in a burst.
 const CLIENTS: [&str; 6] =
     ["11.22.33.44", "11.22.33.45", "77.15.238.71", "203.0.113.9", "198.51.100.3", "10.0.0.24"];
 const CLIENTS_IPV6: [&str; 5] =
     ["2001:db8::44", "2001:db8::45", "2001:db8:1::7", "2001:db8:2:3::9", "fd00:a::23"];
 
-/// A client's conversation with a service.
+/// A client's flow to a service.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// Which of the scenario's services.
+    /// Index of the service in the scenario.
     pub service: usize,
     pub client: IpAddr,
     pub client_port: u16,
     pub port: u16,
-    /// Of SIP.
+    /// Call-ID for SIP.
     pub call: usize,
 }
 
@@ -57,14 +57,14 @@ impl Flow {
         let client = if ipv6 { random.pick(&CLIENTS_IPV6) } else { random.pick(&CLIENTS) };
         Flow {
             service: at,
-            client: client.parse().expect("the addresses here are written down right"),
+            client: client.parse().expect("a valid address"),
             client_port: random.weighted(&[(6, 4000), (6, 4001), (4, 4002), (1, 20), (4, 40000)]),
             port: if service.any_port { random.pick(&[80, 443, 7777]) } else { service.port },
             call: random.below(3),
         }
     }
 
-    /// What the client sends; `first` begins the conversation.
+    /// A packet from the client; `first` opens the flow.
     pub fn request(&self, random: &mut Random, service: &Service, first: bool) -> Packet {
         let (source, destination) = (self.client_port, self.port);
         let upper = match service.protocol {
@@ -82,7 +82,7 @@ impl Flow {
         self.vary(random, service, packet)
     }
 
-    /// What a destination answers.
+    /// A reply from a destination.
     pub fn answer(&self, random: &mut Random, service: &Service, by: &Destination) -> Packet {
         let (source, port) = match (by.method, by.port) {
             (Method::Nat, 0) => (by.address, self.port),
@@ -104,7 +104,7 @@ impl Flow {
         self.vary(random, service, packet)
     }
 
-    /// Odd TTLs, sizes, options and faults, each in a few packets only.
+    /// Sets unusual TTLs, sizes, options and faults in a few packets.
     fn vary(&self, random: &mut Random, service: &Service, mut packet: Packet) -> Packet {
         packet.ttl = random.weighted(&[(20, 64), (2, 2), (1, 1), (1, 255), (1, 128)]);
         packet.tos = random.weighted(&[(12, 0), (1, 0x10), (1, 2), (1, 3), (1, 0xb8)]);
@@ -125,7 +125,7 @@ impl Flow {
         if service.sip && service.protocol == Protocol::Udp {
             packet.payload = self.invite();
         } else if carries {
-            // The largest fills the link of 1500 bytes with TCP's header and without options.
+            // The largest payload that fits 1500 bytes with a TCP header without options.
             let most = if packet.source.is_ipv4() { 1460 } else { 1440 };
             let length = random.weighted(&[
                 (8, 8),
@@ -144,7 +144,7 @@ impl Flow {
         packet
     }
 
-    /// Cuts a datagram into fragments: one without faults, which direct routing or NAT forwards.
+    /// Fragments a datagram without faults that is forwarded by direct routing or NAT.
     pub fn cut(random: &mut Random, mut packet: Packet) -> Packet {
         packet.fault = Fault::None;
         packet.extra = Extra::None;
@@ -178,12 +178,12 @@ fn udp(random: &mut Random, source: u16, destination: u16) -> Upper {
     Upper::Udp { source, destination, checksum: random.chance(85) }
 }
 
-/// What no service wants: another port, another protocol, an echo request.
+/// A packet for no service: another port, another protocol, an echo request.
 pub fn stranger(random: &mut Random, service: &Service) -> Packet {
     let ipv6 = service.vip.is_ipv6();
     let client = if ipv6 { random.pick(&CLIENTS_IPV6) } else { random.pick(&CLIENTS) };
     let own = if ipv6 { "fd00:a::1" } else { "10.0.0.1" };
-    let address = |text: &str| text.parse::<IpAddr>().expect("the addresses here are right");
+    let address = |text: &str| text.parse::<IpAddr>().expect("a valid address");
     let destination = if random.chance(70) { service.vip } else { address(own) };
     let upper = match random.below(5) {
         0 => tcp(random, 4000, 9, SYN),

@@ -1,4 +1,4 @@
-//! The frames both sides know: every kind of packet that NICs treat apart, many flows of each.
+//! The frames that both sides know: every kind of packet that NICs treat differently, with many flows each.
 
 use director::packet::{ethernet, ipv4, ipv6, tcp};
 use director::testing::{FrameBuilder, frame};
@@ -6,24 +6,24 @@ use std::net::IpAddr;
 
 /// RFC 3692: a protocol number for experiments.
 const EXPERIMENT: u8 = 253;
-/// Flows of each kind that a client has, from ports of its own each.
+/// Flows of each kind for one client, from different ports.
 const FLOWS_OF_A_CLIENT: u16 = 4;
 
-/// 192.0.2.80 and 2001:db8::80; servers have the addresses behind them.
+/// 192.0.2.80 and 2001:db8::80; servers have the addresses after them.
 const VIRTUAL_IPV4: u32 = 0xc000_0250;
 const VIRTUAL_IPV6: u128 = 0x2001_0db8 << 96 | 0x80;
-/// Servers, all of one network.
+/// Number of servers, all in one network.
 const SERVERS: u16 = 6;
 
-/// Who sent a frame.
+/// Sender of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     Client,
-    /// What NAT's servers answer: from their own address to the client's.
+    /// Replies of NAT servers, from their own address to the client's.
     Server,
 }
 
-/// What a frame is to a NIC that hashes.
+/// Kind of a frame, as NICs distinguish them for RSS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     TcpIpv4,
@@ -61,10 +61,10 @@ impl Kind {
         }
     }
 
-    /// Flow `number` of this kind. Ports differ from flow to flow, clients every few of them.
+    /// Flow `number` of this kind. Each flow has its own port; every few flows have a new client.
     fn build(self, from: From, start: FrameBuilder, number: u16) -> Vec<u8> {
         let client = number / FLOWS_OF_A_CLIENT;
-        // Spread over the address space, so that every bit of it takes part in the hash.
+        // Spread over the address space, so that every address bit affects the hash.
         let mixed = u32::from(client).wrapping_mul(0x9e37_79b9) | 1;
         let client_ipv6 = u128::from(mixed) << 64 | u128::from(client);
         let server = VIRTUAL_IPV4 + 1 + u32::from(number % SERVERS);
@@ -94,7 +94,7 @@ impl Kind {
         }
     }
 
-    /// What a received frame is; `None` for what the other side does not send.
+    /// Kind of a received frame; `None` for frames that the other side does not send.
     pub fn of(frame: &[u8]) -> Option<Kind> {
         let packet = frame.get(ethernet::ETHERNET..)?;
         match ethernet::ethernet(frame).ok()? {
@@ -115,7 +115,7 @@ impl Kind {
                 match ipv6::next_header(header) {
                     ipv4::TCP => Some(Kind::TcpIpv6),
                     ipv4::UDP => Some(Kind::UdpIpv6),
-                    // The kernel of the sending side speaks for itself: listener reports.
+                    // The sending kernel also sends multicast listener reports.
                     ipv6::HOP_BY_HOP => None,
                     _ => Some(Kind::OtherIpv6),
                 }
@@ -125,17 +125,17 @@ impl Kind {
     }
 }
 
-/// A frame of ours, as who is behind a port sees it.
+/// A frame of this test, as seen by a port's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
     pub kind: Kind,
     pub from: From,
     pub client: IpAddr,
-    /// The client's, if the frame tells it: fragments do not to a NIC.
+    /// The client's port, if a NIC can see it: fragments hide it.
     pub port: Option<u16>,
 }
 
-/// `None` for what the other side does not send.
+/// `None` for frames that the other side does not send.
 pub fn see(frame: &[u8]) -> Option<Sight> {
     let kind = Kind::of(frame)?;
     let packet = frame.get(ethernet::ETHERNET..)?;
@@ -162,7 +162,7 @@ pub fn see(frame: &[u8]) -> Option<Sight> {
     Some(Sight { kind, from, client, port })
 }
 
-/// `flows` requests of each kind to a MAC address and their answers, the kinds in turn.
+/// `flows` requests and replies of each kind to a MAC address, one kind after another.
 pub fn frames(to: [u8; 6], flows: u16) -> Vec<Vec<u8>> {
     let start = frame().macs(to, [2, 0, 0, 0, 0xfe, 0xfe]);
     let both = |number| {
@@ -179,9 +179,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
-    fn a_frame_is_of_the_kind_it_was_made_as() {
+    fn frames_have_the_kind_they_were_built_for() {
         let all = frames([2; 6], 100);
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "no flow twice");
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "all flows differ");
         for (frame, kind) in all.iter().zip(Kind::ALL.iter().cycle()) {
             assert_eq!(Kind::of(frame), Some(*kind));
             assert!(frame.len() >= 54, "{kind:?}");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_several_flows_and_their_answers() {
+    fn a_client_has_several_flows_and_their_replies() {
         let mut seen: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
         let all = frames([2; 6], 2 * FLOWS_OF_A_CLIENT);
         let sights: Vec<Sight> = all.iter().map(|frame| see(frame).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What a device has shown, as a verdict and a line.
+//! The verdict on a device, from the frames received.
 
 use super::flows::Kind;
 use director::dpdk::ByClient;
@@ -7,22 +7,22 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// What a director on this device does.
+/// How a director behaves on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Frames come in where key and table say: the device places flows, those of one client on several queues.
+    /// Frames arrive as key and table say: the device places flows, and a client uses several queues.
     ByFlow,
-    /// The same, and everything of one client comes in by one queue.
+    /// As above, and all frames of a client arrive on one queue.
     ByClient,
-    /// The port said one of these and the frames the other.
+    /// The port reported one of the two above and the frames show the other.
     Contradicted,
-    /// They do not, and the check found it: workers hand frames over by the software hash.
+    /// Frames arrive elsewhere and the RSS check found it: workers hand frames off by the software hash.
     Refuted,
-    /// The device has no key and table the director could know: software hash as well.
+    /// The device reports no key and table: software hash as well.
     Software,
-    /// Two queues cannot be had.
+    /// The device has only one queue.
     OneQueue,
-    /// Too few frames to tell.
+    /// Too few frames for a verdict.
     Silent,
 }
 
@@ -43,7 +43,7 @@ impl FromStr for Verdict {
 
     fn from_str(text: &str) -> Result<Verdict, String> {
         let found = Verdict::ALL.iter().find(|(_, name)| *name == text);
-        let (verdict, _) = found.ok_or_else(|| format!("{text} is no verdict"))?;
+        let (verdict, _) = found.ok_or_else(|| format!("{text} is not a verdict"))?;
         Ok(*verdict)
     }
 }
@@ -65,14 +65,14 @@ pub struct Count {
     pub mismatched: u64,
 }
 
-/// What was seen of one client.
+/// Ports and queues of one client.
 #[derive(Clone, Debug, Default)]
 struct Client {
     ports: BTreeSet<u16>,
     queues: BTreeSet<u16>,
 }
 
-/// Everything seen on one device.
+/// All frames received on one device.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub kinds: BTreeMap<Kind, Count>,
@@ -86,7 +86,7 @@ impl Tally {
         Tally { queues: vec![0; queues], ..Tally::default() }
     }
 
-    /// One frame that came in by `queue`. `expected`: what key and table say of it.
+    /// Counts a frame received on `queue`. `expected`: queue and hash by key and table.
     pub fn add(
         &mut self,
         kind: Kind,
@@ -107,14 +107,14 @@ impl Tally {
         }
     }
 
-    /// Who sent that frame, and from which port if it has any.
+    /// Sender of that frame, and its port if it has one.
     pub fn note_client(&mut self, address: IpAddr, port: Option<u16>, queue: u16) {
         let client = self.clients.entry(address).or_default();
         client.ports.extend(port);
         client.queues.insert(queue);
     }
 
-    /// Clients that sent from several ports, and how many of them came in by several queues.
+    /// Number of clients that sent from several ports, and of those that arrived on several queues.
     fn scattered(&self) -> (usize, usize) {
         let with_choice = self.clients.values().filter(|client| client.ports.len() > 1);
         with_choice.fold((0, 0), |(all, scattered), client| {
@@ -131,15 +131,15 @@ impl Tally {
         })
     }
 
-    /// `told`: what the port said of clients, if the device has a rule at all. `distrusted`: what the director's own check
-    /// said. It and the whole tally must agree.
+    /// `told`: what the port reported about clients, if the device has an RSS rule. `distrusted`: result of the
+    /// director's own check, which must agree with the whole tally.
     pub fn verdict(&self, told: Option<&ByClient>, distrusted: bool) -> Verdict {
         let total = self.total();
         match (total.frames, told, self.scattered()) {
             (0, ..) => Verdict::Silent,
             (_, None, _) => Verdict::Software,
             _ if distrusted => Verdict::Refuted,
-            // One queue in use proves nothing: every frame is in the right place of one.
+            // With one queue in use every frame is in the right place, so it proves nothing.
             _ if total.misplaced > 0 || self.queues.contains(&0) => Verdict::Silent,
             (_, _, (0, _)) => Verdict::Silent,
             (_, Some(ByClient::Used(_) | ByClient::ByKey(_)), (_, 0)) => Verdict::ByClient,
@@ -151,8 +151,8 @@ impl Tally {
     }
 }
 
-/// `packets 4096 (2040 + 2056), clients on several queues 0 of 250, hash mismatches 0 of 4096, placement mismatches 0`, and
-/// where there are any, of what.
+/// `packets 4096 (2040 + 2056), clients on several queues 0 of 250, hash mismatches 0 of 4096, placement mismatches 0`,
+/// followed by the kinds with mismatches.
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
@@ -189,7 +189,7 @@ mod tests {
 
     const BY_FLOW: ByClient = ByClient::Unasked { able: false };
 
-    /// Two clients' frames from two ports each, every one where it should be: `[client][flow]` has their queues.
+    /// Frames of two clients from two ports each, all as expected: `[client][flow]` has their queues.
     fn seen(queues: [[u16; 2]; 2]) -> Tally {
         let mut tally = Tally::new(2);
         for (client, flows) in queues.into_iter().enumerate() {
@@ -215,11 +215,15 @@ mod tests {
         tally.add(Kind::UdpIpv6, 1, Some(6), Some((7, 0)));
         assert!(tally.to_string().ends_with("placement mismatches 1 [udp6 1 of 1, hash 1 of 1]"));
         assert_eq!(tally.verdict(Some(&BY_FLOW), true), Verdict::Refuted);
-        assert_eq!(tally.verdict(Some(&BY_FLOW), false), Verdict::Silent, "the check must find it");
+        assert_eq!(
+            tally.verdict(Some(&BY_FLOW), false),
+            Verdict::Silent,
+            "the RSS check must find it"
+        );
     }
 
     #[test]
-    fn what_is_said_of_clients_must_show_in_their_frames() {
+    fn frames_must_match_what_the_port_reports_about_clients() {
         let used = ByClient::Used(PortSide::Clients);
         let refused = ByClient::Refused(PortSide::Clients, "the device cannot".to_owned());
         let (apart, together) = ([[0, 1], [1, 1]], [[0, 0], [1, 1]]);
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_judged_by_nothing() {
+    fn too_few_frames_give_no_verdict() {
         let mut tally = Tally::new(2);
         assert_eq!(tally.verdict(Some(&BY_FLOW), false), Verdict::Silent);
         tally.add(Kind::TcpIpv4, 0, None, None);

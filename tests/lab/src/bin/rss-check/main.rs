@@ -1,5 +1,5 @@
-//! Does a NIC spread frames over its queues as DPDK says it does? One side sends flows of every kind for ever, the other
-//! receives them on two queues and compares each frame's queue and hash with the software's.
+//! Checks that a NIC spreads frames over its queues as DPDK reports. One side sends flows of every kind endlessly; the
+//! other receives them on two queues and compares each frame's queue and hash with software.
 
 mod flows;
 mod judge;
@@ -9,7 +9,7 @@ mod send;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Check that NICs place frames by the RSS key and table DPDK tells
+/// Check that NICs place frames by the RSS key and table that DPDK reports
 #[derive(Debug, Parser)]
 #[command(name = "rss-check")]
 struct Arguments {
@@ -21,7 +21,7 @@ struct Arguments {
 enum Side {
     /// Send flows of every kind to kernel interfaces until stopped
     Send(send::Arguments),
-    /// Receive them on DPDK devices and judge each device in a line
+    /// Receive them on DPDK devices and print a verdict for each device
     Receive(receive::Arguments),
 }
 

@@ -1,4 +1,4 @@
-//! The receiving side: DPDK's drivers, as the director uses them.
+//! The receiving side: DPDK drivers, used like in the director.
 
 use super::flows::{self, From};
 use super::judge::{Tally, Verdict};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const QUEUES: u16 = 2;
-/// Buffers: both queues' rings, and bursts under way.
+/// Mbufs for both queues' rings and the bursts in use.
 const MBUFS: u32 = 4095;
 
 #[derive(Debug, clap::Args)]
@@ -30,10 +30,10 @@ pub struct Arguments {
     /// Memory of DPDK in MB
     #[arg(long, default_value_t = 64)]
     memory: u32,
-    /// Whom the devices face, as a port's configuration has it: clients, servers or both
+    /// The devices' side, as in a port's configuration: clients, servers or both
     #[arg(long, default_value = "both", value_parser = side)]
     side: PortSide,
-    /// DPDK's own log, as its --log-level takes it
+    /// DPDK's log level, as for its --log-level
     #[arg(long, default_value = "*:error")]
     log_level: String,
     /// Name, PCI address and the verdict to come: NAME=ADDRESS=VERDICT; verdicts are by-flow, by-client,
@@ -55,7 +55,7 @@ impl FromStr for Candidate {
     fn from_str(text: &str) -> Result<Candidate, String> {
         let parts: Vec<&str> = text.split('=').collect();
         let [name, address, expected] = parts[..] else {
-            return Err("NAME=ADDRESS=VERDICT is expected".to_owned());
+            return Err("expected NAME=ADDRESS=VERDICT".to_owned());
         };
         let (name, address) = (name.to_owned(), address.to_owned());
         Ok(Candidate { name, address, expected: expected.parse()? })
@@ -67,18 +67,18 @@ fn side(name: &str) -> Result<PortSide, String> {
         "both" => Ok(PortSide::Both),
         "clients" => Ok(PortSide::Clients),
         "servers" => Ok(PortSide::Servers),
-        _ => Err("both, clients or servers is expected".to_owned()),
+        _ => Err("expected both, clients or servers".to_owned()),
     }
 }
 
-/// Prints one line per device; true if each verdict is the expected one.
+/// Prints one line per device; true if each has the expected verdict.
 ///
 /// # Errors
-/// DPDK does not start or a device does not.
+/// If DPDK or a device does not start.
 pub fn run(arguments: &Arguments) -> Result<bool, String> {
     let core = core_affinity::get_core_ids().and_then(|cores| cores.first().copied());
     let options = EalOptions {
-        worker_cores: vec![core.ok_or("this machine tells no core")?.id],
+        worker_cores: vec![core.ok_or("no core found")?.id],
         memory_mb: Some(arguments.memory),
         allowed_devices: arguments.devices.iter().map(|device| device.address.clone()).collect(),
         file_prefix: format!("rss-check-{}", std::process::id()),
@@ -133,7 +133,7 @@ fn examine(
     Ok((verdict, line))
 }
 
-/// Receives until enough frames of ours are seen or patience ends.
+/// Receives until enough frames of this test have arrived, or until the time limit.
 fn watch(
     queues: &mut [PortQueue],
     rule: Option<&Arc<Rule>>,
@@ -156,7 +156,7 @@ fn watch(
             if checks[index].is_due(now) {
                 checks[index].look(&burst, &evidence[index]);
             }
-            // What was on its way when the table was written went by another one.
+            // Frames in flight when the table was written used the previous table.
             if start.elapsed() < SETTLING {
                 continue;
             }
@@ -176,7 +176,7 @@ fn watch(
     (tally, RssCheckResult::of(&evidence))
 }
 
-/// A port whose side is clients or servers must get that side's frames only. Others are not judged.
+/// A port with side clients or servers must receive only frames of that side. Others are not counted.
 fn is_faced(side: PortSide, from: From) -> bool {
     match side {
         PortSide::Both => true,

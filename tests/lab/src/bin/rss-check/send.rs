@@ -1,4 +1,4 @@
-//! The sending side: kernel interfaces whose other ends are the NICs under test.
+//! The sending side: kernel interfaces connected to the NICs under test.
 
 use super::flows;
 use director::model::MacAddress;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Frames sent between two looks at the clock.
+/// Frames sent between two clock readings.
 const BATCH: usize = 8;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Target, String> {
-        let (interface, mac) = text.split_once('=').ok_or("INTERFACE=MAC is expected")?;
+        let (interface, mac) = text.split_once('=').ok_or("expected INTERFACE=MAC")?;
         let mac = mac.parse::<MacAddress>().map_err(|error| error.to_string())?;
         Ok(Target { interface: interface.to_owned(), mac: mac.0 })
     }
@@ -44,7 +44,7 @@ impl FromStr for Target {
 /// Sends until the process is stopped.
 ///
 /// # Errors
-/// An interface is not there or goes away.
+/// If an interface does not exist or is removed.
 pub fn run(arguments: &Arguments) -> Result<Infallible, String> {
     let mut wires = Vec::new();
     for target in &arguments.targets {
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<Infallible, String> {
     }
 }
 
-/// A queue that is full loses the frame, as wires do.
+/// A full queue loses the frame, as a wire does.
 fn forgive(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::ENOBUFS | libc::EAGAIN) => Ok(()),

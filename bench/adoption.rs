@@ -1,9 +1,9 @@
-//! How long a worker is away from its queues when it takes a new snapshot: 10,000 services of 10 destinations, edited
-//! while packets of open flows come in, and the poll that adopts each edit timed by itself.
+//! Time of a poll that adopts a new snapshot: 10,000 services with 10 destinations each are edited while packets of
+//! open flows arrive. Each adopting poll is timed separately.
 //!
-//! Snapshots are made and freed by another thread on another CPU, as the control thread does, so that what changed is not
-//! in the worker's caches. What the operating system and the hypervisor take is in every kind of poll alike: the same polls
-//! without anything to adopt, and those of a worker without packets, say how much.
+//! As in the director, another thread on another CPU creates and frees the snapshots, so that changed rows are not in
+//! the worker's caches. The operating system and the hypervisor disturb all polls alike; polls with nothing to adopt,
+//! and polls without packets, show how much.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -23,7 +23,7 @@ use support::report::{Machine, write_json};
 use support::testbed::TestSnapshot;
 use support::traffic::Spread;
 
-/// Cycles of the polls that adopt an edit, and of those that do not.
+/// Cycles of polls that adopt an edit, and of others.
 #[derive(Parser)]
 struct Arguments {
     #[arg(long, default_value_t = 10_000)]
@@ -32,32 +32,32 @@ struct Arguments {
     destinations: u32,
     #[arg(long, default_value_t = 16_384)]
     flows: u32,
-    /// Edits of each kind; a hundredth as many times everything is made anew.
+    /// Number of edits of each kind; one hundredth of it for rebuilds of everything.
     #[arg(long, default_value_t = 2000)]
     edits: usize,
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Nanoseconds that no part of the packet path may take.
+/// Bound in nanoseconds for every part of the packet path.
 const BOUND: f64 = 20_000.0;
 
-/// What is published.
+/// Kinds of publications.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edit {
-    /// The other thread makes what it makes of [`Edit::Destination`], and gets it back.
+    /// The other thread builds the snapshot of [`Edit::Destination`] and keeps it.
     Nothing,
-    /// One destination's weight, as `ipvsadm -e`: its row, and its service's scheduler.
+    /// The weight of one destination, as by `ipvsadm -e`: its row, and its service's scheduler.
     Destination,
-    /// Every service, destination and next hop is new memory, as after a reload of all.
+    /// All services, destinations and next hops in new memory, as after a reload that changes all.
     Everything,
 }
 
-/// One kind of poll. Times in cycles.
+/// Results for one kind of poll, in cycles.
 #[derive(Serialize)]
 struct Row {
     what: String,
@@ -68,9 +68,9 @@ struct Row {
     max: u64,
     /// Polls longer than 20 us.
     over: usize,
-    /// Those of them in which, as the kernel counts, another thread had the CPU.
+    /// Those during which another thread had the CPU, according to the kernel.
     preempted: usize,
-    /// Polls by powers of two: (less than so many cycles, polls).
+    /// Histogram by powers of two: (upper bound in cycles, polls).
     histogram: Vec<(u64, usize)>,
 }
 
@@ -84,7 +84,7 @@ struct Results {
     rows: Vec<Row>,
 }
 
-/// Polls of one kind, as they are timed.
+/// Times of polls of one kind.
 #[derive(Default)]
 struct Polls {
     cycles: Vec<u64>,
@@ -92,7 +92,7 @@ struct Polls {
 }
 
 impl Polls {
-    /// `interrupted`: asked for polls over the bound alone, as the answer takes a system call.
+    /// `interrupted` is called only for polls over the bound, because it needs a system call.
     fn note(&mut self, taken: u64, clock: Clock, interrupted: &mut Interrupted) {
         self.cycles.push(taken);
         if clock.nanoseconds(taken) > BOUND && interrupted.since_asked() {
@@ -118,7 +118,7 @@ impl Polls {
     }
 }
 
-/// Whether another thread had this one's CPU.
+/// True if another thread had this thread's CPU.
 struct Interrupted(u64);
 
 impl Interrupted {
@@ -211,7 +211,7 @@ fn measure(
     }
 }
 
-/// A batch of packets of the open flows: cycles of each poll.
+/// Cycles of each poll for a batch of packets.
 fn traffic(stand: &mut Stand<u32>, flows: u32) -> Vec<u64> {
     let length = stand.shortest();
     for _ in 0..bench_setup::BATCH {
@@ -222,7 +222,7 @@ fn traffic(stand: &mut Stand<u32>, flows: u32) -> Vec<u64> {
     run.bursts.iter().map(|per_packet| (per_packet * BURST as f64) as u64).collect()
 }
 
-/// The thread that makes snapshots and frees them.
+/// The thread that creates and frees snapshots.
 struct Control {
     new: mpsc::Receiver<Snapshot>,
     old: mpsc::Sender<Arc<Snapshot>>,
@@ -243,33 +243,33 @@ impl Control {
                 if give.send(next).is_err() {
                     break;
                 }
-                // What the worker gave back ends here.
+                // Frees what the worker gave back.
                 while take.try_recv().is_ok() {}
             }
         });
         Control { new, old }
     }
 
-    /// The next one. Waits without giving the CPU away: a worker never does either.
+    /// The next snapshot. Waits in a busy loop, as a worker would.
     fn next(&self) -> Snapshot {
         loop {
             match self.new.try_recv() {
                 Ok(snapshot) => return snapshot,
                 Err(mpsc::TryRecvError::Empty) => std::hint::spin_loop(),
                 Err(mpsc::TryRecvError::Disconnected) => {
-                    unreachable!("the other thread makes them as long as they are taken")
+                    unreachable!("the other thread runs as long as the receiver")
                 }
             }
         }
     }
 
     fn free(&self, snapshot: Arc<Snapshot>) {
-        // Without the other thread it is freed here.
+        // Without the other thread the snapshot is freed here.
         let _ = self.old.send(snapshot);
     }
 }
 
-/// One destination of one service has another weight.
+/// Changes the weight of one destination of one service.
 fn edited(first: &Snapshot, snapshot: &TestSnapshot, turn: u32) -> Snapshot {
     let (number, weight) = (turn.wrapping_mul(7919) % snapshot.services, 1 + turn % 9);
     let mut next = first.clone();

@@ -1,6 +1,6 @@
-//! What the pieces of the packet path cost, each by itself and with everything in the cache.
+//! Cost of the parts of the packet path, each measured separately with all data in the cache.
 //!
-//! `scripts/bench components` runs it; `bench/README.md` says how to read what it prints.
+//! `scripts/bench components` runs it; `bench/README.md` explains the output.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -29,18 +29,18 @@ use support::report::Report;
 use support::testbed::{TestSnapshot, server_address, virtual_address};
 use support::traffic::{self, request};
 
-/// Cycles per call of each piece.
+/// Cycles per call of each part.
 #[derive(Parser)]
 struct Arguments {
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Different packets, so that branches are not learned by heart.
+/// Number of different packets, so that branch prediction cannot learn them.
 const PACKETS: usize = 256;
 
 fn main() {
@@ -75,7 +75,7 @@ fn family<A: Address>() -> &'static str {
     if A::FAMILY == Family::Ipv4 { "IPv4" } else { "IPv6" }
 }
 
-/// Frames of many flows, of the shortest length or longer.
+/// Frames of many flows, of the minimum length or longer.
 fn frames<A: Address>(protocol: Protocol, length: usize) -> Vec<MemoryFrame> {
     let length = length.max(traffic::shortest(A::FAMILY, protocol));
     let frame = |number| {
@@ -130,7 +130,8 @@ fn look_services_up(report: &mut Report, services: u32) {
     report.add("service", None, &format!("miss among {services}"), cost);
 }
 
-/// Where a packet from a NAT server belongs, of two workers and of sixteen, when so many services share the server.
+/// Finds the owner of a packet from a NAT server, with two and with sixteen workers, if this many services share the
+/// server.
 fn owners_of_replies(report: &mut Report, services: u32) {
     let shared = TestSnapshot { services, ..dr() };
     let (server, port) = (server_address::<u32>(0), 8080);
@@ -156,7 +157,7 @@ fn dr() -> TestSnapshot {
     TestSnapshot::of(ForwardMethod::Route, Protocol::Udp)
 }
 
-/// Loads that differ, and nobody overloaded.
+/// Different loads, no destination overloaded.
 struct ConnCounts(Vec<u32>);
 
 impl Load for ConnCounts {
@@ -231,7 +232,7 @@ fn rewrites<A: Parse + Layer3>(report: &mut Report) {
     }
 }
 
-/// Times `work` on parsed frames that stay as long as they are.
+/// Times `work` on parsed frames whose length does not change.
 fn rewrite<A: Parse, R>(
     protocol: Protocol,
     length: usize,
@@ -243,7 +244,7 @@ fn rewrite<A: Parse, R>(
     call(|index| {
         let index = index % PACKETS;
         let ip = ethernet::ETHERNET;
-        // Never falls to zero, however many rounds there are.
+        // Never reaches zero, however many rounds there are.
         frames[index].bytes_mut()[ip + if A::FAMILY == Family::Ipv4 { 8 } else { 7 }] = 64;
         work(&mut frames[index], &packets[index])
     })
@@ -253,7 +254,7 @@ fn parsed<A: Parse>(bytes: &[u8]) -> Packet<A> {
     A::parse(bytes).expect("made whole")
 }
 
-/// The outer headers written and taken off again.
+/// Writes the outer headers and removes them again.
 fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
     let address = server_address::<A>(0).to_ip();
     let hop = NextHop::unresolved(InterfaceId(0), address);
@@ -276,7 +277,7 @@ fn tunnel<A: Parse + Layer3>(encapsulation: Encapsulation) -> Cost {
     })
 }
 
-/// 10,000 services of ten destinations: what an edit costs control, and adopting it a worker.
+/// 10,000 services with ten destinations: the cost of an edit for control, and of its adoption for a worker.
 fn snapshots(report: &mut Report) {
     let snapshot = TestSnapshot { services: 10_000, destinations: 10, ..dr() };
     let first = snapshot.snapshot::<u32>();

@@ -1,12 +1,11 @@
-//! How long a packet is in the director when that is not fully loaded.
+//! Time of a packet in the director below full load.
 //!
-//! Packets come in at random times (independent of each other, so sometimes many at once) into a receive ring; the real
-//! worker polls as it does on a CPU of its own. Each frame bears the time of its arrival and the time at which the
-//! worker received it; when it is sent, both are read. The load is a share of what the worker does when there is always
-//! a full burst.
+//! Packets arrive in a receive ring at random, independent times, sometimes many at once; the real worker polls as on
+//! its own CPU. Each frame carries the times at which it arrived and was received; both are read when it is sent. The
+//! load is a share of the rate with full bursts.
 //!
-//! Where other programs or the hypervisor take the CPU away in the middle of a poll, that is no latency of the director:
-//! what such a poll sent is left out, time stands still for the arrivals, and the interruptions are counted by themselves.
+//! If other programs or the hypervisor interrupt a poll, that is not latency of the director: the frames of this poll
+//! are left out, arrivals stop meanwhile, and interruptions are counted separately.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -28,58 +27,58 @@ use support::stock::{Prepared, Stock, prepare};
 use support::testbed::{CLIENTS, SERVERS, TestSnapshot};
 use support::traffic::request;
 
-/// Time from arrival to sending at a part of the highest load.
+/// Time from arrival to sending, at several loads.
 #[derive(Parser)]
 struct Arguments {
     #[arg(long, default_value_t = 16_384)]
     flows: u32,
-    /// Loads in percent of the highest rate.
+    /// Loads in percent of the maximum rate.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 50, 90])]
     loads: Vec<u32>,
-    /// Packets at each load.
+    /// Number of packets at each load.
     #[arg(long, default_value_t = 2_000_000)]
     packets: usize,
-    /// The CPU to run on; the last one unless said otherwise.
+    /// The CPU to run on; default: the last one.
     #[arg(long)]
     core: Option<usize>,
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Frames that wait at most, as in a receive ring; more are lost.
+/// Size of the receive ring; packets above it are lost.
 const RING: usize = 1024;
 
-/// Nanoseconds after which a poll was interrupted: it handles a burst or two, which takes a tenth of that.
+/// A poll longer than this many nanoseconds was interrupted: handling two bursts takes a tenth of it.
 const INTERRUPTED: f64 = 20_000.0;
 
-/// Where a frame bears its two times: in the payload of UDP over IPv4.
+/// Offset of the two times in a frame: in the UDP payload.
 const ARRIVAL: usize = 42;
 const RECEIVED: usize = ARRIVAL + 8;
 
-/// Times between two arrivals, drawn beforehand, in parts of the mean.
+/// Prepared intervals between arrivals, in parts of the mean.
 const GAPS: usize = 1 << 16;
 
-/// What comes in by the clients' port, and what became of it.
+/// Frames arriving at the clients' port, and their latencies.
 struct Line {
     stock: Stock,
     frames: Vec<Prepared>,
     next: usize,
     gaps: Vec<f32>,
-    /// Cycles between two arrivals in the mean; 0: there is always one more.
+    /// Mean cycles between two arrivals; 0: a frame is always waiting.
     mean_gap: f64,
     next_arrival: f64,
     arrivals: u64,
     waiting: VecDeque<u64>,
     lost: u64,
-    /// Cycles since the arrival, and since the worker received it.
+    /// Cycles from arrival, and from reception, until sending.
     sojourns: Vec<(u32, u32)>,
 }
 
-/// One end of the line.
+/// A queue that shares the line.
 struct LinePort {
     port: PortId,
     line: Rc<RefCell<Line>>,
@@ -105,7 +104,7 @@ impl Line {
         }
     }
 
-    /// From now on `packets` more are noted, of those that come at `mean_gap`.
+    /// Starts to record `packets` packets that arrive at `mean_gap`.
     fn begin(&mut self, mean_gap: f64, packets: usize) {
         self.mean_gap = mean_gap;
         self.next_arrival = cycles() as f64;
@@ -114,7 +113,7 @@ impl Line {
         self.sojourns = Vec::with_capacity(packets);
     }
 
-    /// What the last poll sent since there were `noted`, and what came meanwhile, is left out; `lost` were lost before.
+    /// Discards what the last poll sent beyond `noted`, and what arrived during it; before it `lost` were lost.
     fn forget(&mut self, noted: usize, lost: u64) {
         self.sojourns.truncate(noted);
         self.lost = lost;
@@ -122,7 +121,7 @@ impl Line {
         self.next_arrival = cycles() as f64;
     }
 
-    /// Puts what has come since the last call into the ring.
+    /// Puts the arrivals since the last call into the ring.
     #[inline]
     fn arrive(&mut self, now: u64) {
         if self.mean_gap == 0.0 {
@@ -184,7 +183,7 @@ impl Queue for LinePort {
     }
 }
 
-/// Nanoseconds, in order of the share of packets that took no longer.
+/// Percentiles in nanoseconds.
 #[derive(Serialize)]
 struct Percentiles {
     p50: f64,
@@ -194,7 +193,7 @@ struct Percentiles {
     max: f64,
 }
 
-/// Packets that took less than `below` nanoseconds and not less than half of that.
+/// Packets that took less than `below` nanoseconds and at least half of it.
 #[derive(Serialize)]
 struct Bar {
     below: u64,
@@ -212,7 +211,7 @@ struct Load {
     histogram: Vec<Bar>,
     lost: u64,
     interruptions: u64,
-    /// Part of the time that they took.
+    /// Share of the time lost to interruptions.
     interrupted: f64,
 }
 
@@ -288,7 +287,7 @@ fn measure(
             let (noted, lost) = (line.borrow().sojourns.len(), line.borrow().lost);
             worker.poll(clock.now());
             let now = cycles();
-            // From one poll's end to the next one's, so that no interruption falls between two.
+            // From the end of one poll to the end of the next, so that every interruption is seen.
             if clock.nanoseconds(now - last) > INTERRUPTED {
                 line.borrow_mut().forget(noted, lost);
                 interruptions += 1;
@@ -319,7 +318,7 @@ fn measure(
     }
 }
 
-/// Opens the flows; then cycles of a packet when there is always a full burst.
+/// Opens the flows; returns cycles per packet with full bursts.
 fn saturate(
     worker: &mut Worker<LinePort>,
     line: &Rc<RefCell<Line>>,
@@ -351,7 +350,7 @@ fn percentiles(nanoseconds: &mut [f64]) -> Percentiles {
     Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1.0) }
 }
 
-/// A bar for each power of two.
+/// One bar for each power of two.
 fn histogram(nanoseconds: &[f64]) -> Vec<Bar> {
     let mut bars: Vec<Bar> = (0..33).map(|power| Bar { below: 1 << power, packets: 0 }).collect();
     for time in nanoseconds {

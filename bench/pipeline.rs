@@ -1,6 +1,6 @@
-//! What a packet costs: the real worker over prepared mbufs, cycle by cycle.
+//! Cycles per packet of the real worker, over prepared mbufs.
 //!
-//! `scripts/bench pipeline` runs it; `bench/README.md` says how to read what it prints.
+//! `scripts/bench pipeline` runs it; `bench/README.md` explains the output.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -21,36 +21,36 @@ use support::traffic::{Size, Spread};
 /// Cycles per packet through the worker.
 #[derive(Parser)]
 struct Arguments {
-    /// 10 million flows too: takes 1 GiB of hugepages.
+    /// Also 10 million flows: needs 1 GiB of hugepages.
     #[arg(long)]
     full: bool,
-    /// Only what has this in its name.
+    /// Only rows whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// Only what has this in its details.
+    /// Only rows whose details contain this.
     #[arg(long, default_value = "")]
     detail: String,
-    /// These numbers of flows.
+    /// Numbers of flows.
     #[arg(long, value_delimiter = ',')]
     flows: Vec<u32>,
-    /// Batches of 2,048 packets per measurement.
+    /// Batches of 2,048 packets in each measurement.
     #[arg(long, default_value_t = 48)]
     batches: usize,
-    /// Ordinary memory instead of hugepages.
+    /// Use ordinary memory instead of hugepages.
     #[arg(long)]
     no_huge: bool,
-    /// The CPU to run on; the last one unless said otherwise.
+    /// The CPU to run on; default: the last one.
     #[arg(long)]
     core: Option<usize>,
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Room for connections where there are fewer flows: the configuration's default.
+/// Minimum table size: the configuration's default.
 const CAPACITY: usize = 1 << 20;
 
 struct Pipeline {
@@ -77,7 +77,7 @@ fn main() {
     pipeline.report.save(json.as_deref()).expect("the JSON file can be written");
 }
 
-/// DPDK on one core, in hugepages if there are any.
+/// Starts DPDK on one core, with hugepages if there are any.
 fn start(core: Option<usize>, no_huge: bool) -> Eal {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let core = core.or(cores.last().map(|core| core.id)).unwrap_or(0);
@@ -89,7 +89,7 @@ fn start(core: Option<usize>, no_huge: bool) -> Eal {
     let free = std::fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
     let free: u64 = free.unwrap_or_default().trim().parse().unwrap_or(0);
     if no_huge || free < 64 {
-        eprintln!("no hugepages, or fewer than 64 free: numbers of ordinary memory");
+        eprintln!("fewer than 64 free hugepages: measuring with ordinary memory");
         options.no_huge = true;
         options.memory_mb = Some(64);
     }
@@ -129,7 +129,7 @@ impl Pipeline {
         }
     }
 
-    /// Flows opened, then their packets in random order.
+    /// Opens flows, then sends their packets in random order.
     fn established<A: Address>(&mut self, method: ForwardMethod, protocol: Protocol, name: &str) {
         let most = self.flows.iter().max().map_or(0, |&flows| flows as usize);
         let snapshot = TestSnapshot::of(method, protocol);
@@ -154,7 +154,7 @@ impl Pipeline {
                 continue;
             }
             hit(Spread::Zipf, Size::Shortest, false);
-            // A full frame does not fit a tunnel.
+            // A full frame does not fit into a tunnel.
             if method != ForwardMethod::Tunnel {
                 hit(Spread::Uniform, Size::Imix, false);
                 hit(Spread::Uniform, Size::Full, false);
@@ -165,13 +165,13 @@ impl Pipeline {
         }
     }
 
-    /// Six packets of TCP from SYN to the last ACK, and the end of the connection by its timer.
+    /// Six TCP packets from SYN to the last ACK, then expiry by the timer.
     fn conversations<A: Address>(&mut self, method: ForwardMethod, name: &str) {
         let snapshot = TestSnapshot::of(method, Protocol::Tcp);
         let mut stand = Stand::<A>::new(snapshot, &self.mempool, CAPACITY);
         let steps = steps(method);
         let each = BATCH / steps.len();
-        // A thousand a second, so that what waits for its end stays far from filling the table.
+        // 1,000 a second, so that expiring connections never fill the table.
         stand.set_step(Duration::from_micros((1000 * each / (BATCH / BURST)) as u64));
         let (mut taken, mut counted) = (Vec::new(), Vec::new());
         let warm_up = 400_000 / each as u32;
@@ -191,7 +191,7 @@ impl Pipeline {
     }
 }
 
-/// Who sends each packet (`true`: the server) and with which flags. Without NAT the server's do not pass the director.
+/// Sender (`true`: the server) and flags of each packet. Without NAT replies do not pass the director.
 fn steps(method: ForwardMethod) -> [(bool, u8); 6] {
     let data = tcp::PSH | tcp::ACK;
     let last = tcp::FIN | tcp::ACK;
@@ -210,7 +210,7 @@ fn steps(method: ForwardMethod) -> [(bool, u8); 6] {
     }
 }
 
-/// In each batch as many conversations take each of their steps, so that bursts are mixed.
+/// In each batch equally many conversations take each step, so that bursts are mixed.
 fn conversation_batch<A: Address>(
     stand: &mut Stand<A>,
     steps: &[(bool, u8)],

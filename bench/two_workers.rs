@@ -1,10 +1,9 @@
-//! Two workers against one, and what a packet costs that another worker has to handle.
+//! The gain of a second worker, and the cost of a hand-off between workers.
 //!
-//! Every worker has traffic of its own before it (`support/stock.rs`), as the queues of a NIC with RSS would give it.
-//! The second worker's gain is measured on two CPUs at once; where other programs took one of them for part of a round,
-//! the round says so and does not count. The cost of a hand-off is measured over NAT's replies, which come in either
-//! where their connection is or on the other worker; once with both workers in turn on one CPU, which needs no quiet
-//! machine and leaves out what the caches of two CPUs say to each other, and once on two.
+//! Each worker has its own prepared traffic (`support/stock.rs`), as on a NIC with RSS. The gain is measured on two
+//! CPUs at the same time; a round in which another program used one of them is marked and does not count. The cost of a
+//! hand-off is measured with NAT replies that arrive at the owner of their connection or at the other worker: with both
+//! workers in turn on one CPU, which needs no quiet machine and leaves out cache traffic between CPUs, and on two CPUs.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -29,73 +28,73 @@ use support::stock::{Script, Source, Stock};
 use support::testbed::{CLIENTS, SERVERS, TestSnapshot};
 use support::traffic::{reply, request};
 
-/// What a second worker brings, and what a hand-off costs.
+/// Gain of a second worker, and cost of a hand-off.
 #[derive(Parser)]
 struct Arguments {
-    /// Flows, shared out among the workers.
+    /// Number of flows, shared by the workers.
     #[arg(long, default_value_t = 16_384)]
     flows: u32,
-    /// Milliseconds of each measurement.
+    /// Length of each measurement in milliseconds.
     #[arg(long, default_value_t = 500)]
     milliseconds: u64,
-    /// Measurements of each kind.
+    /// Number of measurements of each kind.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Turns of a worker that are timed together.
+/// Polls of a worker that are timed together.
 const TURNS: usize = 32;
 
-/// A worker's traffic by its own counters.
+/// A worker's traffic, from its counters.
 #[derive(Clone, Copy)]
 struct Count {
     received: u64,
     sent: u64,
 }
 
-/// Part of a round that a worker may have waited for its CPU before the round does not count.
+/// Largest share of a round that a worker may wait for its CPU; otherwise the round does not count.
 const QUIET: f64 = 0.01;
 
-/// One worker's part of a measurement.
+/// Results of one worker in a measurement.
 struct Drive {
     packets: u64,
     cycles: u64,
-    /// Cycles of a packet, over [`TURNS`] turns each.
+    /// Cycles per packet, over [`TURNS`] polls each.
     per_packet: Vec<f64>,
-    /// Part of the time in which another program had the CPU.
+    /// Share of the time in which another program had the CPU.
     waited: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Traffic {
     Requests,
-    /// Replies that come in where their connection is.
+    /// Replies that arrive at the owner of their connection.
     RepliesHome,
-    /// Replies that all come in on the other worker.
+    /// Replies that all arrive at the other worker.
     RepliesAway,
 }
 
-/// One round of the scaling measurement; rates in millions of packets per second.
+/// One round with two workers; rates in millions of packets per second.
 #[derive(Serialize)]
 struct Round {
     method: &'static str,
     one: f64,
     two: f64,
     gain: f64,
-    /// The same by what a packet takes in the middle of all short intervals, which other programs' time slices do not
-    /// reach.
+    /// The same from the median cycles per packet of all short intervals, which excludes the time slices of other
+    /// programs.
     gain_by_cycles: f64,
     waited: f64,
     counts: bool,
 }
 
-/// Cycles of one NAT reply, all workers together.
+/// Cycles per NAT reply, summed over all workers.
 #[derive(Serialize)]
 struct HandOff {
     cpus: usize,
@@ -159,15 +158,15 @@ fn start(cores: &[usize]) -> Eal {
     Eal::start(&options).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Workers before they have their seats.
+/// Workers that are not built yet.
 struct Team {
     seats: Vec<WorkerBuilder<Mbuf>>,
     shared: Shared,
-    /// Workers look for its snapshots as long as they run.
+    /// Keeps the snapshots alive while workers run.
     _control: ControlEnd<Mbuf>,
 }
 
-/// One server to a service, so that it is known which one answers.
+/// One server for each service, so that the replying server is known.
 fn snapshot(method: ForwardMethod) -> TestSnapshot {
     TestSnapshot { destinations: 1, ..TestSnapshot::of(method, Protocol::Udp) }
 }
@@ -190,7 +189,7 @@ impl Bench {
         Team { seats, shared, _control }
     }
 
-    /// The flows that live on `worker`.
+    /// The flows owned by `worker`.
     fn flows(&self, steering: &Steering, worker: usize) -> Vec<u32> {
         let services = snapshot(ForwardMethod::Masq).services;
         (0..self.arguments.flows)
@@ -201,7 +200,7 @@ impl Bench {
             .collect()
     }
 
-    /// The requests that open what lives on `worker`, and then the traffic that is measured.
+    /// Requests that open the flows owned by `worker`, and then the measured traffic.
     fn load(&self, team: &Team, worker: usize, traffic: Traffic) -> Load {
         let services = snapshot(ForwardMethod::Masq).services;
         let requests = |flows: Vec<u32>| {
@@ -224,7 +223,7 @@ impl Bench {
         self.arguments.milliseconds * cycles_per_second() / 1000
     }
 
-    /// `workers` at once, each on a CPU of its own.
+    /// Runs `workers` workers at the same time, each on its own CPU.
     fn side_by_side(&self, workers: u16, method: ForwardMethod, traffic: Traffic) -> Vec<Drive> {
         let mut team = self.team(workers, method);
         let start = Arc::new(Barrier::new(usize::from(workers)));
@@ -250,7 +249,7 @@ impl Bench {
                 lcore.launch(work).expect("the lcore is idle")
             })
             .collect();
-        // DPDK waits for an lcore without pause, which would take half of a worker's CPU.
+        // DPDK waits for an lcore in a busy loop, which would take half of a worker's CPU.
         while !tasks.iter().all(|task| task.is_finished()) {
             thread::sleep(Duration::from_millis(5));
         }
@@ -260,7 +259,7 @@ impl Bench {
         drives
     }
 
-    /// Two workers in turn on this CPU.
+    /// Runs two workers in turn on this CPU.
     fn in_turn(&self, traffic: Traffic) -> Drive {
         let mut team = self.team(2, ForwardMethod::Masq);
         let loads = [0, 1].map(|worker| self.load(&team, worker, traffic));
@@ -352,7 +351,7 @@ impl Bench {
     }
 }
 
-/// The middle of all rounds, as a table.
+/// Prints the median of all rounds as a table.
 fn hand_off(
     results: &mut Results,
     cpus: usize,
@@ -375,14 +374,14 @@ fn hand_off(
     results.hand_off.push(HandOff { cpus, home, away, waited });
 }
 
-/// What one worker is given.
+/// Input of one worker.
 struct Load {
     opening: Vec<Tuple<u32>>,
     measured: Vec<Tuple<u32>>,
     by_servers: bool,
 }
 
-/// A worker and what stands before its ports.
+/// A worker and its ports.
 struct Seated {
     worker: Worker<Source>,
     scripts: [Rc<RefCell<Script>>; 2],
@@ -397,7 +396,7 @@ impl Seated {
         Seated { worker, scripts: [from_clients, from_servers] }
     }
 
-    /// Opens its flows, and then has nothing to do.
+    /// Opens the worker's flows.
     fn open(&mut self, load: &Load, clock: Clock) {
         self.scripts[0].borrow_mut().play(load.opening.iter().copied());
         let mut handled = 0;
@@ -417,7 +416,7 @@ impl Seated {
     }
 }
 
-/// What `worker` has received and sent.
+/// Packets received and sent by `worker`.
 fn count(shared: &Shared, worker: usize) -> Count {
     let queues = &shared.counters[worker].queues;
     Count {
@@ -426,8 +425,8 @@ fn count(shared: &Shared, worker: usize) -> Count {
     }
 }
 
-/// What is measured is what it is called: of replies away every one is handed over or finds the ring full because the
-/// other worker has no CPU; of all else none.
+/// Checks that the traffic is as named: replies that arrive elsewhere are all handed off, unless the ring is full
+/// because the other worker has no CPU. Other packets are not.
 fn check_hand_offs(shared: &Shared, traffic: Traffic) {
     let (mut away, mut replies) = (0, 0);
     for counters in &shared.counters {
@@ -439,7 +438,7 @@ fn check_hand_offs(shared: &Shared, traffic: Traffic) {
     assert_eq!(away, expected, "hand-offs of {replies} replies");
 }
 
-/// Turns for `window` cycles.
+/// Polls for `window` cycles.
 fn drive(
     clock: Clock,
     window: u64,
@@ -454,7 +453,7 @@ fn drive(
         (0..TURNS).for_each(|_| turn(clock.now()));
         let (to, now) = (cycles(), count());
         let (received, sent) = (now.received - before.received, now.sent - before.sent);
-        // Where they differ much, the worker at the other end of the rings has no CPU.
+        // If they differ much, the worker at the other end of the rings has no CPU.
         if received.abs_diff(sent) <= received / 16 && sent > 0 {
             per_packet.push((to - from) as f64 / sent as f64);
         }

@@ -1,11 +1,11 @@
-//! Whose connections: one tuple per number.
+//! The connections: one tuple for each client number.
 
 use director::packet::Tuple;
 
-/// Lookups per measurement: enough that those of the larger sizes find nothing in a cache.
+/// Lookups per measurement: enough that at larger sizes none hits a cache.
 pub const LOOKUPS: usize = 1 << 20;
 
-/// The request of the `number`th client.
+/// The request of client `number`.
 pub fn ipv4(number: u32) -> Tuple<u32> {
     Tuple {
         source: 0x0a00_0000 + (number >> 4),
@@ -28,14 +28,14 @@ pub fn ipv6(number: u32) -> Tuple<u128> {
     }
 }
 
-/// What is asked for: [`LOOKUPS`] keys that are in a table of `size` connections, and as many that are not.
+/// [`LOOKUPS`] keys that are in a table of `size` connections, and as many that are not.
 pub struct Questions<K> {
     pub hits: Vec<K>,
     pub misses: Vec<K>,
 }
 
 impl<K> Questions<K> {
-    /// In random order, `key` of each client's number.
+    /// `key` of each client number, in random order.
     pub fn new(size: usize, key: impl Fn(u32) -> K) -> Questions<K> {
         let mut random = fastrand::Rng::with_seed(7);
         let size = size as u32;
@@ -45,15 +45,15 @@ impl<K> Questions<K> {
     }
 }
 
-/// Operations that are timed together.
+/// Operations timed together.
 const PIECE: usize = 1024;
 
-/// `ask` for each piece of the questions.
+/// Calls `ask` for each chunk of the keys.
 pub fn pieces<K>(keys: &[K], ask: impl FnMut(&[K]) -> usize) -> impl Iterator<Item = usize> {
     keys.chunks(PIECE).map(ask)
 }
 
-/// `work` for each client's number, pieced.
+/// Calls `work` for each client number, in chunks.
 pub fn each(numbers: &[u32], mut work: impl FnMut(u32)) -> impl Iterator<Item = usize> {
     numbers.chunks(PIECE).map(move |piece| {
         piece.iter().for_each(|number| work(*number));
@@ -61,12 +61,12 @@ pub fn each(numbers: &[u32], mut work: impl FnMut(u32)) -> impl Iterator<Item = 
     })
 }
 
-/// All clients in order.
+/// All clients in ascending order.
 pub fn in_order(size: usize) -> Vec<u32> {
     (0..size as u32).collect()
 }
 
-/// All clients in the order in which the timers of the director's table come round to them.
+/// All clients in the order in which the timers of the director's table expire them.
 pub fn by_timeout(size: usize) -> Vec<u32> {
     (0..60).flat_map(|second| (second..size as u32).step_by(60)).collect()
 }

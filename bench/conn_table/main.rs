@@ -1,11 +1,11 @@
-//! Times the connection table, and beside it two others over the same connections: DPDK's `rte_hash` and hashbrown.
+//! Times the connection table and two others over the same connections: DPDK's `rte_hash` and hashbrown.
 //!
-//! `cargo bench --bench conn_table -- [CONNECTIONS...]`; without numbers it runs 1 k, 100 k, 1 M and 10 M. Lookups go
-//! in bursts of 32 in random order over everything that is in the table, so at the larger sizes every cache misses;
-//! each lookup that hits reads and stamps its connection, as a worker does. Every candidate is made, filled, asked and
-//! emptied once in each of several runs, one after the other, so that what else the machine does falls on all of them.
+//! `cargo bench --bench conn_table -- [CONNECTIONS...]`; the default is 1 k, 100 k, 1 M and 10 M. Lookups are in bursts
+//! of 32 and in random order over all connections, so at larger sizes every access misses the cache. Each hit reads and
+//! stamps its connection, as a worker does. In each of several runs every table is created, filled, looked up and
+//! emptied, one after another, so that other load on the machine affects all of them.
 //!
-//! Without the feature `dpdk` the row of `rte_hash` and the column of cycles stay away.
+//! Without the feature `dpdk` there is no row for `rte_hash` and no column of cycles.
 
 mod clients;
 #[cfg(feature = "dpdk")]
@@ -23,24 +23,24 @@ use meter::Meter;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Cost of finding, adding and ending connections.
+/// Cost of looking up, adding and expiring connections.
 #[derive(Parser)]
 struct Arguments {
     /// Numbers of connections.
     sizes: Vec<usize>,
-    /// Times that everything is done; the medians are shown.
+    /// Number of runs; medians are shown.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Only the candidates with this in their name.
+    /// Only tables whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
-    /// The CPU to run on; the last one unless said otherwise.
+    /// The CPU to run on; default: the last one.
     #[arg(long)]
     core: Option<usize>,
-    /// Results as JSON.
+    /// File for results as JSON.
     #[arg(long)]
     json: Option<String>,
-    /// Cargo's own.
+    /// Passed by Cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -94,8 +94,8 @@ fn measure(meter: &mut Meter, arguments: &Arguments, core: usize) {
     }
 }
 
-/// The candidates that live on the heap are to have hugepages like the others, where there are any: glibc takes its
-/// larger pieces from them when its environment says so at start.
+/// Tables on the heap should have hugepages too, if there are any: glibc takes large allocations from hugepages if the
+/// environment says so at start.
 fn heap_in_hugepages() {
     const NAME: &str = "GLIBC_TUNABLES";
     if std::env::var_os(NAME).is_some() {
@@ -105,5 +105,5 @@ fn heap_in_hugepages() {
     let mut again = Command::new(program);
     again.args(std::env::args_os().skip(1)).env(NAME, "glibc.malloc.hugetlb=2");
     let error = again.exec();
-    eprintln!("the heap stays in ordinary pages: {error}");
+    eprintln!("the heap uses ordinary pages: {error}");
 }

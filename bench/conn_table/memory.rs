@@ -1,9 +1,9 @@
-//! Which memory the process has, as the kernel counts it: the proof of where a table lies.
+//! The process's memory by page size, from the kernel: shows where a table is.
 
 use serde::Serialize;
 use std::fmt;
 
-/// Bytes mapped by the process and in memory, by the kind of page.
+/// Resident bytes of the process, by page size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Reserved hugepages (`MAP_HUGETLB`, hugetlbfs).
@@ -30,7 +30,7 @@ impl Memory {
         }
     }
 
-    /// What came since `earlier`.
+    /// Growth since `earlier`.
     pub fn since(self, earlier: Memory) -> Memory {
         Memory {
             hugepages: self.hugepages - earlier.hugepages,
@@ -48,7 +48,7 @@ impl fmt::Display for Memory {
             (self.ordinary, "4 KiB pages"),
         ];
         let mut separator = "";
-        // Less than this is the bench's own.
+        // Less than this is memory of the bench.
         for (bytes, kind) in kinds.into_iter().filter(|(bytes, _)| *bytes >= 32 << 10) {
             write!(formatter, "{separator}{:.1} MiB {kind}", bytes as f64 / f64::from(1 << 20))?;
             separator = ", ";

@@ -4,24 +4,24 @@ use super::memory::Memory;
 use serde::Serialize;
 use std::hint::black_box;
 
-/// What one operation took in each run.
+/// Results of one operation in each run.
 #[derive(Debug, Serialize)]
 struct Row {
     connections: usize,
     candidate: &'static str,
     operation: &'static str,
     nanoseconds: Vec<f64>,
-    /// Of the time stamp counter; empty without the feature `dpdk`.
+    /// Cycles of the time stamp counter; empty without the feature `dpdk`.
     cycles: Vec<f64>,
 }
 
-/// Where a candidate's memory lies.
+/// Memory of a table, by page size.
 #[derive(Debug, Serialize)]
 struct Place {
     connections: usize,
     candidate: &'static str,
     memory: Memory,
-    /// Memory of the table and its connections by its own account, for each connection it was made for.
+    /// Bytes of table and connections per connection of its capacity, as the table reports.
     bytes_per_connection: f64,
 }
 
@@ -33,7 +33,7 @@ pub struct Meter {
     size: usize,
     #[serde(skip)]
     candidate: &'static str,
-    /// In the first run of a size.
+    /// True in the first run of a size.
     #[serde(skip)]
     first: bool,
 }
@@ -43,18 +43,18 @@ impl Meter {
         Meter::default()
     }
 
-    /// Run number `run` over tables of `size` connections begins.
+    /// Starts run `run` with tables of `size` connections.
     pub fn begin(&mut self, size: usize, run: usize) {
         self.size = size;
         self.first = run == 0;
     }
 
-    /// What is measured from here on.
+    /// Sets the name of what is measured next.
     pub fn candidate(&mut self, name: &'static str) {
         self.candidate = name;
     }
 
-    /// The candidate took what was mapped since `before`.
+    /// Records the memory mapped since `before` for the table.
     pub fn place(&mut self, before: Memory, bytes_per_connection: f64) {
         if !self.first {
             return;
@@ -67,8 +67,8 @@ impl Meter {
         self.places.push(Place { connections, candidate, memory, bytes_per_connection });
     }
 
-    /// Times each of `pieces`, which does its work when it is taken and says how many operations that were. The
-    /// middle one counts: a piece is short beside the time slices in which other programs get the processor.
+    /// Times each of `pieces`, which works when it is taken and returns its number of operations. The median counts,
+    /// because a piece is short compared with the time slices of other programs.
     pub fn time(&mut self, operation: &'static str, mut pieces: impl Iterator<Item = usize>) {
         let (mut samples, mut waiting) = (Vec::new(), 0);
         loop {
@@ -76,7 +76,7 @@ impl Meter {
             let Some(operations) = black_box(pieces.next()) else { break };
             let taken = clock::now() - start + std::mem::take(&mut waiting);
             match operations {
-                // A look that found nothing to do belongs to the next piece.
+                // A step that found nothing due belongs to the next piece.
                 0 => waiting = taken,
                 operations => samples.push(taken as f64 / operations as f64),
             }
@@ -95,7 +95,7 @@ impl Meter {
         row.cycles.extend(clock::cycles(middle));
     }
 
-    /// The medians, and the lowest run: what is left when the neighbours are quiet.
+    /// Prints the medians and the fastest run, which has the least disturbance.
     pub fn print(&self) {
         println!("\n| connections | candidate | operation | ns | cycles | lowest |");
         println!("|---:|---|---|---:|---:|---:|");
@@ -111,7 +111,7 @@ impl Meter {
     }
 
     /// # Errors
-    /// The file cannot be written.
+    /// If the file cannot be written.
     pub fn save(&self, path: &str) -> std::io::Result<()> {
         std::fs::write(path, serde_json::to_string_pretty(self)? + "\n")
     }
@@ -124,7 +124,7 @@ fn middle_and_low(samples: &[f64]) -> (f64, f64) {
     (middle, sorted.first().copied().unwrap_or(f64::NAN))
 }
 
-/// The time stamp counter.
+/// Reads the time stamp counter.
 #[cfg(feature = "dpdk")]
 mod clock {
     use director::dpdk::{cycles as counter, cycles_per_second};
@@ -142,7 +142,7 @@ mod clock {
     }
 }
 
-/// Nanoseconds of the system.
+/// The system clock in nanoseconds.
 #[cfg(not(feature = "dpdk"))]
 mod clock {
     use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The connection table of the director.
+//! The director's connection table.
 
 use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
@@ -21,7 +21,7 @@ pub fn measure<A: Address>(
         let mut connection = Connection::new(client(number), method);
         (connection.destination_address, connection.destination_port) = (server, 8080);
         connection.timeout_s = 60 + number % 60;
-        table.insert(connection, 0).expect("within the capacity");
+        table.insert(connection, 0).expect("the table is full");
     };
     let numbers = clients::in_order(size);
     let mut first = Table::<A>::new(size).expect("memory for the table");
@@ -30,7 +30,7 @@ pub fn measure<A: Address>(
     let before = Memory::now();
     let mut table = Table::<A>::new(size).expect("memory for the table");
     meter.place(before, table.bytes() as f64 / size as f64);
-    // A worker has asked for the bucket of each packet of a burst before it makes the first connection.
+    // A worker has read the bucket of each packet of a burst before it creates the first connection.
     let in_bursts = pieces(&numbers, |piece| {
         for burst in piece.chunks(BURST) {
             burst.iter().for_each(|&number| table.prefetch_bucket(table.hash(&client(number))));
@@ -48,7 +48,7 @@ pub fn measure<A: Address>(
     expire(meter, size, &mut table);
 }
 
-/// As a worker looks a burst up: three rounds, so that memory answers in parallel.
+/// Looks up bursts like a worker: in three passes, so that memory accesses overlap.
 fn find_in_bursts<A: Address>(table: &mut Table<A>, tuples: &[Tuple<A>]) -> usize {
     let mut found = 0;
     for burst in tuples.chunks_exact(BURST) {
@@ -84,7 +84,7 @@ fn stamp<A: Address>(table: &mut Table<A>, found: Option<(ConnectionId, Directio
     1
 }
 
-/// First everything has been seen since and is filed again, then everything ends.
+/// First every connection had a packet and is rescheduled in the timer wheel, then all expire.
 fn expire<A: Address>(meter: &mut Meter, size: usize, table: &mut Table<A>) {
     let mut cursor = Some(0);
     let mut ids = Vec::with_capacity(size);
@@ -93,7 +93,7 @@ fn expire<A: Address>(meter: &mut Meter, size: usize, table: &mut Table<A>) {
         ids.extend(rows.map(|(id, _)| id));
         cursor = next;
     }
-    // Filed for 60 to 120 seconds; the packet at 59 moves every end beyond 119.
+    // Timers of 60 to 120 seconds; the packet at 59 s moves every expiry beyond 119 s.
     ids.iter().for_each(|id| table.touch(*id, 59_000));
     meter.time("expire, filed again", Turn { table, now_ms: 0, end_ms: 119_000 });
     assert_eq!(table.len(), size);
@@ -101,7 +101,7 @@ fn expire<A: Address>(meter: &mut Meter, size: usize, table: &mut Table<A>) {
     assert!(table.is_empty());
 }
 
-/// Time goes by, tick by tick, and what is due is looked at a burst at a time; each piece says how much that was.
+/// Advances the clock tick by tick and handles due connections in bursts; each chunk returns their number.
 struct Turn<'table, A> {
     table: &'table mut Table<A>,
     now_ms: u32,
@@ -121,7 +121,7 @@ impl<A: Address> Iterator for Turn<'_, A> {
             looked += used;
             if used < BURST {
                 self.now_ms += 64;
-                // One was the wheel's step.
+                // One item was the step of the wheel.
                 return Some(looked.saturating_sub(1));
             }
         }

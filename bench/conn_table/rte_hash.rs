@@ -1,4 +1,4 @@
-//! DPDK's cuckoo hash, its bulk lookup: sixteen bytes of tuple to the connection's number.
+//! DPDK's cuckoo hash with bulk lookup: from sixteen bytes of tuple to the connection number.
 
 use super::clients::{self, Questions, pieces};
 use super::hash_table::HashTable;
@@ -9,14 +9,14 @@ use director::dpdk::{Eal, EalOptions};
 use director::limits::BURST;
 use director::packet::Tuple;
 
-/// A length for which `rte_hash` has a comparison of its own.
+/// A key length for which `rte_hash` has its own comparison function.
 const KEY: usize = 16;
 
-/// Bytes an `rte_hash` takes at most for each entry: a key with its value, slots of two sets of buckets, a number in
-/// the ring of free places, all but the first rounded up to a power of two.
+/// Maximum bytes of an `rte_hash` per entry: a key with its value, slots in two sets of buckets, and a number in the
+/// ring of free slots. All but the first are rounded up to a power of two.
 const ROOM: usize = 128;
 
-/// DPDK in hugepages if there are any, with room for a table of `size`.
+/// Starts DPDK with room for a table of `size` entries, in hugepages if there are any.
 pub fn start(core: usize, size: usize) -> Eal {
     let mut options = EalOptions {
         main_cores: vec![core],
@@ -27,7 +27,7 @@ pub fn start(core: usize, size: usize) -> Eal {
     let free: usize = free.unwrap_or_default().trim().parse().unwrap_or(0);
     let megabytes = 64 + ((size * ROOM) >> 20);
     if free < megabytes / 2 {
-        eprintln!("{free} free hugepages: rte_hash in ordinary memory, and numbers to match");
+        eprintln!("only {free} free hugepages: rte_hash uses ordinary memory");
         options.no_huge = true;
         options.memory_mb = Some(megabytes as u32);
     }

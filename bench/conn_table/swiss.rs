@@ -1,4 +1,4 @@
-//! hashbrown: a map from the tuple to the connection's number.
+//! hashbrown: a map from tuples to connection numbers.
 
 use super::clients::{self, Questions, pieces};
 use super::memory::Memory;
@@ -15,7 +15,7 @@ pub fn measure(meter: &mut Meter, size: usize, name: &'static str) {
     let blank = Connection::new(clients::ipv4(0), Method::Route);
     let mut connections = vec![blank; size];
     let mut map: HashMap<Tuple<u32>, u32> = HashMap::with_capacity(size);
-    // The first to come would take the page faults.
+    // Otherwise the first insertions would take the page faults.
     map.extend((0..size as u32).map(|number| (clients::ipv4(number), number)));
     map.clear();
     let bytes = map.allocation_size() + size_of_val(connections.as_slice());

@@ -1,4 +1,4 @@
-//! A worker on the test stand: prepared frames before it, a clock beside it, and what it sent taken back behind it.
+//! A worker with prepared frames, a clock, and a sink for what it sends.
 
 use super::meter::{Cost, Instructions, median};
 use super::testbed::{TestSnapshot, server_address};
@@ -18,14 +18,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Frames prepared at a time: what a receive ring and a half would hold, so that a frame has left the first-level
-/// cache when the worker receives it.
+/// Frames prepared at a time: one and a half receive rings, so that a frame has left the L1 cache when the worker
+/// receives it.
 pub const BATCH: usize = 64 * BURST;
 
-/// Time that passes between two bursts of traffic of 10 million packets per second.
+/// Time between two bursts at 10 million packets per second.
 const BURST_TIME: Duration = Duration::from_nanos(100 * BURST as u64);
 
-/// A packet to be prepared.
+/// A packet to prepare.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<A> {
     pub tuple: Tuple<A>,
@@ -33,7 +33,7 @@ pub struct Planned<A> {
     pub length: usize,
 }
 
-/// What one batch took.
+/// Cost of one batch.
 pub struct Run {
     /// Cycles per packet, by burst.
     pub bursts: Vec<f64>,
@@ -42,7 +42,7 @@ pub struct Run {
     pub instructions: Option<u64>,
 }
 
-/// See the module.
+/// A worker, its wires and the state of its flows.
 pub struct Stand<A> {
     snapshot: TestSnapshot,
     worker: Worker<WireQueue>,
@@ -56,12 +56,12 @@ pub struct Stand<A> {
     planned: Vec<Planned<A>>,
     instructions: Instructions,
     random: fastrand::Rng,
-    /// By flow, modulo the length: the NAT server that got it.
+    /// The NAT server of each flow; the index is the flow modulo the length.
     servers: Vec<u16>,
     flows: u32,
 }
 
-/// The mbufs of all stands.
+/// The pool for all setups.
 pub fn mempool(eal: &Eal) -> Arc<Mempool> {
     Mempool::new(eal, "bench", (2 * BATCH - 1) as u32, None).expect("memory for 4,095 mbufs")
 }
@@ -87,7 +87,7 @@ impl<A: Address> Stand<A> {
             connect_rings::<Mbuf>(plan, snapshot.snapshot::<A>(), steering);
         let (clients, clients_wire) = WireQueue::new(mempool, BATCH);
         let (servers, servers_wire) = WireQueue::new(mempool, BATCH);
-        let seat = seats.pop().expect("one worker was asked for");
+        let seat = seats.pop().expect("one worker");
         Stand {
             snapshot,
             worker: seat.build(vec![clients, servers]).expect("memory for the tables"),
@@ -106,7 +106,7 @@ impl<A: Address> Stand<A> {
         }
     }
 
-    /// Lets `step` pass between two bursts.
+    /// Sets the time between two bursts to `step`.
     pub fn set_step(&mut self, step: Duration) {
         self.step = step;
     }
@@ -121,7 +121,7 @@ impl<A: Address> Stand<A> {
         traffic::shortest(A::FAMILY, self.snapshot.protocol)
     }
 
-    /// Gives the worker a snapshot to take at its next poll; the one it takes it for is the answer.
+    /// Publishes a snapshot, which the worker adopts at its next poll; returns the previous one.
     pub fn publish(&mut self, snapshot: Snapshot) -> Arc<Snapshot> {
         let publisher = &mut self.control.publisher;
         let old = Arc::clone(publisher.current());
@@ -129,7 +129,7 @@ impl<A: Address> Stand<A> {
         old
     }
 
-    /// Cycles of each of so many polls without a packet.
+    /// Cycles of each of this many polls without packets.
     pub fn idle_polls(&mut self, count: usize) -> Vec<u64> {
         let Stand { worker, now, step, .. } = self;
         let mut each = Vec::with_capacity(count);
@@ -142,12 +142,12 @@ impl<A: Address> Stand<A> {
         each
     }
 
-    /// One of `flows` flows.
+    /// A random one of `flows` flows.
     pub fn pick(&mut self, spread: Spread, flows: u32) -> u32 {
         spread.pick(&mut self.random, flows)
     }
 
-    /// Opens flows until there are `flows`, and says what each new one took: `None` if there were enough.
+    /// Opens flows up to `flows` and returns the cost of each new one; `None` if there were enough.
     pub fn grow(&mut self, flows: u32) -> Option<Cost> {
         let mut runs = Vec::new();
         let length = self.shortest();
@@ -160,12 +160,12 @@ impl<A: Address> Stand<A> {
             self.flows = last;
             runs.push(self.run());
         }
-        // The earlier ones were opened in an emptier table.
+        // Earlier flows were opened in an emptier table.
         let late = runs.len() - runs.len().min(32);
         (!runs.is_empty()).then(|| cost(&runs[late..]))
     }
 
-    /// What packets of the open flows take, from clients or, of NAT, from servers.
+    /// Cost of packets of the open flows: from clients or, with NAT, from servers.
     pub fn hit(&mut self, batches: usize, spread: Spread, size: Size, replies: bool) -> Cost {
         let shortest = self.shortest();
         let runs: Vec<Run> = (0..batches)
@@ -179,7 +179,7 @@ impl<A: Address> Stand<A> {
                 self.run()
             })
             .collect();
-        // The first one finds the caches as the batch before left them.
+        // The first batch finds the caches as the previous measurement left them.
         cost(&runs[1..])
     }
 
@@ -187,7 +187,7 @@ impl<A: Address> Stand<A> {
         request(number, self.snapshot.services, self.snapshot.protocol)
     }
 
-    /// The answer to flow `number` by the server that got it.
+    /// The reply to flow `number` from its server.
     pub fn reply(&self, number: u32) -> Tuple<A> {
         let server = self.servers[number as usize & (self.servers.len() - 1)];
         reply(number, u32::from(server), self.snapshot.protocol)
@@ -201,7 +201,7 @@ impl<A: Address> Stand<A> {
         self.snapshot.protocol
     }
 
-    /// Prepares what is planned, lets the worker handle it, and takes back what it sent.
+    /// Prepares the planned packets, polls the worker, and takes back what it sent.
     pub fn run(&mut self) -> Run {
         let planned = std::mem::take(&mut self.planned);
         for packet in planned.iter().rev() {
@@ -232,7 +232,7 @@ impl<A: Address> Stand<A> {
         run
     }
 
-    /// Sees that every packet was sent, and learns the servers from NAT's.
+    /// Checks that every packet was sent, and learns the servers from NAT packets.
     fn take_back(&mut self, expected: usize) {
         let sent = |wire: &Rc<RefCell<Wire>>| wire.borrow().sent.len();
         let count: usize = self.wires.iter().map(sent).sum();
@@ -281,13 +281,13 @@ impl<A: Address> Stand<A> {
     }
 }
 
-/// A poll by itself, so that instruction counters that go by function find it.
+/// One poll in a function of its own, so that instruction counters find it by name.
 #[inline(never)]
 fn poll(worker: &mut Worker<WireQueue>, now: Instant) -> usize {
     worker.poll(now)
 }
 
-/// The cost per packet over `runs`.
+/// Cost per packet over `runs` batches.
 pub fn cost(runs: &[Run]) -> Cost {
     let medians = runs.iter().map(|run| median(&mut run.bursts.clone()));
     let low = medians.fold(f64::INFINITY, f64::min);
@@ -298,7 +298,7 @@ pub fn cost(runs: &[Run]) -> Cost {
     Cost { cycles: median(&mut all), cycles_low: low, instructions }
 }
 
-/// What the stand itself takes: frames received and sent again, and the time stamps around that.
+/// Overhead of the setup: frames received and sent unchanged, and the time stamps.
 pub fn idle(mempool: &Arc<Mempool>) -> Cost {
     let (mut queue, wire) = WireQueue::new(mempool, BATCH);
     let frames = (0..BATCH).map(|_| mempool.allocate().expect("the pool holds two batches"));

@@ -1,10 +1,10 @@
-//! The time of a bench that runs by the clock.
+//! The clock of benches that run in real time.
 
 use director::dpdk::{cycles, cycles_per_second};
 use director::time::Instant;
 use std::fs;
 
-/// Nanoseconds since it was started.
+/// Nanoseconds since the start.
 #[derive(Clone, Copy)]
 pub struct Clock {
     start: u64,
@@ -18,7 +18,7 @@ impl Clock {
 
     #[inline]
     pub fn now(&self) -> Instant {
-        // A second on, as zero means "never".
+        // Plus one second, because zero means "never".
         Instant::from_nanos(1_000_000_000 + self.nanoseconds(cycles() - self.start) as u64)
     }
 
@@ -27,7 +27,7 @@ impl Clock {
     }
 }
 
-/// Nanoseconds in which this thread could have run and another one had its CPU.
+/// Nanoseconds in which this thread was runnable but another one had its CPU.
 pub fn waited() -> u64 {
     let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     statistics.split_whitespace().nth(1).and_then(|delay| delay.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Cycles of the time stamp counter, and instructions where the machine counts them.
+//! Cycles of the time stamp counter, and instructions if the machine counts them.
 
 use director::dpdk::cycles;
 use perf_event::events::Hardware;
@@ -6,18 +6,18 @@ use perf_event::{Builder, Counter};
 use serde::Serialize;
 use std::hint::black_box;
 
-/// What a thing costs, per packet or per call.
+/// Cost per packet or per call.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Cost {
     /// Median over all bursts.
     pub cycles: f64,
-    /// Lowest median of one batch of bursts: what is left when the neighbours are quiet.
+    /// Lowest median of one batch: the value with the least disturbance.
     pub cycles_low: f64,
-    /// `None` where the processor's counters cannot be had, as in most virtual machines.
+    /// `None` if the processor's counters are not available, as in most virtual machines.
     pub instructions: Option<f64>,
 }
 
-/// The middle of `samples`, which are put in order.
+/// The median of `samples`, which are sorted.
 pub fn median(samples: &mut [f64]) -> f64 {
     samples.sort_unstable_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
@@ -31,7 +31,7 @@ impl Instructions {
         Instructions(Builder::new(Hardware::INSTRUCTIONS).build().ok())
     }
 
-    /// Does `work` and says how many instructions that took.
+    /// Runs `work` and returns its instructions.
     pub fn count(&mut self, work: impl FnOnce()) -> Option<u64> {
         let Some(counter) = &mut self.0 else {
             work();
@@ -43,11 +43,11 @@ impl Instructions {
     }
 }
 
-/// Calls of one round; enough that reading the counter does not show.
+/// Calls per round; enough that reading the counter is negligible.
 const CALLS: usize = 1024;
 const ROUNDS: usize = 201;
 
-/// Cost of one call of `work`, which gets the number of the call.
+/// Cost of one call of `work`, which gets the call's number.
 pub fn call<R>(mut work: impl FnMut(usize) -> R) -> Cost {
     let mut rounds: Vec<f64> = Vec::with_capacity(ROUNDS);
     let round = |work: &mut dyn FnMut(usize)| {

@@ -1,4 +1,4 @@
-//! What the benches share: a snapshot to forward in, frames to forward, queues that are no device, a clock and a report.
+//! Shared by the benches: snapshots, frames, queues without devices, a clock and a report.
 
 #![allow(dead_code, reason = "each bench uses a part")]
 

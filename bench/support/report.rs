@@ -1,11 +1,11 @@
-//! Results as a table to read and as JSON to keep.
+//! Results as a table and as JSON.
 
 use super::meter::Cost;
 use serde::Serialize;
 use std::fs;
 use std::io::Write;
 
-/// Where the numbers come from.
+/// The machine of the results.
 #[derive(Debug, Serialize)]
 pub struct Machine {
     pub processor: String,
@@ -43,7 +43,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-/// One measurement: what was measured, by named properties, and its cost.
+/// One measurement: its properties and its cost.
 #[derive(Debug, Serialize)]
 pub struct Row {
     pub name: String,
@@ -53,7 +53,7 @@ pub struct Row {
     pub cost: Cost,
 }
 
-/// All rows of one bench, printed as they come.
+/// All rows of one bench, printed as they are measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     bench: &'static str,
@@ -92,7 +92,7 @@ impl Report {
     /// Writes the JSON to `path` if there is one.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// If the file cannot be written.
     pub fn save(&self, path: Option<&str>) -> std::io::Result<()> {
         println!();
         write_json(self, path)
@@ -102,7 +102,7 @@ impl Report {
 /// Writes `results` as JSON to `path` if there is one.
 ///
 /// # Errors
-/// The file cannot be written.
+/// If the file cannot be written.
 pub fn write_json(results: &impl Serialize, path: Option<&str>) -> std::io::Result<()> {
     let Some(path) = path else { return Ok(()) };
     let mut text = serde_json::to_string_pretty(results)?;

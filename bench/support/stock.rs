@@ -1,4 +1,4 @@
-//! Traffic without a device: prepared frames, written to mbufs that come back when they are sent.
+//! Traffic without a device: prepared frames, copied to mbufs that are reused when they are sent.
 
 use super::traffic;
 use director::dpdk::{Mbuf, Mempool};
@@ -9,13 +9,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A shortest frame, complete.
+/// A complete frame of minimum length.
 pub type Prepared = [u8; ethernet::SHORTEST];
 
-/// Mbufs that a worker keeps at hand; more go back to the pool, from where another worker may need them.
+/// Mbufs that a worker keeps; more return to the pool for other workers.
 const KEEP: usize = 1024;
 
-/// A frame of a UDP packet of `tuple`.
+/// A frame with a UDP packet of `tuple`.
 pub fn prepare(tuple: &Tuple<u32>) -> Prepared {
     assert_eq!(traffic::shortest(Family::Ipv4, Protocol::Udp), ethernet::SHORTEST);
     let mut frame = [0; ethernet::SHORTEST];
@@ -23,7 +23,7 @@ pub fn prepare(tuple: &Tuple<u32>) -> Prepared {
     frame
 }
 
-/// The mbufs of one worker that carry no frame now.
+/// The unused mbufs of one worker.
 #[derive(Clone)]
 pub struct Stock {
     spare: Rc<RefCell<Vec<Mbuf>>>,
@@ -36,19 +36,19 @@ impl Stock {
         Stock { spare, mempool: Arc::clone(mempool) }
     }
 
-    /// `prepared` in an mbuf; `None` when all are on their way.
+    /// Copies `prepared` to an mbuf; `None` if all are in use.
     #[inline]
     pub fn fill(&self, prepared: &Prepared) -> Option<Mbuf> {
         let mut frame = self.spare.borrow_mut().pop().or_else(|| self.mempool.allocate())?;
         let short = prepared.len() - frame.bytes().len();
         if short != 0 {
-            assert!(frame.append(short), "an mbuf has room for a shortest frame");
+            assert!(frame.append(short), "an mbuf has room for a frame of minimum length");
         }
         frame.bytes_mut().copy_from_slice(prepared);
         Some(frame)
     }
 
-    /// Takes sent frames back.
+    /// Takes back sent frames.
     #[inline]
     pub fn take_back(&self, burst: &mut Burst<Mbuf>) {
         let mut spare = self.spare.borrow_mut();
@@ -58,7 +58,7 @@ impl Stock {
     }
 }
 
-/// What a port receives, over and over; nothing while it is empty.
+/// The frames that a port receives, repeated endlessly; nothing while empty.
 #[derive(Default)]
 pub struct Script {
     frames: Vec<Prepared>,
@@ -66,14 +66,14 @@ pub struct Script {
 }
 
 impl Script {
-    /// From now on the frames of `tuples`, in that order.
+    /// Replaces the frames by those of `tuples`, in this order.
     pub fn play(&mut self, tuples: impl IntoIterator<Item = Tuple<u32>>) {
         self.frames = tuples.into_iter().map(|tuple| prepare(&tuple)).collect();
         self.next = 0;
     }
 }
 
-/// A port that is always busy: as many frames as fit a burst wait at every call, and everything is sent.
+/// A port that is always busy: every call receives a full burst, and everything is sent.
 pub struct Source {
     script: Rc<RefCell<Script>>,
     stock: Stock,

@@ -1,4 +1,4 @@
-//! Snapshots made by hand: one VIP subnet, a few services, and servers behind a second port.
+//! Snapshots for benches: one network of VIPs, a few services, and servers behind a second port.
 
 use director::model::{
     DestinationId, Family, ForwardMethod, Interface, InterfaceId, PortId, Protocol, SchedulerFlags,
@@ -19,26 +19,26 @@ use std::sync::Arc;
 pub const CLIENTS: PortId = PortId(0);
 pub const SERVERS: PortId = PortId(1);
 pub const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
-/// Where frames come from.
+/// Source MAC address of received frames.
 pub const PEER: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 
 pub const SERVICE_PORT: u16 = 80;
-/// The port that NAT maps [`SERVICE_PORT`] to.
+/// The port to which NAT maps [`SERVICE_PORT`].
 pub const SERVER_PORT: u16 = 8080;
 
-/// What kind of director is measured.
+/// The kind of director that is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct TestSnapshot {
     pub method: ForwardMethod,
     pub protocol: Protocol,
     pub scheduler: SchedulerKind,
     pub services: u32,
-    /// Per service.
+    /// Number of destinations of each service.
     pub destinations: u32,
 }
 
 impl TestSnapshot {
-    /// Four services of sixteen servers each.
+    /// Four services with sixteen servers each.
     pub fn of(method: ForwardMethod, protocol: Protocol) -> TestSnapshot {
         TestSnapshot {
             method,
@@ -53,7 +53,7 @@ impl TestSnapshot {
         self.services * self.destinations
     }
 
-    /// The snapshot of the family of `A`.
+    /// The snapshot for the family of `A`.
     pub fn snapshot<A: Address>(&self) -> Snapshot {
         let mut snapshot = Snapshot { settings: Settings::default(), ..Snapshot::default() };
         let (mut services, mut replies) = (Directory::default(), Replies::default());
@@ -157,7 +157,7 @@ fn next_hop(port: PortId, address: IpAddr) -> NextHop {
     NextHop { adjacency, resolved: true, interface: on(port), address }
 }
 
-/// The servers are on the link; everybody else is behind the gateway.
+/// Servers are on the link; all other hosts are behind the gateway.
 fn routes<A: Address>() -> Routes {
     let servers = server_address::<A>(0).to_ip();
     let (length, whole): (u8, IpAddr) = match A::FAMILY {
@@ -170,13 +170,13 @@ fn routes<A: Address>() -> Routes {
     ])
 }
 
-/// An address of either family: the network of its own, and the number in the low bits.
+/// An address of either family: its network, with the number in the low bits.
 fn address<A: Address>(ipv4: u32, ipv6: u128, number: u32) -> A {
     let address: IpAddr = match A::FAMILY {
         Family::Ipv4 => Ipv4Addr::from_bits(ipv4 + number).into(),
         Family::Ipv6 => Ipv6Addr::from_bits((ipv6 << 64) + u128::from(number)).into(),
     };
-    A::from_ip(address).expect("made for this family")
+    A::from_ip(address).expect("an address of this family")
 }
 
 pub fn virtual_address<A: Address>(service: u32) -> A {

@@ -1,4 +1,4 @@
-//! The packets of numbered flows, and the order in which flows send.
+//! Packets of numbered flows, and the order of flows.
 
 use super::testbed::{
     CLIENTS, MACS, PEER, SERVER_PORT, SERVERS, SERVICE_PORT, client_address, server_address,
@@ -8,13 +8,13 @@ use director::model::{Family, PortId, Protocol};
 use director::packet::ethernet::EtherType;
 use director::packet::{Address, Tuple, ethernet, ipv4, ipv6, tcp, wire};
 
-/// Client ports in use per client address.
+/// Number of ports of each client address.
 const PORTS: u32 = 32;
 
-/// Octets of frame, IP and transport header together that [`write_headers`] writes at most.
+/// Maximum bytes of Ethernet, IP and transport header written by [`write_headers`].
 pub const HEADERS: usize = ethernet::ETHERNET + ipv6::HEADER + tcp::HEADER;
 
-/// The request of flow `number`, spread over `services`.
+/// The request of flow `number`; flows are spread over `services`.
 pub fn request<A: Address>(number: u32, services: u32, protocol: Protocol) -> Tuple<A> {
     Tuple {
         source: client_address(number / PORTS),
@@ -25,12 +25,12 @@ pub fn request<A: Address>(number: u32, services: u32, protocol: Protocol) -> Tu
     }
 }
 
-/// The flow of client `client`'s port.
+/// The flow of a client's port.
 pub fn number(client: u32, port: u16) -> u32 {
     client * PORTS + u32::from(port - 10_000)
 }
 
-/// The answer of NAT server `server` to flow `number`.
+/// The reply of NAT server `server` to flow `number`.
 pub fn reply<A: Address>(number: u32, server: u32, protocol: Protocol) -> Tuple<A> {
     Tuple {
         source: server_address(server),
@@ -41,19 +41,19 @@ pub fn reply<A: Address>(number: u32, server: u32, protocol: Protocol) -> Tuple<
     }
 }
 
-/// The port that a packet of `tuple` comes in by.
+/// The port on which a packet of `tuple` arrives.
 pub fn ingress<A: Address>(tuple: &Tuple<A>) -> PortId {
     if tuple.source_port == SERVER_PORT { SERVERS } else { CLIENTS }
 }
 
-/// Shortest frame of the family and protocol, without frame check sequence and not below Ethernet's minimum.
+/// Minimum frame length for the family and protocol, without FCS, and at least Ethernet's minimum.
 pub fn shortest(family: Family, protocol: Protocol) -> usize {
     let ip = if family == Family::Ipv4 { ipv4::HEADER } else { ipv6::HEADER };
     let transport = if protocol == Protocol::Tcp { tcp::HEADER } else { 8 };
     (ethernet::ETHERNET + ip + transport).max(ethernet::SHORTEST)
 }
 
-/// Writes the headers of a packet to a frame that is as long as it is to be. The transport checksum is any number but
+/// Writes the headers of a packet to a frame of the final length. The transport checksum is an arbitrary number except
 /// zero: a director updates it and does not verify it.
 pub fn write_headers<A: Address>(frame: &mut [u8], tuple: &Tuple<A>, tcp_flags: u8) {
     let port = ingress(tuple);
@@ -98,12 +98,12 @@ pub fn write_headers<A: Address>(frame: &mut [u8], tuple: &Tuple<A>, tcp_flags: 
     }
 }
 
-/// How packets are spread over flows.
+/// How packets are distributed over flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
-    /// Every flow is as likely as every other: the cache's worst case.
+    /// Every flow is equally likely: the worst case for caches.
     Uniform,
-    /// Flow of rank r with a probability in proportion to 1/r.
+    /// The flow of rank r has a probability proportional to 1/r.
     Zipf,
 }
 
@@ -115,12 +115,13 @@ impl Spread {
         }
     }
 
-    /// The flow of the next packet, out of `flows`.
+    /// The flow of the next packet, out of `flows` flows.
     pub fn pick(self, random: &mut fastrand::Rng, flows: u32) -> u32 {
         match self {
             Spread::Uniform => random.u32(0..flows),
             Spread::Zipf => {
-                // The integral of 1/x inverted; then ranks are scattered, so that popular flows are not neighbours.
+                // The inverse of the integral of 1/x; ranks are then scattered, so that popular flows are not
+                // neighbours in memory.
                 let rank = f64::from(flows).powf(random.f64()) as u64 - 1;
                 (rank * 2_654_435_761 % u64::from(flows)) as u32
             }
@@ -128,14 +129,14 @@ impl Spread {
     }
 }
 
-/// Frame lengths, without frame check sequence.
+/// Frame lengths, without FCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// 64 octets on the wire, or what the headers need if that is more.
+    /// 64 bytes on the wire, or more if the headers need it.
     Shortest,
-    /// A full frame: 1,500 octets of IP packet.
+    /// A full frame: an IP packet of 1,500 bytes.
     Full,
-    /// Seven of 64, four of 594 and one of 1,518 octets on the wire.
+    /// Seven frames of 64, four of 594 and one of 1,518 bytes on the wire.
     Imix,
 }
 
@@ -148,9 +149,9 @@ impl Size {
         }
     }
 
-    /// The length of the `index`th frame, where `shortest` is the least there is.
+    /// The length of frame `index`; `shortest` is the minimum.
     pub fn length(self, index: usize, shortest: usize) -> usize {
-        // Coprime with twelve, so that neighbouring frames differ in length.
+        // Coprime to twelve, so that consecutive frames differ in length.
         match (self, index * 5 % 12) {
             (Size::Shortest, _) | (Size::Imix, 0..=6) => shortest,
             (Size::Imix, 7..=10) => 590,

@@ -1,5 +1,5 @@
-//! A queue that is no device: it hands out prepared mbufs and takes back what is sent. It costs a pointer's move each
-//! way, so that what is measured is the pipeline.
+//! A queue without a device: it returns prepared mbufs and takes back sent ones. It moves one pointer for each, so that
+//! the pipeline is measured and not the queue.
 
 use super::traffic;
 use director::dpdk::{Mbuf, Mempool};
@@ -9,21 +9,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What stands in for the cable of one port.
+/// The far end of one port.
 pub struct Wire {
-    /// The next frame is the last one.
+    /// Frames to receive; the last one comes first.
     pub to_receive: Vec<Mbuf>,
     pub sent: Vec<Mbuf>,
 }
 
-/// One port's queue pair, its other end a [`Wire`] in the hands of the bench.
+/// One port's queue pair; the bench holds its [`Wire`].
 pub struct WireQueue {
     wire: Rc<RefCell<Wire>>,
     mempool: Arc<Mempool>,
 }
 
 impl WireQueue {
-    /// A queue and its wire, with room for `frames` on the way.
+    /// A queue and its wire, with room for `frames` frames.
     pub fn new(mempool: &Arc<Mempool>, frames: usize) -> (WireQueue, Rc<RefCell<Wire>>) {
         let wire =
             Wire { to_receive: Vec::with_capacity(frames), sent: Vec::with_capacity(frames) };
@@ -52,7 +52,7 @@ impl Queue for WireQueue {
     }
 }
 
-/// A used mbuf, or a new one, as a device would deliver a packet of `tuple`: `length` octets behind the headroom.
+/// A used mbuf, or a new one, as received from a device: a packet of `tuple` with `length` bytes.
 pub fn fill<A: Address>(mut frame: Mbuf, tuple: &Tuple<A>, tcp_flags: u8, length: usize) -> Mbuf {
     const HEADROOM: usize = 128;
     let grown = HEADROOM - frame.headroom();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Cycles per packet against flows, as SVG.
 #[derive(Parser)]
 struct Arguments {
-    /// What the pipeline bench wrote.
+    /// JSON file of the pipeline bench.
     results: PathBuf,
     picture: PathBuf,
 }
@@ -34,7 +34,7 @@ struct Row {
     cycles_low: f64,
 }
 
-/// One curve: whose rows, and how it looks.
+/// One curve: its rows and its colour.
 const CURVES: [(&str, &str, RGBColor); 6] = [
     ("DR IPv4", "hit uniform 64", RGBColor(0x1f, 0x77, 0xb4)),
     ("NAT IPv4", "hit uniform 64", RGBColor(0xd6, 0x27, 0x28)),
@@ -44,7 +44,7 @@ const CURVES: [(&str, &str, RGBColor); 6] = [
     ("DR IPv4", "hit zipf 64", RGBColor(0x17, 0xbe, 0xcf)),
 ];
 
-/// What DR of IPv4 is to stay below, by flows.
+/// Limits for DR IPv4, by number of flows.
 const LIMITS: [(f64, f64); 3] = [(1_024.0, 100.0), (1_000_000.0, 150.0), (10_000_000.0, 200.0)];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! Writes a capture file of UDP packets, one per flow: what a `net_pcap` device sends for ever.
+//! Writes a capture file of UDP packets, one for each flow, for a `net_pcap` device to send endlessly.
 
 use clap::Parser;
 use std::fs::File;
@@ -12,14 +12,14 @@ struct Arguments {
     file: PathBuf,
     #[arg(long, default_value_t = 1024)]
     flows: u32,
-    /// Octets of a frame without its check sequence.
+    /// Bytes of a frame without its FCS.
     #[arg(long, default_value_t = 60)]
     length: usize,
     #[arg(long, default_value = "10.0.0.100")]
     to: Ipv4Addr,
     #[arg(long, default_value_t = 80)]
     port: u16,
-    /// The director's Ethernet address, six pairs of hexadecimal digits.
+    /// The director's MAC address, e.g. 02:00:00:00:00:01.
     #[arg(long, default_value = "02:00:00:00:00:01", value_parser = mac)]
     mac: [u8; 6],
 }
@@ -29,28 +29,28 @@ fn mac(text: &str) -> Result<[u8; 6], String> {
         text.split(':').map(|pair| u8::from_str_radix(pair, 16)).collect();
     octets.ok().and_then(|octets| octets.try_into().ok()).ok_or_else(|| {
         format!(
-            "`{text}` is no Ethernet address; six pairs of hexadecimal digits: 02:00:00:00:00:01"
+            "`{text}` is not a MAC address; expected six pairs of hexadecimal digits as 02:00:00:00:00:01"
         )
     })
 }
 
 /// Ethernet, IPv4 and UDP headers.
 const HEADERS: usize = 14 + 20 + 8;
-/// Client ports in use per client address.
+/// Number of ports of each client address.
 const PORTS: u32 = 32;
 const CLIENTS: u32 = u32::from_be_bytes([77, 0, 0, 1]);
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     if arguments.length < HEADERS {
-        return Err(io::Error::other(format!("a frame has at least {HEADERS} octets")));
+        return Err(io::Error::other(format!("a frame has at least {HEADERS} bytes")));
     }
     let mut file = BufWriter::new(File::create(&arguments.file)?);
     // Magic number, version 2.4, no time zone, no accuracy, snap length, Ethernet.
     for word in [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 65_535, 1u32] {
         file.write_all(&word.to_ne_bytes())?;
     }
-    // Flows in an order that has nothing to do with their addresses.
+    // The order of flows is unrelated to their addresses.
     let step =
         (1u64..).map(|odd| 2_654_435_761 + 2 * odd).find(|step| coprime(*step, arguments.flows));
     for index in 0..u64::from(arguments.flows) {
@@ -90,7 +90,7 @@ fn frame(arguments: &Arguments, number: u32) -> Vec<u8> {
     let port = 10_000 + (number % PORTS) as u16;
     ip[20..22].copy_from_slice(&port.to_be_bytes());
     ip[22..24].copy_from_slice(&arguments.port.to_be_bytes());
-    // Without a UDP checksum (RFC 768).
+    // No UDP checksum (RFC 768).
     ip[24..26].copy_from_slice(&(length - 20).to_be_bytes());
     frame
 }

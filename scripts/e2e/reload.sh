@@ -45,6 +45,23 @@ complained() { tail -n +$((said + 1)) "$WORLD/director.log" | grep -q schedular;
 wait_for "the complaint about the bad file" complained
 check "a bad file changes nothing" cmp "$WORLD/before" <(listing)
 
+# A drain lies over the file: a reload that changes the destination leaves it.
+drained() { ipvsadm -Ln -t $VIP_NAT:80 | grep -q "192.168.10.11:8080 *Masq *0 "; }
+directorctl drain 192.168.10.11:8080
+check "a drain takes the weight to 0 in the listing" drained
+check "and leaves the weight in ipvsadm -S" lists "-r 192.168.10.11:8080 -m -w 7"
+cp "$WORLD/good.toml" "$WORLD/director.toml"
+sed -i '0,/^weight = 7$/s//weight = 5/' "$WORLD/director.toml"
+hangup
+wait_for "the changed weight" lists "-r 192.168.10.11:8080 -m -w 5"
+check "the drain survives the reload" drained
+check "directorctl shows the drain" says "drain (operator)" directorctl services
+directorctl undrain 192.168.10.11
+check "after undrain the weight is the one of the file" \
+    says "Masq    5 " ipvsadm -Ln -t $VIP_NAT:80
+unknown() { ! directorctl drain 192.168.10.99 2>"$WORLD/refusal" && grep -qF 192.168.10.99 "$WORLD/refusal"; }
+check "a drain of an unknown server is refused" unknown
+
 {
     world_config 1 no
     world_service tcp $VIP_NAT:80 masq 8080

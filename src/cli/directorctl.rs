@@ -1,10 +1,11 @@
-//! directorctl: questions about a running director, answered for people or as JSON.
+//! directorctl: questions about a running director, answered for people or as JSON, and changes of it.
 //!
-//! Every [question](crate::query) is a subcommand.
+//! Every [question](crate::query) and every [`Change`] is a subcommand.
 
-use crate::api::{Client, ClientError, Reply, Request, Rows};
+use super::changes::Change;
+use crate::api::{Client, ClientError, Refusal, Reply, Request, Rows};
 use crate::query::{self, AnyQuery};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand, value_parser};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,6 +14,11 @@ use thiserror::Error;
 /// What a command line asks for.
 pub enum Task {
     Ask(Question),
+    /// The director's control socket is as in [`Question::socket`].
+    Change {
+        change: Change,
+        socket: Option<PathBuf>,
+    },
     /// Prints the completion script of this shell.
     Completion(Shell),
 }
@@ -29,9 +35,9 @@ pub struct Question {
 
 /// The grammar of the command line.
 pub fn command() -> Command {
-    Command::new("directorctl")
+    let command = Command::new("directorctl")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Shows what a running director is doing")
+        .about("Shows what a running director is doing, and changes it")
         .after_help(
             "Exit status: 0 with an answer, 1 if the director refuses or cannot be asked, 2 for a wrong command line.",
         )
@@ -57,7 +63,8 @@ pub fn command() -> Command {
             Command::new("completion").about("Prints the completion script of a shell").arg(
                 Arg::new("shell").required(true).value_parser(value_parser!(Shell)),
             ),
-        )
+        );
+    Change::augment_subcommands(command)
 }
 
 /// What a parsed command line asks for.
@@ -71,12 +78,16 @@ pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
         let shell = own.get_one::<Shell>("shell").ok_or_else(usage)?;
         return Ok(Task::Completion(*shell));
     }
+    let socket = own.get_one("socket").cloned();
+    if Change::has_subcommand(name) {
+        return Ok(Task::Change { change: Change::from_arg_matches(matches)?, socket });
+    }
     let query = query::find(name).map_err(|_| usage())?;
     Ok(Task::Ask(Question {
         query,
         request: query.request(own)?,
         json: own.get_flag("json"),
-        socket: own.get_one("socket").cloned(),
+        socket,
     }))
 }
 
@@ -85,6 +96,8 @@ pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
 pub enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error("{0}")]
+    Refused(Refusal),
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }
@@ -105,6 +118,20 @@ pub fn ask(question: Question, client: &mut Client, output: &mut dyn Write) -> R
         false => question.query.text(&pieces),
     };
     Ok(print(&text.map_err(ClientError::from)?, output)?)
+}
+
+/// Changes the running director.
+///
+/// # Errors
+/// The director refuses or does not answer.
+pub fn change(change: Change, client: &mut Client) -> Result<(), Failure> {
+    let mut refused = None;
+    client.call(Request::Apply(vec![change.command()]), |reply| {
+        if let Reply::Applied(outcomes) = reply {
+            refused = outcomes.into_iter().find_map(Result::err);
+        }
+    })?;
+    refused.map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)))
 }
 
 /// Prints the completion script of a shell.
@@ -134,7 +161,7 @@ mod tests {
         let matches = command().try_get_matches_from(line.split(' ')).expect(line);
         match task(&matches).expect(line) {
             Task::Ask(question) => question,
-            Task::Completion(shell) => panic!("{shell}"),
+            Task::Change { .. } | Task::Completion(_) => panic!("{line} is not a question"),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Both speak the protocol of [`api`](crate::api) to a running director. Parsers take words and
 //! give a value, printers take rows and give text, so all of it is tested without a director.
 
+mod changes;
 pub mod directorctl;
 pub mod ipvsadm;
 

@@ -4,6 +4,7 @@ use super::{Family, Protocol, SchedulerFlags, SchedulerKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 /// What identifies a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +46,34 @@ impl fmt::Display for ServiceKey {
             ServiceKey::Fwmark { mark, family: Family::Ipv4 } => write!(out, "FWM {mark}"),
             ServiceKey::Fwmark { mark, family: Family::Ipv6 } => write!(out, "FWM {mark} IPv6"),
         }
+    }
+}
+
+impl FromStr for ServiceKey {
+    type Err = String;
+
+    /// `tcp:10.0.0.100:80`, `udp:[fd00::100]:53`, `fwm:7`, or `fwm6:7` for a firewall mark of IPv6.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || {
+            format!(
+                "{text} is not a service: expected tcp:, udp: or sctp: with address and port, such as tcp:10.0.0.100:80, or fwm: or fwm6: with a mark from 1 on"
+            )
+        };
+        let (kind, at) = text.split_once(':').ok_or_else(error)?;
+        let fwmark = |family| match at.parse() {
+            Ok(mark @ 1..) => Ok(ServiceKey::Fwmark { mark, family }),
+            _ => Err(error()),
+        };
+        let protocol = match kind.to_ascii_lowercase().as_str() {
+            "fwm" => return fwmark(Family::Ipv4),
+            "fwm6" => return fwmark(Family::Ipv6),
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => return Err(error()),
+        };
+        let at: SocketAddr = at.parse().map_err(|_| error())?;
+        Ok(ServiceKey::Address { protocol, address: at.ip(), port: at.port() })
     }
 }
 

@@ -61,10 +61,25 @@ const DESTINATIONS: &[Column<(ServiceKey, DestinationRow)>] = &[
     Column::left("destination", |row| row.1.spec.at.to_string()),
     Column::left("method", |row| row.1.spec.method.name().to_owned()),
     Column::right("weight", |row| row.1.weight.to_string()),
+    Column::right("specified", |row| row.1.spec.weight.to_string()),
+    Column::left("overlays", |row| overlays(&row.1)),
     Column::right("active", |row| row.1.active_connections.to_string()),
     Column::right("inactive", |row| row.1.inactive_connections.to_string()),
     Column::right("persistent", |row| row.1.persistent_connections.to_string()),
 ];
+
+/// What changes how the destination is used: `drain`, `down` and others, each with its owner.
+fn overlays(row: &DestinationRow) -> String {
+    match row.overlays.is_empty() {
+        true => "-".to_owned(),
+        false => row
+            .overlays
+            .iter()
+            .map(|owned| format!("{} ({})", owned.overlay, owned.origin))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
 
 /// A listing under way: newest service first. Changes to services that it has told already are not seen.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,10 @@
 //! directorctl: its queries as the director receives them, and its output as tables and JSON.
 
 use super::control_socket::serve;
-use director::api::{Refusal, RefusalCode, Reply, Rows, SOCKET_VARIABLE};
+use director::api::{
+    Command as Change, Refusal, RefusalCode, Reply, Request, Rows, SOCKET_VARIABLE,
+};
+use director::model::Overlay;
 use director::query::{
     DropRow, Drops, NeighbourRow, Neighbours, NoArgs, Sysctl, SysctlArgs, SysctlRow, request,
 };
@@ -24,6 +27,18 @@ fn neighbour(address: &str) -> NeighbourRow {
         mac: None,
         state: "incomplete".to_owned(),
         queued: 1,
+    }
+}
+
+/// 10.0.0.11 is a destination, other addresses are not.
+fn drained(commands: &[Change]) -> Result<(), Refusal> {
+    match commands {
+        [Change::SetOverlay { target, overlay: Overlay::Drain }]
+            if target.address.to_string() == "10.0.0.11" =>
+        {
+            Ok(())
+        }
+        other => Err(Refusal::new(RefusalCode::ENOENT, format!("{other:?} is not expected"))),
     }
 }
 
@@ -52,6 +67,7 @@ fn director() -> TempPath {
         asked if asked == request::<Sysctl>(&sloppy()) => {
             vec![Reply::Rows(Rows::of(vec![setting()])), Reply::End]
         }
+        Request::Apply(commands) => vec![Reply::Applied(vec![drained(&commands)]), Reply::End],
         _ => vec![Reply::Failed(Refusal::new(RefusalCode::ENOENT, "there is no such setting"))],
     })
 }
@@ -95,4 +111,18 @@ fn refusals_are_printed_as_one_line() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.starts_with("directorctl: cannot reach the director at "), "{errors}");
     assert_eq!(errors.lines().count(), 1);
+}
+
+#[test]
+fn changes_are_silent_and_their_refusals_one_sentence() {
+    let director = director();
+    let output = directorctl(&director, "drain 10.0.0.11:80 --service tcp:10.0.0.100:80");
+    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(0), 0, 0));
+    let output = directorctl(&director, "drain 10.0.0.12");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.starts_with("directorctl: ") && errors.contains("10.0.0.12"), "{errors}");
+    assert_eq!(errors.lines().count(), 1);
+    let output = directorctl(&director, "drain --service nonsense 10.0.0.12");
+    assert_eq!(output.status.code(), Some(2));
 }

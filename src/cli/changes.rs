@@ -1,0 +1,96 @@
+//! The subcommands of directorctl that change a running director.
+
+use crate::api::Command;
+use crate::model::{Overlay, OverlayKind, OverlayTarget, ServiceKey};
+use clap::{Args, Subcommand};
+use std::net::{IpAddr, SocketAddr};
+
+/// A change. Its comment is the help of the subcommand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Change {
+    /// Gives a real server no new connections; its weight is 0 until undrain, also after a reload
+    Drain(Server),
+    /// Ends a drain; the real server has its weight again
+    Undrain(Server),
+}
+
+/// Which destinations are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub struct Server {
+    /// Address of the real server; with a port, only its destinations with this port
+    #[arg(value_name = "ADDRESS[:PORT]", value_parser = server)]
+    at: (IpAddr, Option<u16>),
+    /// Only its destination of this service [default: of every service]
+    #[arg(long, value_name = "tcp:VIP:PORT|fwm:MARK")]
+    service: Option<ServiceKey>,
+}
+
+impl Change {
+    /// What is sent to the director.
+    pub fn command(self) -> Command {
+        match self {
+            Change::Drain(server) => {
+                Command::SetOverlay { target: server.target(), overlay: Overlay::Drain }
+            }
+            Change::Undrain(server) => {
+                Command::ClearOverlay { target: server.target(), kind: OverlayKind::Drain }
+            }
+        }
+    }
+}
+
+impl Server {
+    fn target(self) -> OverlayTarget {
+        let (address, port) = self.at;
+        OverlayTarget { address, port, service: self.service }
+    }
+}
+
+fn server(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    if let Ok(address) = text.parse() {
+        return Ok((address, None));
+    }
+    let at: SocketAddr = text.parse().map_err(|_| {
+        "expected an address or an address with a port, such as 192.168.10.11, 192.168.10.11:80 or [fd00::11]:80"
+    })?;
+    Ok((at.ip(), Some(at.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+
+    fn change(line: &str) -> Result<Change, clap::Error> {
+        let command = Change::augment_subcommands(clap::Command::new("directorctl"));
+        Change::from_arg_matches(&command.try_get_matches_from(line.split(' '))?)
+    }
+
+    #[test]
+    fn drain_and_undrain() {
+        let target = |address: &str, port, service: Option<&str>| OverlayTarget {
+            address: address.parse().unwrap(),
+            port,
+            service: service.map(|text| text.parse().unwrap()),
+        };
+        for (line, expected) in [
+            ("192.168.10.11", target("192.168.10.11", None, None)),
+            ("192.168.10.11:80", target("192.168.10.11", Some(80), None)),
+            ("fd00::11", target("fd00::11", None, None)),
+            (
+                "[fd00::11]:80 --service udp:[fd00::100]:53",
+                target("fd00::11", Some(80), Some("udp:[fd00::100]:53")),
+            ),
+            ("192.168.10.11 --service fwm:7", target("192.168.10.11", None, Some("fwm:7"))),
+        ] {
+            let drain = change(&format!("directorctl drain {line}")).unwrap().command();
+            assert_eq!(drain, Command::SetOverlay { target: expected, overlay: Overlay::Drain });
+            let undrain = change(&format!("directorctl undrain {line}")).unwrap().command();
+            let kind = OverlayKind::Drain;
+            assert_eq!(undrain, Command::ClearOverlay { target: expected, kind });
+        }
+        for wrong in ["", " server1", " 192.168.10.11:", " 192.168.10.11 --service 10.0.0.100:80"] {
+            assert!(change(&format!("directorctl drain{wrong}")).is_err(), "{wrong}");
+        }
+    }
+}

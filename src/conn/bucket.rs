@@ -1,9 +1,9 @@
-//! One cache line of the index: ten 16-bit tags, ten entry numbers, and the bucket to go on in.
+//! One cache line of the index: ten 16-bit tags, ten entry numbers, and the next bucket of the chain.
 
-/// Pairs of tag and entry that one bucket holds.
+/// Number of tag and entry pairs in a bucket.
 pub(super) const SLOTS: usize = 10;
 
-/// All slots, as a bit each.
+/// Bit mask of all slots.
 const ALL: u32 = (1 << SLOTS) - 1;
 
 /// A tag of zero means an empty slot.
@@ -11,7 +11,7 @@ const ALL: u32 = (1 << SLOTS) - 1;
 #[repr(C, align(64))]
 pub(super) struct Bucket {
     tags: [u16; SLOTS],
-    /// Where the chain goes on; zero is its end (bucket zero is never an overflow bucket).
+    /// Next bucket of the chain; zero ends it (bucket zero is never an overflow bucket).
     pub(super) overflow: u32,
     entries: [u32; SLOTS],
 }
@@ -21,7 +21,7 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 impl Bucket {
     pub(super) const EMPTY: Bucket = Bucket { tags: [0; SLOTS], overflow: 0, entries: [0; SLOTS] };
 
-    /// The slots whose tag is `tag`, as bits.
+    /// Bit mask of the slots whose tag is `tag`.
     #[inline]
     pub(super) fn matches(&self, tag: u16) -> Matches {
         Matches(self.compare(tag) & ALL)
@@ -32,8 +32,8 @@ impl Bucket {
     fn compare(&self, tag: u16) -> u32 {
         use std::arch::x86_64::*;
         let line: *const __m128i = std::ptr::from_ref(self).cast();
-        // SAFETY: SSE2 belongs to x86_64; the bucket is 64 bytes, aligned to 64, and the first 32 are read: the
-        // tags and some of what follows them, which the caller's mask leaves out.
+        // SAFETY: x86_64 has SSE2. The bucket is 64 bytes, aligned to 64, and its first 32 bytes are read: the tags and
+        // some bytes after them, which the caller's mask removes.
         unsafe {
             let wanted = _mm_set1_epi16(tag as i16);
             let low = _mm_cmpeq_epi16(_mm_load_si128(line), wanted);
@@ -48,13 +48,13 @@ impl Bucket {
         self.compare_each(tag)
     }
 
-    /// The comparison one by one, as machines without SSE2 do it.
+    /// The same comparison slot by slot, for machines without SSE2.
     #[cfg(any(test, not(target_arch = "x86_64")))]
     fn compare_each(&self, tag: u16) -> u32 {
         self.tags.iter().rev().fold(0, |bits, each| bits << 1 | u32::from(*each == tag))
     }
 
-    /// An empty slot, if there is one.
+    /// An empty slot, if any.
     #[inline]
     pub(super) fn empty_slot(&self) -> Option<usize> {
         self.matches(0).next()
@@ -65,7 +65,7 @@ impl Bucket {
         self.matches(0).0 == ALL
     }
 
-    /// Some slot in use, if there is one.
+    /// A used slot, if any.
     #[inline]
     pub(super) fn used_slot(&self) -> Option<usize> {
         Matches(!self.matches(0).0 & ALL).next()
@@ -82,14 +82,14 @@ impl Bucket {
         self.entries[slot] = entry;
     }
 
-    /// Empties a slot and returns what was in it.
+    /// Empties a slot and returns its content.
     #[inline]
     pub(super) fn take(&mut self, slot: usize) -> (u16, u32) {
         (std::mem::take(&mut self.tags[slot]), std::mem::take(&mut self.entries[slot]))
     }
 }
 
-/// Slots of a bucket, lowest first.
+/// Iterates over the slots in a bit mask, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Matches(u32);
 

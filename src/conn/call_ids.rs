@@ -1,9 +1,9 @@
-//! The Call-IDs of SIP's templates, for listings: templates are told apart by a hash of them.
+//! The Call-IDs of SIP templates, for listings. Templates are found by a hash of the Call-ID.
 
 use crate::packet::sip::CALL_ID_MAX;
 use arrayvec::ArrayVec;
 
-/// Texts of one shard. Room for one per template is reserved, and memory taken only by those there are.
+/// The texts of one shard. Room for one per template is reserved; memory is used only for existing texts.
 pub(super) struct CallIds {
     texts: Vec<ArrayVec<u8, CALL_ID_MAX>>,
     vacant: Vec<u32>,
@@ -14,7 +14,7 @@ impl CallIds {
         CallIds { texts: Vec::with_capacity(capacity), vacant: Vec::with_capacity(capacity) }
     }
 
-    /// Keeps a text and returns its number; 0 for an empty one, and when there is no room.
+    /// Stores a text and returns its number; 0 for an empty text or if there is no room.
     pub(super) fn keep(&mut self, text: &[u8]) -> u32 {
         let Ok(kept) = ArrayVec::try_from(text) else { return 0 };
         if text.is_empty() {
@@ -36,7 +36,7 @@ impl CallIds {
         index.and_then(|index| self.texts.get(index)).map_or(&[], |text| text)
     }
 
-    /// The text is wanted no more.
+    /// Frees the text.
     pub(super) fn release(&mut self, number: u32) {
         if number != 0 {
             self.vacant.push(number);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_come_and_go() {
+    fn texts_are_stored_and_freed() {
         let mut texts = CallIds::new(2);
         let (one, two) = (texts.keep(b"one"), texts.keep(b"two"));
         assert_eq!((texts.text(one), texts.text(two)), (&b"one"[..], &b"two"[..]));

@@ -6,14 +6,14 @@ use crate::model::ReplySource;
 use crate::packet::{Address, Tuple};
 use std::mem::offset_of;
 
-/// [`Connection::destination`] of a connection that belongs to no destination (cache bypass).
+/// [`Connection::destination`] of a connection without destination (cache bypass).
 pub const NO_DESTINATION: u32 = u32::MAX;
 
-/// [`Connection::template`] of a connection that no persistence template controls.
+/// [`Connection::template`] of a connection without persistence template.
 pub const NO_TEMPLATE: u32 = 0;
 
-/// Slot of a connection in its worker's table: 1 to the capacity. It names the connection until that is
-/// removed; afterwards the slot may hold another one.
+/// Slot of a connection in its worker's table: 1 to the capacity. It names the connection until that is removed; then
+/// the slot may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);
 
@@ -29,80 +29,80 @@ impl ConnectionId {
     }
 }
 
-/// Which way a packet goes along its connection.
+/// Direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Client to virtual address.
+    /// From the client to the virtual address.
     Original,
-    /// Back to the client: from the destination (NAT), else from the virtual address.
+    /// To the client: with NAT from the destination, otherwise from the virtual address.
     Reply,
 }
 
-/// A connection. The index finds it by its addresses, ports, protocol and method: they never change after the insertion.
+/// A connection. The index finds it by addresses, ports, protocol and method, which never change after the insertion.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Connection<A> {
     pub client: A,
     pub virtual_address: A,
-    /// Zero when the destination is of the other family (tunnel).
+    /// Zero if the destination has the other address family (tunnel).
     pub destination_address: A,
     pub client_port: u16,
     pub virtual_port: u16,
     pub destination_port: u16,
     /// IANA protocol number.
     pub protocol: u8,
-    /// State by the protocol's numbering in `conn::tcp`, `conn::udp` or `conn::sctp`.
+    /// State, numbered as in `conn::tcp`, `conn::udp` or `conn::sctp`.
     pub state: u8,
     /// `DestinationId`, or [`NO_DESTINATION`].
     pub destination: u32,
     /// `ServiceId`.
     pub service: u32,
-    /// Persistence template that controls it, or [`NO_TEMPLATE`].
+    /// Its persistence template, or [`NO_TEMPLATE`].
     pub template: u32,
-    /// Seconds without a packet after which it ends. Set by `Table::set_timeout`.
+    /// Timeout in seconds after the last packet. Set by `Table::set_timeout`.
     pub timeout_s: u32,
-    /// Wrapping milliseconds of the last packet.
+    /// Time of the last packet in wrapping milliseconds.
     pub stamp: u32,
-    /// Packets from the client; saturates.
+    /// Packets from the client, saturating.
     pub in_packets: u32,
     pub flags: Flags,
-    /// The timer wheel's slot it is filed under plus one; zero while the entry is vacant.
+    /// Slot of the timer wheel plus one; zero while the entry is vacant.
     pub(super) filed: u16,
     pub(super) links: Links,
     pub(super) cached_reply_route: CachedReplyRoute,
 }
 
-/// Where a connection's replies go, cached from an earlier reply. Its default never matches a packet.
+/// Route of a connection's replies, cached from an earlier reply. The default never matches.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct CachedReplyRoute {
-    /// Number of the state of routes and neighbours that the route is from; zero for none.
+    /// Version of routes and neighbours that the route is from; zero for none.
     pub forwarding: u32,
-    /// Slot of the next hop, and the MTU of the route.
+    /// Slot of the next hop, and MTU of the route.
     pub next_hop: u16,
     pub mtu: u16,
 }
 
-/// The place in the timer wheel's list of a slot; the table's own business.
+/// Position in a list of the timer wheel; used only by the table.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(super) struct Links {
-    /// Neighbours in the wheel slot's list (`next` also links vacant entries); zero ends it.
+    /// Previous and next entry in the wheel slot's list (`next` also links vacant entries); zero ends it.
     pub(super) previous: u32,
     pub(super) next: u32,
 }
 
 const _: () = assert!(size_of::<Connection<u32>>() == 64 && align_of::<Connection<u32>>() == 64);
 const _: () = assert!(size_of::<Connection<u128>>() == 128);
-// IPv6: what a packet is compared with, and the destination whose counters it moves, are in the first of two lines.
+// IPv6: the fields compared with a packet and the destination are in the first of two cache lines.
 const _: () = assert!(offset_of!(Connection<u128>, destination) + size_of::<u32>() <= 64);
 const _: () = assert!(offset_of!(Connection<u128>, state) < 64);
 
-/// Idle times beyond this mean that the stamp is ahead of the clock, not 46 days behind it.
+/// A longer idle time means that the stamp is ahead of the clock, not 46 days behind it.
 const STAMP_AHEAD: u32 = 0xf000_0000;
 
 impl<A: Address> Connection<A> {
-    /// A connection from `tuple`'s source to its destination, in state 0, without destination.
+    /// A connection from `tuple`'s source to its destination, in state 0, without a destination.
     pub fn new(tuple: Tuple<A>, method: Method) -> Self {
         Connection {
             client: tuple.source,
@@ -126,7 +126,7 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// What the client's packets look like.
+    /// The tuple of the client's packets.
     #[inline]
     pub fn original_tuple(&self) -> Tuple<A> {
         Tuple {
@@ -138,7 +138,7 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// What packets back to the client look like when the director sees them.
+    /// The tuple of replies as the director receives them.
     #[inline]
     pub fn reply_tuple(&self) -> Tuple<A> {
         let (source, source_port) = match self.flags.method().replies_from() {
@@ -154,7 +154,7 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// Which way a packet with `tuple` goes along this connection, if it belongs to it.
+    /// Direction of a packet with `tuple`, or `None` if it does not belong to the connection.
     #[inline]
     pub(super) fn direction(&self, tuple: &Tuple<A>) -> Option<Direction> {
         if self.is_original(tuple) {
@@ -166,7 +166,7 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// A packet with `tuple` comes from the client. What are neighbours in memory is compared together.
+    /// True if a packet with `tuple` comes from the client. Adjacent fields are compared together.
     #[inline(always)]
     pub(super) fn is_original(&self, tuple: &Tuple<A>) -> bool {
         let addresses = match A::BYTES {
@@ -182,13 +182,13 @@ impl<A: Address> Connection<A> {
             && self.protocol == tuple.protocol
     }
 
-    /// A packet with `tuple` goes back to the client.
+    /// True if a packet with `tuple` goes to the client.
     #[inline]
     pub(super) fn is_reply(&self, tuple: &Tuple<A>) -> bool {
         self.reply_tuple() == *tuple
     }
 
-    /// [`Self::is_reply`] of a connection by NAT: the packet comes from its destination.
+    /// True if a packet with `tuple` is the reply of a NAT connection, which comes from its destination.
     pub(super) fn is_masq_reply(&self, tuple: &Tuple<A>) -> bool {
         self.flags.method().replies_from() == ReplySource::Destination && self.is_reply(tuple)
     }
@@ -202,14 +202,13 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// Milliseconds until it ends if no packet comes; zero if it is due.
+    /// Milliseconds until it expires without a packet; zero if it has expired.
     #[inline]
     pub fn remaining_ms(&self, now_ms: u32) -> u64 {
         (u64::from(self.timeout_s) * 1000).saturating_sub(u64::from(self.idle_ms(now_ms)))
     }
 
-    /// Which rows of the state tables a packet uses. A reply ends the time in which the client's packets
-    /// alone decide.
+    /// Rows of the state tables that apply to a packet. A reply removes NOOUTPUT.
     #[inline]
     pub fn side(&mut self, direction: Direction) -> Side {
         match direction {
@@ -222,33 +221,33 @@ impl<A: Address> Connection<A> {
         }
     }
 
-    /// Takes a step to another state, by a packet at `now_ms`. False if that is not all: the timeout, the count that it
-    /// is in, or its template is to change too.
+    /// Applies a step at `now_ms` that changes only the state. False if the timeout, the active or inactive count, or
+    /// the template must change too.
     #[inline(always)]
     pub fn apply_step(&mut self, step: &Step, now_ms: u32) -> bool {
         self.state = step.state;
         self.stamp = now_ms;
-        // Compared together, and templates apart: hardly ever does anything change.
+        // Timeout and count are compared together, the template separately: changes are rare.
         let other_timeout = self.timeout_s ^ step.timeout_s;
         let other_count = (self.flags ^ step.count).intersection(Flags::INACTIVE);
         let is_all = other_timeout | u32::from(other_count.bits()) == 0;
         is_all && !(step.assures_template && self.template != NO_TEMPLATE)
     }
 
-    /// The route that an earlier reply took.
+    /// The route of an earlier reply.
     #[inline(always)]
     pub fn cached_reply_route(&self) -> CachedReplyRoute {
         self.cached_reply_route
     }
 
-    /// Keeps a reply's route for the next reply, unless the connection must take the full path.
+    /// Caches a reply's route for the next reply, unless the connection must take the full path.
     #[inline]
     pub fn cache_reply_route(&mut self, route: CachedReplyRoute) {
         let is_kept = !self.flags.contains(Flags::FULL_PATH);
         self.cached_reply_route = if is_kept { route } else { CachedReplyRoute::default() };
     }
 
-    /// From now on all packets of the connection take the full path.
+    /// All later packets of the connection take the full path.
     pub fn require_full_path(&mut self) {
         self.flags.insert(Flags::FULL_PATH);
         self.cached_reply_route = CachedReplyRoute::default();
@@ -259,13 +258,13 @@ impl<A: Address> Connection<A> {
         !self.flags.contains(Flags::INACTIVE)
     }
 
-    /// Whether the entry holds a connection.
+    /// True if the entry holds a connection.
     #[inline]
     pub(super) fn is_filed(&self) -> bool {
         self.filed != 0
     }
 }
-/// Two IPv4 addresses as one number.
+/// Two IPv4 addresses as one 64-bit number.
 #[inline(always)]
 fn joined<A: Address>(low: A, high: A) -> u64 {
     low.bits() as u64 | (high.bits() as u64) << 32

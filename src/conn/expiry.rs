@@ -1,22 +1,22 @@
-//! Ends connections whose time is over, a bounded piece at a time.
+//! Removes expired connections, a bounded number at a time.
 
 use super::connection::{Connection, ConnectionId};
 use super::memory::prefetch;
 use super::table::Table;
 use crate::packet::Address;
 
-/// Entries whose cache lines are asked for ahead of the one looked at: enough to hide the memory behind them.
+/// Number of entries prefetched ahead of the current one, enough to hide memory latency.
 const LEAD: usize = 8;
 
-/// What becomes of a connection whose time is over.
+/// What to do with an expired connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     Remove,
-    /// It stays, with this timeout in seconds from now on.
+    /// Keep it, with this timeout in seconds from now.
     Keep(u32),
 }
 
-/// How far the prefetches are ahead in the list of the wheel's slot.
+/// Position of the prefetches in the list of the wheel's slot.
 #[derive(Default)]
 struct Lead {
     next: u32,
@@ -24,9 +24,8 @@ struct Lead {
 }
 
 impl<A: Address> Table<A> {
-    /// Ends connections whose time is over, each with the caller's leave. Looks at no more than `budget` entries
-    /// and wheel slots together; what is left is for the next call. Returns how much of the budget was used: all
-    /// of it means that there may be more to do.
+    /// Removes expired connections to which `expired` agrees. Visits at most `budget` entries and wheel slots together.
+    /// Returns how much of the budget was used; if all, more may be due.
     pub fn expire(
         &mut self,
         now_ms: u32,
@@ -62,8 +61,8 @@ impl<A: Address> Table<A> {
         used
     }
 
-    /// Keeps the prefetches `LEAD` entries ahead of `head`, the one looked at now. Nothing is filed under the
-    /// slot that is being emptied, so the list behind the lead stays as it is.
+    /// Keeps the prefetches `LEAD` entries ahead of `head`, the current one. No entry is added to the slot that is
+    /// being emptied, so the rest of the list does not change.
     #[inline]
     fn run_ahead(&self, lead: &mut Lead, head: u32, now_ms: u32) {
         if lead.distance == 0 {

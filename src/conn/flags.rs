@@ -1,11 +1,11 @@
-//! How a connection is forwarded, and its flags.
+//! Forwarding method and flags of a connection.
 
 use crate::model::{ForwardMethod, ReplySource};
 use bitflags::bitflags;
 
-/// How packets of a connection are sent on: the low three bits of [`Flags`], numbered as IPVS numbers them.
+/// Forwarding method of a connection: the low three bits of [`Flags`], numbered as in IPVS.
 ///
-/// What a method does to a packet is answered in `worker/method.rs`.
+/// `worker/method.rs` has what each method does to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Method {
@@ -17,7 +17,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method with a number; numbers that IPVS leaves unused read as bypass.
+    /// The method with this number; numbers unused by IPVS read as bypass.
     #[inline]
     pub const fn from_number(number: u16) -> Method {
         match number {
@@ -38,7 +38,7 @@ impl Method {
         }
     }
 
-    /// Which address replies come from.
+    /// The address that replies come from.
     #[inline]
     pub const fn replies_from(self) -> ReplySource {
         match self {
@@ -49,7 +49,7 @@ impl Method {
         }
     }
 
-    /// Every reply passes the director, so the state machine waits for it from the first packet on.
+    /// True if all replies pass the director, so that the state machine expects them from the first packet on.
     const fn expects_replies(self) -> bool {
         match self {
             Method::Masq => true,
@@ -59,23 +59,23 @@ impl Method {
 }
 
 bitflags! {
-    /// Flags of a connection, numbered as IPVS numbers them, also in its synchronisation messages.
+    /// Flags of a connection, numbered as in IPVS, also in synchronisation messages.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Flags: u16 {
         /// The bits of the [`Method`].
         const METHOD = 0x0007;
-        /// All its packets take the full path. The director's own: IPVS leaves this bit unused. It stands next to the
-        /// method, so that the fast path tests both at once.
+        /// All its packets take the full path. Only the director has this flag; IPVS leaves the bit unused. It is next
+        /// to the method, so that the fast path tests both at once.
         const FULL_PATH = 0x0008;
-        /// No reply was seen: the state machine goes by the client's packets alone.
+        /// No reply was seen: the state machine uses only the client's packets.
         const NOOUTPUT = 0x0080;
-        /// Counted as an inactive connection of its destination.
+        /// Counts as an inactive connection of its destination.
         const INACTIVE = 0x0100;
     }
 }
 
 impl Flags {
-    /// A new connection's flags: it counts as inactive until its state machine says otherwise.
+    /// Flags of a new connection: inactive until its state machine makes it active.
     #[inline]
     pub const fn born(method: Method) -> Flags {
         let bits = method as u16 | Flags::INACTIVE.bits();
@@ -91,7 +91,7 @@ impl Flags {
         Method::from_number(self.bits() & Flags::METHOD.bits())
     }
 
-    /// The forwarding method; `None` for a connection that must take the full path.
+    /// The forwarding method; `None` if the connection must take the full path.
     #[inline(always)]
     pub const fn fast_path_method(self) -> Option<Method> {
         let number = self.bits() & (Flags::METHOD.bits() | Flags::FULL_PATH.bits());

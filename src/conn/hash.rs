@@ -1,13 +1,13 @@
-//! A keyed hash of tuples that is the same from both ends.
+//! A keyed hash of tuples that is equal for both directions.
 //!
-//! Clients choose most of a tuple, so the hash is keyed per table with secret random numbers. Each round
-//! multiplies two secret-masked 64-bit words into 128 bits and folds the halves together: without the key,
-//! nobody can choose tuples that share a bucket more often than chance.
+//! Clients choose most of a tuple, so each table hashes with a secret random key. Each round multiplies two 64-bit
+//! words, masked with the key, to 128 bits and XORs the halves. Without the key nobody can choose tuples that share a
+//! bucket more often than by chance.
 
 use crate::packet::{Address, Tuple};
 use std::hash::{BuildHasher, RandomState};
 
-/// Hash of a tuple under one table's [`Key`], as that table's index uses it.
+/// Hash of a tuple under the [`Key`] of one table, for that table's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hash {
     bucket: u32,
@@ -15,46 +15,46 @@ pub struct Hash {
 }
 
 impl Hash {
-    /// The bucket out of `buckets` is made of the high bits, scaled, so that `buckets` may be any number; the tag of
-    /// the low ones.
+    /// The high bits, scaled, select one of `buckets` buckets, so `buckets` may be any number. The low bits are the
+    /// tag.
     #[inline]
     fn new(bits: u64, buckets: u32) -> Self {
         let bucket = ((bits >> 32) * u64::from(buckets)) >> 32;
         Hash { bucket: bucket as u32, tag: bits as u16 | 1 }
     }
 
-    /// Where the index looks first.
+    /// The primary bucket.
     #[inline]
     pub(super) fn bucket(self) -> usize {
         self.bucket as usize
     }
 
-    /// What the bucket knows it by; never zero.
+    /// The tag in the bucket; never zero.
     #[inline]
     pub(super) fn tag(self) -> u16 {
         self.tag
     }
 }
 
-/// The secret of one table.
+/// The secret key of one table.
 #[derive(Clone, Copy)]
 pub struct Key([u64; 4]);
 
 impl Key {
-    /// A fresh key from the operating system's randomness.
+    /// A new random key from the operating system.
     pub fn random() -> Key {
         let state = RandomState::new();
         Key::fixed(std::array::from_fn(|index| state.hash_one(index)))
     }
 
-    /// A given key: the same tuples hash the same in every run.
+    /// A fixed key, so that hashes are equal in every run.
     pub const fn fixed([mask, factor, low, high]: [u64; 4]) -> Key {
-        // A factor of zero would leave nothing of any tuple.
+        // A factor of zero would make all hashes equal.
         Key([mask, factor | 1, low, high])
     }
 
-    /// Hashes `tuple` for an index of so many `buckets`; the reversed tuple hashes the same, as both ends are masked
-    /// alike before they are multiplied.
+    /// Hashes `tuple` for an index with this many `buckets`. The reversed tuple has the same hash, because both ends
+    /// are masked with the same key before they are multiplied.
     #[inline]
     pub(super) fn hash<A: Address>(&self, tuple: &Tuple<A>, buckets: u32) -> Hash {
         let [mask, factor, ..] = self.0;
@@ -64,8 +64,8 @@ impl Key {
         Hash::new(fold(pair ^ u64::from(tuple.protocol), factor), buckets)
     }
 
-    /// One end in 64 bits: an IPv4 address and its port as they are, an IPv6 address through a keyed round of
-    /// its own, because both of its halves can be an attacker's choice.
+    /// One end in 64 bits: an IPv4 address and its port unchanged; an IPv6 address by a keyed round of its own, because
+    /// an attacker may choose both of its halves.
     #[inline]
     fn end<A: Address>(&self, address: A, port: u16) -> u64 {
         let number = address.bits();
@@ -78,7 +78,7 @@ impl Key {
     }
 }
 
-/// The two halves of the 128-bit product, one upon the other.
+/// XOR of the two halves of the 128-bit product.
 #[inline]
 fn fold(left: u64, right: u64) -> u64 {
     let product = u128::from(left) * u128::from(right);
@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ends_hash_the_same(
+        fn both_directions_have_the_same_hash(
             v4 in any::<(u32, u32)>(), v6 in any::<(u128, u128)>(), ports in any::<(u16, u16)>(), protocol: u8
         ) {
             let key = Key::random();
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Longest run of `tuples` in one of as many buckets as there are tuples.
+    /// Largest number of `tuples` in one of as many buckets as there are tuples.
     fn deepest<A: Address>(key: Key, tuples: impl Iterator<Item = Tuple<A>>) -> u32 {
         let mut depth = vec![0; BUCKETS as usize];
         for tuple in tuples.take(BUCKETS as usize) {
@@ -118,17 +118,17 @@ mod tests {
         depth.into_iter().max().unwrap()
     }
 
-    /// With random placement the deepest of 16,384 buckets holds 9 or more with probability below 2 %, and 14
-    /// or more never in practice.
+    /// With random placement the fullest of 16,384 buckets holds 9 or more with probability below 2 %, and practically
+    /// never 14 or more.
     #[test]
-    fn orderly_tuples_spread_like_random_ones() {
+    fn regular_tuples_spread_like_random_ones() {
         for _ in 0..8 {
             let key = Key::random();
             let counting = (0..).map(|n: u32| tuple(0x0a00_0000 + n, 0xc0a8_0001, (40_000, 80), 6));
             assert!(deepest(key, counting) < 14);
             let ports = (0..).map(|n: u32| tuple(0x0a00_0001u32, 0xc0a8_0001, (n as u16, 80), 6));
             assert!(deepest(key, ports) < 14);
-            // The two halves cancel in any unkeyed exclusive-or of them.
+            // An XOR of the two halves without a key would cancel out.
             let halves = (0..).map(|n: u128| tuple(n << 64 | n, 1, (1, 80), 6));
             assert!(deepest(key, halves) < 14);
             let rotated = (0..).map(|n: u128| tuple(n << 96 | n, 1, (1, 80), 6));

@@ -1,17 +1,17 @@
-//! From the hash of a tuple to the entries that may be its connection.
+//! Finds candidate entries by the hash of a tuple.
 //!
-//! A hash names one of the primary buckets. When that is full the chain goes on in overflow buckets from a pool.
-//! A chain is kept compact: only its last bucket has empty slots, because a hole further up is filled from the
-//! end. A chain with `j` overflow buckets therefore holds more than `10 j` references, so all chains together
-//! never need more than a tenth of the references in overflow buckets, and with a pool of that size no insert
-//! fails before the table is full. Nothing is left behind where something was removed.
+//! A hash selects one of the primary buckets. A full bucket is continued by overflow buckets from a pool. Chains are
+//! compact: only the last bucket has empty slots, because a hole is filled from the end. A chain with `j` overflow
+//! buckets therefore holds more than `10 j` references, so all chains together need overflow buckets for at most a
+//! tenth of the references. With a pool of that size no insertion fails before the table is full. Removals leave no
+//! tombstones.
 
 use super::bucket::{Bucket, SLOTS};
 use super::hash::Hash;
 use super::memory::{OutOfMemory, Slab, prefetch};
 
-/// References per primary bucket when the index is full: on average six of ten slots, so that with random
-/// placement four buckets in a hundred overflow. A table of connections with one reference each fills half.
+/// References per primary bucket when the index is full: on average six of ten slots, so that with random placement
+/// four of a hundred buckets overflow. A table with one reference per connection fills half of it.
 const LOAD: usize = 6;
 
 pub(super) struct Index {
@@ -19,12 +19,12 @@ pub(super) struct Index {
     primary: u32,
     /// Overflow buckets from here on were never used.
     unused: u32,
-    /// First of the overflow buckets that were given back, linked by `overflow`; zero ends the list.
+    /// First free overflow bucket that was used before, linked by `overflow`; zero ends the list.
     vacant: u32,
 }
 
 impl Index {
-    /// An index for up to `references` references.
+    /// Creates an index for up to `references` references.
     pub(super) fn new(references: usize) -> Result<Index, OutOfMemory> {
         let primary = references.div_ceil(LOAD).max(1);
         let buckets = Slab::new(primary + references / SLOTS, Bucket::EMPTY)?;
@@ -35,7 +35,7 @@ impl Index {
         size_of_val::<[Bucket]>(&self.buckets)
     }
 
-    /// Buckets that hashes name.
+    /// Number of primary buckets.
     #[inline]
     pub(super) fn buckets(&self) -> u32 {
         self.primary
@@ -46,8 +46,8 @@ impl Index {
         prefetch(self.buckets.as_ptr().wrapping_add(hash.bucket()));
     }
 
-    /// The first entry of the first bucket that bears the hash's tag. Where there is none and the chain goes on, its
-    /// next bucket is prefetched instead.
+    /// The first entry in the first bucket with the hash's tag. If there is none and the chain continues, prefetches
+    /// the next bucket instead.
     #[inline]
     pub(super) fn peek(&self, hash: Hash) -> Option<u32> {
         let bucket = &self.buckets[hash.bucket()];
@@ -58,7 +58,7 @@ impl Index {
         found.map(|slot| bucket.entry(slot))
     }
 
-    /// The first result of `accept` over the entries that bear the hash's tag.
+    /// The first result of `accept` over the entries with the hash's tag.
     #[inline]
     pub(super) fn find<R>(
         &self,
@@ -81,7 +81,7 @@ impl Index {
         }
     }
 
-    /// Adds a reference. The caller keeps to the number of references the index was made for.
+    /// Adds a reference. The caller adds at most as many as the index was created for.
     #[inline]
     pub(super) fn insert(&mut self, hash: Hash, entry: u32) {
         let last = self.last(hash.bucket()).1;
@@ -94,7 +94,7 @@ impl Index {
         self.buckets[fresh as usize].set(0, hash.tag(), entry);
     }
 
-    /// Takes a reference out. False if it was not there.
+    /// Removes a reference; false if it did not exist.
     pub(super) fn remove(&mut self, hash: Hash, entry: u32) -> bool {
         let Some((bucket, slot)) = self.place(hash, entry) else { return false };
         self.buckets[bucket].take(slot);
@@ -102,14 +102,14 @@ impl Index {
         true
     }
 
-    /// Lets a reference to `old` name `new` from now on. False if it was not there.
+    /// Replaces a reference to `old` by one to `new`; false if it did not exist.
     pub(super) fn replace(&mut self, hash: Hash, old: u32, new: u32) -> bool {
         let Some((bucket, slot)) = self.place(hash, old) else { return false };
         self.buckets[bucket].set(slot, hash.tag(), new);
         true
     }
 
-    /// The bucket and slot of a reference.
+    /// Bucket and slot of a reference.
     fn place(&self, hash: Hash, entry: u32) -> Option<(usize, usize)> {
         let mut bucket = hash.bucket();
         loop {
@@ -124,8 +124,8 @@ impl Index {
         }
     }
 
-    /// Moves a reference from the end of the chain that begins at `home` into an emptied slot, and gives the
-    /// last bucket back when nothing is left in it.
+    /// Moves a reference from the end of the chain at `home` into an emptied slot, and frees the last bucket if it
+    /// becomes empty.
     #[inline]
     fn fill_hole(&mut self, home: usize, bucket: usize, slot: usize) {
         if self.buckets[home].overflow == 0 {
@@ -145,7 +145,7 @@ impl Index {
         }
     }
 
-    /// The last bucket of the chain that begins at `home`, and the one before it (or itself).
+    /// The last bucket of the chain at `home`, and the one before it (or itself).
     #[inline]
     fn last(&self, home: usize) -> (usize, usize) {
         let (mut before, mut last) = (home, home);
@@ -156,7 +156,7 @@ impl Index {
         (before, last)
     }
 
-    /// An empty overflow bucket.
+    /// Takes an empty overflow bucket.
     fn take_overflow(&mut self) -> u32 {
         let fresh = match self.vacant {
             0 => {
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::packet::Tuple;
 
-    /// Hashes that all fall into one bucket of `index`, with whatever tags they have.
+    /// Hashes with any tag that select the same bucket of `index`.
     fn same_bucket(index: &Index) -> impl Iterator<Item = Hash> {
         let key = Key::random();
         let primary = index.primary;
@@ -195,7 +195,7 @@ mod tests {
         (index.unused - index.primary) as usize - vacant
     }
 
-    /// Buckets in the chain of a hash.
+    /// Number of buckets in the chain of a hash.
     impl Index {
         pub(in super::super) fn chain_length(&self, hash: Hash) -> usize {
             let mut bucket = hash.bucket();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn one_chain_takes_everything() {
+    fn one_chain_holds_all_references() {
         const REFERENCES: usize = 200;
         let mut index = Index::new(REFERENCES).unwrap();
         let hashes: Vec<Hash> = same_bucket(&index).take(REFERENCES).collect();
@@ -222,7 +222,7 @@ mod tests {
                 let entry = entry as u32 + 1;
                 assert!(index.find(*hash, |found| (found == entry).then_some(())).is_some());
             }
-            // From the front, from the back, every other one.
+            // Removed from the front, from the back, and every other one.
             let order: Vec<usize> = match round {
                 0 => (0..REFERENCES).collect(),
                 1 => (0..REFERENCES).rev().collect(),
@@ -237,7 +237,7 @@ mod tests {
         }
     }
 
-    /// The pool's worst case: every chain just long enough to need one more bucket.
+    /// The worst case for the pool: every chain needs exactly one overflow bucket.
     #[test]
     fn chains_of_eleven_fit_the_pool() {
         const REFERENCES: usize = 6600;
@@ -251,7 +251,7 @@ mod tests {
             if *depth > SLOTS {
                 continue;
             }
-            // The first 600 buckets get all.
+            // All hashes are in the first 600 buckets.
             if hash.bucket() < 600 {
                 *depth += 1;
                 index.insert(hash, source + 1);

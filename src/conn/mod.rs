@@ -1,13 +1,13 @@
-//! One worker's connections: where they are kept, when they end, what state they are in.
+//! One worker's connections: storage, timers and states.
 //!
-//! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple,
-//!   in `bucket`s; `wheel` by time; `memory` holds the pages
-//! * `expiry`: the end of connections; `connection`: an entry; `flags`: its forwarding method and flags
-//! * `state`: what a packet does to a connection, by protocol (`tcp`, `udp`, `sctp`); `step`: one such change; `steps`: all
-//!   changes, computed beforehand
-//! * `template`, `template_key`: persistence templates, which all workers share
+//! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple in
+//!   `bucket`s, `wheel` by time; `memory` maps the pages
+//! * `expiry`: removes expired connections; `connection`: an entry; `flags`: its forwarding method and flags
+//! * `state`: state machines by protocol (`tcp`, `udp`, `sctp`); `step`: one transition; `steps`: all transitions,
+//!   precomputed
+//! * `template`, `template_key`: persistence templates, shared by all workers
 //!
-//! A table is owned by one thread and takes no lock. Time comes in as wrapping milliseconds.
+//! A table belongs to one thread and has no lock. Times are wrapping milliseconds.
 
 mod bucket;
 mod call_ids;

@@ -1,4 +1,4 @@
-//! The states of an SCTP association as IPVS sees them: by the first chunk of each packet.
+//! The states of an SCTP association in IPVS, determined by the first chunk of each packet.
 
 use super::step::Side;
 
@@ -23,23 +23,23 @@ pub(crate) enum SctpState {
     Closed = 13,
 }
 
-/// How many states there are.
+/// Number of states.
 pub(crate) const STATES: usize = 14;
 
-/// Seconds in each state.
+/// Timeout of each state in seconds.
 pub(crate) const TIMEOUTS_S: [u32; STATES] = [2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61];
 
 impl SctpState {
     pub(crate) const ALL: [SctpState; STATES] =
         [NO, I1, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL];
 
-    /// The state with a number; NONE for a number no state has.
+    /// The state with this number; NONE for unknown numbers.
     #[inline]
     pub(crate) const fn from_number(number: u8) -> SctpState {
         if (number as usize) < STATES { SctpState::ALL[number as usize] } else { NO }
     }
 
-    /// The name in listings.
+    /// Name in listings.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             NO => "NONE",
@@ -60,7 +60,7 @@ impl SctpState {
     }
 }
 
-/// What the state machine makes of a packet's chunks.
+/// The event of a packet, from its chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum SctpEvent {
@@ -76,7 +76,7 @@ pub enum SctpEvent {
     Abort = 9,
 }
 
-/// How many events there are.
+/// Number of events.
 pub(super) const EVENTS: usize = 10;
 
 impl SctpEvent {
@@ -96,8 +96,8 @@ impl SctpEvent {
         ]
     };
 
-    /// From the types (RFC 9260 section 3.2) of the first chunk and of the second, if there is one: an ABORT
-    /// behind a COOKIE-ECHO or COOKIE-ACK counts as the abort it is; no other second chunk counts.
+    /// The event from the types (RFC 9260 section 3.2) of the first chunk and the second, if any: an ABORT after a
+    /// COOKIE-ECHO or COOKIE-ACK is an abort; other second chunks do not count.
     #[inline]
     pub const fn from_chunks(first: u8, second: Option<u8>) -> SctpEvent {
         const ABORT: u8 = 6;
@@ -177,7 +177,7 @@ const TRANSITIONS: [[[SctpState; STATES]; EVENTS]; 3] = [
 mod tests {
     use super::*;
 
-    /// IPVS's table as it is documented; a dot stays.
+    /// The documented table of IPVS; a dot keeps the state.
     const TEXT: &str = "
                             NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL
         IN   DATA              ES .  .  .  .  .  .  .  .  .  .  .  .  .
@@ -225,11 +225,11 @@ mod tests {
         "ABORT",
     ];
 
-    /// The chunk types by the same order.
+    /// The chunk types in the order of the events.
     const CHUNKS: [u8; EVENTS] = [0, 1, 2, 10, 11, 7, 8, 14, 9, 6];
 
     #[test]
-    fn every_cell_of_the_table() {
+    fn the_table_matches_the_documented_one() {
         let mut lines = TEXT.trim().lines();
         let header: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
         assert_eq!(header.join(" "), "NO I1 IN CS CR CW CO CE ES SS SR SA RJ CL");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_make_events() {
+    fn events_of_chunks() {
         for (first, second, event) in [
             (3, None, SctpEvent::Data),
             (4, None, SctpEvent::Data),

@@ -1,10 +1,10 @@
-//! What a packet does to the state of its connection, whichever protocol it is.
+//! State changes by packets, for all protocols.
 
 use super::step::{Mode, Side, Step, count};
 use super::{sctp, tcp, udp};
 use crate::model::{Protocol, Timeouts};
 
-/// What of a packet the state machine sees.
+/// What the state machine uses of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     Tcp(tcp::TcpEvent),
@@ -22,7 +22,7 @@ impl Event {
     }
 }
 
-/// Seconds in each state after which a connection without packets ends.
+/// Timeout of each state in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateTimeouts {
     pub tcp: [u32; tcp::STATES],
@@ -31,7 +31,7 @@ pub struct StateTimeouts {
 }
 
 impl StateTimeouts {
-    /// IPVS's timeouts with the three of `ipvsadm --set`.
+    /// IPVS's timeouts, with the three of `ipvsadm --set`.
     pub const fn new(set: Timeouts) -> StateTimeouts {
         let mut tcp = tcp::TIMEOUTS_S;
         tcp[tcp::TcpState::Established as usize] = set.tcp;
@@ -39,7 +39,7 @@ impl StateTimeouts {
         StateTimeouts { tcp, sctp: sctp::TIMEOUTS_S, udp: set.udp }
     }
 
-    /// Seconds for a state of `protocol`; two for a state it does not have.
+    /// Timeout in seconds of a state of `protocol`; two seconds for an unknown state.
     #[inline]
     pub fn of(&self, protocol: Protocol, state: u8) -> u32 {
         let timeouts: &[u32] = match protocol {
@@ -57,7 +57,7 @@ impl Default for StateTimeouts {
     }
 }
 
-/// The step that a packet with `event` makes from `state`.
+/// The step for a packet with `event` in `state`.
 #[inline]
 pub fn advance(mode: Mode, side: Side, event: Event, state: u8, timeouts: &StateTimeouts) -> Step {
     match event {
@@ -92,7 +92,7 @@ pub fn advance(mode: Mode, side: Side, event: Event, state: u8, timeouts: &State
     }
 }
 
-/// The name of a state in listings.
+/// Name of a state in listings.
 pub fn name(protocol: Protocol, state: u8) -> &'static str {
     match protocol {
         Protocol::Tcp => tcp::TcpState::from_number(state).name(),
@@ -115,10 +115,10 @@ mod tests {
     const CLIENT: Direction = Direction::Original;
     const SERVER: Direction = Direction::Reply;
 
-    /// Packets, and after each the state, the seconds and whether it is active.
+    /// Packets, and after each the state, its timeout in seconds, and if it is active.
     type Conversation = (Mode, Method, &'static [(Direction, Event, &'static str, u32, bool)]);
 
-    /// Sequences measured on the kernel.
+    /// Sequences measured on a kernel.
     #[rustfmt::skip]
     const CONVERSATIONS: &[Conversation] = &[
         (Mode::Normal, Method::Masq, &[

@@ -1,15 +1,15 @@
-//! What a packet does to its connection, and what that depends on beside the packet.
+//! One state transition, and what it depends on besides the packet.
 
 use super::flags::Flags;
 
-/// Which rows of the state tables apply.
+/// Rows of the state tables that apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// From the client, of a connection both of whose directions are seen.
+    /// From the client; both directions pass the director.
     Input,
     /// To the client.
     Output,
-    /// From the client, of a connection whose replies pass the director by (DR, TUN).
+    /// From the client; replies do not pass the director (DR, TUN).
     InputOnly,
 }
 
@@ -17,24 +17,24 @@ impl Side {
     pub const ALL: [Side; 3] = [Side::Input, Side::Output, Side::InputOnly];
 }
 
-/// Which TCP table applies.
+/// The TCP table that applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     #[default]
     Normal,
-    /// The `secure_tcp` defence: a connection is established by its destination only.
+    /// The `secure_tcp` defence: only the destination can establish a connection.
     Secure,
 }
 
-/// Where a packet takes its connection.
+/// Result of a packet for its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     pub state: u8,
-    /// Seconds from this packet.
+    /// Timeout in seconds from this packet.
     pub timeout_s: u32,
-    /// [`Flags::INACTIVE`] or nothing: counted among its destination's inactive connections, or else the active ones.
+    /// [`Flags::INACTIVE`], or empty for a state that counts as active.
     pub count: Flags,
-    /// The template that controls the connection is to be marked as assured.
+    /// Marks the connection's template as assured.
     pub assures_template: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) const fn count(is_active: bool) -> Flags {
 }
 
 impl Step {
-    /// Counted among the active connections.
+    /// True if the connection counts as active.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.count.is_empty()

@@ -1,28 +1,28 @@
-//! Every step of the state machines, worked out beforehand: what a packet does to its connection is one look.
+//! Precomputed state transitions: applying a packet is one table lookup.
 
 use super::state::{Event, StateTimeouts, advance};
 use super::step::{Mode, Side, Step};
 use super::{sctp, tcp};
 use crate::model::Timeouts;
 
-/// Events of all protocols, and room for the states of any: powers of two, so that a look needs no check.
+/// Numbers of events of all protocols and of states, as powers of two, so that lookups need no bounds check.
 const EVENTS: usize = 16;
 const STATES: usize = 16;
 
 const _: () = assert!(tcp::EVENTS + 1 + sctp::EVENTS <= EVENTS);
 const _: () = assert!(tcp::STATES <= STATES && sctp::STATES <= STATES);
 
-/// The steps under some timeouts and one table of TCP's.
+/// All steps for one set of timeouts and one TCP table.
 #[derive(Clone, Debug)]
 pub struct Steps {
     mode: Mode,
     timeouts: Timeouts,
-    /// By side, event and the state before.
+    /// Indexed by side, event and previous state.
     rows: [[[Step; STATES]; EVENTS]; Side::ALL.len()],
 }
 
 impl Steps {
-    /// Works out some hundred steps: microseconds.
+    /// Computes some hundred steps, which takes microseconds.
     pub fn new(mode: Mode, timeouts: Timeouts) -> Self {
         let seconds = StateTimeouts::new(timeouts);
         let first = advance(mode, Side::Input, Event::Udp, 0, &seconds);
@@ -37,26 +37,26 @@ impl Steps {
         Steps { mode, timeouts, rows }
     }
 
-    /// Brings the steps to another mode or other timeouts, if they are others.
+    /// Recomputes the steps if mode or timeouts have changed.
     pub fn adopt(&mut self, mode: Mode, timeouts: Timeouts) {
         if (self.mode, self.timeouts) != (mode, timeouts) {
             *self = Steps::new(mode, timeouts);
         }
     }
 
-    /// The step that a TCP segment with these flags makes from `state`.
+    /// The step for a TCP segment with these flags in `state`.
     #[inline(always)]
     pub fn tcp(&self, side: Side, flags: u8, state: u8) -> &Step {
         self.of(side, Event::Tcp(tcp::TcpEvent::from_flags(flags)), state)
     }
 
-    /// The step that a UDP datagram makes.
+    /// The step for a UDP datagram.
     #[inline(always)]
     pub fn udp(&self, side: Side) -> &Step {
         self.of(side, Event::Udp, 0)
     }
 
-    /// The step that an SCTP packet makes from `state`.
+    /// The step for an SCTP packet in `state`.
     #[inline(always)]
     pub fn sctp(&self, side: Side, event: sctp::SctpEvent, state: u8) -> &Step {
         self.of(side, Event::Sctp(event), state)
@@ -68,7 +68,7 @@ impl Steps {
     }
 }
 
-/// Where the steps of an event are.
+/// Row of an event.
 #[inline(always)]
 const fn row(event: Event) -> usize {
     match event {
@@ -89,14 +89,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_event_has_a_row_of_its_own() {
+    fn every_event_has_its_own_row() {
         let rows: Vec<usize> = events().map(row).collect();
         assert_eq!(rows, (0..EVENTS).collect::<Vec<_>>());
     }
 
     proptest! {
         #[test]
-        fn a_look_is_what_the_state_machine_says(
+        fn steps_match_the_state_machine(
             seconds: [u32; 3], others: [u32; 3], secure: bool, state in 0..STATES as u8,
         ) {
             let [tcp, tcp_fin, udp] = seconds;

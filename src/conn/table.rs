@@ -1,15 +1,15 @@
 //! The connection table of one worker and one address family.
 //!
-//! Memory: one entry of 64 (IPv4) or 128 (IPv6) bytes, 34 bytes of index per connection, room for NAT's second
-//! reference included, and 8 bytes of links among connections of equal replies: 106 and 170 bytes in all. It is mapped
-//! when the table is made and never grows.
+//! Memory in bytes per connection: an entry of 64 (IPv4) or 128 (IPv6), 34 for the index with room for NAT's second
+//! reference, and 8 for links between connections with the same reply tuple: 106 and 170 in all. It is mapped when the
+//! table is created and never grows.
 //!
-//! Connections of one client port to several virtual services that one NAT server serves have the same reply tuple. As in
-//! IPVS their replies belong to the newest. The index names that one alone; it leads to the next older one, which takes
-//! its place when it ends. So the index does not get longer with connections that replies cannot tell apart.
+//! Connections of one client port to several virtual services may have the same NAT server, and so the same reply
+//! tuple. As in IPVS their replies belong to the newest connection. The index contains only that one, which links to
+//! the next older one; that takes its place when it ends. So such connections do not lengthen the index's chains.
 //!
-//! A burst of packets is looked up in three rounds over the burst, so that the memory answers in parallel:
-//! `hash` and `prefetch_bucket`, then `prefetch_entry`, then `verify_hint`, and `find` where the hint was wrong.
+//! A burst is looked up in three passes, so that memory accesses overlap: `hash` and `prefetch_bucket`, then
+//! `prefetch_entry`, then `verify_hint`, and `find` if the hint was wrong.
 
 use super::connection::{Connection, ConnectionId, Direction};
 use super::flags::Method;
@@ -20,10 +20,10 @@ use super::wheel::Wheel;
 use crate::model::ReplySource;
 use crate::packet::{Address, Tuple};
 
-/// Most connections one table can have: references are counted in 32 bits, two to a connection.
+/// Maximum connections of one table: references are counted in 32 bits, two per connection.
 const CAPACITY_MAX: usize = 1 << 30;
 
-/// Why a table could not be made.
+/// Why a table could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("a connection table holds 1 to {CAPACITY_MAX} connections, not {0}")]
@@ -37,18 +37,18 @@ pub enum TableError {
 #[error("the connection table is full")]
 pub struct TableFull;
 
-/// The entry that a look-up is likely to find; none unless said otherwise.
+/// The entry that a lookup will probably find; the default names none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint(u32);
 
-/// A NAT connection's neighbours among those of the same reply tuple; zero ends the list. The newest is in the index.
+/// The newer and the older NAT connection with the same reply tuple; zero ends the list. The newest is in the index.
 #[derive(Clone, Copy, Debug, Default)]
 struct SameReply {
     newer: u32,
     older: u32,
 }
 
-/// See the module.
+/// The connections of one worker and one address family.
 pub struct Table<A> {
     /// Entry zero is never used.
     pub(super) entries: Slab<Connection<A>>,
@@ -59,16 +59,16 @@ pub struct Table<A> {
     len: usize,
     /// Entries from here on were never used.
     unused: u32,
-    /// First of the entries that were given back, linked by `next`; zero ends the list.
+    /// First vacant entry that was used before, linked by `next`; zero ends the list.
     vacant: u32,
 }
 
 impl<A: Address> Table<A> {
-    /// An empty table for `capacity` connections, hashing under a key nobody else knows. All its memory is
-    /// touched here: call it on the worker's own core.
+    /// Creates an empty table for `capacity` connections with a random hash key. All its memory is written here: call
+    /// it on the worker's own core.
     ///
     /// # Errors
-    /// When `capacity` is zero or beyond 2^30, or the memory cannot be had.
+    /// If `capacity` is zero or above 2^30, or there is not enough memory.
     pub fn new(capacity: usize) -> Result<Table<A>, TableError> {
         Table::with_key(capacity, Key::random())
     }
@@ -93,20 +93,20 @@ impl<A: Address> Table<A> {
         })
     }
 
-    /// Hashes a packet's tuple; both directions of a flow hash the same (but for NAT's replies, which bear the
-    /// destination's address).
+    /// Hashes a packet's tuple. Both directions of a flow have the same hash, except NAT replies, which have the
+    /// destination's address.
     #[inline]
     pub fn hash(&self, tuple: &Tuple<A>) -> Hash {
         self.key.hash(tuple, self.index.buckets())
     }
 
-    /// First stage of a lookup: asks for the bucket's cache line.
+    /// First stage of a lookup: prefetches the bucket.
     #[inline]
     pub fn prefetch_bucket(&self, hash: Hash) {
         self.index.prefetch(hash);
     }
 
-    /// Second stage: asks for the entry that [`Table::verify_hint`] is going to compare, and says which it is.
+    /// Second stage: prefetches and returns the entry that [`Table::verify_hint`] will compare.
     #[inline]
     pub fn prefetch_entry(&self, hash: Hash) -> Hint {
         let Some(number) = self.index.peek(hash) else { return Hint::default() };
@@ -118,21 +118,21 @@ impl<A: Address> Table<A> {
         Hint(number)
     }
 
-    /// Which way a packet goes along the connection that [`Table::prefetch_entry`] guessed, if it is that one's: what
-    /// happened to the table since does not matter. Otherwise it may be another one's, which [`Table::find`] finds.
-    /// The packet's protocol has ports.
+    /// Direction of the packet on the connection named by the hint, if the packet belongs to it; otherwise
+    /// [`Table::find`] must look. Changes of the table since [`Table::prefetch_entry`] do not matter. The packet's
+    /// protocol must have ports.
     #[inline(always)]
     pub fn verify_hint(&self, hint: Hint, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
         let id = ConnectionId(hint.0);
         let entry = &self.entries[id.index()];
-        // Vacant entries are of protocol 0, which has none.
+        // Vacant entries have protocol 0, which has no ports.
         if entry.is_original(tuple) {
             return Some((id, Direction::Original));
         }
         entry.is_reply(tuple).then_some((id, Direction::Reply))
     }
 
-    /// The connection a packet belongs to, and which way it goes.
+    /// The connection of a packet, and the packet's direction.
     pub fn find(&self, hash: Hash, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
         self.index.find(hash, |number| {
             let direction = self.entries[number as usize].direction(tuple)?;
@@ -140,17 +140,17 @@ impl<A: Address> Table<A> {
         })
     }
 
-    /// Adds a connection and starts its timer: it ends `timeout_s` after `now_ms` unless a packet comes. The
-    /// caller has looked that it is not there yet.
+    /// Adds a connection and starts its timer: it expires `timeout_s` after `now_ms` unless a packet arrives. The
+    /// caller has checked that it is not in the table.
     ///
     /// # Errors
-    /// [`TableFull`] when `capacity` connections are in the table, and only then.
+    /// [`TableFull`] if the table holds `capacity` connections, and only then.
     pub fn insert(
         &mut self,
         connection: Connection<A>,
         now_ms: u32,
     ) -> Result<ConnectionId, TableFull> {
-        // From the caller's copy: the entry's own cache line may have to come from memory first.
+        // From the caller's copy: the entry itself may not be in the cache.
         let references = self.references_of(&connection);
         self.prefetch_references(references);
         let number = self.take_vacant().ok_or(TableFull)?;
@@ -164,33 +164,33 @@ impl<A: Address> Table<A> {
         Ok(ConnectionId(number))
     }
 
-    /// The connection named `id`.
+    /// The connection `id`.
     #[inline]
     pub fn get(&self, id: ConnectionId) -> &Connection<A> {
         &self.entries[id.index()]
     }
 
-    /// The connection named `id`, to count, stamp and change its state. Its timer is
-    /// [`Table::set_timeout`]'s, and what the index knows it by must stay.
+    /// The connection `id`, to count, stamp and change its state. Its timeout must be changed by
+    /// [`Table::set_timeout`], and the fields that the index uses must not change.
     #[inline]
     pub fn get_mut(&mut self, id: ConnectionId) -> &mut Connection<A> {
         &mut self.entries[id.index()]
     }
 
-    /// Whether `id` names a connection now.
+    /// True if `id` names a connection now.
     #[inline]
     pub fn contains(&self, id: ConnectionId) -> bool {
         self.entries.get(id.index()).is_some_and(Connection::is_filed)
     }
 
-    /// The connection in entry `number`, if there is one: for walks that change what they meet.
+    /// The connection in entry `number`, if any: for walks that change connections.
     #[inline]
     pub fn id(&self, number: u32) -> Option<ConnectionId> {
         let id = ConnectionId(number);
         self.contains(id).then_some(id)
     }
 
-    /// Takes a connection out. Removing what is not there changes nothing and returns what is left of the last one.
+    /// Removes a connection. Removing a connection twice changes nothing and returns the old entry.
     pub fn remove(&mut self, id: ConnectionId) -> Connection<A> {
         let connection = self.entries[id.index()];
         if !connection.is_filed() {
@@ -208,14 +208,14 @@ impl<A: Address> Table<A> {
         connection
     }
 
-    /// A packet came: the timeout counts from now.
+    /// Restarts the timeout after a packet.
     #[inline]
     pub fn touch(&mut self, id: ConnectionId, now_ms: u32) {
         self.entries[id.index()].stamp = now_ms;
     }
 
-    /// A packet came, and the connection ends `timeout_s` from now unless another one does. Only when that is
-    /// before the wheel's next look is the wheel touched; a zero ends the connection at the next tick.
+    /// Restarts the timer after a packet with this timeout. The wheel changes only if the new deadline is before its
+    /// next visit. A timeout of zero expires the connection at the next tick.
     #[inline]
     pub fn set_timeout(&mut self, id: ConnectionId, timeout_s: u32, now_ms: u32) {
         let entry = &mut self.entries[id.index()];
@@ -236,7 +236,7 @@ impl<A: Address> Table<A> {
         }
     }
 
-    /// Connections in the table.
+    /// Number of connections in the table.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -247,7 +247,7 @@ impl<A: Address> Table<A> {
         self.len == 0
     }
 
-    /// Connections it can hold.
+    /// Maximum number of connections.
     #[inline]
     pub fn capacity(&self) -> usize {
         self.entries.len() - 1
@@ -264,16 +264,16 @@ impl<A: Address> Table<A> {
         self.len as f64 / self.capacity() as f64
     }
 
-    /// Bytes of memory it has, used or not.
+    /// Bytes of memory, used or not.
     pub fn bytes(&self) -> usize {
         size_of_val::<[Connection<A>]>(&self.entries)
             + self.index.bytes()
             + size_of_val::<[SameReply]>(&self.same_reply)
     }
 
-    /// A piece of a walk over the table: the connections in `max` entries from `cursor` (0 to begin), and the
-    /// cursor to go on from, or `None` at the end. The order is that of the entries, so that a connection that
-    /// lives through the whole walk is seen exactly once, whatever happens between the pieces.
+    /// A part of a walk over the table: the connections in `max` entries from `cursor` (0 to begin), and the next
+    /// cursor, or `None` at the end. The order is that of the entries, so a connection that exists during the whole
+    /// walk is returned exactly once.
     pub fn iter_from(
         &self,
         cursor: u32,
@@ -287,7 +287,7 @@ impl<A: Address> Table<A> {
         (rows, (end < self.unused).then_some(end))
     }
 
-    /// The hashes a connection is indexed under.
+    /// The hashes under which a connection is indexed.
     #[inline]
     pub(super) fn references(&self, number: u32) -> (Hash, Option<Hash>) {
         self.references_of(&self.entries[number as usize])

@@ -1,4 +1,4 @@
-//! The table against an oracle of standard maps with a clock moved by hand, and at its limits.
+//! Compares the table with standard maps and a simulated clock, and tests its limits.
 
 use super::*;
 use crate::packet::{Address, Tuple};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The `number`th of some tuples; few enough differ to collide often in ports and addresses.
+/// Tuple `number` of a small set, so that ports and addresses often collide.
 fn tuple4(number: u32) -> Tuple<u32> {
     Tuple {
         source: u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number / 3,
@@ -29,7 +29,7 @@ fn tuple6(number: u32) -> Tuple<u128> {
     }
 }
 
-/// NAT to a server of its own, so that reply tuples are as distinct as the others.
+/// NAT, each with its own server, so that reply tuples are as distinct as the others.
 fn connection<A: Address>(tuple: Tuple<A>, server: A, method: Method) -> Connection<A> {
     Connection {
         destination_address: server,
@@ -73,14 +73,14 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// What the table should hold: connections by number, and when each ends (milliseconds that never wrap).
+/// Expected content of the table: connections by number, and their deadlines in milliseconds that never wrap.
 struct Oracle {
     ids: HashMap<u32, ConnectionId>,
     deadlines: BTreeMap<u32, u64>,
     timeouts: HashMap<u32, u32>,
 }
 
-/// Ends lie at most this long after a deadline: a tick and what is left of another.
+/// Maximum delay of an expiry after its deadline: one tick and the rest of another.
 const LATE_MS: u64 = 128;
 
 struct Model {
@@ -187,8 +187,8 @@ impl Model {
         assert_eq!(self.table.len(), self.oracle.ids.len());
     }
 
-    /// Moves the clock, lets the wheel catch up a little at a time, and compares who is gone. Every seventh
-    /// connection is kept once more.
+    /// Advances the clock, runs the expiry in small parts, and compares the removed connections. Every seventh
+    /// connection is kept once.
     fn pass(&mut self, ms: u32) {
         self.now += u64::from(ms);
         let mut gone = Vec::new();
@@ -236,7 +236,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn behaves_like_maps(
+    fn behaves_like_standard_maps(
         capacity in 1..64usize,
         start in prop_oneof![Just(0), Just(u32::MAX - 90_000), any::<u32>()],
         actions in prop::collection::vec(action(), 1..400),
@@ -247,7 +247,7 @@ proptest! {
         model.walk(7);
     }
 
-    /// Every entry can be used, with two references each, and again after being emptied in any order.
+    /// All entries can be used with two references each, and again after removal in any order.
     #[test]
     fn full_to_the_last_entry(capacity in 1..3000usize, order: u64) {
         let mut table = Table::<u128>::new(capacity).unwrap();
@@ -279,7 +279,7 @@ proptest! {
     }
 }
 
-/// Entry and index together; promised are two lines for IPv4, three for IPv6.
+/// Entry and index together are at most two cache lines for IPv4 and three for IPv6.
 #[test]
 fn memory_per_connection() {
     const CAPACITY: usize = 1_000_000;
@@ -290,13 +290,13 @@ fn memory_per_connection() {
 }
 
 #[test]
-fn impossible_capacities_are_refused() {
+fn invalid_capacities_are_refused() {
     assert!(matches!(Table::<u32>::new(0), Err(TableError::Capacity(0))));
     let error = Table::<u32>::new(usize::MAX).err().unwrap();
     assert!(error.to_string().starts_with("a connection table holds 1 to 1073741824 connections"));
 }
 
-/// A local server's NAT: both directions share one hash, and one reference serves them.
+/// NAT to the virtual address itself: both directions have one hash and one reference.
 #[test]
 fn nat_to_the_virtual_address_itself() {
     let mut table = Table::<u32>::new(4).unwrap();
@@ -314,7 +314,7 @@ fn nat_to_the_virtual_address_itself() {
 }
 
 #[test]
-fn tables_move_to_their_worker() {
+fn tables_can_move_to_another_thread() {
     fn sent<T: Send>() {}
     sent::<Table<u32>>();
     sent::<Table<u128>>();
@@ -332,9 +332,9 @@ fn entries_by_number() {
     assert!(table.is_empty());
 }
 
-/// The kernel's rule for a controlling connection: not gone while it controls others, but looked at again.
+/// As in the kernel, a connection with controlled connections is kept, and checked again later.
 #[test]
-fn a_kept_connection_lives_on() {
+fn a_kept_connection_expires_later() {
     let mut table = Table::<u32>::new(4).unwrap();
     let id = table.insert(connection(tuple4(1), SERVER, Method::Route), 1000).unwrap();
     let mut asked = Vec::new();
@@ -351,15 +351,15 @@ fn a_kept_connection_lives_on() {
     assert!(!table.contains(id));
 }
 
-/// Connections of one client port to virtual address `number` that one server's address and port serves by NAT.
+/// Connections of one client port to virtual address `number`, all with the same NAT server and port.
 fn ambiguous(number: u32) -> Connection<u32> {
     let tuple = Tuple { destination: 0xc633_6400 + number, ..tuple4(0) };
     connection(tuple, SERVER, Method::Masq)
 }
 
-/// Replies belong to the newest connection, and to the one before it when it ends, in whatever order they end.
+/// Replies belong to the newest connection. When that ends, in any order, they belong to the next older one.
 #[test]
-fn replies_that_could_be_of_several_connections_are_of_the_newest() {
+fn ambiguous_replies_belong_to_the_newest_connection() {
     for removals in [[3, 2, 1, 0], [0, 1, 2, 3], [1, 3, 0, 2], [2, 0, 3, 1]] {
         let mut table = Table::<u32>::new(64).unwrap();
         let reply = ambiguous(0).reply_tuple();
@@ -368,7 +368,7 @@ fn replies_that_could_be_of_several_connections_are_of_the_newest() {
             let (id, direction) = table.find(hash, &reply)?;
             assert_eq!(direction, Direction::Reply);
             let hint = table.prefetch_entry(hash);
-            assert_eq!(table.verify_hint(hint, &reply), Some((id, direction)), "the fast path's");
+            assert_eq!(table.verify_hint(hint, &reply), Some((id, direction)), "wrong hint");
             Some(table.get(id).virtual_address - 0xc633_6400)
         };
         let mut ids = Vec::new();
@@ -391,7 +391,7 @@ fn replies_that_could_be_of_several_connections_are_of_the_newest() {
     }
 }
 
-/// However many connections have the same reply tuple, the chain that an insert walks stays as short as others.
+/// Many connections with the same reply tuple do not lengthen the chain of an insertion.
 #[test]
 fn the_index_does_not_grow_with_connections_of_equal_replies() {
     let mut table = Table::<u32>::new(60_000).unwrap();

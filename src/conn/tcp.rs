@@ -1,4 +1,4 @@
-//! The states of a TCP connection as IPVS sees them from the side of the road: by one flag of each packet.
+//! TCP states as IPVS tracks them: each packet is one event, by its flags.
 
 use super::step::{Mode, Side};
 
@@ -20,22 +20,22 @@ pub(crate) enum TcpState {
     SynAck = 10,
 }
 
-/// How many states there are.
+/// Number of states.
 pub(crate) const STATES: usize = 11;
 
-/// Seconds in each state; the first two values of `ipvsadm --set` replace ESTABLISHED and FIN_WAIT.
+/// Timeout of each state in seconds; the first two values of `ipvsadm --set` replace ESTABLISHED and FIN_WAIT.
 pub(crate) const TIMEOUTS_S: [u32; STATES] = [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120];
 
 impl TcpState {
     pub(crate) const ALL: [TcpState; STATES] = [NO, ES, SS, SR, FW, TW, CL, CW, LA, LI, SA];
 
-    /// The state with a number; NONE for a number no state has.
+    /// The state with this number; NONE for unknown numbers.
     #[inline]
     pub(crate) const fn from_number(number: u8) -> TcpState {
         if (number as usize) < STATES { TcpState::ALL[number as usize] } else { NO }
     }
 
-    /// The name in listings.
+    /// Name in listings.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             NO => "NONE",
@@ -52,14 +52,14 @@ impl TcpState {
         }
     }
 
-    /// Whether it counts as an active connection of its destination.
+    /// True if it counts as an active connection of its destination.
     #[inline]
     pub(crate) const fn is_active(self) -> bool {
         matches!(self, ES | SS | SR | SA)
     }
 }
 
-/// The one flag of a packet that the state machine goes by.
+/// The only flag of a packet that the state machine uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum TcpEvent {
@@ -71,10 +71,10 @@ pub enum TcpEvent {
     Nothing = 4,
 }
 
-/// How many events there are.
+/// Number of events.
 pub(super) const EVENTS: usize = 5;
 
-/// The event of each combination of the low five flags, among which are the four.
+/// The event of each combination of the low five flag bits, which contain the four.
 const OF_FLAGS: [TcpEvent; 32] = {
     let mut events = [TcpEvent::Nothing; 32];
     let mut flags = 0;
@@ -89,7 +89,7 @@ impl TcpEvent {
     pub(super) const ALL: [TcpEvent; EVENTS] =
         [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Reset, TcpEvent::Nothing];
 
-    /// From the flags octet of the header (RFC 9293 section 3.1): RST before SYN before FIN before ACK.
+    /// From the flags byte of the header (RFC 9293 section 3.1): RST before SYN before FIN before ACK.
     #[inline]
     pub const fn from_flags(flags: u8) -> TcpEvent {
         OF_FLAGS[flags as usize % OF_FLAGS.len()]
@@ -114,7 +114,7 @@ impl TcpEvent {
     }
 }
 
-/// The state after a packet. One without any of the four flags closes the connection, whoever sent it.
+/// The next state. A packet with none of the four flags closes the connection, in either direction.
 #[inline]
 pub(crate) fn next(mode: Mode, side: Side, event: TcpEvent, state: TcpState) -> TcpState {
     if event == TcpEvent::Nothing {
@@ -132,7 +132,7 @@ use TcpState::{
     None as NO, SynAck as SA, SynReceived as SR, SynSent as SS, TimeWait as TW,
 };
 
-/// The state after a packet, by side, event and the state before.
+/// The next state, indexed by side, event and state.
 type Transitions = [[[TcpState; STATES]; 4]; 3];
 
 // From:  NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA
@@ -161,7 +161,7 @@ const NORMAL: Transitions = [
     ],
 ];
 
-/// Under `secure_tcp` a client alone takes a connection no further than SYN_RECV or SYNACK.
+/// With `secure_tcp` the client alone cannot move a connection beyond SYN_RECV or SYNACK.
 // From:  NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA
 #[rustfmt::skip]
 const SECURE: Transitions = [
@@ -192,7 +192,7 @@ const SECURE: Transitions = [
 mod tests {
     use super::*;
 
-    /// IPVS's tables as they are documented; a dot stays.
+    /// The documented tables of IPVS; a dot keeps the state.
     const NORMAL_TEXT: &str = "
               NO ES SS SR FW TW CL CW LA LI SA
         IN   SYN SR .  ES .  SR SR SR SR SR SR SR
@@ -256,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_of_both_tables() {
+    fn the_tables_match_the_documented_ones() {
         check(Mode::Normal, NORMAL_TEXT);
         check(Mode::Secure, SECURE_TEXT);
     }
 
     #[test]
-    fn no_flag_closes_from_everywhere() {
+    fn a_packet_without_flags_closes_from_every_state() {
         for mode in [Mode::Normal, Mode::Secure] {
             for side in [Side::Input, Side::Output, Side::InputOnly] {
                 for state in TcpState::ALL {

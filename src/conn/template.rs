@@ -1,15 +1,15 @@
-//! Persistence templates: which destination a client's next connection goes to.
+//! Persistence templates: the destination of a client's next connection.
 //!
-//! All workers share them, since a client's connections arrive on any of them. They are asked only when a
-//! connection is made or ends, and lie in shards with a lock each, so that workers seldom meet. Every shard's
-//! memory is there from the start.
+//! All workers share them, because a client's connections arrive at any worker. They are used only when a connection is
+//! created or ends, and are split into shards with one lock each, so that workers rarely wait. All memory is reserved
+//! at the start.
 //!
-//! Room: a service has at most as many templates as were asked for, and an eighth more is for the other services. Where
-//! there is no room for a new one, the place of an unassured template of a half-open connection is taken, the oldest
-//! first: a flood of SYNs takes places from itself, not from clients that have got through.
+//! Capacity: the configured number is the limit of each service; an eighth more is for other services. Without room a
+//! new template replaces an unassured one of a half-open connection, oldest first. So a SYN flood replaces its own
+//! templates, not those of clients that completed the handshake.
 //!
-//! A template's timer is arithmetic: whoever looks at a template settles first what its timer did meanwhile. The
-//! control thread sweeps out what has ended.
+//! A template's timer is computed: each access first applies what the timer did since the last one. The control thread
+//! sweeps out expired templates.
 
 use super::call_ids::CallIds;
 use super::template_key::TemplateKey;
@@ -20,38 +20,38 @@ use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Locks; each has as many templates as the others, but for chance.
+/// Number of locks; each has the same share of the templates, except for chance.
 const SHARDS: usize = 64;
 
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 
-/// Templates looked at under one lock by a sweep or a listing: some microseconds.
+/// Templates visited under one lock by a sweep or a listing; takes some microseconds.
 const UNDER_LOCK: usize = 128;
 
-/// A template that its connections keep alive is looked at again after this, and has this timeout ever after.
+/// An expired template with connections is extended by this many seconds, which becomes its timeout.
 const CONTROLLING_S: u32 = 60;
-/// In the kernel a connection that ends at the same moment as its template ends first. Here the worker notices the end of
-/// the connection later: up to two turns of its timer wheel and a poll. A template waits this long before it is re-armed.
+/// In the kernel a connection that ends together with its template ends first. Here the worker notices the end later:
+/// up to two turns of its timer wheel and a poll. So a template waits this long before it is extended.
 const TIE: Duration = Duration::from_millis(250);
 
-/// The virtual and destination port of a template that is not to be found again.
+/// Virtual and destination port of an invalidated template.
 const INVALIDATED_PORT: u16 = u16::MAX;
 
-/// Most templates: a number of 32 bits has shard, slot and at least three bits of its slot's use.
+/// Maximum templates: a 32-bit number has shard, slot and at least three bits for the slot's use.
 const CAPACITY_MAX: usize = 1 << 28;
 
-/// No room for another template.
+/// There is no room for another template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the table of persistence templates is full")]
 pub struct TemplatesFull;
 
-/// Number of a template, never zero: what `Connection::template` holds. It has the shard, the slot in it and which use of
-/// the slot it is, so the number of a template whose place was taken names no other one. Uses are counted in as many bits
-/// as are left; before they wrap, every place of the table was taken often enough for older connections to have ended.
+/// Number of a template, never zero, stored in `Connection::template`. It contains the shard, its slot, and a counter
+/// of the slot's uses, so a number of a replaced template names no other one. The counter has the remaining bits.
+/// Before it wraps, every slot was reused often enough for older connections to have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateId(pub u32);
 
-/// A template as its scheduler wants it.
+/// A template to create, with the scheduled destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewTemplate<'a> {
     /// `DestinationId`.
@@ -59,11 +59,11 @@ pub struct NewTemplate<'a> {
     pub destination_port: u16,
     /// `ServiceId`.
     pub service: u32,
-    /// The service's persistence timeout.
+    /// The service's persistence timeout in seconds.
     pub timeout_s: u32,
-    /// The name of the SIP call, for listings; empty if calls are not told apart.
+    /// The SIP Call-ID, for listings; empty without the sip engine.
     pub call_id: &'a [u8],
-    /// Its first connection is half-open (TCP, SCTP): until the template is assured, its place may be taken.
+    /// Its first connection is half-open (TCP, SCTP): until the template is assured, it may be replaced.
     pub half_open: bool,
 }
 
@@ -76,20 +76,20 @@ pub struct Template {
     /// `ServiceId`.
     pub service: u32,
     pub timeout_s: u32,
-    /// Packets of one-packet connections; saturates.
+    /// Packets of one-packet scheduling, saturating.
     pub in_packets: u32,
-    /// Connections that live by it.
+    /// Number of its connections.
     pub controlled: u32,
     /// One of its connections was established, or answered.
     pub assured: bool,
     half_open: bool,
-    /// Number of the call's name in its shard; 0: none.
+    /// Number of the Call-ID in its shard; 0 for none.
     call_id: u32,
-    /// Which use of its slot it is.
+    /// Counter of its slot's uses.
     turn: u32,
-    /// When the timer was started last.
+    /// When the timer was last started.
     stamp: Instant,
-    /// Whether lookups find it.
+    /// True if lookups find it.
     keyed: bool,
 }
 
@@ -98,8 +98,8 @@ impl Template {
         self.stamp + Duration::from_secs(self.timeout_s.into())
     }
 
-    /// Does what the timer did until `now`. False if the template has ended: a controlling one is re-armed
-    /// instead, every 60 seconds, and keeps that timeout.
+    /// Applies the timer until `now`. False if the template has expired. One with connections is extended instead by 60
+    /// seconds at a time, and keeps that timeout.
     fn settle(&mut self, now: Instant) -> bool {
         let deadline = self.deadline();
         if now < deadline {
@@ -123,10 +123,10 @@ impl Template {
         now.since(self.stamp)
     }
 
-    /// Time until it ends, or until it is re-armed.
+    /// Time until it expires or is extended.
     pub fn remaining(&self, now: Instant) -> Duration {
         let deadline = self.deadline();
-        // A controlling template that is due waits for [`TIE`], and is then re-armed from its deadline on.
+        // An expired template with connections waits for [`TIE`] and is then extended from its deadline.
         let is_due = self.controlled > 0 && now >= deadline;
         let end =
             if is_due { deadline + Duration::from_secs(CONTROLLING_S.into()) } else { deadline };
@@ -139,16 +139,16 @@ impl Template {
     }
 }
 
-/// What a new connection takes a template for.
+/// What a new connection uses a template for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It lives by the template until [`Templates::release`].
+    /// It uses the template until [`Templates::release`].
     Connection,
-    /// One packet, counted and gone.
+    /// One-packet scheduling: only the packet is counted.
     OnePacket,
 }
 
-/// The template a connection was given.
+/// The template bound to a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     pub id: TemplateId,
@@ -157,7 +157,7 @@ pub struct Bound {
     pub created: bool,
 }
 
-/// Where a sweep or a listing goes on.
+/// Position of a sweep or a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     shard: usize,
@@ -170,36 +170,36 @@ struct Shard {
     slots: Vec<Option<Template>>,
     vacant: Vec<u32>,
     call_ids: CallIds,
-    /// Where the next search for a place that may be taken begins.
+    /// Where the next search for a replaceable template starts.
     hand: usize,
     /// Counts the uses of slots.
     turn: u32,
 }
 
-/// See the module.
+/// The persistence templates of all services.
 pub struct Templates {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     len: AtomicUsize,
     shard_capacity: usize,
-    /// Bits of a slot's number in a [`TemplateId`].
+    /// Number of bits of the slot in a [`TemplateId`].
     slot_bits: u32,
-    /// Templates of each service, by the low bits of its number.
+    /// Number of templates of each service, by the low bits of its ID.
     by_service: Box<[AtomicU32]>,
-    /// Most templates of one service.
+    /// Maximum templates of one service.
     service_capacity: u32,
 }
 
 impl Templates {
-    /// Room for `capacity` templates of one service, and for an eighth more of others. Keys spread over the shards at
-    /// random, so each has six standard deviations more than its share.
+    /// Room for `capacity` templates of one service, and for an eighth more of others. Keys are spread over the shards
+    /// at random, so each shard has six standard deviations more than its share.
     pub fn new(capacity: usize) -> Templates {
         let capacity = capacity.clamp(1, CAPACITY_MAX);
         let share = (capacity + capacity / TEMPLATE_RESERVE).div_ceil(SHARDS);
         let shard_capacity = share + 6 * share.isqrt() + 8;
         let shard = || {
             Mutex::new(Shard {
-                // Half full at most, so that it cleans itself in place and never grows.
+                // At most half full, so that it rehashes in place and never grows.
                 keyed: HashTable::with_capacity(2 * shard_capacity),
                 slots: Vec::with_capacity(shard_capacity),
                 vacant: Vec::with_capacity(shard_capacity),
@@ -219,14 +219,14 @@ impl Templates {
         }
     }
 
-    /// The template for `key`, its timer restarted: the one there is, if it is `usable`, else the one `create`
-    /// makes. An unusable one is invalidated: it ends by its timer, unfound. `Ok(None)` when `create` has no
-    /// destination. `create` runs under the shard's lock, so that two workers give one client one destination; it
-    /// may not call the templates. `gone` hears of a template that had ended before the sweep came by, and of one whose
-    /// place was taken: two at most.
+    /// Returns the template for `key` with its timer restarted: the existing one if it is `usable`, otherwise a new one
+    /// from `create`. An unusable one is invalidated: lookups no longer find it, and it expires by its timer. Returns
+    /// `Ok(None)` if `create` has no destination. `create` runs under the shard's lock, so that two workers give a
+    /// client the same destination; it must not call the templates. `gone` is called for an expired template found here
+    /// and for a replaced one, so at most twice.
     ///
     /// # Errors
-    /// [`TemplatesFull`] when there is no room, and no place that may be taken was found in a bounded search.
+    /// [`TemplatesFull`] if there is no room, and a bounded search found no replaceable template.
     pub fn bind<'a>(
         &self,
         key: &TemplateKey,
@@ -280,7 +280,7 @@ impl Templates {
         Ok(Some(Bound { id, template: *template, created }))
     }
 
-    /// Sees that the shard has a place for a template of `service`, and the service one to have.
+    /// Makes room in the shard for a template of `service`, within the service's limit.
     fn make_room(
         &self,
         shard: &mut Shard,
@@ -289,7 +289,7 @@ impl Templates {
         mut gone: impl FnMut(&Template),
     ) -> Result<(), TemplatesFull> {
         let used = self.of_service(service).load(Ordering::Relaxed);
-        // Beyond its own bound a service takes places from itself alone.
+        // A service at its limit replaces only its own templates.
         let of_service = (used >= self.service_capacity).then_some(service);
         if of_service.is_none() && !shard.is_full(self.shard_capacity) {
             return Ok(());
@@ -310,33 +310,33 @@ impl Templates {
         TemplateId((turn | slot << SHARD_BITS | shard as u32).wrapping_add(1))
     }
 
-    /// The shard and the slot that a number names.
+    /// Shard and slot of a number.
     fn place(&self, id: TemplateId) -> (usize, usize) {
         let number = id.0.wrapping_sub(1);
         let slot = number >> SHARD_BITS & ((1 << self.slot_bits) - 1);
         (number as usize % SHARDS, slot as usize)
     }
 
-    /// The template that a number names, unless its place is another's by now.
+    /// The template with this number, unless its slot was reused.
     fn named<'s>(&self, shard: &'s mut Shard, id: TemplateId) -> Option<&'s mut Template> {
         let (number, slot) = self.place(id);
         let template = shard.slots.get_mut(slot)?.as_mut()?;
         (self.id(number, slot as u32, template) == id).then_some(template)
     }
 
-    /// What stands for a SIP call's name in [`TemplateKey::call`]: a hash under a key nobody else knows.
+    /// [`TemplateKey::call`] of a SIP Call-ID: a hash under a secret key.
     pub fn call(&self, call_id: &[u8]) -> u64 {
         self.hasher.hash_one(call_id).max(1)
     }
 
-    /// The name of the call that the template known by `key` belongs to.
+    /// The Call-ID of the template with `key`.
     pub fn call_id(&self, id: TemplateId, key: &TemplateKey) -> Option<Vec<u8>> {
         let shard = &mut *self.shards[self.place(id).0].lock();
         let call_id = self.named(shard, id).filter(|template| template.key == *key)?.call_id;
         Some(shard.call_ids.text(call_id).to_vec())
     }
 
-    /// A connection that lived by `id` has ended. Returns what is left of the template.
+    /// A connection of template `id` has ended. Returns a copy of the template.
     pub fn release(&self, id: TemplateId, now: Instant) -> Option<Template> {
         self.with(id, |template| {
             template.settle(now);
@@ -358,7 +358,7 @@ impl Templates {
         })
     }
 
-    /// Takes a template out that controls nothing and that `unwanted` agrees to; returns it.
+    /// Removes and returns a template that has no connections, if `unwanted` agrees.
     pub fn remove_if(
         &self,
         id: TemplateId,
@@ -373,9 +373,9 @@ impl Templates {
         self.take(shard, slot)
     }
 
-    /// Looks at `budget` templates from `cursor` on and takes out those that have ended, and those that control
-    /// nothing and are `unwanted` (the defence's choice). `gone` hears of each. Wraps around; call it often
-    /// enough to come round in the seconds a listing may be behind.
+    /// Visits `budget` templates from `cursor` on. Removes expired ones, and those without connections that are
+    /// `unwanted` (chosen by the defence). `gone` is called for each. Wraps around; must be called often enough that
+    /// all are visited within the seconds that a listing may be late.
     pub fn sweep(
         &self,
         cursor: &mut Cursor,
@@ -403,8 +403,8 @@ impl Templates {
         }
     }
 
-    /// A piece of a listing: up to `max` templates from `cursor` on, and where to go on, or `None` at the end. A
-    /// template that lives through the whole listing is in it exactly once.
+    /// A part of a listing: up to `max` templates from `cursor` on, and the next cursor, or `None` at the end. A
+    /// template that exists during the whole listing is returned exactly once.
     pub fn rows_from(
         &self,
         mut cursor: Cursor,
@@ -429,7 +429,7 @@ impl Templates {
         (rows, Some(cursor))
     }
 
-    /// Templates there are, ended ones included that no sweep has met.
+    /// Number of templates, including expired ones that were not swept yet.
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
@@ -457,7 +457,7 @@ impl Templates {
 }
 
 impl Cursor {
-    /// Goes on at `slot`, or in the next shard if that is the end of this one: true.
+    /// Continues at `slot`, or in the next shard at the end of this one; true in that case.
     fn advance(&mut self, slot: usize, end: usize) -> bool {
         if slot < end {
             self.slot = slot;
@@ -505,8 +505,8 @@ impl Shard {
         self.vacant.is_empty() && self.slots.len() == capacity
     }
 
-    /// A slot that may be taken: of a template that has ended, or of an unassured one of a half-open connection; of
-    /// `service` alone if that is given. Slots are gone through in turn, so the oldest goes first.
+    /// A slot that may be replaced: of an expired template, or of an unassured one of a half-open connection; only of
+    /// `service`, if given. Slots are searched in turn, so the oldest comes first.
     fn expendable(&mut self, service: Option<u32>, now: Instant) -> Option<usize> {
         for _ in 0..TEMPLATES_LOOKED_AT.min(self.slots.len()) {
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };

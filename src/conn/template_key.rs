@@ -1,17 +1,17 @@
-//! What a persistence template is known by.
+//! The key of a persistence template.
 
 use crate::model::{PersistenceMask, Protocol, ServiceKey};
 use crate::packet::Address;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The port of FTP's control connection: its template covers every port of the address, so that data connections
-/// go where their control connection went.
+/// The port of FTP's control connection: its template covers every port of the address, so that data connections go to
+/// the same server.
 const FTP: u16 = 21;
 
-/// The client's network and what it asks for. The client's port is always zero.
+/// The client's network and the virtual address and port. The client's port is always zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateKey {
-    /// IANA protocol number; 0 for a firewall-mark service, whose templates all protocols share.
+    /// IANA protocol number; 0 for a service by firewall mark, whose templates cover all protocols.
     pub protocol: u8,
     /// Masked by the service's persistence mask.
     pub client: IpAddr,
@@ -19,14 +19,14 @@ pub struct TemplateKey {
     pub virtual_address: IpAddr,
     /// Zero when the template covers all ports.
     pub virtual_port: u16,
-    /// Hash of the SIP call's name where the service tells calls apart ([`Templates::call`]); else 0.
+    /// Hash of the SIP Call-ID ([`Templates::call`]) with the sip engine, otherwise 0.
     ///
     /// [`Templates::call`]: super::Templates::call
     pub call: u64,
 }
 
 impl TemplateKey {
-    /// The key for a packet from `client` to `address` and `port` that `service` takes.
+    /// The key for a packet from `client` to `address` and `port` of `service`.
     pub fn new(
         service: &ServiceKey,
         mask: PersistenceMask,
@@ -53,19 +53,19 @@ impl TemplateKey {
         }
     }
 
-    /// The port of the template's destination, given the port that destination was configured with.
+    /// The port stored in a template, from the destination's configured port.
     #[inline]
     pub fn destination_port(&self, configured: u16) -> u16 {
         if self.virtual_port == 0 { 0 } else { configured }
     }
 
-    /// The protocol's name in listings.
+    /// Protocol name in listings.
     pub fn protocol_name(&self) -> &'static str {
         Protocol::from_number(self.protocol).map_or("IP", Protocol::name)
     }
 }
 
-/// A mark in the place of an address of the client's family: in its first 32 bits, as in IPVS.
+/// The mark as an address of the client's family: in its first 32 bits, as in IPVS.
 fn numbered(mark: u32, client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => Ipv4Addr::from_bits(mark).into(),
@@ -73,7 +73,7 @@ fn numbered(mark: u32, client: IpAddr) -> IpAddr {
     }
 }
 
-/// The client's network; a mask of the other family keeps the whole address.
+/// The client's network; with a mask of the other family, the whole address.
 fn masked(client: IpAddr, mask: PersistenceMask) -> IpAddr {
     match (client, mask) {
         (IpAddr::V4(client), PersistenceMask::Ipv4(mask)) => (client & mask).into(),

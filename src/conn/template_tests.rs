@@ -1,4 +1,4 @@
-//! Templates by the rules of persistence, and against an oracle under several workers.
+//! Rules of persistence templates, and several workers at once.
 
 use super::template::*;
 use super::template_key::TemplateKey;
@@ -31,7 +31,7 @@ fn seconds(seconds: u64) -> Instant {
     Instant::from_secs(seconds)
 }
 
-/// Binds where the destination stays usable and nothing has ended unseen.
+/// Binds a template whose destination is usable; no template may have expired unnoticed.
 fn bind(
     templates: &Templates,
     client: u32,
@@ -59,7 +59,7 @@ fn sweep_all(templates: &Templates, now: Instant) -> Vec<u32> {
 }
 
 #[test]
-fn the_second_connection_goes_where_the_first_went() {
+fn the_second_connection_gets_the_same_destination() {
     let templates = Templates::new(100);
     let first = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
     let second = bind(&templates, 1, seconds(299), to(8, 300)).unwrap();
@@ -74,7 +74,7 @@ fn the_second_connection_goes_where_the_first_went() {
 }
 
 #[test]
-fn an_unused_template_ends_by_its_timer() {
+fn an_unused_template_expires() {
     let templates = Templates::new(100);
     let bound = bind(&templates, 1, seconds(10), to(7, 300)).unwrap();
     assert_eq!(templates.release(bound.id, seconds(20)).unwrap().controlled, 0);
@@ -86,7 +86,7 @@ fn an_unused_template_ends_by_its_timer() {
 }
 
 #[test]
-fn what_no_sweep_has_met_is_not_found_either() {
+fn expired_templates_are_not_found_before_the_sweep() {
     let templates = Templates::new(100);
     let first = bind(&templates, 1, seconds(0), to(7, 5)).unwrap();
     templates.release(first.id, seconds(1));
@@ -100,10 +100,10 @@ fn what_no_sweep_has_met_is_not_found_either() {
     assert_eq!((ended, second.template.destination, templates.len()), (Some(7), 8, 1));
 }
 
-/// Measured on the kernel: a template of 3 s with a connection of 100 s shows 59 after 3.6 s, and 59 again after
-/// the next new connection.
+/// Measured on a kernel: a template of 3 s with a connection of 100 s shows 59 s after 3.6 s, and 59 s again after the
+/// next new connection.
 #[test]
-fn a_controlling_template_is_re_armed_for_a_minute_and_keeps_that() {
+fn a_template_with_connections_is_extended_by_a_minute_and_keeps_that_timeout() {
     let templates = Templates::new(100);
     let bound = bind(&templates, 1, seconds(0), to(7, 3)).unwrap();
     let template = templates.get(bound.id, Instant::from_millis(3600)).unwrap();
@@ -112,20 +112,20 @@ fn a_controlling_template_is_re_armed_for_a_minute_and_keeps_that() {
     let again = bind(&templates, 1, seconds(5), to(8, 300)).unwrap();
     assert_eq!((again.template.destination, again.template.timeout_s), (7, 60));
     assert_eq!(again.template.remaining(Instant::from_millis(5400)).as_millis(), 59_600);
-    // Re-armed at 65 and 125; the connections are gone by then and it ends at the next one.
+    // Extended at 65 and 125; then the connections are gone and it expires at the next deadline.
     templates.release(bound.id, seconds(70));
     assert_eq!(templates.release(bound.id, seconds(130)).unwrap().controlled, 0);
     assert!(sweep_all(&templates, seconds(184)).is_empty());
     assert_eq!(sweep_all(&templates, seconds(185)), [7]);
 }
 
-/// As in the kernel, where a connection that ends at the same moment ends first.
+/// As in the kernel, a connection that ends together with its template ends first.
 #[test]
-fn a_connection_that_ends_with_its_template_does_not_re_arm_it() {
+fn a_connection_that_ends_with_its_template_does_not_extend_it() {
     let templates = Templates::new(10);
     let bound = bind(&templates, 1, seconds(0), to(7, 300)).unwrap();
     let late = Instant::from_millis(300_130);
-    assert!(sweep_all(&templates, late).is_empty(), "the connection's end is not noticed yet");
+    assert!(sweep_all(&templates, late).is_empty(), "the end of the connection is not noticed yet");
     templates.release(bound.id, late);
     assert_eq!(sweep_all(&templates, late), [7]);
 }
@@ -178,7 +178,7 @@ fn only_idle_templates_can_be_removed() {
 }
 
 #[test]
-fn the_defence_takes_what_it_wants_but_nothing_in_use() {
+fn the_defence_removes_unwanted_unused_templates() {
     let templates = Templates::new(100);
     let idle = bind(&templates, 1, seconds(0), to(1, 300)).unwrap();
     templates.release(idle.id, seconds(0));
@@ -221,7 +221,7 @@ fn bounded_and_reusable() {
 }
 
 #[test]
-fn a_listing_shows_each_once_and_sweeps_come_round() {
+fn listings_show_each_once_and_sweeps_visit_all() {
     let templates = Templates::new(5000);
     for client in 0..5000 {
         bind(&templates, client, seconds(0), to(client, 300)).unwrap();
@@ -249,7 +249,7 @@ fn a_listing_shows_each_once_and_sweeps_come_round() {
 }
 
 #[test]
-fn workers_agree_on_a_destination() {
+fn workers_bind_the_same_destination() {
     let templates = &Templates::new(1000);
     let given = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
@@ -273,7 +273,7 @@ fn workers_agree_on_a_destination() {
 }
 
 #[test]
-fn calls_of_one_client_are_told_apart() {
+fn calls_of_one_client_have_their_own_templates() {
     let templates = Templates::new(100);
     let bind = |call_id: &'static [u8], destination| {
         let key = TemplateKey { call: templates.call(call_id), ..key(1) };
@@ -291,7 +291,7 @@ fn calls_of_one_client_are_told_apart() {
     assert_eq!(templates.call_id(three.id, &key).as_deref(), Some(&b"three"[..]));
 }
 
-/// Of `service`, by the first packet of a handshake.
+/// Binds a template of `service` for a half-open connection.
 fn bind_half_open(templates: &Templates, client: u32, service: u32) -> Option<Bound> {
     let new = to(service, 300).map(|new| NewTemplate { service, half_open: true, ..new });
     templates
@@ -300,10 +300,10 @@ fn bind_half_open(templates: &Templates, client: u32, service: u32) -> Option<Bo
         .flatten()
 }
 
-/// A flood of one service's handshakes takes places from itself. Clients of it that got through, and other services'
-/// clients, are served and keep their templates.
+/// A SYN flood to a service replaces only its own half-open templates. Clients of this service that completed the
+/// handshake, and clients of other services, keep their templates.
 #[test]
-fn a_flood_takes_places_from_its_own_handshakes() {
+fn a_flood_replaces_its_own_half_open_templates() {
     const CAPACITY: u32 = 3000;
     let templates = Templates::new(CAPACITY as usize);
     let through: Vec<Bound> = (0..100)
@@ -323,7 +323,7 @@ fn a_flood_takes_places_from_its_own_handshakes() {
     for client in 20_000..20_300 {
         assert!(bind_half_open(&templates, client, 2).is_some(), "another service's {client}");
     }
-    // Numbers of templates whose places were taken name nothing.
+    // Numbers of replaced templates are no longer valid.
     let left = flood.iter().filter(|bound| templates.get(bound.id, seconds(1)).is_some()).count();
     assert!(left < CAPACITY as usize);
     for bound in &flood {
@@ -339,9 +339,9 @@ fn a_flood_takes_places_from_its_own_handshakes() {
     assert!(rows.iter().all(|(_, template)| template.controlled <= 1));
 }
 
-/// Even a service whose clients all get through leaves room for others.
+/// A service leaves room for others, even if all its clients complete the handshake.
 #[test]
-fn one_service_has_no_more_than_its_bound() {
+fn a_service_has_no_more_than_its_limit() {
     const CAPACITY: u32 = 2000;
     let templates = Templates::new(CAPACITY as usize);
     let assured = |client, service| {
@@ -351,7 +351,7 @@ fn one_service_has_no_more_than_its_bound() {
     assert_eq!(served, CAPACITY as usize);
     let served = (5000..5200).filter_map(|client| assured(client, 2)).count();
     assert_eq!(served, 200);
-    // Time makes room for the first one again, also where no sweep came by.
+    // Later the first service gets room again, even without a sweep.
     let (rows, _) = templates.rows_from(Cursor::default(), 10_000, seconds(1));
     for (id, _) in rows {
         templates.release(id, seconds(1));

@@ -1,6 +1,6 @@
-//! UDP has one state; any packet keeps it going.
+//! UDP has one state; every packet restarts the timer.
 
-/// Seconds, the third value of `ipvsadm --set`.
+/// Timeout in seconds, the third value of `ipvsadm --set`.
 pub(crate) const TIMEOUT_S: u32 = 300;
 
 /// Name of the state in listings.

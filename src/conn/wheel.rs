@@ -1,9 +1,8 @@
-//! When connections end: lists of entries by the tick at which each is looked at next.
+//! The timer wheel: lists of entries by the tick at which each is visited next.
 //!
-//! The lists run through the entries themselves, by number in both directions, so that an entry is filed and
-//! taken out in constant time and the wheel owns no more than its heads. A slot is an appointment to look, not
-//! the moment of death: what turns out to have been seen since is filed again, and so is what ends more than one
-//! turn ahead.
+//! The lists link the entries themselves by number in both directions, so an entry is added and removed in constant
+//! time, and the wheel stores only list heads. A visit is not necessarily the end: an entry with a later packet, or a
+//! deadline more than one turn ahead, is filed again.
 
 use super::connection::{Connection, Links};
 
@@ -15,13 +14,13 @@ const TICK_MS: u64 = 1 << TICK_SHIFT;
 /// Slots of one turn: 262 seconds.
 const SLOTS: u32 = 4096;
 
-/// Ticks are counted modulo 2^26, where wrapping milliseconds wrap too.
+/// Ticks are counted modulo 2^26, so that they wrap together with milliseconds.
 const TICKS: u32 = 1 << (32 - TICK_SHIFT);
 
 pub(super) struct Wheel {
-    /// First entry of each slot; zero is none.
+    /// First entry of each slot; zero for none.
     heads: Box<[u32; SLOTS as usize]>,
-    /// The tick that is looked at next.
+    /// The tick that is visited next.
     position: u32,
     started: bool,
 }
@@ -38,14 +37,14 @@ impl Wheel {
         Wheel { heads, position: 0, started: false }
     }
 
-    /// Ticks from the position to `now_ms`; negative while the clock has not reached the position.
+    /// Ticks from the position to `now_ms`; negative if the position is in the future.
     #[inline]
     fn behind(&self, now_ms: u32) -> i32 {
         let ticks = tick(now_ms).wrapping_sub(self.position) << TICK_SHIFT;
         ticks as i32 >> TICK_SHIFT
     }
 
-    /// Whether the slot at the position is due.
+    /// True if the slot at the position is due.
     #[inline]
     pub(super) fn is_due(&self, now_ms: u32) -> bool {
         self.started && self.behind(now_ms) >= 0
@@ -57,8 +56,8 @@ impl Wheel {
         self.heads[(self.position % SLOTS) as usize]
     }
 
-    /// Leaves the slot at the position, which is empty, for the next one. The clock may have jumped; a whole
-    /// turn passes every entry, so what is beyond that is skipped.
+    /// Moves from the slot at the position, which is empty, to the next one. If the clock jumped by more than a turn,
+    /// whole turns are skipped, because one turn visits every entry.
     #[inline]
     pub(super) fn step(&mut self, now_ms: u32) {
         let behind = self.behind(now_ms).max(0) as u32;
@@ -66,15 +65,15 @@ impl Wheel {
         self.position = (self.position + skipped + 1) % TICKS;
     }
 
-    /// Slots ahead of the position for something due `remaining_ms` from now: never before it is due, except
-    /// when that is more than a turn away.
+    /// Number of slots from the position to a deadline in `remaining_ms`: never before the deadline, unless that is
+    /// more than a turn ahead.
     #[inline]
     fn distance(&self, now_ms: u32, remaining_ms: u64) -> u32 {
         let ticks = (u64::from(now_ms) % TICK_MS + remaining_ms).div_ceil(TICK_MS);
         (i64::from(self.behind(now_ms)) + ticks as i64).clamp(1, i64::from(SLOTS) - 1) as u32
     }
 
-    /// Files entry `number` to be looked at in `remaining_ms`.
+    /// Files entry `number` for a visit in `remaining_ms`.
     #[inline]
     pub(super) fn file<A>(
         &mut self,
@@ -97,7 +96,7 @@ impl Wheel {
         entry.links = Links { previous: 0, next };
     }
 
-    /// Takes entry `number` out of its slot.
+    /// Removes entry `number` from its slot.
     #[inline]
     pub(super) fn unfile<A>(&mut self, entries: &mut [Connection<A>], number: u32) {
         let entry = &mut entries[number as usize];
@@ -112,7 +111,7 @@ impl Wheel {
         }
     }
 
-    /// Whether something filed under `filed` is looked at later than `remaining_ms` from now asks for.
+    /// True if the slot `filed` is visited later than `remaining_ms` from now.
     #[inline]
     pub(super) fn is_late(&self, filed: u16, now_ms: u32, remaining_ms: u64) -> bool {
         let at = (u32::from(filed) - 1).wrapping_sub(self.position) % SLOTS;

@@ -1,4 +1,4 @@
-//! The two address families as integers, so that everything above is written once.
+//! The two address families as integers, so that other code is written once for both.
 
 use crate::model::Family;
 use std::fmt::Debug;
@@ -8,15 +8,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// An IP address as an integer in host order: `u32` for IPv4, `u128` for IPv6.
 pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'static {
     const FAMILY: Family;
-    /// Octets on the wire.
+    /// Bytes on the wire.
     const BYTES: usize;
-    /// All zeros.
+    /// The unspecified address, all zeros.
     const UNSPECIFIED: Self;
 
     fn from_ip(address: IpAddr) -> Option<Self>;
     fn to_ip(self) -> IpAddr;
 
-    /// The address as the low bits of an integer wide enough for both families.
+    /// The address in the low bits of an integer for both families.
     fn bits(self) -> u128;
 
     /// 64 bits that depend on every bit of the address.
@@ -28,9 +28,9 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     /// The network of the first `length` bits; the address itself from its full width on.
     fn masked(self, length: u8) -> Self;
 
-    /// Reads the address from its first [`Self::BYTES`] octets, which the caller has checked are there.
+    /// Reads the address from its first [`Self::BYTES`] bytes, which must exist.
     fn read(bytes: &[u8]) -> Self;
-    /// Writes the address to the first [`Self::BYTES`] octets.
+    /// Writes the address to the first [`Self::BYTES`] bytes.
     fn write(self, bytes: &mut [u8]);
 }
 

@@ -1,14 +1,14 @@
-//! ARP for IPv4 over Ethernet (RFC 826), and address announcements by it (RFC 5227 section 3).
+//! ARP for IPv4 over Ethernet (RFC 826), and address announcements (RFC 5227 section 3).
 
 use super::{ethernet, wire};
 use ethernet::{ETHERNET, EtherType};
 
-/// Length of an ARP packet, Ethernet header not included.
+/// Length of an ARP packet without Ethernet header, in bytes.
 pub const ARP: usize = 28;
-/// Length of the frame that [`Arp::write`] makes, before padding.
+/// Length in bytes of the frame that [`Arp::write`] creates, before padding.
 pub const FRAME: usize = ETHERNET + ARP;
 
-/// Hardware type Ethernet, protocol type IPv4, and the lengths of their addresses.
+/// Hardware type Ethernet, protocol type IPv4, and their address lengths.
 const ETHERNET_IPV4: [u8; 6] = [0, 1, 8, 0, 6, 4];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct Arp {
 }
 
 impl Arp {
-    /// Reads what follows the Ethernet header. `None`: cut off, other hardware or protocol, another operation, or a
-    /// sender MAC address that is a group's.
+    /// Parses the bytes after the Ethernet header. `None` if they are cut off, for other hardware, protocols or
+    /// operations, and if the sender's MAC address is a multicast address.
     pub fn parse(bytes: &[u8]) -> Option<Arp> {
         let bytes = bytes.first_chunk::<ARP>()?;
         if bytes[..6] != ETHERNET_IPV4 {
@@ -50,13 +50,13 @@ impl Arp {
         })
     }
 
-    /// Asks who has `target`.
+    /// A request for the MAC address of `target`.
     pub fn request(mac: [u8; 6], sender: u32, target: u32) -> Arp {
         let operation = Operation::Request;
         Arp { operation, sender_mac: mac, sender, target_mac: [0; 6], target }
     }
 
-    /// Answers this request: its target is at `mac`.
+    /// The reply to this request: its target has the address `mac`.
     pub fn answer(&self, mac: [u8; 6]) -> Arp {
         Arp {
             operation: Operation::Reply,
@@ -67,13 +67,13 @@ impl Arp {
         }
     }
 
-    /// Announces that `address` is now at `mac`, as keepalived does: a request to everybody for one's own address.
+    /// Announces `address` at `mac` as keepalived does: a broadcast request for one's own address.
     pub fn announcement(mac: [u8; 6], address: u32) -> Arp {
         Arp { target_mac: ethernet::BROADCAST, ..Arp::request(mac, address, address) }
     }
 
-    /// Writes the frame to `out`, to `destination` from the sender's MAC address: [`FRAME`] bytes, and zeros up to the
-    /// shortest Ethernet frame as far as `out` has room. Returns the length.
+    /// Writes a frame to `destination` from the sender's MAC address to `out`: [`FRAME`] bytes, and zeros up to the
+    /// minimum Ethernet frame if `out` has room. Returns the length.
     ///
     /// # Panics
     /// If `out` is shorter than [`FRAME`].
@@ -108,7 +108,7 @@ mod tests {
     const THEIRS: [u8; 6] = [2, 0, 0, 0, 0xfe, 0xfe];
 
     #[test]
-    fn a_request_and_its_answer() {
+    fn a_request_and_its_reply() {
         let request = Arp::request(THEIRS, 0x0a00_00fe, 0x0a00_0064);
         let mut frame = [0xff; 100];
         assert_eq!(request.write(&mut frame, ethernet::BROADCAST), 60);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_arp_for_ipv4_over_ethernet() {
+    fn other_packets_than_arp_for_ipv4_over_ethernet() {
         let mut frame = [0; FRAME];
         Arp::request(THEIRS, 1, 2).write(&mut frame, ethernet::BROADCAST);
         let good = &frame[ETHERNET..];

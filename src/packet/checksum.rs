@@ -1,16 +1,16 @@
-//! The Internet checksum (RFC 1071): over bytes, over the pseudo-headers, and updated for a changed field (RFC 1624).
+//! The Internet checksum (RFC 1071): over bytes, over pseudo-headers, and updated for a changed field (RFC 1624).
 //!
-//! A *sum* is an unfinished `u32` of 16-bit words: sums of neighbouring pieces can be added as long as every piece but
-//! the last has an even length. A *checksum* is what stands in a header.
+//! A *sum* is an unfolded `u32` of 16-bit words. Sums of adjacent parts can be added if every part except the last has
+//! an even length. A *checksum* is the value in a header.
 
 use super::Address;
 
-/// One's complement sum of `bytes` as big-endian words, at most `0xffff`. An odd last byte counts as the high half of
-/// its word.
+/// One's complement sum of `bytes` as big-endian words, at most `0xffff`. An odd last byte is the high half of its
+/// word.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u32 {
-    // The order of bytes within a word commutes with one's complement addition (RFC 1071 section 2 B), so the loop adds
-    // native words and the result is turned round once. 2^31 additions of 33 bits could not overflow.
+    // Byte order commutes with one's complement addition (RFC 1071 section 2 B), so the loop adds native words and
+    // swaps the result once. 2^31 additions of 33 bits cannot overflow.
     let mut total: u64 = 0;
     let mut eights = bytes.chunks_exact(8);
     for eight in &mut eights {
@@ -30,65 +30,65 @@ pub fn sum(bytes: &[u8]) -> u32 {
     u32::from(u16::from_be(fold(total as u32)))
 }
 
-/// Brings a sum down to 16 bits, adding the carries back in.
+/// Folds a sum to 16 bits, adding the carries.
 #[inline]
 pub const fn fold(sum: u32) -> u16 {
     let sum = (sum >> 16) + (sum & 0xffff);
     ((sum >> 16) + sum) as u16
 }
 
-/// The checksum that makes a sum come out right.
+/// The checksum for a sum.
 #[inline]
 pub const fn finish(sum: u32) -> u16 {
     !fold(sum)
 }
 
-/// The checksum of `bytes`. Over bytes that contain their own checksum it is 0 when that is right.
+/// The checksum of `bytes`. It is 0 if `bytes` contain their own correct checksum.
 #[inline]
 pub fn internet(bytes: &[u8]) -> u16 {
     finish(sum(bytes))
 }
 
 /// Sum of the pseudo-header: RFC 9293 section 3.1 for IPv4, RFC 8200 section 8.1 for IPv6.
-/// `length` is that of the transport header and its payload in bytes.
+/// `length` is the length of transport header and payload in bytes.
 #[inline]
 pub fn pseudo<A: Address>(source: A, destination: A, protocol: u8, length: u32) -> u32 {
     let parts = source.words() + destination.words() + (length >> 16) + (length & 0xffff);
     u32::from(fold(parts + u32::from(protocol)))
 }
 
-/// The checksum over pseudo-header and `segment` (transport header and payload). With the segment's own checksum in
-/// place it is 0 when that is right; to compute one, the field is zeroed first.
+/// The checksum over pseudo-header and `segment` (transport header and payload). It is 0 if the segment contains its
+/// correct checksum. To compute a checksum, set the field to zero first.
 #[inline]
 pub fn transport<A: Address>(source: A, destination: A, protocol: u8, segment: &[u8]) -> u16 {
     finish(pseudo(source, destination, protocol, segment.len() as u32) + sum(segment))
 }
 
-/// What one changed 16-bit word does to a checksum: for [`apply`]. Differences of several words add up.
+/// Difference of one changed 16-bit word, for [`apply`]. Differences of several words can be added.
 #[inline]
 pub const fn difference16(old: u16, new: u16) -> u32 {
     !old as u32 + new as u32
 }
 
-/// What a changed address does to a checksum, in the header or in the pseudo-header: for [`apply`].
+/// Difference of a changed address in the header or the pseudo-header, for [`apply`].
 #[inline]
 pub fn difference<A: Address>(old: A, new: A) -> u32 {
     u32::from(!fold(old.words())) + new.words()
 }
 
-/// The checksum after what it covers changed (RFC 1624 equation 3).
+/// The checksum after a change (RFC 1624 equation 3).
 #[inline]
 pub const fn apply(checksum: u16, difference: u32) -> u16 {
     finish(!checksum as u32 + difference)
 }
 
-/// The checksum after one 16-bit word of what it covers changed.
+/// The checksum after a change of one 16-bit word.
 #[inline]
 pub const fn update16(checksum: u16, old: u16, new: u16) -> u16 {
     apply(checksum, difference16(old, new))
 }
 
-/// The checksum after an address in the header or the pseudo-header changed.
+/// The checksum after a change of an address in the header or the pseudo-header.
 #[inline]
 pub fn update_address<A: Address>(checksum: u16, old: A, new: A) -> u16 {
     apply(checksum, difference(old, new))
@@ -100,7 +100,7 @@ mod tests {
     use crate::packet::{ipv4, tcp};
     use proptest::prelude::*;
 
-    /// RFC 1071's definition, one word at a time, carry by carry.
+    /// RFC 1071's definition, one word at a time, with each carry.
     fn slow(bytes: &[u8]) -> u16 {
         let mut sum: u16 = 0;
         for pair in bytes.chunks(2) {
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
         assert_eq!(internet(&[]), 0xffff);
         assert_eq!(internet(&[0xff]), 0x00ff);
-        // RFC 1624 section 4: the case that equation 2 got wrong.
+        // RFC 1624 section 4: the case that equation 2 computes wrongly.
         assert_eq!(update16(0xdd2f, 0x5555, 0x3285), 0x0000);
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_sum_is_the_slow_one(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn the_fast_sum_equals_the_slow_one(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert_eq!(internet(&bytes), slow(&bytes));
         }
 
@@ -151,7 +151,7 @@ mod tests {
         }
 
         #[test]
-        fn an_updated_checksum_is_the_recomputed_one(
+        fn an_updated_checksum_equals_the_recomputed_one(
             v4 in any::<[u32; 3]>(), v6 in any::<[u128; 3]>(), ports in any::<[u16; 2]>(),
             payload in prop::collection::vec(any::<u8>(), 0..40),
         ) {
@@ -178,7 +178,7 @@ mod tests {
         fn an_address_changes_both_its_words(before: u32, after: u32, rest: [u8; 7]) {
             let (old, new) = (before.to_be_bytes(), after.to_be_bytes());
             let checksum = internet(&[&old[..], &rest].concat());
-            // Everything zero has two checksums, 0 and 0xffff; a header never is.
+            // A header of zeros has two checksums, 0 and 0xffff; real headers are not zero.
             prop_assume!(rest != [0; 7]);
             let updated = update_address(checksum, before, after);
             prop_assert_eq!(updated, internet(&[&new[..], &rest].concat()));

@@ -3,16 +3,16 @@
 use crate::model::Family;
 use crate::reason::DropReason;
 
-/// Length of the header.
+/// Length of the header in bytes.
 pub const ETHERNET: usize = 14;
-/// Shortest frame without its frame check sequence; what is sent shorter gets padded.
+/// Minimum length of a frame without FCS; shorter ones are padded when sent.
 pub const SHORTEST: usize = 60;
 pub const BROADCAST: [u8; 6] = [0xff; 6];
-/// The bit of an address's first octet that groups have.
+/// The multicast bit in the first byte of an address.
 pub const GROUP: u8 = 1;
 
-/// What a frame carries, or below 1536 its length. Kept as it stands in the frame: to compare and to write it, which is
-/// all that is done with it, needs no turning round.
+/// EtherType, or below 1536 a length. Stored in network byte order: it is only compared and written, which needs no
+/// byte swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EtherType(u16);
 
@@ -25,7 +25,7 @@ impl EtherType {
         EtherType(number.to_be())
     }
 
-    /// That of a family's packets.
+    /// The EtherType of an address family.
     pub const fn of(family: Family) -> Self {
         match family {
             Family::Ipv4 => EtherType::IPV4,
@@ -33,20 +33,20 @@ impl EtherType {
         }
     }
 
-    /// As they stand in the frame.
+    /// The two bytes in network byte order.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 2] {
         self.0.to_ne_bytes()
     }
 }
 
-/// What a frame carries.
+/// Payload of a frame, by its EtherType.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
     Ipv4,
     Ipv6,
     Arp,
-    /// Any other Ethernet type, or a length below 1536.
+    /// Any other EtherType, or a length below 1536.
     Other(EtherType),
 }
 
@@ -55,7 +55,7 @@ pub fn ether_type(frame: &[u8]) -> EtherType {
     EtherType(u16::from_ne_bytes([frame[12], frame[13]]))
 }
 
-/// Looks at the type of a frame; fails with [`DropReason::TooShort`] without a whole header.
+/// Returns a frame's payload type; [`DropReason::TooShort`] if the header is incomplete.
 #[inline]
 pub fn ethernet(bytes: &[u8]) -> Result<Payload, DropReason> {
     let Some(header) = bytes.first_chunk::<ETHERNET>() else { return Err(DropReason::TooShort) };
@@ -97,7 +97,7 @@ pub fn write(frame: &mut [u8], destination: [u8; 6], source: [u8; 6], ether_type
     frame[12..ETHERNET].copy_from_slice(&ether_type.octets());
 }
 
-/// The address is that of a group; broadcast is one.
+/// True for multicast and broadcast addresses.
 #[inline]
 pub const fn is_multicast(address: [u8; 6]) -> bool {
     address[0] & GROUP != 0
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_decides() {
+    fn payload_by_ethertype() {
         for (number, expected) in [
             (0x0800, Payload::Ipv4),
             (0x86dd, Payload::Ipv6),

@@ -1,11 +1,11 @@
-//! The chain of IPv6 extension headers (RFC 8200 section 4) between the fixed header and the upper layer.
+//! The chain of IPv6 extension headers (RFC 8200 section 4) between the fixed header and the transport header.
 
 use super::{ipv6, wire};
 
-/// Longest chain that is followed. Honest packets carry one or two; the bound keeps a packet's cost known.
+/// Maximum number of extension headers. Normal packets have one or two; the limit bounds the cost of a packet.
 const HEADERS_MAX: usize = 8;
 
-/// What a fragment header (RFC 8200 section 4.5) says.
+/// Fields of a fragment header (RFC 8200 section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FragmentHeader {
     pub identification: u32,
@@ -14,21 +14,21 @@ pub(super) struct FragmentHeader {
     pub more: bool,
 }
 
-/// Where a chain led.
+/// Result of following a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
-    /// Number of the first header that is not followed: the upper layer, or in a later fragment whatever its fragment
-    /// header announces.
+    /// Number of the first header that is not an extension header: the upper-layer protocol, or in a later fragment the
+    /// protocol in its fragment header.
     pub protocol: u8,
-    /// Where that header starts, from the start of the IPv6 header.
+    /// Offset of that header from the start of the IPv6 header.
     pub end: usize,
     pub fragment: Option<FragmentHeader>,
 }
 
-/// Follows the chain of the packet that starts with `bytes` and whose fixed header is there. `None`: the chain is
-/// longer than [`HEADERS_MAX`], is cut off by the end of `bytes`, or holds two fragment headers.
+/// Follows the chain of the packet in `bytes`, which contain the fixed header. `None` if the chain is longer than
+/// [`HEADERS_MAX`], is cut off by the end of `bytes`, or has two fragment headers.
 ///
-/// Authentication and ESP headers end the chain: they are protocols of their own for a director.
+/// AH and ESP end the chain, because a director treats them as protocols.
 #[inline]
 pub(super) fn follow(bytes: &[u8]) -> Option<Chain> {
     let mut chain = Chain { protocol: ipv6::next_header(bytes), end: ipv6::HEADER, fragment: None };
@@ -49,7 +49,7 @@ const fn is_followed(number: u8) -> bool {
     matches!(number, ipv6::HOP_BY_HOP | ipv6::ROUTING | ipv6::FRAGMENT | ipv6::DESTINATION_OPTIONS)
 }
 
-/// Takes one header.
+/// Skips one header.
 fn step(bytes: &[u8], chain: &mut Chain) -> Option<()> {
     let header = bytes.get(chain.end..)?.first_chunk::<8>()?;
     let length = match chain.protocol {
@@ -74,7 +74,7 @@ fn step(bytes: &[u8], chain: &mut Chain) -> Option<()> {
 mod tests {
     use super::*;
 
-    /// A packet whose extension headers are `(number, bytes after the first)`, up to TCP.
+    /// A packet with the extension headers `(number, bytes after the first)`, then TCP.
     fn packet(headers: &[(u8, &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; ipv6::HEADER];
         bytes[0] = 0x60;
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// What follows a later fragment's header is the middle of something, whatever number it has.
+    /// After the header of a later fragment comes the middle of a datagram, whatever its protocol number.
     #[test]
     fn nothing_is_read_after_a_later_fragments_header() {
         let chain = follow(&packet(&[(44, LATER), (60, OPTIONS)])).unwrap();

@@ -1,10 +1,10 @@
-//! The header that ICMP (RFC 792) and ICMPv6 (RFC 4443) share, their types, and their checksums.
-//! Every function takes bytes that start at the message; the caller has checked that [`HEADER`] of them are there.
+//! The header shared by ICMP (RFC 792) and ICMPv6 (RFC 4443), their types, and their checksums. Every function takes
+//! bytes that start at the message and must contain at least [`HEADER`] bytes.
 
 use super::{Address, checksum, ipv4, ipv6, wire};
 use crate::model::Family;
 
-/// Type, code, checksum, and four bytes whose meaning depends on the type.
+/// Length in bytes: type, code, checksum, and four bytes that depend on the type.
 pub const HEADER: usize = 8;
 
 /// Types of ICMP.
@@ -42,7 +42,7 @@ pub mod v6 {
     pub const PORT_UNREACHABLE: u8 = 4;
 }
 
-/// The number of the family's ICMP among IP protocols.
+/// IP protocol number of the family's ICMP.
 #[inline]
 pub const fn protocol(family: Family) -> u8 {
     match family {
@@ -51,7 +51,7 @@ pub const fn protocol(family: Family) -> u8 {
     }
 }
 
-/// Messages of this type quote the packet they are about.
+/// True if messages of this type quote a packet.
 #[inline]
 pub const fn is_error(family: Family, message_type: u8) -> bool {
     match family {
@@ -64,7 +64,7 @@ pub const fn is_error(family: Family, message_type: u8) -> bool {
                 | v4::PARAMETER_PROBLEM
         ),
         Family::Ipv6 => {
-            // RFC 4443 section 2.1: the high bit tells errors from the rest, those of tomorrow too.
+            // RFC 4443 section 2.1: the high bit distinguishes errors from other messages, future ones included.
             message_type < 128
         }
     }
@@ -85,8 +85,8 @@ pub fn checksum(message: &[u8]) -> u16 {
     wire::get16(message, 2)
 }
 
-/// The four bytes after the checksum: identifier and sequence of an echo, the MTU of an ICMPv6 "packet too big" or,
-/// in its low half, of an ICMP "fragmentation needed" (RFC 1191).
+/// The four bytes after the checksum: identifier and sequence number of an echo, the MTU of an ICMPv6 "packet too big",
+/// or in the low half the MTU of an ICMP "fragmentation needed" (RFC 1191).
 #[inline]
 pub fn rest(message: &[u8]) -> u32 {
     wire::get32(message, 4)
@@ -97,8 +97,8 @@ pub fn set_checksum(message: &mut [u8], checksum: u16) {
     wire::set16(message, 2, checksum);
 }
 
-/// The checksum over the whole of `message`: 0 if it is right. ICMPv6 covers the pseudo-header too (RFC 4443
-/// section 2.3), ICMP only the message.
+/// The checksum over the whole `message`: 0 if it is correct. ICMPv6 includes the pseudo-header (RFC 4443 section 2.3),
+/// ICMP does not.
 #[inline]
 pub fn verify<A: Address>(source: A, destination: A, message: &[u8]) -> u16 {
     match A::FAMILY {
@@ -107,7 +107,7 @@ pub fn verify<A: Address>(source: A, destination: A, message: &[u8]) -> u16 {
     }
 }
 
-/// Computes the checksum of `message` and puts it in place.
+/// Computes and writes the checksum of `message`.
 #[inline]
 pub fn write_checksum<A: Address>(message: &mut [u8], source: A, destination: A) {
     set_checksum(message, 0);
@@ -115,7 +115,7 @@ pub fn write_checksum<A: Address>(message: &mut [u8], source: A, destination: A)
     set_checksum(message, sum);
 }
 
-/// Writes type, code, checksum 0 and the four bytes after it to the first [`HEADER`] bytes.
+/// Writes type, code, checksum 0 and the next four bytes to the first [`HEADER`] bytes.
 #[inline]
 pub fn write(out: &mut [u8], message_type: u8, code: u8, rest: u32) {
     out[0] = message_type;
@@ -129,15 +129,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_told_from_the_rest() {
+    fn errors_and_other_messages() {
         let errors = |family| (0..=255).filter(|kind| is_error(family, *kind)).collect::<Vec<u8>>();
         assert_eq!(errors(Family::Ipv4), [3, 4, 5, 11, 12]);
         assert_eq!(errors(Family::Ipv6), (0..128).collect::<Vec<u8>>());
     }
 
     #[test]
-    fn an_echo_a_kernel_sent() {
-        // Linux's answer to a ping, and its ICMPv6 counterpart.
+    fn echo_replies_of_a_kernel() {
+        // Linux's reply to a ping, and its ICMPv6 counterpart.
         let mut message = *b"\x00\x00\x6e\x64\x00\x05\x00\x01abcdefgh";
         assert_eq!(verify(0x0a00_0064_u32, 0x0b16_212c, &message), 0);
         assert_eq!((message_type(&message), code(&message)), (v4::ECHO_REPLY, 0));

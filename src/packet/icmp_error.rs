@@ -1,22 +1,21 @@
-//! ICMP and ICMPv6 errors about a packet: whether one may be sent, and what it looks like. They look as the Linux stack's
-//! do, which is what clients of an LVS director have always got.
+//! ICMP and ICMPv6 errors about a packet: if one may be sent, and its content, which equals that of the Linux stack.
 
 use super::{Address, Fragment, Packet, icmp, ipv4, ipv6};
 use crate::model::Family;
 use std::net::IpAddr;
 
-/// Longest ICMP error: what every host takes in one piece (RFC 1812 section 4.3.2.3).
+/// Maximum length of an ICMP error in bytes: what every host can reassemble (RFC 1812 section 4.3.2.3).
 pub(crate) const IPV4_MAX: usize = 576;
-/// Longest ICMPv6 error: the least MTU there is (RFC 4443 section 2.4 c).
+/// Maximum length of an ICMPv6 error in bytes: the minimum MTU (RFC 4443 section 2.4 c).
 pub(crate) const IPV6_MAX: usize = 1280;
 
-/// Internetwork control: the precedence of routers' own messages (RFC 1812 section 4.3.2.5).
+/// TOS "internetwork control", the precedence of routers' messages (RFC 1812 section 4.3.2.5).
 const TOS: u8 = 0xc0;
 const TTL: u8 = 64;
 
-/// An error may be sent about this packet (RFC 1122 section 3.2.2, RFC 4443 section 2.4 e): it is no ICMP error
-/// itself, not a later fragment, and comes from and went to one host. Whether its Ethernet destination was a group, or
-/// its address a subnet's broadcast, only the caller knows.
+/// True if an error may be sent about this packet (RFC 1122 section 3.2.2, RFC 4443 section 2.4 e): it is not an ICMP
+/// error or a later fragment, and its addresses are unicast. The caller checks multicast MAC addresses and subnet
+/// broadcasts.
 pub(crate) fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
     let about_an_error = packet.protocol == icmp::protocol(A::FAMILY)
         && packet.fragment != Fragment::Later
@@ -27,8 +26,8 @@ pub(crate) fn may_answer<A: Address>(packet: &Packet<A>) -> bool {
         && is_one_host(packet.destination())
 }
 
-/// The checksum of an ICMP error, which starts with its IP header at `ip`, is right. That of a fragment cannot be
-/// verified and counts as right.
+/// True if the checksum of an ICMP error with its IP header at `ip` is correct. That of a fragment cannot be verified
+/// and counts as correct.
 pub(crate) fn has_valid_checksum<A: Address>(ip: &[u8], packet: &Packet<A>) -> bool {
     if packet.fragment != Fragment::Whole {
         return true;
@@ -37,7 +36,7 @@ pub(crate) fn has_valid_checksum<A: Address>(ip: &[u8], packet: &Packet<A>) -> b
     icmp::verify(packet.source(), packet.destination(), message) == 0
 }
 
-/// Types nobody knows may be errors of tomorrow. An ICMPv6 redirect is no error by number but counts as one.
+/// Unknown types may be future errors. An ICMPv6 redirect counts as an error although its number says otherwise.
 fn is_error_or_unknown(family: Family, message_type: u8) -> bool {
     match family {
         Family::Ipv4 => icmp::is_error(family, message_type) || message_type > 18,
@@ -45,8 +44,8 @@ fn is_error_or_unknown(family: Family, message_type: u8) -> bool {
     }
 }
 
-/// Neither unspecified, nor a group, nor everybody, nor this host itself. Class E addresses count as hosts: RFC 1122 has
-/// them reserved, but networks run on them today and Linux answers them.
+/// True for unicast addresses of other hosts: not unspecified, multicast, broadcast or loopback. Class E addresses
+/// count as hosts: RFC 1122 reserves them, but some networks use them and Linux answers them.
 fn is_one_host<A: Address>(address: A) -> bool {
     match address.to_ip() {
         IpAddr::V4(address) => {
@@ -59,12 +58,12 @@ fn is_one_host<A: Address>(address: A) -> bool {
     }
 }
 
-/// Writes an ICMP error from `source` about the packet that starts with `offending` to its sender, as an IPv4 packet of
-/// at most [`IPV4_MAX`] bytes, and returns its length. `mtu` is that of a "fragmentation needed", else 0.
+/// Writes an ICMP error from `source` to the sender of the packet in `offending`: an IPv4 packet of at most
+/// [`IPV4_MAX`] bytes. Returns its length. `mtu` is that of a "fragmentation needed", else 0.
 ///
 /// # Panics
-/// If `offending` is shorter than an IPv4 header, or `out` than two of them and the ICMP header. An `out` shorter than
-/// [`IPV4_MAX`] shortens the quotation.
+/// If `offending` is shorter than an IPv4 header, or `out` is shorter than two of them and the ICMP header. If `out` is
+/// shorter than [`IPV4_MAX`], the quotation is shortened.
 pub(crate) fn write_ipv4(
     out: &mut [u8],
     source: u32,
@@ -95,12 +94,12 @@ pub(crate) fn write_ipv4(
     length
 }
 
-/// Writes an ICMPv6 error from `source` about the packet that starts with `offending` to its sender, as an IPv6 packet
-/// of at most [`IPV6_MAX`] bytes, and returns its length. `mtu` is that of a "packet too big", else 0.
+/// Writes an ICMPv6 error from `source` to the sender of the packet in `offending`: an IPv6 packet of at most
+/// [`IPV6_MAX`] bytes. Returns its length. `mtu` is that of a "packet too big", else 0.
 ///
 /// # Panics
-/// If `offending` is shorter than an IPv6 header, or `out` than two of them and the ICMP header. An `out` shorter than
-/// [`IPV6_MAX`] shortens the quotation.
+/// If `offending` is shorter than an IPv6 header, or `out` is shorter than two of them and the ICMP header. If `out` is
+/// shorter than [`IPV6_MAX`], the quotation is shortened.
 pub(crate) fn write_ipv6(
     out: &mut [u8],
     source: u128,
@@ -128,7 +127,7 @@ pub(crate) fn write_ipv6(
     length
 }
 
-/// Header without checksum, and as much of the quotation as `message` has room for.
+/// Writes the header without checksum, and as much of the quotation as fits `message`.
 fn write_message(message: &mut [u8], message_type: u8, code: u8, mtu: u16, quoted: &[u8]) {
     icmp::write(message, message_type, code, u32::from(mtu));
     let room = message.len() - icmp::HEADER;
@@ -156,7 +155,7 @@ mod tests {
             .collect()
     }
 
-    /// A Linux director without a usable destination, asked and answering.
+    /// Request to and answer of a Linux director without a usable destination.
     #[test]
     fn a_kernels_port_unreachable() {
         let asked = frame().ipv4("77.15.238.71", "10.0.0.100").identification(9).udp(2001, 53);
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn quotations_end_where_the_error_gets_too_long() {
+    fn quotations_end_at_the_maximum_length() {
         let mut out = [0xff; 1500];
         let long = v4().df().tcp(4000, 80).payload([0x7a; 1460]).packet();
         let length = write_ipv4(&mut out, 0x0a00_0064, &long, 3, 4, 1480, 1);
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_answered_that_must_not_be() {
+    fn packets_that_must_not_be_answered() {
         let quoted = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
         let from = |source: &str| frame().ipv4(source, "10.0.0.100").udp(1, 2);
         let to = |destination: &str| frame().ipv4("11.22.33.44", destination).udp(1, 2);

@@ -1,9 +1,9 @@
-//! The IPv4 header (RFC 791): its fields in place, and writing one.
-//! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
+//! The IPv4 header (RFC 791): access to its fields, and writing one. Every function takes bytes that start at the
+//! header and must contain at least [`HEADER`] bytes.
 
 use super::{checksum, wire};
 
-/// Length of a header without options.
+/// Length of a header without options, in bytes.
 pub const HEADER: usize = 20;
 
 /// IANA protocol numbers.
@@ -15,7 +15,7 @@ pub const IPV6: u8 = 41;
 pub const GRE: u8 = 47;
 pub const SCTP: u8 = 132;
 
-/// The bits of the word at offset 6.
+/// Bits of the word at offset 6.
 pub const DONT_FRAGMENT: u16 = 0x4000;
 pub const MORE_FRAGMENTS: u16 = 0x2000;
 pub const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -25,7 +25,7 @@ pub fn version(header: &[u8]) -> u8 {
     header[0] >> 4
 }
 
-/// Header length in bytes, options included, as announced: 0 to 60.
+/// Header length in bytes with options, as the header says: 0 to 60.
 #[inline]
 pub fn header_length(header: &[u8]) -> usize {
     usize::from(header[0] & 0x0f) * 4
@@ -47,25 +47,25 @@ pub fn identification(header: &[u8]) -> u16 {
     wire::get16(header, 4)
 }
 
-/// Flags and fragment offset (in units of 8 bytes) as they stand in the header.
+/// Flags and fragment offset (in units of 8 bytes) as in the header.
 #[inline]
 pub fn fragment_word(header: &[u8]) -> u16 {
     wire::get16(header, 6)
 }
 
-/// No router is to cut the packet into fragments.
+/// DF: routers must not fragment the packet.
 #[inline]
 pub fn dont_fragment(header: &[u8]) -> bool {
     fragment_word(header) & DONT_FRAGMENT != 0
 }
 
-/// A fragment, the first or another one.
+/// True for every fragment.
 #[inline]
 pub fn is_fragment(header: &[u8]) -> bool {
     fragment_word(header) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
 }
 
-/// A fragment other than the first.
+/// True for fragments other than the first.
 #[inline]
 pub fn is_later_fragment(header: &[u8]) -> bool {
     fragment_word(header) & FRAGMENT_OFFSET != 0
@@ -96,8 +96,8 @@ pub fn destination(header: &[u8]) -> u32 {
     wire::get32(header, 16)
 }
 
-/// The checksum of a header without options is right (RFC 791). The sum of its words is a multiple of `0xffff`, which
-/// the sum of any longer words shows as well: `0xffff` divides `2^32 - 1` and `2^64 - 1`.
+/// True if the checksum of a header without options is correct (RFC 791). The sum of its 16-bit words must be a
+/// multiple of `0xffff`. The sum of longer words shows the same, because `0xffff` divides `2^32 - 1` and `2^64 - 1`.
 #[inline]
 pub fn is_sound(header: &[u8; HEADER]) -> bool {
     let (eights, rest) = header.as_chunks::<8>();
@@ -137,7 +137,7 @@ pub fn set_ttl(header: &mut [u8], ttl: u8) {
     wire::set16(header, 10, updated);
 }
 
-/// Sets the TOS octet and updates the header checksum.
+/// Sets the TOS byte and updates the header checksum.
 #[inline]
 pub fn set_tos(header: &mut [u8], tos: u8) {
     let old = wire::get16(header, 0);
@@ -154,14 +154,14 @@ pub fn set_fragment_word(header: &mut [u8], word: u16) {
     wire::set16(header, 10, updated);
 }
 
-/// The fields a new header is made of.
+/// Fields of a new header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub tos: u8,
     /// Length of the whole packet in bytes.
     pub total_length: u16,
     pub identification: u16,
-    /// Flags and fragment offset as they stand in the header.
+    /// Flags and fragment offset as in the header.
     pub fragment_word: u16,
     pub ttl: u8,
     pub protocol: u8,
@@ -170,7 +170,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Writes a header without options, checksum included, to the first [`HEADER`] bytes.
+    /// Writes a header without options, with its checksum, to the first [`HEADER`] bytes.
     #[inline]
     pub fn write(&self, out: &mut [u8]) {
         let out = &mut out[..HEADER];
@@ -188,7 +188,7 @@ impl Header {
     }
 }
 
-/// Computes the checksum over the whole of `header`, options included, and puts it in place.
+/// Computes and writes the checksum of `header` with its options.
 #[inline]
 pub fn write_checksum(header: &mut [u8]) {
     wire::set16(header, 10, 0);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     proptest! {
-        /// After the setters the header is as one that is written with the new values.
+        /// After a setter the header equals one written with the new value.
         #[test]
         fn setters_keep_the_checksum(
             from in any::<(u8, u8, [u32; 2], u16, u16)>(),
@@ -236,9 +236,9 @@ mod tests {
     }
 
     proptest! {
-        /// Right headers and such as are wrong by one word.
+        /// Correct headers, and headers with one wrong word.
         #[test]
-        fn a_sound_header_is_one_whose_sum_is_right(mut bytes: [u8; HEADER], wrong: u16) {
+        fn the_fast_header_check_matches_the_slow_one(mut bytes: [u8; HEADER], wrong: u16) {
             bytes[0] = 0x45;
             write_checksum(&mut bytes);
             prop_assert!(is_sound(&bytes));

@@ -1,14 +1,14 @@
-//! The IPv6 header (RFC 8200): its fields in place, and writing one.
-//! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
+//! The IPv6 header (RFC 8200): access to its fields, and writing one. Every function takes bytes that start at the
+//! header and must contain at least [`HEADER`] bytes.
 
 use super::{Address, wire};
 
-/// Length of the header; extension headers follow it.
+/// Length of the header in bytes, without extension headers.
 pub const HEADER: usize = 40;
-/// Length of a fragment header.
+/// Length of a fragment header in bytes.
 pub const FRAGMENT_HEADER: usize = 8;
 
-/// IANA numbers of next headers.
+/// IANA numbers of extension headers.
 pub const HOP_BY_HOP: u8 = 0;
 pub const ROUTING: u8 = 43;
 pub const FRAGMENT: u8 = 44;
@@ -32,7 +32,7 @@ pub fn flow_label(header: &[u8]) -> u32 {
     wire::get32(header, 0) & 0x000f_ffff
 }
 
-/// Bytes after the header, extension headers included.
+/// Bytes after the header, with extension headers.
 #[inline]
 pub fn payload_length(header: &[u8]) -> u16 {
     wire::get16(header, 4)
@@ -83,7 +83,7 @@ pub fn set_payload_length(header: &mut [u8], length: u16) {
     wire::set16(header, 4, length);
 }
 
-/// The fields a new header is made of.
+/// Fields of a new header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub traffic_class: u8,

@@ -1,45 +1,45 @@
 //! Membership of multicast groups: MLD for IPv6 (RFC 3810; version 1: RFC 2710) and IGMP for IPv4 (RFC 3376; version 2:
-//! RFC 2236). Queries are read, reports are written as whole frames.
+//! RFC 2236). Parses queries and writes complete frames with reports.
 
 use super::ethernet::{self, ETHERNET, EtherType};
 use super::{Address, Packet, checksum, icmp, ipv4, ipv6, ndp, wire};
 
-/// What a report says about a group, as it stands in the message. No sources are ever listed: a member takes them all.
+/// Record type in a report. Source lists are always empty: members accept all sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Record {
-    /// It is a member: the answer to a query (MODE_IS_EXCLUDE).
+    /// Current member: the answer to a query (MODE_IS_EXCLUDE).
     Member = 2,
-    /// It is no longer a member (CHANGE_TO_INCLUDE_MODE).
+    /// Has left the group (CHANGE_TO_INCLUDE_MODE).
     Leaves = 3,
-    /// It has become a member (CHANGE_TO_EXCLUDE_MODE).
+    /// Has joined the group (CHANGE_TO_EXCLUDE_MODE).
     Joins = 4,
 }
 
-/// A router or a switch asks who is a member.
+/// A query of a router or a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query<A> {
-    /// The group that is asked about; the unspecified address: all groups.
+    /// The queried group; the unspecified address for all groups.
     pub group: A,
-    /// An answer may come so many milliseconds later.
+    /// Maximum delay of the answer in milliseconds.
     pub max_response_ms: u32,
-    /// MLD version 1 or IGMP version 2: the asker does not understand later ones.
+    /// MLD version 1 or IGMP version 2: the querier does not understand later versions.
     pub is_old: bool,
 }
 
-/// The MAC addresses and the IP source of a report.
+/// Source MAC and IP address of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<A> {
     pub mac: [u8; 6],
     pub address: A,
 }
 
-/// Most records in one report: it fits the smallest MTU of IPv6.
+/// Maximum records in one report, so that it fits the minimum MTU of IPv6.
 pub const RECORDS: usize = 60;
-/// Room for the longest frame written here.
+/// Length in bytes of the longest frame written here.
 pub const FRAME: usize = ETHERNET + ipv6::HEADER + HOP_BY_HOP + icmp::HEADER + RECORDS * 20;
 
-/// IANA number of IGMP.
+/// IP protocol number of IGMP.
 pub const IGMP: u8 = 2;
 /// ICMPv6 types of MLD.
 pub const MLD_QUERY: u8 = 130;
@@ -52,37 +52,37 @@ const IGMP_REPORT_V2: u8 = 0x16;
 const IGMP_LEAVE: u8 = 0x17;
 const IGMP_REPORT_V3: u8 = 0x22;
 
-/// `ff02::16` and `224.0.0.22`: routers that understand the newest version.
+/// `ff02::16` and `224.0.0.22`: routers that support the newest version.
 const MLD_ROUTERS: u128 = 0xff02 << 112 | 0x16;
 const IGMP_ROUTERS: u32 = 0xe000_0016;
 /// `ff02::2` and `224.0.0.2`: all routers.
 const ALL_ROUTERS_V6: u128 = 0xff02 << 112 | 2;
 const ALL_ROUTERS_V4: u32 = 0xe000_0002;
 
-/// Hop-by-hop options: router alert (RFC 2711) for MLD, and padding.
+/// Hop-by-hop options of MLD: router alert (RFC 2711) and padding.
 const HOP_BY_HOP: usize = 8;
 const ROUTER_ALERT_V6: [u8; HOP_BY_HOP] = [ipv6::ICMPV6, 0, 5, 2, 0, 0, 1, 0];
-/// The option of RFC 2113.
+/// Router alert option (RFC 2113).
 const ROUTER_ALERT_V4: [u8; 4] = [0x94, 4, 0, 0];
-/// Header with that option.
+/// Length in bytes of an IPv4 header with that option.
 const IPV4_HEADER: usize = ipv4::HEADER + ROUTER_ALERT_V4.len();
-/// Internetwork control (RFC 3376 section 4).
+/// TOS "internetwork control" (RFC 3376 section 4).
 const TOS: u8 = 0xc0;
-/// Answer time of an IGMP version 1 query, which names none.
+/// Maximum delay in milliseconds for an IGMP version 1 query, which has none.
 const VERSION_1_MS: u32 = 10_000;
 
-/// The address family of a group.
+/// Multicast in one address family.
 pub trait Membership: Address {
-    /// Reads a query. `bytes` begin with the IP header. `None`: not a query, or not a valid one.
+    /// Parses a query. `bytes` begin with the IP header. `None` for other and invalid packets.
     fn query(packet: &Packet<Self>, bytes: &[u8]) -> Option<Query<Self>>;
 
-    /// Writes a report of up to [`RECORDS`] records in the newest version; returns the frame's length.
+    /// Writes a report with up to [`RECORDS`] records in the newest version; returns the frame's length in bytes.
     ///
     /// # Panics
     /// If `out` is shorter than [`FRAME`].
     fn report(out: &mut [u8], sender: Sender<Self>, records: &[(Record, Self)]) -> usize;
 
-    /// The same about one group in the older version.
+    /// Writes a report about one group in the older version.
     fn old_report(out: &mut [u8], sender: Sender<Self>, record: (Record, Self)) -> usize;
 }
 
@@ -133,7 +133,7 @@ fn mld_message(out: &mut [u8]) -> &mut [u8] {
     &mut out[ETHERNET + ipv6::HEADER + HOP_BY_HOP..]
 }
 
-/// Writes what is before and around an MLD message of `length` bytes.
+/// Writes the headers before an MLD message of `length` bytes.
 fn finish_mld(out: &mut [u8], sender: Sender<u128>, destination: u128, length: usize) -> usize {
     let mac = ndp::multicast_mac(destination);
     ethernet::write(out, mac, sender.mac, EtherType::IPV6);
@@ -192,13 +192,13 @@ fn igmp_message(out: &mut [u8]) -> &mut [u8] {
     &mut out[ETHERNET + IPV4_HEADER..]
 }
 
-/// The Ethernet address of an IPv4 group (RFC 1112 section 6.4).
+/// The MAC address of an IPv4 multicast group (RFC 1112 section 6.4).
 const fn multicast_mac(group: u32) -> [u8; 6] {
     let [_, b, c, d] = group.to_be_bytes();
     [1, 0, 0x5e, b & 0x7f, c, d]
 }
 
-/// Writes what is before and around an IGMP message of `length` bytes.
+/// Writes the headers before an IGMP message of `length` bytes.
 fn finish_igmp(out: &mut [u8], sender: Sender<u32>, destination: u32, length: usize) -> usize {
     ethernet::write(out, multicast_mac(destination), sender.mac, EtherType::IPV4);
     let packet = &mut out[ETHERNET..];
@@ -213,7 +213,7 @@ fn finish_igmp(out: &mut [u8], sender: Sender<u32>, destination: u32, length: us
         destination,
     }
     .write(packet);
-    // The header is one word longer: version and length, and the checksum over all of it.
+    // The header is one word longer: update version and length, and compute the checksum again.
     packet[0] = 0x40 | (IPV4_HEADER / 4) as u8;
     packet[ipv4::HEADER..IPV4_HEADER].copy_from_slice(&ROUTER_ALERT_V4);
     set_checksum(&mut packet[..IPV4_HEADER], 10);
@@ -221,7 +221,7 @@ fn finish_igmp(out: &mut [u8], sender: Sender<u32>, destination: u32, length: us
     ETHERNET + IPV4_HEADER + length
 }
 
-/// Writes the Internet checksum of `bytes` to its place in them.
+/// Writes the Internet checksum of `bytes` to this offset.
 fn set_checksum(bytes: &mut [u8], at: usize) {
     wire::set16(bytes, at, 0);
     let sum = checksum::internet(bytes);

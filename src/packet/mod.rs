@@ -1,11 +1,12 @@
-//! Headers, checksums, parsing and the Toeplitz hash. Every length is checked before a byte is read.
+//! Headers, checksums, parsing and the Toeplitz hash. Every length is checked before bytes are read.
 //!
-//! * `parse`: a packet's headers, checked and summed up; `extension` and `quoted` are parts of it; `tunnelled`: what a
-//!   quoted tunnel packet holds
-//! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place; `ports`: what
-//!   three of them begin with
-//! * `arp`, `ndp`: who has an address; `icmp_error`, `tcp_reset`: what is said to packets that go nowhere
-//! * `sip`: a call's name; `checksum`: the Internet checksum, whole and incremental; `toeplitz`: the hash of RSS; `rss`: what a NIC hashes
+//! * `parse`: checks and summarises a packet's headers; it uses `extension` and `quoted`. `tunnelled`: the inner packet
+//!   of a quoted tunnel packet
+//! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place; `ports`:
+//!   shared by three of them
+//! * `arp`, `ndp`: neighbour discovery; `icmp_error`, `tcp_reset`: answers to packets that cannot be forwarded
+//! * `membership`: multicast groups; `sip`: Call-IDs; `checksum`: the Internet checksum, complete and incremental;
+//!   `toeplitz`: the RSS hash; `rss`: the fields that a NIC hashes
 
 mod address;
 pub mod arp;

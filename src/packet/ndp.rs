@@ -1,34 +1,34 @@
-//! Neighbour solicitations and advertisements (RFC 4861 sections 4.3, 4.4 and 7.1): ARP's part for IPv6.
+//! Neighbour solicitations and advertisements (RFC 4861 sections 4.3, 4.4 and 7.1), the counterpart of ARP in IPv6.
 
 use super::{Packet, Role, ethernet, icmp, ipv6, wire};
 use ethernet::{ETHERNET, EtherType};
 use icmp::v6::{NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION};
 
-/// Length of a message without options.
+/// Length of a message without options, in bytes.
 const MESSAGE: usize = 24;
-/// Length of the option with an Ethernet address.
+/// Length of the link-layer address option, in bytes.
 const LINK_OPTION: usize = 8;
-/// Length of the longest frame that [`Neighbour::write`] makes.
+/// Length in bytes of the longest frame that [`Neighbour::write`] creates.
 pub const FRAME: usize = ETHERNET + ipv6::HEADER + MESSAGE + LINK_OPTION;
 
-/// Types of options.
+/// Option types.
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
 
-/// These messages never pass a router, and the hop limit proves it.
+/// Routers do not forward these messages; a hop limit of 255 proves that none did.
 pub const HOP_LIMIT: u8 = 255;
 
-/// `ff02::1`.
+/// All nodes, `ff02::1`.
 pub const ALL_NODES: u128 = 0xff02 << 112 | 1;
 
-/// Flags of an advertisement, as they stand in the message.
+/// Flags of an advertisement, as in the message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// The sender is a router.
     pub router: bool,
-    /// It answers a solicitation.
+    /// Answers a solicitation.
     pub solicited: bool,
-    /// It replaces what the receiver believed.
+    /// Overrides an existing neighbour entry.
     pub override_entry: bool,
 }
 
@@ -38,17 +38,17 @@ pub enum Kind {
     Advertisement(Flags),
 }
 
-/// One message.
+/// A solicitation or advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     pub kind: Kind,
-    /// The address asked for or advertised.
+    /// The target address.
     pub target: u128,
-    /// The MAC address of the solicitation's source, or of the advertisement's target.
+    /// MAC address of the solicitation's source, or of the advertisement's target.
     pub mac: Option<[u8; 6]>,
 }
 
-/// Where a message comes from and goes to.
+/// Source and destination of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     pub source_mac: [u8; 6],
@@ -57,20 +57,21 @@ pub struct Route {
     pub destination: u128,
 }
 
-/// The group every owner of `address` listens to (RFC 4291 section 2.7.1).
+/// The solicited-node multicast address of `address` (RFC 4291 section 2.7.1).
 pub const fn solicited_node(address: u128) -> u128 {
     0xff02 << 112 | 1 << 32 | 0xff << 24 | address & 0x00ff_ffff
 }
 
-/// The Ethernet address of an IPv6 group (RFC 2464 section 7).
+/// The MAC address of an IPv6 multicast group (RFC 2464 section 7).
 pub const fn multicast_mac(group: u128) -> [u8; 6] {
     let [.., a, b, c, d] = group.to_be_bytes();
     [0x33, 0x33, a, b, c, d]
 }
 
 impl Neighbour {
-    /// Reads the message of `packet`, which was read from `bytes` (from the IPv6 header on). `None`: not one of the
-    /// two messages, or not a valid one by RFC 4861 sections 7.1.1 and 7.1.2; checksum and hop limit are among that.
+    /// Parses the message in `packet`, which was parsed from `bytes` (starting at the IPv6 header). `None` for other
+    /// messages, and for those that are invalid by RFC 4861 sections 7.1.1 and 7.1.2, e.g. with a wrong checksum or hop
+    /// limit.
     pub fn parse(packet: &Packet<u128>, bytes: &[u8]) -> Option<Neighbour> {
         let message = bytes.get(usize::from(packet.header)..usize::from(packet.length))?;
         let header = message.first_chunk::<MESSAGE>()?;
@@ -87,7 +88,7 @@ impl Neighbour {
         match packet.icmp_type {
             NEIGHBOUR_SOLICITATION => {
                 let mac = link_option(options, SOURCE_LINK_LAYER)?;
-                // Without a source it is a probe for duplicates, with rules of its own.
+                // Without a source it is duplicate address detection, which has its own rules.
                 let probe = source == 0;
                 if probe && (mac.is_some() || destination != solicited_node(target)) {
                     return None;
@@ -110,7 +111,7 @@ impl Neighbour {
         }
     }
 
-    /// Asks who has `target`; goes to its solicited-node group.
+    /// A solicitation for `target`, sent to its solicited-node group.
     pub fn solicitation(mac: [u8; 6], source: u128, target: u128) -> (Neighbour, Route) {
         let destination = solicited_node(target);
         let destination_mac = multicast_mac(destination);
@@ -118,8 +119,8 @@ impl Neighbour {
         (Neighbour { kind: Kind::Solicitation, target, mac: Some(mac) }, route)
     }
 
-    /// Answers this solicitation, which came from `source` at `source_mac`: its target is at `mac`. A probe for
-    /// duplicates, which has no source, is answered to everybody (RFC 4861 section 7.2.4).
+    /// The advertisement that answers this solicitation from `source` at `source_mac`: its target has the address
+    /// `mac`. Duplicate address detection has no source and is answered to all nodes (RFC 4861 section 7.2.4).
     pub fn answer(
         &self,
         source: u128,
@@ -140,7 +141,7 @@ impl Neighbour {
         (Neighbour { kind: Kind::Advertisement(flags), target: self.target, mac: Some(mac) }, route)
     }
 
-    /// Announces to everybody that `address` is now at `mac` (RFC 4861 section 7.2.6).
+    /// Announces `address` at `mac` to all nodes (RFC 4861 section 7.2.6).
     pub fn announcement(mac: [u8; 6], address: u128, router: bool) -> (Neighbour, Route) {
         let flags = Flags { router, solicited: false, override_entry: true };
         let route = Route {
@@ -152,7 +153,7 @@ impl Neighbour {
         (Neighbour { kind: Kind::Advertisement(flags), target: address, mac: Some(mac) }, route)
     }
 
-    /// Writes the frame to `out` and returns its length, at most [`FRAME`].
+    /// Writes the frame to `out` and returns its length, at most [`FRAME`] bytes.
     ///
     /// # Panics
     /// If `out` is shorter than [`FRAME`].
@@ -196,8 +197,8 @@ impl Flags {
     }
 }
 
-/// The Ethernet address in the option of type `wanted`, if there is one. `None`: an option's length is 0 or goes beyond
-/// the message. Every option is at least 8 bytes, so a frame bounds the loop.
+/// The MAC address in the option of type `wanted`, if any. `None` if an option has length 0 or exceeds the message.
+/// Every option has at least 8 bytes, so the frame bounds the loop.
 fn link_option(mut options: &[u8], wanted: u8) -> Option<Option<[u8; 6]>> {
     let mut found = None;
     while !options.is_empty() {
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_solicitation_and_its_answer() {
+    fn a_solicitation_and_its_advertisement() {
         let (asked, route) =
             Neighbour::solicitation(THEIRS, bits("fd00:a::fe"), bits("fd00:a::100"));
         let frame = written(&asked, &route);
@@ -262,14 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_answered_to_everybody() {
+    fn duplicate_address_detection_is_answered_to_all_nodes() {
         let target = bits("fd00:a::100");
         let (asked, route) = Neighbour::solicitation(THEIRS, 0, target);
         let probe = Neighbour { mac: None, ..asked };
         let frame = written(&probe, &route);
         assert_eq!(frame.len(), FRAME - 8);
         assert_eq!(read(&frame), Some(probe));
-        // With a MAC address, or sent to the wrong group, it is none.
+        // With a MAC address, or sent to another group, it is invalid.
         assert_eq!(read(&written(&asked, &route)), None);
         let elsewhere = Route { destination: solicited_node(1), ..route };
         assert_eq!(read(&written(&probe, &elsewhere)), None);

@@ -1,7 +1,7 @@
-//! One packet's headers, checked and summed up in a value the pipeline works with.
+//! Checks a packet's headers and summarises them for the pipeline.
 //!
-//! What is checked: the IP header and its checksum, that every announced length is there, that the transport header is
-//! whole. Checksums of transport and ICMP are not: a director forwards what it was sent.
+//! It checks the IP header and its checksum, that all announced bytes exist, and that the transport header is complete.
+//! Transport and ICMP checksums are not checked: receivers detect wrong ones.
 
 use super::extension;
 use super::quoted::{self, Quotes};
@@ -9,15 +9,15 @@ use super::{Address, Tuple, checksum, icmp, ipv4 as v4, ipv6 as v6, sctp, tcp, u
 use crate::reason::DropReason;
 use std::hint::cold_path;
 
-/// What a packet means to a director.
+/// Kind of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// TCP, UDP or SCTP; the flow has its ports.
+    /// TCP, UDP or SCTP; the flow has ports.
     Transport,
-    /// An ICMP error. The flow is the quoted packet's, as quoted: its source is the quoted source. Its ports are 0 unless
-    /// the quoted protocol is TCP, UDP or SCTP.
+    /// An ICMP error. The flow is that of the quoted packet, as quoted: its source is the quoted source. Its ports are
+    /// 0 unless the quoted protocol is TCP, UDP or SCTP.
     IcmpError,
-    /// Any other ICMP message, and errors whose quotation is cut off, broken or itself a later fragment.
+    /// Any other ICMP message, and errors whose quotation is cut off, invalid or a later fragment.
     Icmp,
     /// A fragment other than the first: no transport header, no ports.
     LaterFragment,
@@ -25,31 +25,31 @@ pub enum Role {
     Other,
 }
 
-/// Which piece of its datagram a packet is.
+/// Position of a packet in its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragment {
-    /// All of it; an IPv6 "atomic" fragment (RFC 6946) too.
+    /// The whole datagram, also an IPv6 "atomic" fragment (RFC 6946).
     Whole,
     First,
     Later,
 }
 
-/// A checked packet. Offsets and lengths are in bytes and count from the start of the (outer) IP header.
+/// A checked packet. Offsets and lengths are in bytes from the start of the (outer) IP header.
 ///
 /// Field order matters: fields that are zero for most packets are adjacent, so that they are cleared with few stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Packet<A> {
-    /// What the packet belongs to: its own addresses and ports, or those of the packet that an ICMP error quotes. The
-    /// addresses of the packet itself are [`Packet::source`] and [`Packet::destination`].
+    /// Addresses and ports of the packet, or of the packet that an ICMP error quotes. [`Packet::source`] and
+    /// [`Packet::destination`] are always the packet's own addresses.
     pub flow: Tuple<A>,
-    /// The upper-layer protocol after any extension headers. In a later IPv6 fragment: what its fragment header
-    /// announces. For [`Role::IcmpError`] that of ICMP; the quoted one is in the flow.
+    /// The upper-layer protocol after extension headers. In a later IPv6 fragment: the number in its fragment header.
+    /// For [`Role::IcmpError`] ICMP; the flow has the quoted protocol.
     pub protocol: u8,
     pub role: Role,
-    /// Length of the IP header with options or extension headers: where the transport header starts.
+    /// Length of the IP header with options or extension headers: offset of the transport header.
     pub header: u16,
-    /// Length of the packet; what the frame holds beyond it is Ethernet padding.
+    /// Length of the packet; later bytes of the frame are Ethernet padding.
     pub length: u16,
     /// TTL or hop limit.
     pub ttl: u8,
@@ -57,30 +57,30 @@ pub struct Packet<A> {
     pub tos: u8,
     /// DF bit; true for IPv6, where no router fragments.
     pub dont_fragment: bool,
-    /// A whole packet of UDP, or of TCP without SYN, with more than one hop to live: the packet itself does not need the
-    /// full path.
+    /// A whole UDP packet, or TCP packet without SYN, with a TTL above 1: the packet itself does not need the full
+    /// path.
     pub fast_path_eligible: bool,
     pub fragment: Fragment,
-    /// TCP's flags octet; 0 for anything else.
+    /// TCP flags; 0 for other protocols.
     pub tcp_flags: u8,
-    /// Type of the first SCTP chunk; 0 for anything else.
+    /// Type of the first SCTP chunk; 0 for other protocols.
     pub sctp_chunk: u8,
-    /// Type and code of an ICMP message; 0 for anything else.
+    /// Type and code of an ICMP message; 0 for other protocols.
     pub icmp_type: u8,
     pub icmp_code: u8,
-    /// Where the IP header quoted by an ICMP error starts; 0 if there is none.
+    /// Offset of the IP header quoted by an ICMP error; 0 if there is none.
     pub quoted: u16,
-    /// Where the quoted transport header starts; 0 if there is none.
+    /// Offset of the quoted transport header; 0 if there is none.
     pub quoted_transport: u16,
-    /// Names the datagram that a fragment belongs to; 0 for IPv4 in one piece and for IPv6 without a fragment header.
+    /// Identification of the datagram of a fragment; 0 for whole IPv4 packets and for IPv6 without a fragment header.
     pub identification: u32,
-    /// Source and destination of an ICMP error itself. Written only for [`Role::IcmpError`], so that other packets do not
-    /// pay for a copy of their flow's addresses.
+    /// Source and destination of an ICMP error itself. Written only for [`Role::IcmpError`], so that other packets need
+    /// no copy of their addresses.
     error_ends: (A, A),
 }
 
 impl<A: Address> Packet<A> {
-    /// An empty packet: room for [`Parse::parse_into`].
+    /// An empty packet for [`Parse::parse_into`].
     pub const BLANK: Self = Packet {
         flow: Tuple {
             source: A::UNSPECIFIED,
@@ -120,19 +120,19 @@ impl<A: Address> Packet<A> {
         if self.role == Role::IcmpError { self.error_ends.1 } else { self.flow.destination }
     }
 
-    /// The packet's own addresses and protocol, without ports: what an ICMP error is, apart from the packet that it quotes.
+    /// The packet's own addresses and protocol, without ports, also for an ICMP error.
     pub fn own_tuple(&self) -> Tuple<A> {
         let (source, destination) = (self.source(), self.destination());
         Tuple { source, destination, source_port: 0, destination_port: 0, protocol: self.protocol }
     }
 
-    /// The packet opens a connection: a SYN or an INIT chunk.
+    /// True if the packet opens a connection: a SYN or an INIT chunk.
     #[inline(always)]
     pub fn opens_connection(&self) -> bool {
         self.tcp_flags & tcp::SYN != 0 || self.sctp_chunk == sctp::INIT
     }
 
-    /// Writes the fields that every upper-layer header gives.
+    /// Writes the fields that every upper layer has.
     #[inline(always)]
     fn set_upper_layer(&mut self, protocol: u8, role: Role, ports: (u16, u16)) {
         let is_whole = self.fragment == Fragment::Whole;
@@ -152,7 +152,7 @@ impl<A: Address> Packet<A> {
     }
 }
 
-/// Reads an IPv4 packet from its header on (Ethernet stripped).
+/// Parses an IPv4 packet from its IP header on.
 ///
 /// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`], [`DropReason::BadIpChecksum`],
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
@@ -163,10 +163,10 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Result<Packet<u32>, DropReason> {
     Ok(packet)
 }
 
-/// [`ipv4`], written to where the packet is to stay. What stands there after an error means nothing.
+/// As [`ipv4`], but writes in place. After an error the content is undefined.
 ///
-/// For the packet path: a packet is many small fields, and moving it reads them back in large pieces while they are
-/// still on their way to the cache, which costs more than all the checks.
+/// The packet path uses this: moving a packet of many small fields reads them back in large words before they have left
+/// the store buffer, which costs more than all checks.
 #[inline(always)]
 pub(crate) fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v4::HEADER }>() else {
@@ -181,10 +181,10 @@ pub(crate) fn ipv4_into(bytes: &[u8], packet: &mut Packet<u32>) -> Result<(), Dr
     behind_header(bytes, fixed, v4::HEADER, packet)
 }
 
-/// First octet of an IPv4 header without options.
+/// First byte of an IPv4 header without options.
 const COMMON: u8 = 0x45;
 
-/// Reads a packet whose header is not the common one. Apart, so that the common one's way stays a straight line.
+/// Parses headers with options. A separate function, so that the code for common headers stays short.
 #[cold]
 #[inline(never)]
 fn ipv4_with_options(
@@ -203,7 +203,7 @@ fn ipv4_with_options(
     }
 }
 
-/// Reads what an IPv4 header of `header` octets says, which was found sound, and what follows it.
+/// Reads the fields of a valid IPv4 header of `header` bytes, and the upper layer.
 #[inline(always)]
 fn behind_header(
     bytes: &[u8],
@@ -232,7 +232,7 @@ fn behind_header(
     upper_layer(packet, v4::protocol(fixed), datagram, &datagram[header..])
 }
 
-/// Reads what only fragments have.
+/// Reads the fields of a fragment.
 #[cold]
 #[inline(never)]
 fn ipv4_piece(
@@ -245,7 +245,7 @@ fn ipv4_piece(
         false => Fragment::First,
     };
     packet.identification = u32::from(v4::identification(fixed));
-    // The whole datagram, its header included, has a length of 16 bits (RFC 791 section 3.1).
+    // The whole datagram with its header has a 16-bit length (RFC 791 section 3.1).
     let offset = u32::from(v4::fragment_word(fixed) & v4::FRAGMENT_OFFSET) * 8;
     if offset + u32::from(packet.length) > u32::from(u16::MAX) {
         return Err(DropReason::BadIpLength);
@@ -253,9 +253,9 @@ fn ipv4_piece(
     upper_layer_of_piece(packet, v4::protocol(fixed), datagram)
 }
 
-/// Reads an IPv6 packet from its header on (Ethernet stripped).
+/// Parses an IPv6 packet from its IP header on.
 ///
-/// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`] (extension headers included),
+/// Errors: [`DropReason::TooShort`], [`DropReason::BadIpHeader`] (also for extension headers),
 /// [`DropReason::BadIpLength`], [`DropReason::BadTransport`].
 #[inline]
 pub(crate) fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
@@ -264,7 +264,7 @@ pub(crate) fn ipv6(bytes: &[u8]) -> Result<Packet<u128>, DropReason> {
     Ok(packet)
 }
 
-/// [`ipv6`], written to where the packet is to stay. What stands there after an error means nothing. See [`ipv4_into`].
+/// As [`ipv6`], but writes in place, as [`ipv4_into`]. After an error the content is undefined.
 #[inline(always)]
 pub(crate) fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), DropReason> {
     let Some(fixed) = bytes.first_chunk::<{ v6::HEADER }>() else {
@@ -300,7 +300,7 @@ pub(crate) fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), D
     match fragment {
         Fragment::Whole => upper_layer(packet, chain.protocol, datagram, &datagram[chain.end..]),
         _ => {
-            // The payload put together again has a length of 16 bits (RFC 8200 section 4.5).
+            // The reassembled payload has a 16-bit length (RFC 8200 section 4.5).
             let offset = chain.fragment.map_or(0, |fragment| usize::from(fragment.offset));
             if offset + (datagram.len() - chain.end) > usize::from(u16::MAX) {
                 return Err(DropReason::BadIpLength);
@@ -310,7 +310,7 @@ pub(crate) fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), D
     }
 }
 
-/// Completes a fragment: only the first one has the header of what is in it.
+/// Completes a fragment: only the first one has an upper-layer header.
 #[cold]
 #[inline(never)]
 fn upper_layer_of_piece<A: Quotes>(
@@ -325,8 +325,8 @@ fn upper_layer_of_piece<A: Quotes>(
     upper_layer(packet, protocol, datagram, &datagram[usize::from(packet.header)..])
 }
 
-/// Completes a packet whose IP header was read by what the header above it says. `datagram` starts with the IP header,
-/// `bytes` with the one above it, and both end with the packet.
+/// Completes a packet from its upper-layer header. `datagram` starts with the IP header, `bytes` with the upper-layer
+/// header; both end with the packet.
 #[inline(always)]
 fn upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
@@ -355,7 +355,7 @@ fn upper_layer<A: Quotes>(
     Ok(())
 }
 
-/// [`upper_layer`] of what is neither UDP nor TCP.
+/// [`upper_layer`] for other protocols than UDP and TCP.
 #[inline(never)]
 fn other_upper_layer<A: Quotes>(
     packet: &mut Packet<A>,
@@ -403,7 +403,7 @@ fn icmp_message<A: Quotes>(packet: &mut Packet<A>, datagram: &[u8]) -> Result<()
     Ok(())
 }
 
-/// Reads the packet of either family: what code that is written once for both calls.
+/// Parsing for code that is generic over the family.
 pub trait Parse: Address {
     /// [`ipv4`] or [`ipv6`].
     fn parse(bytes: &[u8]) -> Result<Packet<Self>, DropReason> {

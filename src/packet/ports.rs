@@ -1,5 +1,5 @@
-//! The ports, which TCP, UDP and SCTP headers all begin with.
-//! Every function takes bytes that start at the header; the caller has checked that four of them are there.
+//! The ports at the start of TCP, UDP and SCTP headers. Every function takes bytes that start at the header and must
+//! contain at least four bytes.
 
 use super::wire;
 

@@ -1,27 +1,28 @@
-//! The packet an ICMP error quotes: its beginning, as the sender of the error saw it. Its checksums and total length
-//! are not checked, for a translator on the way may have changed one without the other.
+//! The packet quoted by an ICMP error. Its checksums and total length are not checked, because a NAT on the way may
+//! have changed one without the other.
 
 use super::{Address, Tuple, extension, ipv4, ipv6, wire};
 
-/// Bytes of the ports in the transport header. Some senders quote no more than these, although RFC 792 asks for 8 bytes.
+/// Length of the ports in bytes. Some senders quote no more of the transport header, although RFC 792 requires 8 bytes.
 const PORTS: usize = 4;
 
-/// What a quotation says.
+/// The quoted packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quotation<A> {
     /// Ports are 0 unless the protocol is TCP, UDP or SCTP.
     pub tuple: Tuple<A>,
-    /// Where the transport header starts, from the start of the quoted IP header.
+    /// Offset of the transport header from the start of the quoted IP header.
     pub transport: usize,
 }
 
-/// Addresses whose family's headers can be read out of a quotation.
+/// Address families whose quoted headers can be parsed.
 pub(super) trait Quotes: Address {
-    /// Addresses, final protocol and the place of the transport header. `None`: broken, cut off, or a later fragment.
+    /// Addresses, upper-layer protocol and offset of the transport header. `None` if invalid, cut off, or a later
+    /// fragment.
     fn network(bytes: &[u8]) -> Option<Quotation<Self>>;
 }
 
-/// Reads the packet that `bytes` begin with, as far as they go.
+/// Parses the packet at the start of `bytes`, as far as it is quoted.
 pub(super) fn quotation<A: Quotes>(bytes: &[u8]) -> Option<Quotation<A>> {
     let mut quotation = A::network(bytes)?;
     let transport = bytes.get(quotation.transport..)?.first_chunk::<PORTS>()?;

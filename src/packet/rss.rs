@@ -1,26 +1,26 @@
-//! Receive side scaling in software: the hash a NIC computes over a frame, and the queue it follows from.
+//! RSS in software: the hash that a NIC computes for a frame, and the resulting queue.
 //!
-//! NICs differ in what they put into the Toeplitz hash: some know no SCTP, some hash UDP by addresses alone. [`Fields`]
-//! says it for one device; [`Rule`] is the whole arithmetic.
+//! NICs differ in the input of the Toeplitz hash: some do not know SCTP, some hash UDP by addresses only. [`Fields`]
+//! describes this for one device; [`Rule`] computes hash and queue.
 
 use super::ethernet::{self, ETHERNET, Payload};
 use super::{Address, Toeplitz, Tuple, ipv4, ipv6, wire};
 use crate::model::Family;
 
-/// What of a packet goes into the hash.
+/// Fields of a packet that are hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Input {
-    /// Such packets have no hash: value 0, first entry of the table.
+    /// None: the hash is 0, which selects the first entry of the table.
     #[default]
     Nothing,
-    /// One address alone, first in the hash's input whichever it is.
+    /// One address only; it is the first input of the hash.
     Source,
     Destination,
     Addresses,
     AddressesAndPorts,
 }
 
-/// What goes into the hash, by kind of packet, within one address family.
+/// Hashed fields by kind of packet, within one address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
     pub tcp: Input,
@@ -28,7 +28,7 @@ pub struct Fields {
     pub sctp: Input,
     /// Any other protocol.
     pub other: Input,
-    /// Fragments, the first one included: a NIC sees no ports in any.
+    /// Fragments, also first ones, because NICs see no ports in fragments.
     pub fragment: Input,
 }
 
@@ -43,10 +43,10 @@ impl Fields {
     }
 }
 
-/// UDP ports whose packets hold others: L2TP, GTP-U, Teredo, IPsec, FOU, GUE, Geneve, VXLAN and its kin, RoCE.
+/// UDP ports of encapsulations: L2TP, GTP-U, Teredo, IPsec, FOU, GUE, Geneve, VXLAN and similar, RoCE.
 const UDP_TUNNELS: [u16; 11] = [1701, 2152, 3544, 4500, 4754, 4789, 4790, 4791, 5555, 6080, 6081];
 
-/// How one device places frames: queue `reta[hash % reta.len()]`.
+/// Queue selection of one device: `reta[hash % reta.len()]`.
 #[derive(Clone, Debug)]
 pub struct Rule {
     key: Vec<u8>,
@@ -56,7 +56,7 @@ pub struct Rule {
     ipv6: Fields,
 }
 
-/// Two rules are the same if they place every frame alike.
+/// Rules are equal if they select the same queue for every frame.
 impl PartialEq for Rule {
     fn eq(&self, other: &Rule) -> bool {
         (&self.key, &self.reta, self.ipv4, self.ipv6)
@@ -87,15 +87,15 @@ impl Rule {
         self.hash_input(self.fields::<A>().of(tuple.protocol), tuple)
     }
 
-    /// The hash of a fragment, whichever of its datagram.
+    /// The hash of any fragment with this tuple.
     #[inline]
     pub fn hash_fragment<A: Address>(&self, source: A, destination: A) -> u32 {
         let tuple = Tuple { source, destination, ..Tuple::default() };
         self.hash_input(self.fields::<A>().fragment, &tuple)
     }
 
-    /// The hash of a frame as it came from the wire. `None`: not IP, cut off, or what NICs do not agree on: IPv6 extension
-    /// headers, and tunnels, which some look into.
+    /// The hash of a received frame. `None` if it is not IP, is cut off, or if NICs hash it differently: IPv6 extension
+    /// headers, and tunnels, which some NICs look into.
     pub fn hash_frame(&self, frame: &[u8]) -> Option<u32> {
         let packet = frame.get(ETHERNET..)?;
         match ethernet::ethernet(frame) {
@@ -105,9 +105,9 @@ impl Rule {
         }
     }
 
-    /// [`Self::hash_frame`] of frames that every device with this rule hashes alike. `None` besides: fragments, whose
-    /// first one has ports that some devices see, protocols that some devices know more of than the rule tells, and
-    /// tunnels over UDP, which some look into.
+    /// As [`Self::hash_frame`], but only for frames that every device with this rule hashes in the same way. Also
+    /// `None` for fragments (some devices hash the ports of a first fragment), for protocols of which some devices hash
+    /// more than the rule says, and for tunnels over UDP, which some devices look into.
     pub fn certain_hash(&self, frame: &[u8]) -> Option<u32> {
         let packet = frame.get(ETHERNET..)?;
         let (protocol, behind) = match ethernet::ethernet(frame) {
@@ -203,7 +203,7 @@ mod tests {
     use crate::packet::toeplitz::SYMMETRIC_KEY;
     use crate::testing::{PacketBuilder, frame};
 
-    /// All that is known by ports, but SCTP, as most NICs have it.
+    /// Ports for all protocols except SCTP, as most NICs have it.
     const USUAL: Fields = Fields {
         tcp: Input::AddressesAndPorts,
         udp: Input::AddressesAndPorts,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_hashes_as_its_tuple_does() {
+    fn a_frame_has_the_hash_of_its_tuple() {
         let toeplitz = Toeplitz::new(&SYMMETRIC_KEY);
         let rule = rule(USUAL, USUAL);
         let (client, virtual_address) = (0x0a01_0203_u32, 0xc000_0250_u32);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn families_have_fields_of_their_own() {
+    fn families_have_their_own_fields() {
         let udp_by_addresses = Fields { udp: Input::Addresses, ..USUAL };
         let rule = rule(udp_by_addresses, USUAL);
         let hash = |bytes: Vec<u8>| rule.hash_frame(&bytes).unwrap();
@@ -266,9 +266,10 @@ mod tests {
         assert_ne!(hash(v4().tcp(1, 2).build()), hash(v4().tcp(3, 5).build()));
     }
 
-    /// Of devices that hash by client alone: a request, NAT's reply to it, and pieces of both come to the same queue.
+    /// With devices that hash only the client's address, a request, its NAT reply and fragments of both select the same
+    /// queue.
     #[test]
-    fn both_directions_hash_alike_by_the_client_alone() {
+    fn client_hashing_is_equal_in_both_directions() {
         let by =
             |input| Fields { tcp: input, udp: input, sctp: input, other: input, fragment: input };
         let (from_clients, from_servers) = (by(Input::Source), by(Input::Destination));
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_hashed_has_hash_zero_and_the_first_queue() {
+    fn packets_without_hashed_fields_use_the_first_queue() {
         let rule = rule(Fields::default(), Fields { other: Input::Nothing, ..USUAL });
         assert_eq!(rule.hash_frame(&v4().tcp(1, 2).build()), Some(0));
         assert_eq!(rule.hash_frame(&v6().icmp(128, 0, 7).build()), Some(0));
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nics_do_not_agree_on_has_no_hash() {
+    fn frames_that_nics_hash_differently_have_no_hash() {
         let rule = rule(USUAL, USUAL);
         let mut arp = frame().ipv4("10.0.0.1", "10.0.0.2").build();
         arp[13] = 6;
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_the_same_if_they_place_alike() {
+    fn rules_are_equal_if_they_select_equal_queues() {
         assert_eq!(rule(USUAL, USUAL), rule(USUAL, USUAL));
         assert_ne!(rule(USUAL, USUAL), rule(USUAL, Fields::default()));
         let other = Rule::new(SYMMETRIC_KEY.to_vec(), vec![0, 1], USUAL, USUAL);

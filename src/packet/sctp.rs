@@ -1,17 +1,17 @@
 //! The SCTP common header and its chunks (RFC 9260). The checksum is a CRC32c over the whole packet, little-endian on
-//! the wire (RFC 9260 appendix A).
-//! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
+//! the wire (RFC 9260 appendix A). Every function takes bytes that start at the header and must contain at least
+//! [`HEADER`] bytes.
 
 use super::wire;
 
 pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
 
-/// Length of the common header.
+/// Length of the common header in bytes.
 pub const HEADER: usize = 12;
-/// Length of the header of a chunk.
+/// Length of a chunk header in bytes.
 pub const CHUNK_HEADER: usize = 4;
 
-/// Types of chunks (RFC 9260 section 3.2).
+/// Chunk types (RFC 9260 section 3.2).
 pub const DATA: u8 = 0;
 pub const INIT: u8 = 1;
 pub const INIT_ACK: u8 = 2;
@@ -29,8 +29,8 @@ pub fn verification_tag(header: &[u8]) -> u32 {
     wire::get32(header, 4)
 }
 
-/// Type of the second chunk of `packet` (common header and all chunks), if there is one: chunks are padded to four bytes
-/// (RFC 9260 section 3.2).
+/// Type of the second chunk of `packet` (common header and all chunks), if any. Chunks are padded to four bytes (RFC
+/// 9260 section 3.2).
 pub fn second_chunk(packet: &[u8]) -> Option<u8> {
     let chunks = packet.get(HEADER..)?;
     let length = usize::from(u16::from_be_bytes([*chunks.get(2)?, *chunks.get(3)?]));
@@ -39,19 +39,19 @@ pub fn second_chunk(packet: &[u8]) -> Option<u8> {
     second.first_chunk::<CHUNK_HEADER>().map(|header| header[0])
 }
 
-/// The checksum of `packet` (common header and all chunks), whatever stands in its checksum field.
+/// The checksum of `packet` (common header and all chunks), whatever its checksum field contains.
 pub fn checksum(packet: &[u8]) -> u32 {
     let head = crc32c::crc32c(&packet[..8]);
     let zeroed = crc32c::crc32c_append(head, &[0; 4]);
     crc32c::crc32c_append(zeroed, &packet[HEADER..])
 }
 
-/// The checksum in place is right.
+/// True if the checksum is correct.
 pub fn is_intact(packet: &[u8]) -> bool {
     packet[8..HEADER] == checksum(packet).to_le_bytes()
 }
 
-/// Computes the checksum of `packet` and puts it in place.
+/// Computes and writes the checksum of `packet`.
 pub fn write_checksum(packet: &mut [u8]) {
     let sum = checksum(packet);
     packet[8..HEADER].copy_from_slice(&sum.to_le_bytes());
@@ -84,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_checksum_is_crc32c_of_the_packet_with_a_zeroed_field(
+        fn the_checksum_is_crc32c_with_a_zeroed_field(
             mut packet in prop::collection::vec(any::<u8>(), HEADER..80),
             bit in 0usize..96,
         ) {

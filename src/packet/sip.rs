@@ -1,12 +1,12 @@
-//! SIP (RFC 3261) as far as persistence needs it: which call a message belongs to.
+//! SIP (RFC 3261): the call of a message, for persistence.
 
 use super::{Packet, udp};
 use crate::model::Protocol;
 
-/// Longest Call-ID that is taken; IPVS's limit of what a persistence engine may keep.
+/// Maximum length of a Call-ID in bytes, as in IPVS.
 pub(crate) const CALL_ID_MAX: usize = 255;
 
-/// The Call-ID of a UDP packet, which starts with its IP header at `ip`. Like IPVS, SIP over TCP or SCTP is not read.
+/// The Call-ID of a UDP packet with its IP header at `ip`. As in IPVS, SIP over TCP or SCTP is not read.
 pub(crate) fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f [u8]> {
     if packet.protocol != Protocol::Udp.number() {
         return None;
@@ -14,12 +14,12 @@ pub(crate) fn call_id_of<'f, A>(ip: &'f [u8], packet: &Packet<A>) -> Option<&'f 
     call_id(ip.get(usize::from(packet.header) + udp::HEADER..usize::from(packet.length))?)
 }
 
-/// The value of the message's Call-ID header, by its long or its compact name. `None` if there is none, if it is longer
-/// than [`CALL_ID_MAX`], or if something other than the end of the line follows it.
+/// The value of the message's Call-ID header in its long or compact form. `None` if there is none, if it is longer than
+/// [`CALL_ID_MAX`], or if other text follows it on the line.
 pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     let mut rest = message;
     loop {
-        // The first line is the request or the status.
+        // The first line is the request line or status line.
         let end = rest.iter().position(|&byte| is_line_end(byte))?;
         rest = &rest[end + 1..];
         let Some(value) = header_value(rest) else { continue };
@@ -32,12 +32,12 @@ pub(crate) fn call_id(message: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Lines end by CR, LF or both: RFC 2543 had it so.
+/// Lines end with CR, LF or both, as in RFC 2543.
 const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// What follows the colon, if the line is a Call-ID header.
+/// The text after the colon, if the line is a Call-ID header.
 fn header_value(line: &[u8]) -> Option<&[u8]> {
     const NAME: &[u8] = b"call-id";
     let is_long = line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
@@ -53,7 +53,7 @@ fn header_value(line: &[u8]) -> Option<&[u8]> {
     Some(&value[blanks..])
 }
 
-/// Length of `word [ "@" word ]` at the beginning; 0 if there is none.
+/// Length of `word [ "@" word ]` at the start; 0 if there is none.
 fn identifier(value: &[u8]) -> usize {
     let local = word(value);
     if local == 0 || value.get(local) != Some(&b'@') {
@@ -102,12 +102,12 @@ mod tests {
             let message = format!("INVITE sip:bob@example.com SIP/2.0\r\n{headers}");
             assert_eq!(call_id(message.as_bytes()), expected.map(str::as_bytes), "{headers:?}");
         }
-        assert_eq!(call_id(b"Call-ID: x\r\n"), None, "the first line is no header");
+        assert_eq!(call_id(b"Call-ID: x\r\n"), None, "the first line is not a header");
         assert_eq!(call_id(b""), None);
     }
 
     #[test]
-    fn any_bytes_will_do() {
+    fn any_bytes_are_safe() {
         proptest::proptest!(|(message in proptest::collection::vec(
             proptest::sample::select(b"iI:@ \r\n\tcall-ID\xff".to_vec()), 0..80,
         ))| {

@@ -1,22 +1,22 @@
-//! The TCP header (RFC 9293): its fields in place, and writing one.
-//! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
-//! Setters leave the checksum alone: one update for all changes is cheaper.
+//! The TCP header (RFC 9293): access to its fields, and writing one. Every function takes bytes that start at the
+//! header and must contain at least [`HEADER`] bytes. Setters do not update the checksum: one update for all changes is
+//! cheaper.
 
 use super::{Address, checksum, ipv4, wire};
 
 pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
 
-/// Length of a header without options.
+/// Length of a header without options, in bytes.
 pub const HEADER: usize = 20;
 
-/// Bits of the flags octet.
+/// Bits of the flags byte.
 pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const PSH: u8 = 0x08;
 pub const ACK: u8 = 0x10;
 
-/// Kind of the maximum segment size option (RFC 9293 section 3.7.1) and its length.
+/// Kind and length of the maximum segment size option (RFC 9293 section 3.7.1).
 pub const OPTION_MSS: u8 = 2;
 pub const OPTION_MSS_LENGTH: usize = 4;
 
@@ -30,7 +30,7 @@ pub fn acknowledgment(header: &[u8]) -> u32 {
     wire::get32(header, 8)
 }
 
-/// Header length in bytes, options included, as announced: 0 to 60.
+/// Header length in bytes with options, as the header says: 0 to 60.
 #[inline]
 pub fn header_length(header: &[u8]) -> usize {
     usize::from(header[12] >> 4) * 4
@@ -66,7 +66,7 @@ pub fn set_checksum(header: &mut [u8], checksum: u16) {
     wire::set16(header, 16, checksum);
 }
 
-/// Computes the checksum of `segment` (header, options and payload) and puts it in place.
+/// Computes and writes the checksum of `segment` (header, options and payload).
 #[inline]
 pub fn write_checksum<A: Address>(segment: &mut [u8], source: A, destination: A) {
     set_checksum(segment, 0);
@@ -74,8 +74,8 @@ pub fn write_checksum<A: Address>(segment: &mut [u8], source: A, destination: A)
     set_checksum(segment, sum);
 }
 
-/// Where the value of the MSS option stands, from the start of the TCP header. `segment` is the header with its
-/// options; at most 40 options are looked at.
+/// Offset of the MSS value from the start of the TCP header. `segment` is the header with its options; at most 40
+/// options are read.
 pub fn mss_option(segment: &[u8]) -> Option<usize> {
     let end = header_length(segment).min(segment.len());
     let mut at = HEADER;
@@ -98,7 +98,7 @@ pub fn mss_option(segment: &[u8]) -> Option<usize> {
     None
 }
 
-/// The fields a new header is made of.
+/// Fields of a new header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub source_port: u16,

@@ -1,18 +1,18 @@
-//! The reset that answers a segment nobody expects (RFC 9293 section 3.10.7.1), as the Linux stack sends it.
+//! The reset that answers an unexpected segment (RFC 9293 section 3.10.7.1), as the Linux stack sends it.
 
 use super::{Address, Fragment, Packet, Role, checksum, icmp_error, ipv4, ipv6, parse, tcp};
 
-/// Length of the packets made here.
+/// Length of a reset packet in bytes.
 pub(crate) const IPV4: usize = ipv4::HEADER + tcp::HEADER;
 pub(crate) const IPV6: usize = ipv6::HEADER + tcp::HEADER;
 
 const TTL: u8 = 64;
-/// The ECN bits of TOS and traffic class.
+/// ECN bits of TOS and traffic class.
 const ECN: u8 = 0x03;
 
-/// Writes the reset to the IPv4 packet `offending` to the first [`IPV4`] bytes of `out` and returns that length.
-/// `None`: nothing is sent, for it is a reset itself, a fragment, broken (checksum included), not TCP, or one that
-/// [`icmp_error::may_answer`] rules out.
+/// Writes the reset that answers the IPv4 packet `offending` to the first [`IPV4`] bytes of `out` and returns that
+/// length. `None` if it must not be answered: a reset, a fragment, invalid (also by its checksum), not TCP, or refused
+/// by [`icmp_error::may_answer`].
 ///
 /// # Panics
 /// If `out` is shorter than [`IPV4`].
@@ -37,8 +37,8 @@ pub(crate) fn write_ipv4(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     Some(IPV4)
 }
 
-/// Writes the reset to the IPv6 packet `offending` to the first [`IPV6`] bytes of `out` and returns that length.
-/// `None` as for [`write_ipv4`].
+/// Writes the reset that answers the IPv6 packet `offending` to the first [`IPV6`] bytes of `out` and returns that
+/// length. `None` as for [`write_ipv4`].
 ///
 /// # Panics
 /// If `out` is shorter than [`IPV6`].
@@ -62,7 +62,7 @@ pub(crate) fn write_ipv6(out: &mut [u8], offending: &[u8]) -> Option<usize> {
     Some(IPV6)
 }
 
-/// The header of the reset, if one is due.
+/// The header of the reset, if one must be sent.
 fn reset<A: Address>(packet: &Packet<A>, bytes: &[u8]) -> Option<tcp::Header> {
     let segment = &bytes[usize::from(packet.header)..usize::from(packet.length)];
     let is_tcp = packet.role == Role::Transport && packet.protocol == ipv4::TCP;
@@ -90,7 +90,7 @@ fn reset<A: Address>(packet: &Packet<A>, bytes: &[u8]) -> Option<tcp::Header> {
     }
     let flag = |bit: u8| u32::from(packet.tcp_flags & bit != 0);
     let payload = (segment.len() - header) as u32;
-    // SYN and FIN take a sequence number each.
+    // SYN and FIN each occupy one sequence number.
     let consumed = payload + flag(tcp::SYN) + flag(tcp::FIN);
     Some(tcp::Header {
         acknowledgment: tcp::sequence(segment).wrapping_add(consumed),
@@ -112,7 +112,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What a Linux director sent.
+    /// Recorded from a Linux director.
     #[test]
     fn a_kernels_resets() {
         let mut out = [0; 100];
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_sent_is_acknowledged() {
+    fn payload_syn_and_fin_are_acknowledged() {
         let mut out = [0; IPV6];
         for (flags, payload, expected) in [
             (tcp::SYN, 0, 1000),
@@ -156,15 +156,15 @@ mod tests {
         }
         let marked = v4().flags(tcp::SYN).tos(0xbb).packet();
         write_ipv4(&mut out, &marked).unwrap();
-        assert_eq!(ipv4::tos(&out), 0xb8, "congestion is not echoed");
-        // Sequence numbers go round.
+        assert_eq!(ipv4::tos(&out), 0xb8, "ECN bits are cleared");
+        // Sequence numbers wrap.
         let last = v4().flags(tcp::SYN).seq(u32::MAX).packet();
         write_ipv4(&mut out, &last).unwrap();
         assert_eq!(tcp::acknowledgment(&out[20..]), 0);
     }
 
     #[test]
-    fn what_gets_no_reset() {
+    fn packets_that_get_no_reset() {
         let mut out = [0; IPV4];
         let damaged = |at: usize, byte: u8| {
             let mut bytes = v4().payload("x").packet();

@@ -1,10 +1,10 @@
-//! The Toeplitz hash that NICs spread packets over their queues with (RSS), computed in software so that a director can
-//! say which queue a packet it has not seen will arrive on.
+//! The Toeplitz hash of RSS in software, so that a director can compute the queue of a packet that it has not received
+//! yet.
 
 use super::{Address, Tuple, ipv4, wire};
 
-/// A key under which both directions of a flow have the same hash: two bytes, repeated. 52 bytes, for the NICs with the
-/// longest keys; others take the first 40.
+/// A key with equal hashes for both directions of a flow: two bytes, repeated. 52 bytes for the NICs with the longest
+/// keys; others use the first 40.
 pub const SYMMETRIC_KEY: [u8; 52] = {
     let mut key = [0x6d; 52];
     let mut index = 1;
@@ -15,31 +15,31 @@ pub const SYMMETRIC_KEY: [u8; 52] = {
     key
 };
 
-/// Longest input: two IPv6 addresses and two ports.
+/// Maximum input in bytes: two IPv6 addresses and two ports.
 const INPUT: usize = 36;
-/// Key bits that an input bit takes part with.
+/// Number of key bits used for one input bit.
 const WINDOW: usize = 32;
-/// Shortest key that covers the longest input; no NIC has a shorter one.
+/// Minimum key length in bytes, for the maximum input; every NIC has at least this.
 pub const KEY_MIN: usize = INPUT + WINDOW / 8;
 
-/// The hash under one key. One table of 16 words for each half of an input byte: 1.5 KiB of it serve IPv4 with ports,
-/// which leaves the L1 cache to the packets; tables for whole bytes would take eight times as much.
+/// The hash with one key. It has one table of 16 words for each half of an input byte: 1.5 KiB of them serve IPv4 with
+/// ports, which leaves the L1 cache for packets. Tables for whole bytes would need eight times as much.
 #[derive(Clone, Debug)]
 pub struct Toeplitz {
     halves: [[[u32; 16]; 2]; INPUT],
 }
 
 impl Toeplitz {
-    /// Prepares the tables.
+    /// Computes the tables.
     ///
     /// # Panics
-    /// If `key` has less than [`KEY_MIN`] bytes. More than that take no part.
+    /// If `key` has less than [`KEY_MIN`] bytes. Later bytes are not used.
     pub fn new(key: &[u8]) -> Self {
         assert!(key.len() >= KEY_MIN, "an RSS key has at least {KEY_MIN} bytes");
         let mut halves = [[[0; 16]; 2]; INPUT];
         for (index, entry) in halves.as_flattened_mut().iter_mut().enumerate() {
             for (value, hash) in entry.iter_mut().enumerate() {
-                // Bit 3 of the half byte is the first on the wire.
+                // Bit 3 of the half byte is the first one on the wire.
                 let bits = (0..4).filter(|bit| value >> (3 - bit) & 1 == 1);
                 *hash = bits.fold(0, |hash, bit| hash ^ window(key, index * 4 + bit));
             }
@@ -47,8 +47,8 @@ impl Toeplitz {
         Toeplitz { halves }
     }
 
-    /// The hash of a packet: over addresses and ports for TCP, UDP and SCTP, over the addresses for the rest. NICs that
-    /// do not know SCTP, and all of them for fragments, use [`Self::hash_addresses`].
+    /// The hash of a packet: over addresses and ports for TCP, UDP and SCTP, over addresses for other protocols. NICs
+    /// without support for SCTP, and all NICs for fragments, use [`Self::hash_addresses`].
     #[inline]
     pub fn hash<A: Address>(&self, tuple: &Tuple<A>) -> u32 {
         match tuple.protocol {
@@ -68,7 +68,7 @@ impl Toeplitz {
         self.hash_input(&input[..A::BYTES * 2 + 4])
     }
 
-    /// The hash over addresses alone.
+    /// The hash over addresses only.
     #[inline]
     pub fn hash_addresses<A: Address>(&self, source: A, destination: A) -> u32 {
         let mut input = [0; INPUT];
@@ -85,7 +85,7 @@ impl Toeplitz {
         self.hash_input(&input[..A::BYTES])
     }
 
-    /// The hash over any choice of fields, in wire order. Bytes beyond two IPv6 addresses and two ports take no part.
+    /// The hash over any fields in wire order. Bytes after the length of two IPv6 addresses and two ports are not used.
     #[inline]
     pub fn hash_input(&self, input: &[u8]) -> u32 {
         input.iter().zip(&self.halves).fold(0, |hash, (byte, [high, low])| {
@@ -94,7 +94,7 @@ impl Toeplitz {
     }
 }
 
-/// 32 bits of the key from bit number `start` on.
+/// 32 bits of the key, starting at bit `start`.
 fn window(key: &[u8], start: usize) -> u32 {
     (start..start + WINDOW)
         .fold(0, |word, bit| word << 1 | u32::from(key[bit / 8] >> (7 - bit % 8) & 1))
@@ -160,7 +160,7 @@ mod tests {
         verify::<u128>(&IPV6);
     }
 
-    /// The definition: for every input bit that is set, from the left, the key shifted left by as much.
+    /// The definition: for each set input bit, from the left, the key shifted left by the bit's position.
     fn slow(key: &[u8], input: &[u8]) -> u32 {
         let mut hash = 0;
         for bit in 0..input.len() * 8 {
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_tables_give_the_bitwise_hash(
+        fn the_tables_match_the_bitwise_hash(
             key in prop::collection::vec(any::<u8>(), 40..=52),
             input in prop::collection::vec(any::<u8>(), 0..=36),
         ) {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_count_for_the_protocols_that_have_them() {
+    fn ports_are_hashed_for_protocols_that_have_them() {
         let toeplitz = Toeplitz::new(&MICROSOFT_KEY);
         for protocol in 0..=255 {
             let one = toeplitz.hash(&tuple([1_u32, 2], [4000, 80], protocol));

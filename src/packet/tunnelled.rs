@@ -1,22 +1,22 @@
-//! The packet inside a tunnel packet that an ICMP error quotes, as far as the quotation goes.
+//! The inner packet of a tunnel packet quoted by an ICMP error.
 
 use super::{Tuple, ipv4, quoted, udp, wire};
 
 /// An IPv4 packet inside an IPv4 tunnel packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tunnelled<'a> {
-    /// From its IP header on: an IP header and at least eight bytes behind it.
+    /// The inner packet: its IP header and at least eight bytes after it.
     pub bytes: &'a [u8],
     pub tuple: Tuple<u32>,
     pub dont_fragment: bool,
-    /// Where the tunnel packet was sent.
+    /// Destination of the tunnel packet.
     pub end: u32,
-    /// GUE: its UDP port.
+    /// UDP port of GUE.
     pub port: Option<u16>,
 }
 
-/// Opens the tunnel packet that starts with `outer`: IPIP, GRE with at most a checksum, or GUE (version 0, no private
-/// data). `None`: something else, or too little of it.
+/// Parses the tunnel packet at the start of `outer`: IPIP, GRE with an optional checksum, or GUE (version 0, without
+/// private data). `None` for other packets, or if too little is quoted.
 pub(crate) fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
     let header = outer.first_chunk::<{ ipv4::HEADER }>()?;
     let later = ipv4::is_later_fragment(header);
@@ -32,7 +32,7 @@ pub(crate) fn open(outer: &[u8]) -> Option<Tunnelled<'_>> {
             }
         }
         ipv4::UDP => {
-            // draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in words.
+            // draft-ietf-intarea-gue: two bits of version, a control bit, five bits of length in 4-byte words.
             let gue = payload.get(udp::HEADER..)?;
             let shim = gue.first_chunk::<4>()?;
             if shim[0] & 0xe0 != 0 || shim[1] != ipv4::IPIP {

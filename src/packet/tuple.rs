@@ -1,8 +1,8 @@
-//! The five values that name a flow.
+//! The five values that identify a flow.
 
 use super::Address;
 
-/// Source, destination, ports and protocol of one packet, as seen on the wire.
+/// Source, destination, ports and protocol of a packet, as on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tuple<A> {
     pub source: A,
@@ -14,7 +14,7 @@ pub struct Tuple<A> {
 }
 
 impl<A: Address> Tuple<A> {
-    /// The same flow seen from the other end.
+    /// The tuple of the other direction.
     #[inline]
     pub fn reversed(self) -> Self {
         Tuple {

@@ -1,21 +1,21 @@
-//! The UDP header (RFC 768): its fields in place, and writing one.
-//! Every function takes bytes that start at the header; the caller has checked that [`HEADER`] of them are there.
-//! Setters leave the checksum alone: one update for all changes is cheaper.
+//! The UDP header (RFC 768): access to its fields, and writing one. Every function takes bytes that start at the header
+//! and must contain at least [`HEADER`] bytes. Setters do not update the checksum: one update for all changes is
+//! cheaper.
 
 use super::{Address, checksum, ipv4, wire};
 
 pub use super::ports::{destination_port, set_destination_port, set_source_port, source_port};
 
-/// Length of the header.
+/// Length of the header in bytes.
 pub const HEADER: usize = 8;
 
-/// Length of header and payload in bytes, as announced.
+/// Length of header and payload in bytes, as the header says.
 #[inline]
 pub fn length(header: &[u8]) -> u16 {
     wire::get16(header, 4)
 }
 
-/// The checksum as it stands; 0 means that there is none.
+/// The checksum field; 0 means no checksum.
 #[inline]
 pub fn checksum(header: &[u8]) -> u16 {
     wire::get16(header, 6)
@@ -26,13 +26,13 @@ pub fn set_checksum(header: &mut [u8], checksum: u16) {
     wire::set16(header, 6, checksum);
 }
 
-/// A computed checksum as it is sent: 0 goes out as all ones, for 0 means that there is none.
+/// A computed checksum as it is sent: 0 is sent as all ones, because 0 means no checksum.
 #[inline]
 pub const fn sendable(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
 
-/// Computes the checksum of `datagram` (header and payload) and puts it in place.
+/// Computes and writes the checksum of `datagram` (header and payload).
 #[inline]
 pub fn write_checksum<A: Address>(datagram: &mut [u8], source: A, destination: A) {
     set_checksum(datagram, 0);
@@ -65,8 +65,8 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_is_never_sent_as_none() {
-        // Payload chosen so that the sum comes out as all ones.
+    fn a_computed_checksum_is_never_zero() {
+        // The payload makes the checksum zero.
         let mut datagram = [0; HEADER + 2];
         write(&mut datagram, 0, 0, 10);
         let missing = checksum::transport(0_u32, 0, ipv4::UDP, &datagram);

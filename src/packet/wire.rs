@@ -1,4 +1,4 @@
-//! Big-endian integers at a place in a header. The caller has checked that the bytes are there.
+//! Big-endian integers at an offset. The caller has checked that the bytes exist.
 
 use super::Address;
 

@@ -1,5 +1,5 @@
-//! Fragmentation of packets that are larger than the next link's MTU: of IPv4's that may be (RFC 791 section 3.2), and
-//! of a tunnel's outer IPv6 packets, whose source is the director (RFC 8200 section 4.5, RFC 2473 section 7.2).
+//! Fragmentation of packets above the MTU of the next link: IPv4 packets without DF (RFC 791 section 3.2), and a
+//! tunnel's outer IPv6 packets, whose source is the director (RFC 8200 section 4.5, RFC 2473 section 7.2).
 
 use super::Layer3;
 use crate::io::Frame;
@@ -8,18 +8,18 @@ use crate::packet::ipv4::{FRAGMENT_OFFSET, MORE_FRAGMENTS};
 use crate::packet::{ipv6, wire};
 use crate::reason::DropReason;
 
-/// Options a fragment behind the first must carry too have this bit.
+/// This bit marks options that are copied to all fragments.
 const COPIED: u8 = 0x80;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 
-/// Cuts the frame's packet into pieces of at most `mtu` bytes, each in a frame from `allocate` with the
-/// original's Ethernet header, and hands them to `send` in order.
+/// Splits the frame's packet into fragments of at most `mtu` bytes, each in a frame from `allocate` with the original's
+/// Ethernet header, and passes them to `send` in order.
 ///
 /// # Errors
-/// [`DropReason::NoBuffer`] when the pool is empty; pieces already sent stay sent, as on any lossy link.
-/// [`DropReason::TooBig`] if not even eight bytes of payload fit. [`DropReason::BadIpLength`] for a fragment that ends
-/// beyond the longest datagram.
+/// [`DropReason::NoBuffer`] if the pool is empty; fragments already sent stay sent, as on a lossy link.
+/// [`DropReason::TooBig`] if less than eight bytes of payload fit. [`DropReason::BadIpLength`] for a fragment that ends
+/// beyond the maximum datagram length.
 pub fn fragment_ipv4<F: Frame>(
     original: &F,
     mtu: usize,
@@ -62,11 +62,11 @@ pub fn fragment_ipv4<F: Frame>(
     Ok(())
 }
 
-/// Cuts the frame's IPv6 packet, which has no extension headers, into fragments of at most `mtu` bytes. Otherwise as
+/// Splits the frame's IPv6 packet, which has no extension headers, into fragments of at most `mtu` bytes. Otherwise as
 /// [`fragment_ipv4`].
 ///
 /// # Errors
-/// As [`fragment_ipv4`]'s.
+/// As [`fragment_ipv4`].
 pub fn fragment_ipv6<F: Frame>(
     original: &F,
     mtu: usize,
@@ -103,7 +103,7 @@ pub fn fragment_ipv6<F: Frame>(
     Ok(())
 }
 
-/// Options that only the first fragment carries become no-operations, so that the header keeps its length.
+/// Replaces options that only the first fragment has by no-operations, so that the header keeps its length.
 fn blank_options(options: &mut [u8]) {
     let mut at = 0;
     while at < options.len() {

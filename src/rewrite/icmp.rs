@@ -1,4 +1,4 @@
-//! ICMP errors about NAT connections: rewritten outside and in the packet they quote (RFC 5508 section 4).
+//! ICMP errors about NAT connections: rewrites the outer header and the quoted packet (RFC 5508 section 4).
 
 use super::{End, Layer3};
 use crate::io::Frame;
@@ -6,10 +6,10 @@ use crate::model::Protocol;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, icmp};
 
-/// Replaces `outer_end` of the error and the other end of the quoted packet by `address` and `port`.
+/// Replaces `outer_end` of the error and the opposite end of the quoted packet by `address` and `port`.
 ///
-/// From a server's side the sender becomes the VIP, and so does the quoted destination; from a client's side the
-/// receiver becomes the server, and so does the quoted source.
+/// From a server's side the source becomes the VIP, and so does the quoted destination. From a client's side the
+/// destination becomes the server, and so does the quoted source.
 pub fn translate_error<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,

@@ -1,44 +1,44 @@
-//! What differs between IPv4 and IPv6 when a header is rewritten.
+//! Differences between IPv4 and IPv6 when a header is rewritten.
 
 use crate::packet::ethernet::EtherType;
 use crate::packet::{Address, checksum, ipv4, wire};
 
-/// Which end of a packet is rewritten.
+/// The end of a packet that is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Source,
     Destination,
 }
 
-/// Header fields of one address family, in place.
+/// Access to the header fields of one address family.
 pub trait Layer3: Address {
     const ETHER_TYPE: EtherType = EtherType::of(Self::FAMILY);
-    /// IANA number of this family encapsulated in IP (RFC 2003, RFC 2473).
+    /// IP protocol number of this family inside IP (RFC 2003, RFC 2473).
     const ENCAPSULATED: u8;
-    /// Octets of the header without options or extensions.
+    /// Length in bytes of the header without options or extensions.
     const HEADER: usize;
     /// Offsets of the two addresses.
     const SOURCE: usize;
     const DESTINATION: usize;
-    /// IANA number of the family's ICMP.
+    /// IP protocol number of the family's ICMP.
     const ICMP: u8;
 
-    /// Takes one off TTL or hop limit, which the caller has checked to be above 1.
+    /// Decrements TTL or hop limit, which must be above 1.
     fn decrement(ip: &mut [u8]);
 
-    /// Accounts for a `checksum::difference` in the header's own checksum, where there is one.
+    /// Applies a `checksum::difference` to the header checksum, if the family has one.
     fn adjust_header(ip: &mut [u8], difference: u32);
 
-    /// Writes the header checksum anew, where there is one.
+    /// Computes the header checksum, if the family has one.
     fn seal_header(ip: &mut [u8]);
 
-    /// Replaces one address of the header.
+    /// Replaces one address of the header and updates its checksum.
     #[inline]
     fn set_address(ip: &mut [u8], end: End, old: Self, new: Self) {
         Self::replace_address(ip, end, new, checksum::difference(old, new));
     }
 
-    /// [`Layer3::set_address`] where the difference is known already.
+    /// [`Layer3::set_address`] with a known difference.
     #[inline]
     fn replace_address(ip: &mut [u8], end: End, new: Self, difference: u32) {
         let at = match end {
@@ -65,8 +65,8 @@ impl Layer3 for u32 {
     fn decrement(ip: &mut [u8]) {
         let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
         ip[IPV4_TTL] -= 1;
-        // The word of TTL and protocol has become smaller by 0x100, whatever it was, so the checksum grows by as much
-        // (RFC 1624). In the order of the wire: turning it round twice would cost more than the addition.
+        // The word of TTL and protocol decreases by 0x100, so the checksum increases by the same (RFC 1624). Done in
+        // network byte order: two byte swaps would cost more than the addition.
         let sum = u32::from(u16::from_ne_bytes([ip[IPV4_CHECKSUM], ip[IPV4_CHECKSUM + 1]]));
         let sum = sum + u32::from(0x0100_u16.to_be());
         let sum = (sum + u32::from(sum >= 0xffff)) as u16;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_smaller_ttl_leaves_the_checksum_right_whatever_it_was() {
+    fn decrementing_the_ttl_keeps_the_checksum_correct() {
         for identification in 0..=u16::MAX {
             let mut header = [0; ipv4::HEADER];
             header[0] = 0x45;

@@ -1,6 +1,6 @@
-//! Rewriting a packet on its way to a destination or back: one file per forwarding method.
+//! Rewrites packets to destinations and their replies, one file for each forwarding method.
 //!
-//! Every function works in place on a frame whose packet has been parsed, and knows nothing of connections.
+//! Every function works in place on a frame with a parsed packet. Connections are not used here.
 
 mod fragment;
 mod icmp;

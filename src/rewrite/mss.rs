@@ -1,12 +1,12 @@
-//! The maximum segment size that a SYN announces, lowered in place (RFC 9293 section 3.7.1).
+//! Lowers the MSS that a SYN announces, in place (RFC 9293 section 3.7.1).
 
 use super::Layer3;
 use crate::io::Frame;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Packet, checksum, tcp, wire};
 
-/// Lowers the MSS option of the frame's TCP segment to `limit`; whether it was larger. A segment without the option
-/// stays without: its receiver is to send no more than the least every host takes.
+/// Lowers the MSS option of the frame's TCP segment to `limit`; true if it was larger. No option is added: without it
+/// the receiver uses the minimum that every host accepts.
 #[cold]
 pub fn clamp_mss<A: Layer3>(frame: &mut impl Frame, packet: &Packet<A>, limit: u16) -> bool {
     let ip = &mut frame.bytes_mut()[ETHERNET..ETHERNET + usize::from(packet.length)];
@@ -17,9 +17,8 @@ pub fn clamp_mss<A: Layer3>(frame: &mut impl Frame, packet: &Packet<A>, limit: u
         return false;
     }
     wire::set16(segment, at, limit);
-    // Behind an odd number of octets the value straddles two of the sum's words: its high octet is the low one of the
-    // first, its low octet the high one of the second. Together they count as the value with its octets exchanged
-    // (RFC 1071 section 2 B).
+    // At an odd offset the value spans two words of the sum: its high byte is the low byte of the first word, its low
+    // byte the high byte of the second. Together they count as the value with its bytes swapped (RFC 1071 section 2 B).
     let counted = |value: u16| if at.is_multiple_of(2) { value } else { value.swap_bytes() };
     let sum = checksum::update16(tcp::checksum(segment), counted(old), counted(limit));
     tcp::set_checksum(segment, sum);
@@ -34,7 +33,7 @@ mod tests {
     use crate::testing::{PacketBuilder, frame};
     use proptest::prelude::*;
 
-    /// What becomes of a packet, and whether anything did.
+    /// The packet after clamping, and if it was changed.
     fn clamped<A: Layer3 + Parse>(packet: &PacketBuilder<A>, limit: u16) -> (bool, Vec<u8>) {
         let mut frame = MemoryFrame::new(&packet.build());
         let parsed = A::parse(&frame.bytes()[ETHERNET..]).unwrap();
@@ -42,7 +41,7 @@ mod tests {
         (changed, frame.bytes().to_vec())
     }
 
-    /// The segment with other options, built anew.
+    /// The same segment built with other options.
     fn expect<A: Layer3 + Parse>(
         packet: PacketBuilder<A>,
         before: &[u8],
@@ -55,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_larger_one_is_lowered() {
+    fn only_a_larger_mss_is_lowered() {
         // 1460 and 1400 are 5,180 and 5,120.
         for (before, limit, after) in [
             (&[2, 4, 5, 180][..], 1400, Some(&[2, 4, 5, 120][..])),
@@ -63,16 +62,16 @@ mod tests {
             (&[2, 4, 2, 24], 1400, None),
             (&[2, 4, 0, 0], 1400, None),
             (&[2, 4, 255, 255], 1400, Some(&[2, 4, 5, 120])),
-            // At an odd place.
+            // At an odd offset.
             (&[1, 2, 4, 5, 180, 1, 1, 0], 1400, Some(&[1, 2, 4, 5, 120, 1, 1, 0])),
             (&[3, 3, 7, 2, 4, 5, 180, 0], 1400, Some(&[3, 3, 7, 2, 4, 5, 120, 0])),
-            // Behind the others that Linux sends.
+            // After the other options that Linux sends.
             (
                 &[4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 2, 4, 5, 180],
                 1400,
                 Some(&[4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 2, 4, 5, 120]),
             ),
-            // None at all, behind the end, cut off, and of a wrong length.
+            // No option, after the end of options, cut off, and with a wrong length.
             (&[], 1400, None),
             (&[1, 1, 1, 1], 1400, None),
             (&[0, 2, 4, 5, 180, 0, 0, 0], 1400, None),
@@ -88,7 +87,7 @@ mod tests {
         }
     }
 
-    /// Octets that Ethernet's shortest frame is filled up with are no options.
+    /// Padding to the minimum Ethernet frame is not read as options.
     #[test]
     fn padding_is_not_read() {
         let bare = frame().ipv4("77.1.2.3", "10.0.0.100").tcp(4000, 80).flags(tcp::SYN).padded();
@@ -101,7 +100,7 @@ mod tests {
         assert_eq!(frame.bytes(), bytes);
     }
 
-    /// A segment whose MSS option stands behind `before` no-operations.
+    /// A segment with the MSS option after `before` no-operations.
     fn holds<A: Layer3 + Parse>(
         packet: PacketBuilder<A>,
         (before, mss, limit): (usize, u16, u16),
@@ -122,9 +121,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the segment built anew, its checksum computed over all of it.
+        /// Compared with a segment built with the new MSS and a complete checksum.
         #[test]
-        fn the_checksum_is_the_recomputed_one(
+        fn the_checksum_equals_the_recomputed_one(
             v4 in any::<[u32; 2]>(), v6 in any::<[u128; 2]>(), before in 0..=36_usize,
             mss: u16, limit: u16, payload in prop::collection::vec(any::<u8>(), 0..40),
         ) {

@@ -1,4 +1,4 @@
-//! NAT: one address and one port are replaced and the checksums follow (RFC 1624, RFC 3022 section 4.1).
+//! NAT: replaces one address and one port, and updates the checksums (RFC 1624, RFC 3022 section 4.1).
 
 use super::{End, Layer3};
 use crate::io::Frame;
@@ -10,10 +10,10 @@ use crate::reason::DropReason;
 const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
 
-/// Replaces address and port at one end of the packet.
+/// Replaces address and port of one end of the packet.
 ///
 /// # Errors
-/// A fragment of an SCTP packet cannot change its port: the CRC over the whole packet is out of reach.
+/// If the port of a fragmented SCTP packet would change: its CRC covers bytes of other fragments.
 #[inline]
 pub fn translate<A: Layer3>(
     frame: &mut impl Frame,
@@ -63,7 +63,7 @@ fn rewrite(transport: &mut [u8], at: usize, change: impl FnOnce(u16) -> u16) {
     transport[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// IPVS gives a datagram sent without checksum one. Of a fragment only part is here, so it stays without.
+/// As in IPVS, a datagram without checksum gets one. Fragments stay without, because other bytes are missing.
 fn fill_udp_checksum<A: Layer3>(ip: &mut [u8], packet: &Packet<A>) {
     if packet.fragment != Fragment::Whole {
         return;

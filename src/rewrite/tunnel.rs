@@ -1,4 +1,4 @@
-//! Tunnelling: an outer header in front of the whole packet. IP in IP (RFC 2003), IPv6 tunnels (RFC 2473), Generic UDP
+//! Tunnelling: an outer header in front of the packet. IP in IP (RFC 2003), IPv6 tunnels (RFC 2473), Generic UDP
 //! Encapsulation, and GRE (RFC 2784).
 
 use super::Layer3;
@@ -9,28 +9,28 @@ use crate::reason::DropReason;
 use crate::snapshot::{Destination, Encapsulation, Ends};
 use std::net::IpAddr;
 
-/// What the outer header says beyond the inner packet.
+/// Outer header fields that do not come from the inner packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Outer<'w> {
-    /// The tunnel's end: its address, the one it is spoken to from, and the encapsulation.
+    /// Address of the tunnel's end, source address towards it, and encapsulation.
     pub destination: &'w Destination,
-    /// Outer DF follows the inner one (`pmtu_disc`); otherwise it is clear.
+    /// The outer DF is copied from the inner packet (`pmtu_disc`); otherwise it is 0.
     pub copy_dont_fragment: bool,
-    /// Identification of an outer IPv4 header that may be fragmented.
+    /// Identification of an outer IPv4 header without DF.
     pub identification: u16,
-    /// Spreads GUE flows: the outer source port is made from it.
+    /// The GUE source port is derived from this, so that flows spread.
     pub flow: u32,
 }
 
-/// Linux's default range of local ports, which GUE source ports come from.
+/// Linux's default range of local ports, used for GUE source ports.
 const LOCAL_PORTS: (u32, u32) = (32_768, 60_999);
 const UDP_HEADER: usize = 8;
 
-/// Puts the outer headers in front of the frame's packet, whose TTL has been decremented and which ends where the frame
-/// does. The Ethernet header is undefined afterwards; only its room is there.
+/// Writes the outer headers in front of the frame's packet, whose TTL has been decremented and which ends with the
+/// frame. Afterwards there is room for the Ethernet header, with undefined content.
 ///
 /// # Errors
-/// [`DropReason::NoHeadroom`] if the buffer has no room in front.
+/// [`DropReason::NoHeadroom`] if the buffer has no room in front of the packet.
 #[inline(always)]
 pub fn encapsulate<A: Layer3>(
     frame: &mut impl Frame,
@@ -47,7 +47,7 @@ pub fn encapsulate<A: Layer3>(
     Ok(())
 }
 
-/// [`encapsulate`] by any encapsulation; apart, so that plain IP in IP stays a straight line.
+/// [`encapsulate`] for all encapsulations; a separate function, so that plain IP in IP stays short.
 #[inline(never)]
 fn encapsulate_by_any<A: Layer3>(
     frame: &mut impl Frame,
@@ -63,7 +63,7 @@ fn encapsulate_by_any<A: Layer3>(
             let addresses = (source.to_bits(), destination.to_bits());
             encapsulate_behind_shim(frame, packet, outer, addresses)
         }
-        // Control gives a tunnel source of the destination's family or no route at all.
+        // Control provides a tunnel source of the destination's family, or no route at all.
         _ => Err(DropReason::NoRoute),
     }
 }
@@ -84,7 +84,7 @@ fn encapsulate_behind_shim<O: OuterHeader, A: Layer3>(
     Ok(())
 }
 
-/// A family whose header goes in front of a tunnelled packet.
+/// A family for outer headers.
 trait OuterHeader: Layer3 {
     /// Writes the header at the start of `ip`, which ends with the packet.
     fn write_outer<A>(
@@ -96,7 +96,8 @@ trait OuterHeader: Layer3 {
     );
 }
 
-/// RFC 3168 section 9.1.1 limited functionality as Linux's IPVS has it: a congestion mark does not go outside.
+/// ECN as in Linux's IPVS, the limited functionality of RFC 3168 section 9.1.1: "congestion experienced" is not copied
+/// to the outer header.
 fn outer_tos(inner: u8) -> u8 {
     inner - (inner & inner >> 1 & 1)
 }
@@ -114,7 +115,7 @@ impl OuterHeader for u32 {
     }
 }
 
-/// [`OuterHeader::write_outer`] of IPv4.
+/// [`OuterHeader::write_outer`] for IPv4.
 #[inline(always)]
 fn write_ipv4<A>(ip: &mut [u8], packet: &Packet<A>, ends: &Ends, protocol: u8, outer: &Outer) {
     let [length_high, length_low] = (ip.len() as u16).to_be_bytes();
@@ -128,8 +129,8 @@ fn write_ipv4<A>(ip: &mut [u8], packet: &Packet<A>, ends: &Ends, protocol: u8, o
         }
     };
     let life = packet.ttl - 1;
-    // Words as they stand in the frame, whatever this machine's order: the sum's is the same (RFC 1071 section 2 B).
-    // Summed up here, as reading the header back would wait for the octets just written.
+    // Words in network byte order on every machine: the sum is the same (RFC 1071 section 2 B). It is computed here,
+    // because reading the header back would wait for the bytes just written.
     let mut words = [
         u32::from_ne_bytes([0x45, outer_tos(packet.tos), length_high, length_low]),
         u32::from_ne_bytes(identity),
@@ -167,8 +168,8 @@ impl OuterHeader for u128 {
     }
 }
 
-/// Writes what stands between the outer header of family `O` and the inner packet of family `A`; returns the protocol
-/// number for the outer header. `body` starts behind the outer header.
+/// Writes the headers between the outer header of family `O` and the inner packet of family `A`; returns the protocol
+/// number for the outer header. `body` starts after the outer header.
 #[inline]
 fn write_shim<O: Layer3, A: Layer3>(
     body: &mut [u8],
@@ -186,7 +187,7 @@ fn write_shim<O: Layer3, A: Layer3>(
             body[2..4].copy_from_slice(&port.to_be_bytes());
             body[4..6].copy_from_slice(&length.to_be_bytes());
             body[6..8].fill(0);
-            // Version 0, no control, no options: the next octet tells the inner protocol.
+            // Version 0, no control bit, no options: the next byte is the inner protocol.
             body[UDP_HEADER..UDP_HEADER + 4].copy_from_slice(&[0, A::ENCAPSULATED, 0, 0]);
             if with_checksum {
                 let sum = checksum::transport(source, destination, ipv4::UDP, body);

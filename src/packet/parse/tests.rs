@@ -1,4 +1,4 @@
-//! The parser against tables, against what the builder was told, and against arbitrary bytes.
+//! The parser against tables, against the builder, and with random bytes.
 
 use super::*;
 use crate::packet::ndp::{self, Neighbour};
@@ -45,8 +45,8 @@ fn tuple(protocol: u8, source_port: u16, destination_port: u16) -> Tuple<u32> {
     Tuple { source_port, destination_port, protocol, ..PLAIN.flow }
 }
 
-/// With what follows for the straight way.
-fn judged(packet: Packet<u32>) -> Packet<u32> {
+/// Sets `fast_path_eligible` to the expected value.
+fn with_eligibility(packet: Packet<u32>) -> Packet<u32> {
     let is_whole = packet.role == Role::Transport && packet.fragment == Fragment::Whole;
     let opens = packet.tcp_flags & tcp::SYN != 0;
     let fast_path_eligible = is_whole && packet.protocol != 132 && !opens && packet.ttl > 1;
@@ -54,7 +54,7 @@ fn judged(packet: Packet<u32>) -> Packet<u32> {
 }
 
 #[test]
-fn what_a_whole_ipv4_packet_says() {
+fn fields_of_a_whole_ipv4_packet() {
     let udp = Packet { flow: tuple(17, 4000, 53), protocol: 17, tcp_flags: 0, ..PLAIN };
     for (bytes, expected) in [
         (v4().tcp(4000, 80), PLAIN),
@@ -94,10 +94,10 @@ fn what_a_whole_ipv4_packet_says() {
             },
         ),
     ] {
-        assert_eq!(ipv4(&bytes.packet()), Ok(judged(expected)), "{bytes:?}");
+        assert_eq!(ipv4(&bytes.packet()), Ok(with_eligibility(expected)), "{bytes:?}");
         // Padding is not part of the packet.
         let padded = [bytes.packet(), vec![0xa5; 18]].concat();
-        assert_eq!(ipv4(&padded), Ok(judged(expected)), "{bytes:?}");
+        assert_eq!(ipv4(&padded), Ok(with_eligibility(expected)), "{bytes:?}");
     }
 }
 
@@ -115,7 +115,7 @@ fn fragments() {
     let later = ipv6(&later.packet()).unwrap();
     assert_eq!((later.fragment, later.role), (Fragment::Later, Role::LaterFragment));
     assert_eq!((later.identification, later.header), (9, 56));
-    // RFC 6946: an atomic fragment is a whole packet that happens to have the header.
+    // RFC 6946: an atomic fragment is a whole packet with a fragment header.
     let atomic = ipv6(&v6().tcp(1, 2).identification(9).fragment(0, false).packet()).unwrap();
     assert_eq!(
         (atomic.fragment, atomic.role, atomic.header),
@@ -146,13 +146,13 @@ fn what_an_ipv6_packet_says() {
         let packet = ipv6(&v6().hop_by_hop().protocol(number).payload([0; 8]).packet()).unwrap();
         assert_eq!((packet.role, packet.protocol, packet.header), (role, number, 48));
     }
-    // Neighbour solicitations and echoes are no errors, and their checksum is their receiver's to check.
+    // Neighbour solicitations and echoes are not errors; the receiver checks their checksum.
     let echo = ipv6(&v6().icmp(128, 0, 1).packet()).unwrap();
     assert_eq!((echo.role, echo.icmp_type, echo.protocol), (Role::Icmp, 128, 58));
 }
 
 #[test]
-fn an_error_is_known_by_what_it_quotes() {
+fn an_error_has_the_flow_of_its_quoted_packet() {
     let reply = frame().ipv4("10.0.0.100", "11.22.33.44").options(&[1; 8]).tcp(80, 4000);
     for kind in [3, 4, 5, 11, 12] {
         let error = v4().options(&[1; 4]).icmp_error(kind, 4, 1400, &reply.packet()[..36]);
@@ -185,7 +185,7 @@ fn a_quoted_tunnel_packet_has_no_ports() {
 }
 
 #[test]
-fn errors_that_quote_nothing_useful_are_plain_icmp() {
+fn errors_without_a_usable_quotation_are_plain_icmp() {
     let reply = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
     let later = frame().ipv4("10.0.0.100", "11.22.33.44").protocol(17).fragment(8, false);
     let later = later.payload([0; 8]).packet();
@@ -202,7 +202,7 @@ fn errors_that_quote_nothing_useful_are_plain_icmp() {
     }
 }
 
-/// Bytes of a packet with some of them replaced.
+/// A packet with some bytes replaced.
 fn with(mut bytes: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     for (at, byte) in changes {
         bytes[*at] = *byte;
@@ -240,7 +240,7 @@ fn broken_ipv4_packets() {
     ] {
         assert_eq!(ipv4(&bytes), Err(reason), "{bytes:?}");
     }
-    // Whose error it is decides whether its checksum is looked at.
+    // Only errors that NAT rewrites have their checksum checked.
     let damaged = with(error, &[(24, 1)]);
     assert_eq!(ipv4(&damaged).map(|packet| packet.role), Ok(Role::IcmpError));
 }
@@ -271,7 +271,7 @@ fn broken_ipv6_packets() {
     assert_eq!(ipv6(&damaged).map(|packet| packet.role), Ok(Role::IcmpError));
 }
 
-/// What holds of every packet the parser lets through.
+/// Properties of every packet that the parser accepts.
 fn is_consistent<A: Address>(packet: &Packet<A>, available: usize) {
     let (header, length) = (usize::from(packet.header), usize::from(packet.length));
     assert!(header <= length && length <= available);
@@ -294,7 +294,7 @@ fn is_consistent<A: Address>(packet: &Packet<A>, available: usize) {
     }
 }
 
-/// A row says nothing of the packet that it held before: what is read into it is what is read into a blank one.
+/// Parsing into a used packet gives the same as parsing into an empty one.
 fn is_read_anew<A: Parse + std::fmt::Debug>(bytes: &[u8], other: A) {
     let mut row = Packet {
         flow: Tuple {
@@ -326,13 +326,13 @@ fn is_read_anew<A: Parse + std::fmt::Debug>(bytes: &[u8], other: A) {
     if let Ok(packet) = &mut outcome
         && packet.role != Role::IcmpError
     {
-        // Never read in this role.
+        // Not read in this role.
         packet.error_ends = Packet::<A>::BLANK.error_ends;
     }
     assert_eq!(outcome, A::parse(bytes));
 }
 
-/// Whatever is read, and everything that may be said about it, is sound.
+/// Parses the bytes and checks every property of the result.
 fn is_read_soundly(bytes: &[u8]) {
     is_read_anew(bytes, u32::MAX);
     is_read_anew(bytes, u128::MAX);
@@ -361,10 +361,10 @@ fn is_read_soundly(bytes: &[u8]) {
     }
 }
 
-/// How many seeds there are.
+/// Number of seeds.
 const SEEDS: usize = 12;
 
-/// Seeds for mutation: every kind of packet there is.
+/// Seeds for mutation: all kinds of packets.
 fn seed(index: usize) -> Vec<u8> {
     let four = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
     let six = frame().ipv6("fd00:a::100", "2001:db8::44").hop_by_hop().tcp(80, 4000).packet();
@@ -390,13 +390,13 @@ fn seed(index: usize) -> Vec<u8> {
 }
 
 #[test]
-fn every_kind_of_packet_is_read_soundly() {
+fn every_kind_of_packet_is_parsed_correctly() {
     (0..SEEDS).for_each(|index| is_read_soundly(&seed(index)));
 }
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_read_soundly(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_parsed_safely(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         is_read_soundly(&bytes);
         for version in [0x45, 0x46, 0x60] {
             if let Some(first) = bytes.first_mut() {
@@ -406,9 +406,9 @@ proptest! {
         }
     }
 
-    /// Checksums are put right afterwards, or nothing broken would get past them.
+    /// Checksums are corrected afterwards, because otherwise nothing damaged would pass them.
     #[test]
-    fn mutated_packets_are_read_soundly(
+    fn mutated_packets_are_parsed_safely(
         index in 0usize..SEEDS, cut in 0usize..160,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
@@ -467,7 +467,7 @@ proptest! {
             dont_fragment: df,
             ..PLAIN
         };
-        prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(judged(expected)));
+        prop_assert_eq!(ipv4(&built.payload(payload).packet()), Ok(with_eligibility(expected)));
     }
 
     #[test]

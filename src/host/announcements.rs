@@ -1,5 +1,5 @@
-//! Telling the link, unasked, that an address is at an interface: gratuitous ARP (RFC 5227 section 3), unsolicited neighbour
-//! advertisements (RFC 4861 section 7.2.6). Neighbours that had the address elsewhere learn of it.
+//! Unsolicited announcements of addresses: gratuitous ARP (RFC 5227 section 3) and unsolicited neighbour advertisements
+//! (RFC 4861 section 7.2.6). Neighbours update their entries from them.
 
 use super::local::{Local, is_on_link};
 use super::{IpHost, Outbox};
@@ -10,12 +10,12 @@ use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Time between two announcements of one address, any of which may be lost.
+/// Time between two announcements of one address, because any may be lost.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Sent at once at most; the rest waits for the next tick.
+/// Maximum sent at once; the others wait for the next tick.
 const AT_ONCE: usize = INJECT_RING / 4;
 
-/// What is still to be announced: by time, how many times more.
+/// Announcements still to send, by time, with how many times more.
 #[derive(Debug)]
 pub(super) struct Announcements {
     /// How often each address is announced.
@@ -37,7 +37,7 @@ impl Announcements {
         }
     }
 
-    /// A virtual address: on the interfaces whose network it is in; if it is in none, on all.
+    /// A virtual address: on the interfaces whose network contains it; if none does, on all.
     pub(super) fn add_virtual(&mut self, local: &Local, address: IpAddr, now: Instant) {
         let any = local.interfaces().iter().any(|interface| is_on_link(interface, address));
         for interface in local.interfaces() {
@@ -53,7 +53,7 @@ impl Announcements {
         }
     }
 
-    /// One that is due; the next time is put down.
+    /// Takes one that is due, and schedules the next one of its address.
     fn next(&mut self, now: Instant) -> Option<(InterfaceId, IpAddr)> {
         let entry = self.pending.first_entry().filter(|entry| entry.key().0 <= now)?;
         let ((_, interface, address), left) = entry.remove_entry();
@@ -70,7 +70,7 @@ impl<F: Frame> IpHost<F> {
         for _ in 0..AT_ONCE {
             let Some((interface, address)) = self.announcements.next(now) else { return };
             match address {
-                // It may have been taken away meanwhile.
+                // The address may have been removed meanwhile.
                 _ if !self.local.is_local(address) => {}
                 IpAddr::V4(address) => self.arp_announce(interface, address, out),
                 IpAddr::V6(address) => self.nd_announce(interface, address, out),

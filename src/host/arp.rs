@@ -1,4 +1,4 @@
-//! ARP (RFC 826): answers for local addresses, learns from what it hears, asks for next hops.
+//! ARP (RFC 826): answers for local addresses, learns neighbours, solicits next hops.
 
 use super::neighbours::Claim;
 use super::{IpHost, Outbox, local};
@@ -18,7 +18,7 @@ impl<F: Frame> IpHost<F> {
         };
         let sender = IpAddr::V4(Ipv4Addr::from_bits(arp.sender));
         let for_us = self.local.is_local(Ipv4Addr::from_bits(arp.target).into());
-        // From our IP address or our Ethernet address: an address conflict, a forgery or our own frame.
+        // From one of our own IP or MAC addresses: an address conflict, a forgery or our own frame.
         if self.local.is_local(sender) || self.local.is_own_mac(arp.sender_mac) {
             return self.drop(DropReason::NoLocalHandler);
         }
@@ -34,7 +34,7 @@ impl<F: Frame> IpHost<F> {
             };
             self.neighbours.claim((punt.interface, sender), claim, now);
         }
-        // A sender of zero only checks whether the address is taken (RFC 5227); it gets to know.
+        // A sender address of zero only checks if the address is in use (RFC 5227); it is answered.
         if for_us
             && arp.operation == Operation::Request
             && (arp.sender == 0 || !local::is_no_host(sender))
@@ -46,7 +46,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// Asks who has `address`: the one at `mac`, or everybody.
+    /// Requests the MAC address of `address`: unicast to `mac`, or by broadcast.
     pub(super) fn arp_request(
         &mut self,
         interface: InterfaceId,
@@ -76,7 +76,7 @@ impl<F: Frame> IpHost<F> {
         self.send_frame(interface, arp::FRAME, write, out);
     }
 
-    /// The routes say that `address` is a host on the interface's own link.
+    /// True if the routes have `address` on the interface's own link.
     pub(super) fn is_neighbour(&self, interface: InterfaceId, address: IpAddr) -> bool {
         self.way(Some(interface), address)
             .is_some_and(|way| way.interface == interface && way.next_hop == address)

@@ -1,6 +1,6 @@
-//! Echo requests for a local address, answered as Linux does: same payload, same TOS, from the address that was asked.
-//! The frame may have been sent to a group, as long as the packet is for one address. A request in fragments is put
-//! together first; an answer larger than the MTU goes out in fragments.
+//! Echo requests for a local address, answered as Linux does: same payload, same TOS, from the address that was pinged.
+//! The frame may have a multicast MAC address if the packet's address is unicast. A fragmented request is reassembled
+//! first; a reply above the MTU is fragmented.
 
 use super::network::{Network, Part};
 use super::output::Egress;
@@ -47,7 +47,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// Answers a whole ICMP message. `packet`: the last that brought a part of it.
+    /// Answers a complete ICMP message. `packet`: the one that completed it.
     fn answer_echo<A: Network>(
         &mut self,
         interface: InterfaceId,
@@ -82,7 +82,7 @@ impl<F: Frame> IpHost<F> {
         self.send_reply(way, packet, &answer, now, out);
     }
 
-    /// Sends an ICMP message back to where `request` came from, in fragments if it is larger than the MTU.
+    /// Sends an ICMP message to the source of `request`, fragmented if it is above the MTU.
     fn send_reply<A: Network>(
         &mut self,
         way: Egress,

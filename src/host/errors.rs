@@ -1,5 +1,5 @@
-//! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), what it says, and
-//! which address says it.
+//! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), its content, and its
+//! source address.
 
 use super::network::{Message, Network};
 use super::output::Outgoing;
@@ -12,27 +12,26 @@ use crate::reason::DropReason;
 use crate::time::Instant;
 use std::net::IpAddr;
 
-/// Why a packet cannot be served.
+/// Why a packet cannot be forwarded or delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorCause {
     TtlExpired,
     /// A service without a usable destination.
     NoDestination,
-    /// A real server's packet that belongs to no connection.
+    /// A packet from a real server that belongs to no connection.
     NoConnection,
-    /// A local address, but nobody at the port.
+    /// A local address without a listener on the port.
     UnservedPort,
-    /// A local address, but nobody for the protocol. For IPv6: where the number of the protocol stands.
+    /// A local address without a listener for the protocol. For IPv6: offset of the protocol number.
     UnservedProtocol {
         place: u16,
     },
-    /// Longer than so many bytes.
+    /// Longer than this MTU in bytes.
     TooBig(u16),
     NoRoute,
-    /// No route to a connection's destination. To the sender this is one host that cannot be reached, the one it
-    /// addressed.
+    /// No route to a connection's destination. The sender gets "host unreachable", about the address that it used.
     DestinationUnreachable,
-    /// The next hop does not answer.
+    /// The next hop is not resolved.
     HostUnreachable,
 }
 
@@ -68,7 +67,7 @@ impl ErrorCause {
         Message { message_type, code, rest }
     }
 
-    /// The reason that is counted when no error may be sent.
+    /// The drop reason if no error may be sent.
     fn drop_reason(self) -> DropReason {
         match self {
             ErrorCause::TtlExpired => DropReason::TtlExpired,
@@ -83,14 +82,14 @@ impl ErrorCause {
     }
 }
 
-/// Code of ICMP "destination unreachable".
+/// Code of an ICMP "destination unreachable".
 const PROTOCOL_UNREACHABLE: u8 = 2;
-/// Code of ICMPv6 "parameter problem".
+/// Code of an ICMPv6 "parameter problem".
 const UNKNOWN_NEXT_HEADER: u8 = 1;
 
 impl<F: Frame> IpHost<F> {
-    /// Tells the sender of `packet` about the trouble, if that is allowed. `frame` holds the packet behind an Ethernet
-    /// header; `ingress` is the interface it came in by, if that is known.
+    /// Sends an error to the sender of `packet`, if it is allowed. `frame` contains the packet after an Ethernet
+    /// header; `ingress` is its interface, if known.
     pub(super) fn error<A: Network>(
         &mut self,
         ingress: Option<InterfaceId>,
@@ -104,8 +103,8 @@ impl<F: Frame> IpHost<F> {
         if group || !self.may_be_told(packet) {
             return self.drop(trouble.drop_reason());
         }
-        // The packet's own destination speaks if that is the director. Not so for a next hop that does not answer:
-        // that is noticed by the sending side, which speaks for the interface.
+        // The source is the packet's own destination if that is local. For an unresolved next hop it is the address of
+        // the interface towards the sender, because the error occurs when sending.
         let original_destination = packet.destination();
         let speaks = self.local.is_local(original_destination.to_ip())
             && trouble != ErrorCause::HostUnreachable;
@@ -118,8 +117,8 @@ impl<F: Frame> IpHost<F> {
         self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
     }
 
-    /// Sends an error that quotes `about`, within the limits. `speaker`: its source; `None`: the address of the interface
-    /// that leads to the sender.
+    /// Sends an error that quotes `about`, within the rate limits. `speaker`: its source; `None`: the address of the
+    /// interface towards the sender.
     pub(super) fn send_error<A: Network>(
         &mut self,
         ingress: Option<InterfaceId>,
@@ -153,7 +152,7 @@ impl<F: Frame> IpHost<F> {
         self.send_packet::<A>(way, room, write, now, out);
     }
 
-    /// A frame waited for a next hop that did not answer.
+    /// Handles a frame that waited for a next hop that did not answer.
     pub(super) fn host_unreachable(
         &mut self,
         outgoing: Outgoing<F>,
@@ -162,7 +161,7 @@ impl<F: Frame> IpHost<F> {
     ) {
         self.drop(DropReason::NeighbourUnresolved);
         let Outgoing { mut frame, original_destination } = outgoing;
-        // What stands there was never the address of anybody.
+        // The destination MAC address was never written; it must not count as multicast.
         ethernet::set_destination(frame.bytes_mut(), [0; 6]);
         match ethernet::ethernet(frame.bytes()) {
             Ok(Payload::Ipv4) => {
@@ -188,21 +187,21 @@ impl<F: Frame> IpHost<F> {
             && let Some(address) = A::from_ip(address)
             && packet.role == Role::Transport
         {
-            // Like any error about a server's side it comes from the virtual address, about what the client sent.
+            // As for other errors from a server's side, the source is the VIP, and it quotes what the client sent.
             let ip = &mut frame.bytes_mut()[ETHERNET..];
             A::set_destination(ip, address);
             udp::set_destination_port(&mut ip[usize::from(packet.header)..], port);
             packet.flow.destination = address;
             trouble = ErrorCause::DestinationUnreachable;
         }
-        // Already counted as dropped, so only those that may be answered go on.
+        // Already counted as dropped, so only packets that may be answered continue.
         if self.may_be_told(&packet) {
             self.error(None, frame.bytes(), &packet, trouble, now, out);
         }
     }
 
-    /// An error about the packet may be sent: by the rules for all hosts, and it is neither for a whole network nor
-    /// the director's own.
+    /// True if an error may be sent about the packet: by the rules for all hosts, and if its source is neither a
+    /// broadcast address nor the director's own.
     fn may_be_told<A: Network>(&self, packet: &Packet<A>) -> bool {
         let (source, destination) = (packet.source().to_ip(), packet.destination().to_ip());
         icmp_error::may_answer(packet)
@@ -212,13 +211,13 @@ impl<F: Frame> IpHost<F> {
     }
 }
 
-/// The packet an error is about.
+/// The packet that an error is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'a, A> {
     /// The packet from its IP header on.
     pub bytes: &'a [u8],
     /// Its TOS or traffic class.
     pub tos: u8,
-    /// Who sent it and gets the error.
+    /// The sender of the packet, who gets the error.
     pub sender: A,
 }

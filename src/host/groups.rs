@@ -1,8 +1,8 @@
-//! The multicast groups that the director belongs to, and telling switches and routers about them: MLD version 2 and
-//! IGMP version 3, or the older version where a querier speaks it (RFC 3810, RFC 3376).
+//! Multicast groups of the director, reported to switches and routers: MLD version 2 and IGMP version 3, or the older
+//! version if a querier uses it (RFC 3810, RFC 3376).
 //!
-//! Every IPv6 address is reached by its solicited-node group (RFC 4861 section 7.2.1). A switch with MLD snooping drops
-//! the questions for it until somebody has reported membership.
+//! Neighbours reach every IPv6 address through its solicited-node group (RFC 4861 section 7.2.1). A switch with MLD
+//! snooping drops solicitations until membership in the group was reported.
 
 use super::local::{Local, is_on_link};
 use super::network::Network;
@@ -17,19 +17,19 @@ use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Times that a change is reported, because a report may be lost (RFC 3810 section 9.1).
+/// How often a change is reported, because a report may be lost (RFC 3810 section 9.1).
 const ROBUSTNESS: u8 = 2;
-/// Time between two reports of one change (RFC 3810 section 9.11).
+/// Time between two reports of a change (RFC 3810 section 9.11).
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long the older version is spoken after a query of it (RFC 3810 section 9.12).
+/// How long the older version is used after a query in it (RFC 3810 section 9.12).
 const OLDER_VERSION: Duration = Duration::from_secs(260);
-/// Reports sent at once at most; the others wait for the next tick.
+/// Maximum reports sent at once; the others wait for the next tick.
 const AT_ONCE: usize = INJECT_RING / 16;
 
 /// A group on the link of an interface.
 type Place = (InterfaceId, IpAddr);
 
-/// What is still to be said about a group.
+/// Reports still to send for a group.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     due: Instant,
@@ -37,24 +37,24 @@ struct Pending {
     times: u8,
 }
 
-/// Memberships and the reports about them that are due.
+/// Memberships, and reports to send.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// With the number of addresses and requests that need the group.
+    /// Groups, with the number of addresses and requests that need each.
     members: BTreeMap<Place, u32>,
-    /// Joined on request, beside those that addresses need.
+    /// Groups joined on request, besides those that addresses need.
     asked: BTreeSet<Place>,
     pending: BTreeMap<Place, Pending>,
-    /// The keys of `pending` by time.
+    /// The keys of `pending`, by time.
     due: BTreeSet<(Instant, Place)>,
-    /// Places whose membership has changed since they were last taken.
+    /// Groups whose membership has changed since the last call of `take`.
     changed: BTreeSet<Place>,
-    /// Until when an interface's link needs the older version of a family's protocol.
+    /// For each interface and family: until when its link needs the older version.
     older: BTreeMap<(InterfaceId, bool), Instant>,
 }
 
 impl Groups {
-    /// Membership as the interfaces, the virtual addresses and the requests need it.
+    /// Updates memberships from interfaces, virtual addresses and requests.
     fn rebuild(&mut self, local: &Local, now: Instant) {
         let mut places: Vec<Place> = self.asked.iter().copied().collect();
         for interface in local.interfaces() {
@@ -76,7 +76,7 @@ impl Groups {
         joined.into_iter().for_each(|place| self.change(place, Record::Joins, now));
     }
 
-    /// One reason more to be a member.
+    /// Adds one reason for membership.
     fn add(&mut self, place: Place, now: Instant) {
         let reasons = self.members.entry(place).or_insert(0);
         *reasons += 1;
@@ -85,7 +85,7 @@ impl Groups {
         }
     }
 
-    /// One reason less.
+    /// Removes one reason for membership.
     fn remove(&mut self, place: Place, now: Instant) {
         let Some(reasons) = self.members.get_mut(&place) else { return };
         *reasons -= 1;
@@ -95,7 +95,7 @@ impl Groups {
         }
     }
 
-    /// The address has become a virtual one, or is no longer.
+    /// Called when an address becomes virtual or stops being so.
     pub(super) fn virtual_changed(
         &mut self,
         local: &Local,
@@ -124,8 +124,7 @@ impl Groups {
         self.due.insert((pending.due, place));
     }
 
-    /// Answers a query about one group or all of an interface's (`None`) by reports that are `due`
-    /// then.
+    /// Answers a query about one group, or about all of an interface (`None`), by reports sent at `due`.
     fn answer(
         &mut self,
         interface: InterfaceId,
@@ -143,7 +142,7 @@ impl Groups {
             .filter(|(_, member)| group.is_none_or(|group| group == *member))
             .collect();
         for place in asked {
-            // What is about to be said anyway is said soon enough.
+            // Reports that are due soon anyway stay as they are.
             if self.pending.get(&place).is_none_or(|pending| pending.due > due) {
                 let times = self.pending.get(&place).map_or(1, |pending| pending.times);
                 self.schedule(place, Pending { due, record: Record::Member, times });
@@ -151,7 +150,7 @@ impl Groups {
         }
     }
 
-    /// Records of one interface and family that are due, at most so many.
+    /// Takes the records of one interface and family that are due, up to a maximum.
     fn next(&mut self, now: Instant, most: usize) -> Vec<(Place, Record)> {
         let mut records: Vec<(Place, Record)> = Vec::new();
         while records.len() < most
@@ -177,7 +176,7 @@ impl Groups {
     }
 }
 
-/// The group by which neighbours look for an IPv6 address; IPv4 asks by broadcast.
+/// The solicited-node group of an IPv6 address; `None` for IPv4, where requests are broadcast.
 fn solicited_node(address: IpAddr) -> Option<IpAddr> {
     match address {
         IpAddr::V4(_) => None,
@@ -187,7 +186,7 @@ fn solicited_node(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// Where a virtual IPv6 address needs its group: on the interfaces whose network it is in; if it is in none, on all.
+/// Interfaces on which a virtual IPv6 address needs its group: those whose network contains it; if none does, all.
 fn places_of(local: &Local, address: IpAddr) -> impl Iterator<Item = Place> {
     let any = local.interfaces().iter().any(|interface| is_on_link(interface, address));
     let interfaces = local.interfaces().iter();
@@ -196,7 +195,7 @@ fn places_of(local: &Local, address: IpAddr) -> impl Iterator<Item = Place> {
 }
 
 impl<F: Frame> IpHost<F> {
-    /// Becomes a member of a multicast group on the link of an interface.
+    /// Joins a multicast group on the link of an interface.
     pub fn join(
         &mut self,
         interface: InterfaceId,
@@ -210,7 +209,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// The opposite of [`Self::join`].
+    /// Leaves a group joined with [`Self::join`].
     pub fn leave(
         &mut self,
         interface: InterfaceId,
@@ -224,20 +223,20 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// Memberships that have begun (true) or ended since the last call.
+    /// Memberships that began (true) or ended since the last call.
     pub fn take_group_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         let changed = std::mem::take(&mut self.groups.changed);
         let is_member = |place: &Place| self.groups.members.contains_key(place);
         changed.into_iter().map(|place| (place, is_member(&place))).collect()
     }
 
-    /// Memberships follow the interfaces and their addresses; changes are reported.
+    /// Updates memberships after a change of interfaces or addresses, and reports changes.
     pub(super) fn follow_groups(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.groups.rebuild(&self.local, now);
         self.send_reports(now, out);
     }
 
-    /// A message of MLD or IGMP: a query is answered, of other members nothing has to be known.
+    /// Handles an MLD or IGMP message: queries are answered, reports of other members are ignored.
     pub(super) fn membership<A: Network + Membership>(
         &mut self,
         punt: &Punt<F>,
@@ -281,7 +280,7 @@ impl<F: Frame> IpHost<F> {
         out: &mut impl Outbox<F>,
     ) {
         let Some(own) = self.local.interface(interface) else { return };
-        // MLD: a link-local source (RFC 3810 section 5.2.13), so one beside a link-local peer.
+        // MLD needs a link-local source (RFC 3810 section 5.2.13), so choose it for a link-local peer.
         let peer = match A::FAMILY {
             Family::Ipv4 => records[0].0.1,
             Family::Ipv6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).into(),

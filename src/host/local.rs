@@ -1,22 +1,22 @@
-//! The director's own addresses: those of its interfaces and the virtual ones.
+//! The director's own addresses: addresses of interfaces, and virtual ones.
 
 use crate::model::{Interface, InterfaceId, Prefix};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address is in one of the interface's networks.
+/// True if the address is in one of the interface's networks.
 pub(super) fn is_on_link(interface: &Interface, address: IpAddr) -> bool {
     interface.addresses.iter().any(|(own, length)| is_network_of(*own, *length, address))
 }
 
-/// Which addresses are the director's.
+/// The set of the director's addresses.
 #[derive(Debug)]
 pub(super) struct Local {
     interfaces: Vec<Interface>,
     virtual_addresses: BTreeSet<IpAddr>,
-    /// Every address in them is a virtual one too.
+    /// Networks whose addresses are all virtual.
     virtual_networks: Vec<Prefix>,
-    /// Both kinds of single addresses together, for one probe.
+    /// All single addresses, for one lookup.
     all: BTreeSet<IpAddr>,
 }
 
@@ -30,7 +30,7 @@ impl Local {
         Local { interfaces, virtual_addresses: BTreeSet::new(), virtual_networks: Vec::new(), all }
     }
 
-    /// Replaces the interfaces' addresses.
+    /// Replaces the interfaces and their addresses.
     pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let addresses = std::mem::take(&mut self.virtual_addresses);
         let networks = std::mem::take(&mut self.virtual_networks);
@@ -45,13 +45,13 @@ impl Local {
         self.virtual_networks = networks;
     }
 
-    /// The address is a virtual one, or in a network of virtual ones.
+    /// True if the address is virtual, or in a network of virtual addresses.
     fn is_virtual_or_in_network(&self, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&address)
             || self.virtual_networks.iter().any(|network| network.contains(address))
     }
 
-    /// The address is a virtual one from now on, or no longer. True if it is one now and was not.
+    /// Makes an address virtual, or no longer so. True if it is new.
     pub(super) fn set_virtual(&mut self, address: IpAddr, is_virtual: bool) -> bool {
         if is_virtual {
             self.all.insert(address);
@@ -80,18 +80,18 @@ impl Local {
         self.interfaces.iter().find(|own| own.id == interface)
     }
 
-    /// The Ethernet address is that of one of the director's interfaces.
+    /// True for the MAC address of one of the director's interfaces.
     pub(super) fn is_own_mac(&self, mac: [u8; 6]) -> bool {
         self.interfaces.iter().any(|interface| interface.mac == mac)
     }
 
-    /// The address is the director's, on whatever interface.
+    /// True if the address is the director's, on any interface.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         self.all.contains(&address) || self.is_virtual_or_in_network(address)
     }
 
-    /// The interface answers questions for the address. IPv4: for every local address, as Linux does (arp_ignore 0).
-    /// IPv6: for the interface's own and for the virtual ones.
+    /// True if the interface answers neighbour requests for the address. IPv4: for every local address, as Linux does
+    /// (arp_ignore 0). IPv6: for the interface's own and virtual addresses.
     pub(super) fn answers(&self, interface: InterfaceId, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(_) => self.is_local(address),
@@ -104,7 +104,7 @@ impl Local {
         }
     }
 
-    /// The address from which the interface speaks to `peer`: the one in the peer's network, else the interface's first of the
+    /// Source address of the interface towards `peer`: the one in the peer's network, else the interface's first of the
     /// family, else another interface's.
     pub(super) fn source(&self, interface: InterfaceId, peer: IpAddr) -> Option<IpAddr> {
         let own = |interface: &Interface| {
@@ -120,7 +120,7 @@ impl Local {
         self.interface(interface).and_then(own).or_else(others)
     }
 
-    /// The address reaches more than one host of some network of ours, or is no host's at all.
+    /// True for addresses of several hosts in one of our networks, and for addresses that no host can have.
     pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
         let IpAddr::V4(address) = address else { return false };
         address.is_broadcast()
@@ -138,18 +138,18 @@ impl Local {
     }
 }
 
-/// `peer` is in the network of `length` bits around `own`.
+/// True if `peer` is in the network of `length` bits around `own`.
 fn is_network_of(own: IpAddr, length: u8, peer: IpAddr) -> bool {
     Prefix::new(own, length).is_some_and(|network| network.contains(peer))
 }
 
-/// The link-local address made of the MAC address (RFC 4291 appendix A).
+/// The link-local address derived from the MAC address (RFC 4291 appendix A).
 fn link_local(mac: [u8; 6]) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac;
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// No single host can have this address: nothing is ever sent there (RFC 1122 section 3.2.2).
+/// True if no single host can have this address, so nothing is sent there (RFC 1122 section 3.2.2).
 pub(super) fn is_no_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_for_what() {
+    fn interfaces_answer_for_local_addresses() {
         for (interface, address, expected) in [
             (0, "10.0.0.1", true),
             (1, "10.0.0.1", true),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_nobody() {
+    fn addresses_that_no_host_can_have() {
         for (address, expected) in [
             ("0.1.2.3", true),
             ("127.0.0.1", true),
@@ -255,11 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn every_address_of_a_virtual_network_is_answered_for() {
+    fn interfaces_answer_for_all_addresses_of_virtual_networks() {
         let mut local = local();
         let networks = ["10.0.0.64/26", "fd00:c::/64"].map(|text| text.parse().unwrap());
         local.set_virtual_networks(networks.to_vec());
-        // The ports' addresses change, the networks stay.
+        // The interfaces' addresses change, the networks stay.
         local.set_interfaces(vec![]);
         for (address, expected) in [
             ("10.0.0.63", false),
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn new_virtual_addresses_are_told() {
+    fn new_virtual_addresses_are_returned() {
         let mut local = local();
-        // (address, virtual, news)
+        // (address, becomes virtual, is new)
         for (address, is_virtual, is_new) in [
             ("10.0.0.100", true, false),
             ("10.0.0.101", true, true),

@@ -1,15 +1,15 @@
 //! Packets for the director itself: ARP and neighbour discovery, echo, ICMP errors, resets.
 //!
-//! A pure state machine: frames come in with the reason why a worker handed them over, frames go out through an
-//! [`Outbox`], time is an argument. What a Linux director's own stack would answer is answered the same way.
+//! A pure state machine: frames come in with the worker's punt reason, frames go out through an [`Outbox`], time is an
+//! argument. It answers what the stack of a Linux director would answer, in the same way.
 //!
-//! * `neighbours`: next hops and their MAC addresses; `arp` and `nd` speak for them on the wire
-//! * `announcements`: telling the link about our addresses unasked
-//! * `groups`: multicast groups, and telling the link that we are a member
-//! * `echo`, `errors`, `reject`, `tunnel_errors`: what is answered to whom
-//! * `output`: the way of a packet the director makes; `network`: what differs by address family
-//! * `reassembly`: datagrams in fragments, put together
-//! * `local`, `rate_limit`: which addresses are ours; how much is said
+//! * `neighbours`: next hops and their MAC addresses; `arp` and `nd`: their messages
+//! * `announcements`: unsolicited announcements of our addresses
+//! * `groups`: multicast groups, and reports of membership
+//! * `echo`, `errors`, `reject`, `tunnel_errors`: answers to packets
+//! * `output`: routing of the host's own packets; `network`: differences between address families
+//! * `reassembly`: fragmented datagrams
+//! * `local`: our addresses; `rate_limit`: limits of answers
 
 mod announcements;
 mod arp;
@@ -56,15 +56,15 @@ pub use rate_limit::Limit;
 pub use settings::Settings;
 pub use tunnel_errors::PathMtu;
 
-/// Where the host path gets empty frames and leaves those to be sent.
+/// Where the host gets empty frames and sends frames.
 pub trait Outbox<F> {
-    /// An empty frame that `interface` can send; `None` if the pool has none.
+    /// An empty frame to send on `interface`; `None` if the pool is empty.
     fn allocate(&mut self, interface: InterfaceId) -> Option<F>;
-    /// Sends a whole Ethernet frame.
+    /// Sends a complete Ethernet frame.
     fn send(&mut self, interface: InterfaceId, frame: F);
 }
 
-/// The director as a host on its networks.
+/// The director as a host in its networks.
 #[derive(Debug)]
 pub struct IpHost<F> {
     local: Local,
@@ -76,9 +76,9 @@ pub struct IpHost<F> {
     limiters: Limiters,
     reassembly: Reassembly,
     path_mtus: Vec<PathMtu>,
-    /// Tunnel ends whose path MTU was learned from errors, and when last.
+    /// Tunnel ends whose path MTU was learned from errors, with the time of the last one.
     reported_paths: BTreeMap<IpAddr, Instant>,
-    /// Of the last IPv4 packet made here.
+    /// Identification of the last IPv4 packet of the host.
     identification: u16,
     drops: [u64; DropReason::COUNT],
 }
@@ -114,17 +114,17 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// Changes what happens to packets for ports nobody serves.
+    /// Sets how packets for unserved ports are answered.
     pub fn set_unserved(&mut self, unserved: Unserved) {
         self.settings.unserved = unserved;
     }
 
-    /// Replaces the interfaces and their own addresses; [`Self::announce`] tells their networks.
+    /// Replaces the interfaces and their own addresses; [`Self::announce`] announces them.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         self.local.set_interfaces(interfaces);
     }
 
-    /// The interfaces with all their addresses, the link-local ones included.
+    /// The interfaces with all their addresses, including link-local ones.
     pub fn interfaces(&self) -> &[Interface] {
         self.local.interfaces()
     }
@@ -133,7 +133,7 @@ impl<F: Frame> IpHost<F> {
         self.routes = routes;
     }
 
-    /// Replaces the neighbours whose MAC addresses are configured; no message ever changes them.
+    /// Replaces the static neighbours; no message changes them.
     pub fn set_static_neighbours(
         &mut self,
         list: &BTreeMap<NextHop, [u8; 6]>,
@@ -144,7 +144,7 @@ impl<F: Frame> IpHost<F> {
         self.settle(now, out);
     }
 
-    /// Addresses become virtual ones, answered for on every interface and announced, or (false) are no longer.
+    /// Makes addresses virtual, i.e. answered on every interface and announced, or (false) no longer so.
     pub fn change_virtual_addresses(
         &mut self,
         changes: impl IntoIterator<Item = (IpAddr, bool)>,
@@ -164,20 +164,20 @@ impl<F: Frame> IpHost<F> {
         self.send_announcements(now, out);
     }
 
-    /// Replaces the networks of virtual addresses. Each of their addresses is answered for; none is announced.
+    /// Replaces the networks of virtual addresses. All their addresses are answered, none is announced.
     pub fn set_virtual_networks(&mut self, networks: Vec<Prefix>) {
         self.local.set_virtual_networks(networks);
     }
 
-    /// Announces the interfaces' own addresses; once the links are up.
+    /// Announces the interfaces' own addresses; called when the links are up.
     pub fn announce(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.announcements.add_own(&self.local, now);
         self.follow_groups(now, out);
         self.send_announcements(now, out);
     }
 
-    /// Keeps a destination's or a gateway's address resolved: asked for now and confirmed as long as it is
-    /// wanted. No other host answers for an address of the director, so the director never asks for one.
+    /// Keeps the address of a destination or gateway resolved: solicits it now and confirms it as long as it is wanted.
+    /// The director's own addresses are never solicited, because no other host has them.
     pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
         if self.local.is_local(next_hop.1) {
             self.neighbours.unwant(next_hop);
@@ -187,7 +187,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    /// The opposite of [`Self::want`].
+    /// Ends one [`Self::want`].
     pub fn unwant(&mut self, next_hop: NextHop) {
         self.neighbours.unwant(next_hop);
     }
@@ -212,7 +212,7 @@ impl<F: Frame> IpHost<F> {
         self.settle(now, out);
     }
 
-    /// Retransmits, expires and announces what is due. To be called about every 100 ms.
+    /// Sends retransmissions and announcements that are due, and removes expired state. Called about every 100 ms.
     pub fn tick(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         self.neighbours.tick(now);
         let drops = &mut self.drops;
@@ -222,17 +222,17 @@ impl<F: Frame> IpHost<F> {
         self.send_reports(now, out);
     }
 
-    /// The neighbours, ordered by interface and address.
+    /// The neighbours, sorted by interface and address.
     pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
         self.neighbours.iter()
     }
 
-    /// Changes whenever a usable MAC address appears, changes or goes, so whenever workers need a new snapshot.
+    /// Changes whenever a usable MAC address appears, changes or disappears, i.e. when workers need a new snapshot.
     pub fn generation(&self) -> u64 {
         self.neighbours.generation()
     }
 
-    /// Neighbours whose usable MAC address may be another than at the last call, with the one it is now.
+    /// Neighbours whose usable MAC address may have changed since the last call, with their present one.
     pub fn take_neighbour_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
         self.neighbours.take_changes()
     }
@@ -281,8 +281,8 @@ impl<F: Frame> IpHost<F> {
         if matches!(trouble, ErrorCause::TooBig(_))
             && self.local.is_local(packet.destination().to_ip())
         {
-            // On the way to a destination IPVS lowers the TTL before it looks at the length, so that is quoted. On the
-            // way back it is forwarding that does both, in the other order.
+            // Towards a destination IPVS decrements the TTL before it checks the length, so the error quotes the lower
+            // TTL. For replies forwarding checks the length first.
             A::lower_ttl(&mut punt.frame.bytes_mut()[ethernet::ETHERNET..]);
         }
         self.error(Some(punt.interface), punt.frame.bytes(), &packet, trouble, now, out);
@@ -292,7 +292,8 @@ impl<F: Frame> IpHost<F> {
         self.drops[reason as usize] += 1;
     }
 
-    /// Carries out what the neighbours' state machine asks for. Ends, because an error is never answered by another.
+    /// Performs the effects of the neighbours' state machine. It terminates, because an error is never answered by
+    /// another.
     fn settle(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         while let Some(effect) = self.neighbours.next_effect() {
             match effect {

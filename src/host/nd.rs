@@ -1,5 +1,4 @@
-//! Neighbour discovery (RFC 4861 section 7.2): answers for local addresses, learns from what it hears, asks for next
-//! hops.
+//! Neighbour discovery (RFC 4861 section 7.2): answers for local addresses, learns neighbours, solicits next hops.
 
 use super::neighbours::Claim;
 use super::{IpHost, Outbox};
@@ -12,7 +11,7 @@ use crate::reason::{DropReason, Punt};
 use crate::time::Instant;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The director forwards packets, so its advertisements say that it is a router, as Linux's do with forwarding on.
+/// The director forwards packets, so its advertisements have the router flag, as Linux sends them with forwarding.
 const ROUTER: bool = true;
 
 impl<F: Frame> IpHost<F> {
@@ -26,7 +25,7 @@ impl<F: Frame> IpHost<F> {
             return self.drop(DropReason::NoLocalHandler);
         };
         let source = packet.source();
-        // From our IP address or our Ethernet address: an address conflict, a forgery or our own frame.
+        // From one of our own IP or MAC addresses: an address conflict, a forgery or our own frame.
         let is_own_mac = message.mac.is_some_and(|mac| self.local.is_own_mac(mac));
         if is_own_mac || self.local.is_local(Ipv6Addr::from_bits(source).into()) {
             return self.drop(DropReason::NoLocalHandler);
@@ -84,7 +83,7 @@ impl<F: Frame> IpHost<F> {
         self.neighbours.claim((interface, target), claim, now);
     }
 
-    /// Asks who has `address`: the one at `mac`, or all that might.
+    /// Solicits `address`: unicast to `mac`, or its solicited-node group.
     pub(super) fn nd_solicit(
         &mut self,
         interface: InterfaceId,

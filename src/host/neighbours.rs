@@ -1,9 +1,9 @@
-//! Next hops and their MAC addresses, by the state machine of RFC 4861 section 7.3, which Linux uses for ARP as well.
-//! Knows no frames and sends nothing: what is to be done comes out as [`Effect`]s.
+//! Next hops and their MAC addresses, with the state machine of RFC 4861 section 7.3, which Linux uses for ARP too. It
+//! handles no frames and sends nothing: actions are returned as [`Effect`]s.
 //!
-//! Workers send by the published addresses without a word to control, so "in use" cannot mean "a packet was sent a
-//! moment ago": a neighbour that was ever asked for is asked again every [`REACHABLE`] for as long as it answers, and
-//! forgotten when it no longer does, unless it is wanted (a destination, a gateway). Wanted ones are asked for ever.
+//! Workers use published addresses without notice to control, so control cannot know when a packet was last sent.
+//! Therefore a neighbour that was once solicited is probed every [`REACHABLE`] as long as it answers. When it no longer
+//! answers it is removed, unless it is wanted (a destination or a gateway): wanted ones are solicited forever.
 
 use crate::limits::{INJECT_RING, NEIGHBOUR_QUEUE, NEIGHBOUR_QUEUES, NEIGHBOURS_MAX};
 use crate::model::InterfaceId;
@@ -17,42 +17,42 @@ pub type NextHop = (InterfaceId, IpAddr);
 
 /// Time between two solicitations for one address (RFC 4861 RETRANS_TIMER).
 pub const RETRANSMIT: Duration = Duration::from_secs(1);
-/// How long an answer counts (RFC 4861 REACHABLE_TIME).
+/// How long an answer is valid (RFC 4861 REACHABLE_TIME).
 pub const REACHABLE: Duration = Duration::from_secs(30);
-/// Wait for better news before an address from hearsay is probed (RFC 4861 DELAY_FIRST_PROBE_TIME).
+/// Delay before an unconfirmed address is probed (RFC 4861 DELAY_FIRST_PROBE_TIME).
 pub const DELAY: Duration = Duration::from_secs(5);
-/// How long an address that nobody asked for is kept; Linux's gc_stale_time.
+/// How long an entry is kept that is not in use; Linux's gc_stale_time.
 pub const STALE: Duration = Duration::from_secs(60);
-/// Rest before a wanted neighbour that did not answer is asked again.
+/// Pause before a wanted neighbour that did not answer is solicited again.
 pub const FAILED: Duration = Duration::from_secs(5);
-/// Solicitations without an answer before giving up, unicast and multicast each (RFC 4861 MAX_*CAST_SOLICIT).
+/// Maximum unanswered solicitations, for unicast and multicast each (RFC 4861 MAX_*CAST_SOLICIT).
 const TRIES: u8 = 3;
-/// Solicitations between two ticks at most, so that many dead servers leave room in the rings to the workers.
+/// Maximum solicitations between two ticks, so that many dead servers leave room in the rings.
 const SOLICITATIONS: usize = INJECT_RING * 3 / 4;
 
-/// What the owner of the table is to do next.
+/// An action for the owner of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect<F> {
-    /// Ask for the address: by unicast to `mac`, or everybody on the link.
+    /// Solicit the address: unicast to `mac`, or by broadcast or multicast.
     Solicit { next_hop: NextHop, mac: Option<[u8; 6]> },
     /// Send a frame that waited.
     Send { interface: InterfaceId, mac: [u8; 6], frame: F },
-    /// Tell the sender of the frame that its host is unreachable.
+    /// Send "host unreachable" to the sender of the frame.
     Unreachable { frame: F },
     /// A frame was dropped.
     Drop(DropReason),
 }
 
-/// What a message says about a neighbour.
+/// Content of a message about a neighbour.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// The link-layer address, if the message carries one.
+    /// The link-layer address, if the message has one.
     pub mac: Option<[u8; 6]>,
-    /// It answers a solicitation of ours, so the neighbour hears us.
+    /// It answers our solicitation, so the neighbour receives our frames.
     pub solicited: bool,
-    /// It may replace a different address (always so for ARP).
+    /// It may replace a different address (always for ARP).
     pub overrides: bool,
-    /// Worth a new entry: the neighbour is about to talk to us.
+    /// It may create an entry: the neighbour is about to send to us.
     pub creates: bool,
 }
 
@@ -69,7 +69,7 @@ pub enum NeighbourState {
 }
 
 impl NeighbourState {
-    /// The word in listings.
+    /// Name in listings.
     pub const fn name(self) -> &'static str {
         match self {
             NeighbourState::Incomplete => "incomplete",
@@ -88,7 +88,7 @@ impl NeighbourState {
 pub struct Neighbour {
     pub interface: InterfaceId,
     pub address: IpAddr,
-    /// The address frames may be sent to; `None` while there is none to be trusted.
+    /// The MAC address for frames; `None` while no usable one is known.
     pub mac: Option<[u8; 6]>,
     pub state: NeighbourState,
     /// Frames that wait for the address.
@@ -97,7 +97,7 @@ pub struct Neighbour {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Asked everybody `tries` times; the next step is due at `next`.
+    /// Solicited `tries` times by multicast or broadcast; the next step is due at `next`.
     Incomplete {
         tries: u8,
         next: Instant,
@@ -105,15 +105,15 @@ enum State {
     Reachable {
         until: Instant,
     },
-    /// Known from hearsay, and nobody asked for it.
+    /// Unconfirmed and not in use.
     Stale {
         until: Instant,
     },
-    /// Known from hearsay and in use: probed unless confirmed first.
+    /// Unconfirmed and in use: probed unless confirmed first.
     Delay {
         until: Instant,
     },
-    /// Asked the neighbour itself `tries` times; the next step is due at `next`.
+    /// Solicited `tries` times by unicast; the next step is due at `next`.
     Probe {
         tries: u8,
         next: Instant,
@@ -122,18 +122,18 @@ enum State {
     Failed {
         until: Instant,
     },
-    /// From the configuration.
+    /// Configured.
     Permanent,
 }
 
 #[derive(Debug)]
 struct Entry<F> {
     state: State,
-    /// Meaningful while the state is one in which it may be used.
+    /// Valid in states in which it may be used.
     mac: [u8; 6],
-    /// A destination's or a gateway's: asked for ever.
+    /// A destination or gateway: solicited forever.
     wanted: bool,
-    /// A frame was to be sent to it.
+    /// A frame for it was given to the host.
     asked_for: bool,
     queue: VecDeque<F>,
 }
@@ -147,7 +147,7 @@ impl<F> Entry<F> {
         (!matches!(self.state, State::Incomplete { .. } | State::Failed { .. })).then_some(self.mac)
     }
 
-    /// The state of an address that was heard, not confirmed.
+    /// State after an unconfirmed address was received.
     fn hearsay(&self, now: Instant) -> State {
         if self.wanted || self.asked_for {
             State::Delay { until: now + DELAY }
@@ -175,13 +175,13 @@ pub struct Neighbours<F> {
     entries: BTreeMap<NextHop, Entry<F>>,
     effects: VecDeque<Effect<F>>,
     generation: u64,
-    /// Whose usable address has appeared, changed or gone since they were last asked for.
+    /// Neighbours whose usable address has changed since the last `take_changes`.
     changed: BTreeSet<NextHop>,
-    /// Frames in all queues.
+    /// Number of frames in all queues.
     queued: usize,
-    /// Solicitations left until the next tick.
+    /// Solicitations allowed until the next tick.
     budget: usize,
-    /// Room was made since the last tick.
+    /// Old entries were removed since the last tick.
     swept: bool,
 }
 
@@ -200,20 +200,20 @@ impl<F> Default for Neighbours<F> {
 }
 
 impl<F> Neighbours<F> {
-    /// Changes whenever an address that may be used appears, changes or goes.
+    /// Changes whenever a usable address appears, changes or disappears.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Everyone whose usable address may be another than at the last call, with the one it is now. Costs what has
-    /// changed, not what is known.
+    /// Neighbours whose usable address may have changed since the last call, with their present one. The cost depends
+    /// on the number of changes, not of neighbours.
     pub fn take_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
         let usable = |next_hop: NextHop| self.entries.get(&next_hop).and_then(Entry::usable);
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|next_hop| (next_hop, usable(next_hop))).collect()
     }
 
-    /// Everyone known, ordered by interface and address.
+    /// All neighbours, sorted by interface and address.
     pub fn iter(&self) -> impl Iterator<Item = Neighbour> + '_ {
         self.entries.iter().map(|(&(interface, address), entry)| Neighbour {
             interface,
@@ -224,12 +224,12 @@ impl<F> Neighbours<F> {
         })
     }
 
-    /// What is to be done next, oldest first.
+    /// The next effect, oldest first.
     pub fn next_effect(&mut self) -> Option<Effect<F>> {
         self.effects.pop_front()
     }
 
-    /// Sends `frame` to the next hop: at once if its address is known, else after it has answered.
+    /// Sends `frame` to the next hop: at once if its address is known, otherwise after it has answered.
     pub fn send(&mut self, next_hop: NextHop, frame: F, now: Instant) {
         if !self.admit(next_hop, now) {
             self.effects.push_back(Effect::Drop(DropReason::NeighbourQueueFull));
@@ -248,7 +248,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// A message about the neighbour came in.
+    /// Handles a message about a neighbour.
     pub fn claim(&mut self, next_hop: NextHop, claim: Claim, now: Instant) {
         if !self.entries.contains_key(&next_hop) {
             if let (true, Some(mac)) = (claim.creates && self.has_room(), claim.mac) {
@@ -274,7 +274,7 @@ impl<F> Neighbours<F> {
             (state, mac) => {
                 let new = mac.filter(|mac| *mac != entry.mac);
                 if new.is_some() && !claim.overrides {
-                    // RFC 4861 section 7.2.5: doubt, but no more.
+                    // RFC 4861 section 7.2.5: only the state changes.
                     if matches!(state, State::Reachable { .. }) {
                         entry.state = entry.hearsay(now);
                     }
@@ -294,7 +294,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Keeps a destination's or a gateway's address resolved.
+    /// Keeps the address of a destination or a gateway resolved.
     pub fn want(&mut self, next_hop: NextHop, now: Instant) {
         let entry = self
             .entries
@@ -307,7 +307,7 @@ impl<F> Neighbours<F> {
         self.step(next_hop, now);
     }
 
-    /// No destination or gateway has this address any longer. It is not asked again until a frame is to be sent to it.
+    /// Ends one [`Self::want`]: without destinations and gateways it is solicited again only for a frame.
     pub fn unwant(&mut self, next_hop: NextHop) {
         if let Some(entry) = self.entries.get_mut(&next_hop) {
             entry.wanted = false;
@@ -315,7 +315,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Makes exactly these addresses permanent. Those no longer among them are forgotten, or asked for if wanted.
+    /// Replaces the permanent addresses. Removed ones are forgotten, or solicited if wanted.
     pub fn set_permanent(&mut self, list: &BTreeMap<NextHop, [u8; 6]>, now: Instant) {
         let dropped: Vec<NextHop> = self
             .entries
@@ -336,7 +336,7 @@ impl<F> Neighbours<F> {
             if entry.usable() != Some(*mac) {
                 self.generation += 1;
             }
-            // A failed entry is made above with the very address that it is to have.
+            // A new entry was created with this MAC address already.
             self.changed.insert(*next_hop);
             entry.mac = *mac;
             entry.state = State::Permanent;
@@ -344,7 +344,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Moves every entry on whose time has come. To be called about every 100 ms.
+    /// Advances all entries that are due. Called about every 100 ms.
     pub fn tick(&mut self, now: Instant) {
         self.budget = SOLICITATIONS;
         self.swept = false;
@@ -359,7 +359,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Does what is due for one entry.
+    /// Advances one entry.
     fn step(&mut self, next_hop: NextHop, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         if entry.state.due().is_none_or(|due| due > now) {
@@ -391,7 +391,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// Sends the next solicitation; without budget left it stays due.
+    /// Sends the next solicitation; without budget it stays due.
     fn solicit(&mut self, next_hop: NextHop, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         let mac = entry.usable();
@@ -399,7 +399,7 @@ impl<F> Neighbours<F> {
         else {
             return;
         };
-        // Half is kept for those that are wanted: a scan of a network must not silence the servers.
+        // Half of the budget is reserved for wanted ones: a network scan must not delay servers.
         if self.budget > if entry.wanted { 0 } else { SOLICITATIONS / 2 } {
             self.budget -= 1;
             *tries += 1;
@@ -408,7 +408,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// The address can no longer be used: asks everybody if it is wanted, forgets it otherwise.
+    /// The address can no longer be used: solicits it again if it is wanted, otherwise removes it.
     fn lose(&mut self, next_hop: NextHop, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         self.generation += 1;
@@ -421,7 +421,7 @@ impl<F> Neighbours<F> {
         }
     }
 
-    /// There is an entry for the next hop, an old or a new one.
+    /// Returns true if the next hop has an entry, an old or a new one.
     fn admit(&mut self, next_hop: NextHop, now: Instant) -> bool {
         let room = self.entries.contains_key(&next_hop) || self.has_room();
         if room {
@@ -431,7 +431,8 @@ impl<F> Neighbours<F> {
         room
     }
 
-    /// There is room for one more entry; once per tick it is made by forgetting what nobody asked for or waits for.
+    /// True if there is room for one more entry. Once per tick it makes room by removing entries that are unused and
+    /// that no frame waits for.
     fn has_room(&mut self) -> bool {
         if self.entries.len() >= NEIGHBOURS_MAX && !self.swept {
             self.swept = true;
@@ -449,7 +450,7 @@ impl<F> Neighbours<F> {
         self.entries.len() < NEIGHBOURS_MAX
     }
 
-    /// Keeps a frame until the next hop has answered. As in Linux the oldest has to go for the newest.
+    /// Queues a frame until the next hop answers. As in Linux the newest replaces the oldest.
     fn enqueue(&mut self, next_hop: NextHop, frame: F, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         if entry.queue.len() >= NEIGHBOUR_QUEUE {
@@ -466,7 +467,7 @@ impl<F> Neighbours<F> {
         self.step(next_hop, now);
     }
 
-    /// Sends what waited for the address.
+    /// Sends the frames that waited for the address.
     fn release(&mut self, next_hop: NextHop) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         let (interface, mac) = (next_hop.0, entry.mac);
@@ -477,7 +478,7 @@ impl<F> Neighbours<F> {
 }
 
 impl State {
-    /// When the next step is due.
+    /// Time of the next step.
     fn due(self) -> Option<Instant> {
         match self {
             State::Incomplete { next, .. } | State::Probe { next, .. } => Some(next),

@@ -1,4 +1,4 @@
-//! The packets the director makes, the same for both address families.
+//! The host's own packets, for both address families.
 
 use crate::model::Family;
 use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset, wire};
@@ -11,12 +11,12 @@ const TTL: u8 = 64;
 pub(super) struct Message {
     pub message_type: u8,
     pub code: u8,
-    /// The second four bytes, of which only the lower half is ever used here: an MTU or a place in a packet.
+    /// The second four bytes; only the low half is used here: an MTU or an offset.
     pub rest: u16,
 }
 
 impl Message {
-    /// Path MTU discovery depends on these, so Linux does not limit them.
+    /// True for errors about the length: path MTU discovery needs them, so Linux does not limit them.
     pub(super) fn is_about_length(self, family: Family) -> bool {
         match family {
             Family::Ipv4 => {
@@ -28,7 +28,7 @@ impl Message {
     }
 }
 
-/// Which part of a datagram a fragment is.
+/// Position of a fragment in its datagram.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     /// In bytes, a multiple of 8.
@@ -37,16 +37,16 @@ pub(super) struct Part {
     pub identification: u16,
 }
 
-/// An address family whose packets the director can make.
+/// An address family for packets of the host.
 pub(super) trait Network: Parse {
     /// Length of the header without options.
     const HEADER: usize;
     /// Length of the headers of a fragment without options.
     const FRAGMENT_HEADERS: usize;
-    /// Length of the longest ICMP error, headers included.
+    /// Maximum length of an ICMP error in bytes, with its headers.
     const ERROR_MAX: usize;
 
-    /// Writes an error about the packet that starts with `offending`, whose TOS was `tos`; returns its length.
+    /// Writes an error about the packet at the start of `offending`, whose TOS was `tos`; returns its length.
     fn write_error(
         out: &mut [u8],
         source: Self,
@@ -56,10 +56,10 @@ pub(super) trait Network: Parse {
         identification: u16,
     ) -> usize;
 
-    /// Writes the reset that answers `offending`; `None` if none is due.
+    /// Writes the reset that answers `offending`; `None` if it must not be answered.
     fn write_reset(out: &mut [u8], offending: &[u8]) -> Option<usize>;
 
-    /// Writes the header of an ICMP message of `length` bytes that answers `request`.
+    /// Writes the headers of an ICMP message of `length` bytes that answers `request`.
     fn write_reply_header(
         out: &mut [u8],
         request: &Packet<Self>,
@@ -67,17 +67,17 @@ pub(super) trait Network: Parse {
         identification: u16,
     );
 
-    /// Writes the headers of a fragment of an ICMP message that answers `request`: `length` bytes of it follow.
+    /// Writes the headers of a fragment of an ICMP message that answers `request`; its `length` bytes follow.
     fn write_fragment_header(out: &mut [u8], request: &Packet<Self>, length: usize, part: Part);
 
-    /// Offset, "more fragments" and the payload of an ICMP fragment whose headers were parsed. `None`: other headers
-    /// stand between the fragment header and ICMP.
+    /// Offset, "more fragments" and payload of an ICMP fragment whose headers were parsed. `None` if there are other
+    /// headers between the fragment header and ICMP.
     fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])>;
 
-    /// Lowers the TTL by one.
+    /// Decrements the TTL.
     fn lower_ttl(packet: &mut [u8]);
 
-    /// Replaces the destination address in the header; the transport's checksum stays.
+    /// Replaces the destination address in the header; the transport checksum is not updated.
     fn set_destination(packet: &mut [u8], address: Self);
 }
 
@@ -104,7 +104,7 @@ impl Network for u32 {
             rest,
             identification,
         );
-        // The precedence of errors, with the packet's own type of service (RFC 1812 section 4.3.2.5).
+        // The precedence of errors, with the packet's type of service (RFC 1812 section 4.3.2.5).
         let precedence = ipv4::tos(out);
         ipv4::set_tos(out, precedence | tos & 0x1e);
         length
@@ -208,7 +208,7 @@ impl Network for u128 {
     fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])> {
         let (mut number, mut at) = (ipv6::next_header(packet), ipv6::HEADER);
         while number != ipv6::FRAGMENT {
-            // The parser has followed the chain: hop-by-hop, routing and destination options come before.
+            // The parser has followed the chain: hop-by-hop, routing and destination options come first.
             let header = packet.get(at..at + 2)?;
             number = header[0];
             at += (usize::from(header[1]) + 1) * 8;

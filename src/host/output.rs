@@ -1,4 +1,4 @@
-//! The way of a packet the director makes: routed like any other, never just back to where its cause came from.
+//! Routing of the host's own packets: by the routes, never simply back to the interface of their cause.
 
 use super::network::Network;
 use super::{IpHost, Outbox};
@@ -9,7 +9,7 @@ use crate::reason::DropReason;
 use crate::time::Instant;
 use std::net::IpAddr;
 
-/// Where a packet goes.
+/// Next hop and source of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Egress {
     pub interface: InterfaceId,
@@ -17,16 +17,17 @@ pub(super) struct Egress {
     pub mtu: u16,
 }
 
-/// A frame on its way to a next hop.
+/// A frame for a next hop.
 #[derive(Debug)]
 pub(super) struct Outgoing<F> {
     pub frame: F,
-    /// Where the client had sent it, if NAT has sent it elsewhere.
+    /// The destination that the client used, if NAT has changed it.
     pub original_destination: Option<(IpAddr, u16)>,
 }
 
 impl<F: Frame> IpHost<F> {
-    /// The way to `destination`. A link-local address is on the link of `ingress`, the interface its packet came in by.
+    /// The route to `destination`. A link-local address is on the link of `ingress`, the interface of the packet that
+    /// caused this one.
     pub(super) fn way(&self, ingress: Option<InterfaceId>, destination: IpAddr) -> Option<Egress> {
         let (interface, next_hop, mtu) = match destination {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => (ingress?, destination, 0),
@@ -36,7 +37,7 @@ impl<F: Frame> IpHost<F> {
         Some(Egress { interface, next_hop, mtu: if mtu == 0 { own_mtu } else { mtu } })
     }
 
-    /// Makes a packet of at most `room` bytes by `write`, which returns its length, and sends it.
+    /// Builds a packet of at most `room` bytes with `write`, which returns its length, and sends it.
     pub(super) fn send_packet<A: Network>(
         &mut self,
         way: Egress,
@@ -49,7 +50,7 @@ impl<F: Frame> IpHost<F> {
             return self.drop(DropReason::NoBuffer);
         };
         let bytes = frame.bytes_mut();
-        // The addresses follow when the next hop's is known.
+        // The MAC addresses are written when the next hop is resolved.
         ethernet::write(bytes, [0; 6], [0; 6], EtherType::of(A::FAMILY));
         let length = write(&mut bytes[ETHERNET..]);
         if length > usize::from(way.mtu) {
@@ -60,7 +61,7 @@ impl<F: Frame> IpHost<F> {
         self.neighbours.send((way.interface, way.next_hop), outgoing, now);
     }
 
-    /// Makes a frame of at most `room` bytes by `write`, which returns its length, and sends it as it is.
+    /// Builds a frame of at most `room` bytes with `write`, which returns its length, and sends it unchanged.
     pub(super) fn send_frame(
         &mut self,
         interface: InterfaceId,
@@ -76,7 +77,7 @@ impl<F: Frame> IpHost<F> {
         out.send(interface, frame);
     }
 
-    /// Writes the Ethernet addresses and sends.
+    /// Writes the MAC addresses and sends.
     pub(super) fn send_to(
         &mut self,
         interface: InterfaceId,
@@ -92,7 +93,7 @@ impl<F: Frame> IpHost<F> {
         out.send(interface, frame);
     }
 
-    /// The identification of the next IPv4 packet that may be fragmented.
+    /// Identification of the next IPv4 packet that may be fragmented.
     pub(super) fn next_identification(&mut self) -> u16 {
         self.identification = self.identification.wrapping_add(1);
         self.identification

@@ -1,4 +1,4 @@
-//! How many messages may be sent: token buckets, for all hosts together and for each host.
+//! Rate limits for messages: token buckets, for all hosts together and for each host.
 
 use crate::rate::{Rate, TokenBucket};
 use crate::time::Instant;
@@ -7,17 +7,17 @@ use std::net::IpAddr;
 /// Limits of one kind of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// To everybody.
+    /// For all hosts together.
     pub overall: Rate,
-    /// To one address; `None`: only the overall rate counts.
+    /// For one host; `None`: only the overall limit applies.
     pub per_host: Option<Rate>,
 }
 
-/// Hosts whose buckets are remembered. Two that fall into one slot take it from each other, which gives them more
-/// than their share; the overall rate is the one that protects.
+/// Number of hosts with a bucket. Two hosts in one slot replace each other's bucket, which gives them more than their
+/// share; the overall limit still applies.
 const HOSTS: usize = 4096;
 
-/// Counts what is sent against a [`Limit`].
+/// Counts messages for a [`Limit`].
 #[derive(Debug)]
 pub struct Limiter {
     limit: Limit,
@@ -35,7 +35,7 @@ impl Limiter {
         }
     }
 
-    /// One more message to `host` is within the limit; if so it is counted.
+    /// True if one more message to `host` is within the limit, which then counts it.
     pub fn allow(&mut self, host: IpAddr, now: Instant) -> bool {
         if !self.overall.has_token(self.limit.overall, now) {
             return false;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn bursts_then_the_rate() {
+    fn a_burst_then_the_rate() {
         let per_host = Some(Rate::new(1, 6));
         let mut limiter = Limiter::new(Limit { overall: Rate::new(1000, 50), per_host });
         let cases: [(u64, u32, HostOf, u32); 6] = [

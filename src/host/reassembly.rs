@@ -1,5 +1,5 @@
-//! Fragments of datagrams for the director itself, put together (RFC 791 section 3.2, RFC 8200 section 4.5). Everything is
-//! bounded: anybody may send fragments.
+//! Reassembly of fragmented datagrams for the director itself (RFC 791 section 3.2, RFC 8200 section 4.5). All
+//! resources are bounded, because anyone may send fragments.
 
 use crate::limits::{REASSEMBLY_BYTES, REASSEMBLY_DATAGRAMS, REASSEMBLY_PER_SOURCE};
 use crate::reason::DropReason;
@@ -7,17 +7,17 @@ use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// How long the pieces of a datagram wait for the others; Linux's ipfrag_time.
+/// How long the fragments of a datagram wait for the others; Linux's ipfrag_time.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest payload of an IP packet.
+/// Maximum payload of an IP packet in bytes.
 const LONGEST: usize = u16::MAX as usize;
-/// What a piece costs beside its bytes.
+/// Memory accounted for a fragment besides its bytes.
 const OVERHEAD: usize = 64;
 
-/// What names a datagram: source, destination, identification. The protocol is always ICMP.
+/// Source, destination and identification of a datagram. The protocol is always ICMP.
 pub(super) type Key = (IpAddr, IpAddr, u32);
 
-/// One fragment: where its bytes belong in the datagram.
+/// One fragment, with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
     pub offset: usize,
@@ -29,9 +29,9 @@ pub(super) struct Piece<'a> {
 #[derive(Debug)]
 struct Datagram {
     since: Instant,
-    /// By offset; they do not overlap.
+    /// Sorted by offset, without overlaps.
     pieces: BTreeMap<usize, Vec<u8>>,
-    /// Length of the whole, once the last piece is there.
+    /// Length of the whole payload, once the last fragment has arrived.
     total: Option<usize>,
 }
 
@@ -49,7 +49,7 @@ impl Datagram {
         self.total == Some(held)
     }
 
-    /// The piece lies between those that are here, and within the datagram's length.
+    /// True if the fragment overlaps no other one and fits the datagram's length.
     fn fits(&self, piece: &Piece<'_>) -> bool {
         let end = piece.offset + piece.bytes.len();
         let before = self.pieces.range(..=piece.offset).next_back();
@@ -65,16 +65,16 @@ impl Datagram {
     }
 }
 
-/// Datagrams that are not complete.
+/// Incomplete datagrams.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     datagrams: BTreeMap<Key, Datagram>,
-    /// What all of them cost.
+    /// Memory accounted for all of them.
     bytes: usize,
 }
 
 impl Reassembly {
-    /// Adds a fragment. Gives the datagram's payload once it is complete. `drop` is told each frame that is given up.
+    /// Adds a fragment. Returns the datagram's payload when it is complete. `drop` is called for each discarded frame.
     pub(super) fn add(
         &mut self,
         key: Key,
@@ -90,7 +90,7 @@ impl Reassembly {
         if let Some(known) = self.datagrams.get(&key)
             && !known.fits(&piece)
         {
-            // RFC 5722: none of its fragments can be trusted.
+            // RFC 5722: the whole datagram is discarded.
             drop(DropReason::FragmentOverlap);
             self.forget(key, DropReason::FragmentOverlap, &mut drop);
             return None;
@@ -114,7 +114,7 @@ impl Reassembly {
         Some(whole.pieces.into_values().flatten().collect())
     }
 
-    /// Gives up what has waited too long.
+    /// Discards datagrams that have waited too long.
     pub(super) fn expire(&mut self, now: Instant, mut drop: impl FnMut(DropReason)) {
         let is_old = |datagram: &Datagram| now.since(datagram.since) >= TIMEOUT;
         let old: Vec<Key> = self
@@ -128,7 +128,7 @@ impl Reassembly {
         }
     }
 
-    /// Room for `bytes` more of a datagram: the oldest of its source goes first, then the oldest of all.
+    /// Makes room for `bytes` more of a datagram: discards the oldest of its source first, then the oldest of all.
     fn make_room(&mut self, key: Key, bytes: usize, drop: &mut impl FnMut(DropReason)) {
         let is_new = !self.datagrams.contains_key(&key);
         let of_source = self.datagrams.keys().filter(|other| other.0 == key.0).count();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_in_any_order() {
+    fn fragments_in_any_order() {
         let pieces = [(0, &[1; 16][..], true), (16, &[2; 8][..], true), (24, &[3; 5][..], false)];
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
             let mut reassembly = Reassembly::default();
@@ -198,9 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_contradict_each_other() {
+    fn inconsistent_fragments() {
         use DropReason::{BadIpLength, FragmentOverlap};
-        // What came before, what comes, what is dropped.
+        // Fragments before, the new fragment, the drop reason.
         for (first, second, drops) in [
             ((0, &[0; 16][..], true), (8, &[0; 16][..], true), vec![FragmentOverlap; 2]),
             ((8, &[0; 16][..], true), (0, &[0; 16][..], true), vec![FragmentOverlap; 2]),

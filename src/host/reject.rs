@@ -1,4 +1,4 @@
-//! Packets for a local address and a port or protocol that nobody serves.
+//! Packets for a local address and an unserved port or protocol.
 
 use super::errors::ErrorCause;
 use super::network::Network;
@@ -34,7 +34,7 @@ impl<F: Frame> IpHost<F> {
                 return self.drop(DropReason::BadTransport);
             }
             ipv4::UDP => ErrorCause::UnservedPort,
-            // Group membership is the stack's own business, with which it has nothing to say to one host.
+            // Group membership is handled by `groups`; it is never answered by an error.
             IGMP if A::FAMILY == Family::Ipv4 => return self.drop(DropReason::NoLocalHandler),
             protocol if protocol == icmp::protocol(A::FAMILY) => {
                 return self.drop(DropReason::NoLocalHandler);
@@ -47,7 +47,7 @@ impl<F: Frame> IpHost<F> {
         self.error(Some(punt.interface), punt.frame.bytes(), packet, trouble, now, out);
     }
 
-    /// Answers a TCP segment by a reset; as in Linux, none for a reset or for a segment with a wrong checksum.
+    /// Answers a TCP segment with a reset; as in Linux, not a reset or a segment with a wrong checksum.
     fn reset<A: Network>(
         &mut self,
         punt: &Punt<F>,
@@ -82,7 +82,7 @@ impl<F: Frame> IpHost<F> {
     }
 }
 
-/// A datagram that the stack would have taken: its checksum, if it is all here and has one, is right.
+/// True if the stack would accept the datagram: its checksum is correct, or cannot be checked.
 fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
     let length = usize::from(udp::length(datagram));
     if packet.fragment != Fragment::Whole {
@@ -93,7 +93,7 @@ fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
     };
     match (udp::checksum(datagram), A::FAMILY) {
         (0, Family::Ipv4) => true,
-        // IPv6 has no datagrams without a checksum (RFC 8200 section 8.1).
+        // IPv6 has no datagrams without checksum (RFC 8200 section 8.1).
         (0, Family::Ipv6) => false,
         _ => {
             let (source, destination) = (packet.source(), packet.destination());
@@ -102,12 +102,12 @@ fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
     }
 }
 
-/// Where the number of the upper-layer protocol stands in an IPv6 packet whose header chain ends at `end`.
+/// Offset of the upper-layer protocol number in an IPv6 packet whose header chain ends at `end`.
 fn protocol_place(family: Family, packet: &[u8], end: u16) -> u16 {
     if family == Family::Ipv4 {
         return 9;
     }
-    // The chain was followed by the parser, so every header is there and has a length.
+    // The parser followed the chain, so every header exists and has a length.
     let (mut place, mut at) = (6, ipv6::HEADER);
     while at < usize::from(end) {
         let length = match packet[place] {

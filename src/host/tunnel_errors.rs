@@ -1,5 +1,5 @@
-//! ICMP errors about packets the director tunnelled: the routers between it and the real server know only the outer
-//! header, so the news is told again to the client, about the packet inside.
+//! ICMP errors about the director's tunnel packets: routers on the way to a real server know only the outer header, so
+//! the director sends the client an error about the inner packet.
 
 use super::errors::Quoted;
 use super::network::{Message, Network};
@@ -12,21 +12,21 @@ use crate::reason::{DropReason, Punt};
 use crate::time::{Duration, Instant};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Path MTUs remembered until somebody takes them.
+/// Maximum path MTUs stored until they are taken.
 const PATH_MTUS_MAX: usize = 256;
-/// No path is believed to be narrower (Linux's route/min_pmtu): a forged error would slow a service down.
+/// Minimum path MTU that is accepted (Linux's route/min_pmtu): forged errors could slow a service down.
 const NARROWEST_V4: u16 = 552;
 /// RFC 8200 section 5.
 const NARROWEST_V6: u16 = 1280;
-/// How long a path keeps what was learned about it (Linux's route/mtu_expires).
+/// How long a learned path MTU is remembered (Linux's route/mtu_expires).
 const LEARNED_FOR: Duration = Duration::from_secs(600);
 
-/// What a router says about the way to a tunnel's end.
+/// Path MTU reported by a router on the way to a tunnel's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathMtu {
     /// The real server.
     pub destination: IpAddr,
-    /// Largest IP packet, outer header included.
+    /// Maximum IP packet in bytes, with the outer header.
     pub mtu: u16,
 }
 
@@ -38,7 +38,7 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        // The quoted packet must have been ours.
+        // The quoted packet must be from this director.
         let ours =
             packet.role == Role::IcmpError && self.local.is_local(packet.flow.source.to_ip());
         if !ours {
@@ -55,12 +55,12 @@ impl<F: Frame> IpHost<F> {
             return;
         }
         let outer = &bytes[usize::from(packet.quoted)..];
-        // What stands before the packet inside: 20 bytes for IPIP, 28 for GRE with a checksum.
+        // Bytes before the inner packet: 20 for IPIP, 28 for GRE with a checksum.
         let overhead = tunnelled::open(outer).map_or(0, |inner| outer.len() - inner.bytes.len());
         let overhead = overhead as u16;
         let rest = match mtu.map(|mtu| self.reported_mtu(packet.flow.destination.to_ip(), mtu, now))
         {
-            // Less than the narrowest link's 68 bytes is never left.
+            // At least 68 bytes are left, the minimum MTU.
             Some(mtu) if mtu > 68 + overhead => mtu - overhead,
             Some(mtu) => mtu,
             None => 0,
@@ -69,8 +69,8 @@ impl<F: Frame> IpHost<F> {
         self.tell_inside(punt.interface, outer, message, now, out);
     }
 
-    /// Tells the client of trouble with the IPv4 tunnel packet that `outer` begins with. Like the kernel: only what is
-    /// about an IPv4 packet inside.
+    /// Sends the client an error about the inner packet of the IPv4 tunnel packet at the start of `outer`. As in the
+    /// kernel, the inner packet must be IPv4.
     fn tell_inside(
         &mut self,
         ingress: InterfaceId,
@@ -101,8 +101,8 @@ impl<F: Frame> IpHost<F> {
 }
 
 impl<F: Frame> IpHost<F> {
-    /// The MTU that the client is told of. As in the kernel, whose cached route ends its days with the first error,
-    /// that is the path's old one the first time and the one learned from then on.
+    /// The MTU for the client. As in the kernel, whose cached route ends with the first error, the first error reports
+    /// the path's old MTU and later ones the learned one.
     fn reported_mtu(&mut self, destination: IpAddr, mtu: u16, now: Instant) -> u16 {
         self.reported_paths.retain(|_, since| now.since(*since) < LEARNED_FOR);
         let is_known = self.reported_paths.contains_key(&destination);
@@ -116,7 +116,7 @@ impl<F: Frame> IpHost<F> {
     }
 }
 
-/// The MTU the error reports, if it is about that.
+/// The MTU in the error, if it reports one.
 fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
     let reported = icmp::rest(&bytes[usize::from(packet.header)..]);
     let unreachable = icmp::v4::DESTINATION_UNREACHABLE;

@@ -1,39 +1,39 @@
-//! What forwarding needs to know of one destination.
+//! A destination, as forwarding uses it.
 
 use super::{Adjacency, NextHop, NextHopId};
 use crate::model::{ForwardMethod, ServiceId, Tunnel, TunnelChecksum};
 use crate::packet::ethernet::EtherType;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// One real server of one service. Kept while connections refer to it, also after its removal.
+/// A real server of a service. It stays after its removal while connections refer to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Destination {
     pub next_hop: NextHopId,
-    /// The next three fields follow from the others: [`Destination::prepared`] fills them.
+    /// The next three fields are derived from the others by [`Destination::prepared`].
     pub adjacency: Adjacency,
     pub fast_path_mtu: FastPathMtu,
-    /// The ends of the tunnel, if it is plain IP in IPv4.
+    /// Addresses of the tunnel, if it is plain IP in IPv4.
     pub ipip: Option<Ends>,
     pub weight: u32,
-    /// New connections stop at this many; 0: no limit.
+    /// Upper threshold: maximum number of connections; 0: no limit.
     pub upper_threshold: u32,
     pub lower_threshold: u32,
-    /// The last edit of the thresholds that took the overload mark off (even) or put it on (odd).
+    /// Number of the last edit of the thresholds: even if it cleared the overload mark, odd if it set it.
     pub overload_edit: u16,
     pub method: ForwardMethod,
-    /// False once it was removed: its connections are dropped or expired.
+    /// False after its removal: its connections are dropped or expired.
     pub available: bool,
     /// The address is the director's own.
     pub is_local: bool,
-    /// [`ForwardMethod::Tunnel`] only.
+    /// Used only for [`ForwardMethod::Tunnel`].
     pub encapsulation: Encapsulation,
-    /// Largest IP packet towards it, after encapsulation; 0 without a route.
+    /// Maximum IP packet towards it in bytes, after encapsulation; 0 without a route.
     pub mtu: u16,
     pub port: u16,
     pub service: ServiceId,
     pub address: IpAddr,
-    /// Source of the outer header: the director's address on the way to the destination.
+    /// Source of the outer header: the director's address towards the destination.
     pub tunnel_source: IpAddr,
 }
 
@@ -61,21 +61,21 @@ impl Default for Destination {
     }
 }
 
-/// Longest packet that the fast path may send to a destination; 0 if all packets to it take the full path.
+/// Maximum packet in bytes that the fast path may send to a destination; 0 if all packets take the full path.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FastPathMtu {
-    /// Of connections that send the packet itself over the link.
+    /// For connections that send the packet without encapsulation.
     pub link: u16,
-    /// Of connections that encapsulate it.
+    /// For connections that encapsulate it.
     pub tunnel: u16,
 }
 
-/// The two ends of an IPv4 tunnel.
+/// Source and destination of an IPv4 tunnel.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
-    /// Source and destination as they stand in the outer header.
+    /// In network byte order, as in the outer header.
     pub words: [u32; 2],
-    /// Their part in its checksum: the sum of their halves as they stand there.
+    /// Sum of their 16-bit words in network byte order, for the header checksum.
     pub sum: u32,
 }
 
@@ -89,8 +89,7 @@ impl Ends {
 }
 
 impl Destination {
-    /// Fills the fields that follow from the others and from the next hop. Leaving them empty is safe: packets take the
-    /// full path.
+    /// Fills the fields derived from the others and from the next hop. Without them packets take the full path.
     pub fn prepared(self, next_hop: Option<&NextHop>) -> Self {
         let next_hop = next_hop.filter(|next_hop| next_hop.resolved);
         let Some(next_hop) = next_hop.filter(|_| self.available && !self.is_local) else {
@@ -110,7 +109,7 @@ impl Destination {
         Destination { adjacency: next_hop.adjacency, fast_path_mtu, ipip, ..self }
     }
 
-    /// Longest packet that a tunnel takes whole.
+    /// Maximum inner packet of the tunnel in bytes.
     #[inline]
     pub fn mtu_inside_tunnel(&self) -> u16 {
         let header = match self.address {
@@ -120,7 +119,7 @@ impl Destination {
         self.mtu.saturating_sub(header + self.encapsulation.overhead())
     }
 
-    /// Below this MTU inside, nothing goes through a tunnel (RFC 791, RFC 8200 section 5).
+    /// Minimum inner MTU: below it nothing is sent through a tunnel (RFC 791, RFC 8200 section 5).
     #[inline]
     pub fn least_mtu_inside_tunnel(&self) -> u16 {
         match self.address {
@@ -130,7 +129,7 @@ impl Destination {
     }
 }
 
-/// Octets of an outer header.
+/// Length of an outer header in bytes.
 const IPV4_HEADER: u16 = 20;
 const IPV6_HEADER: u16 = 40;
 
@@ -143,11 +142,11 @@ pub enum Encapsulation {
 }
 
 impl Encapsulation {
-    /// Octets of the encapsulation between the two IP headers.
+    /// Length of the encapsulation between the two IP headers in bytes.
     pub const fn overhead(self) -> u16 {
         match self {
             Encapsulation::Ipip => 0,
-            // UDP header and four octets of GUE.
+            // UDP header and four bytes of GUE.
             Encapsulation::Gue { .. } => 12,
             Encapsulation::Gre { checksum: false } => 4,
             Encapsulation::Gre { checksum: true } => 8,
@@ -159,7 +158,8 @@ impl From<Tunnel> for Encapsulation {
     fn from(tunnel: Tunnel) -> Self {
         match tunnel {
             Tunnel::Ipip => Encapsulation::Ipip,
-            // Remote checksum offload needs a sender that leaves the inner checksum open; this one never does.
+            // Remote checksum offload needs a sender that leaves the inner checksum incomplete; the director never
+            // does.
             Tunnel::Gue { port, checksum } => {
                 Encapsulation::Gue { port, checksum: checksum != TunnelChecksum::None }
             }

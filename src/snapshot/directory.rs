@@ -1,4 +1,4 @@
-//! The virtual services and how a packet finds its own.
+//! The virtual services, and the lookup of a packet's service.
 
 use super::shards::Shards;
 use crate::model::{Family, Persistence, Protocol, ServiceId, ServiceKey, ServiceSpec};
@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// First port that an unprivileged process may bind; passive FTP data connections go there or above.
+/// First unprivileged port; passive FTP data connections use this port or a higher one.
 const UNPRIVILEGED_PORT: u16 = 1024;
 const FTP_PORT: u16 = 21;
 const FTP_DATA_PORT: u16 = 20;
@@ -20,7 +20,7 @@ pub struct Service {
     pub key: ServiceKey,
     pub one_packet: bool,
     pub persistence: Option<Persistence>,
-    /// The SIP persistence engine tells clients apart by Call-ID too.
+    /// The SIP persistence engine distinguishes clients also by Call-ID.
     pub by_call_id: bool,
     pub scheduler: Scheduler,
 }
@@ -46,7 +46,7 @@ struct Key {
     family: Family,
 }
 
-/// An address as [`Address::bits`] has it.
+/// An address as in [`Address::bits`].
 pub(super) fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_bits()),
@@ -54,23 +54,23 @@ pub(super) fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// All services by what a packet shows.
+/// All services, by their key.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     by_address: Shards<HashMap<Key, Arc<Service>>>,
     by_mark: HashMap<(Family, u32), Arc<Service>>,
-    /// Services with port 21: data connections may belong to them.
+    /// Number of services with port 21: data connections may belong to them.
     ftp: usize,
-    /// Services with port 0: they take what nobody else does.
+    /// Number of services with port 0: they take all other ports.
     any_port: usize,
-    /// Services whose persistence tells SIP calls apart.
+    /// Number of services with the SIP persistence engine.
     by_call_id: usize,
     ipv4: usize,
     ipv6: usize,
 }
 
 impl Directory {
-    /// IPVS looks at packets of this family at all: it has at least one service.
+    /// True if there is a service of this family; otherwise IPVS ignores its packets.
     #[inline]
     pub fn serves(&self, family: Family) -> bool {
         match family {
@@ -79,7 +79,7 @@ impl Directory {
         }
     }
 
-    /// The service a packet belongs to: by firewall mark, by exact address and port, as FTP data, then by port 0.
+    /// The service of a packet: by firewall mark, by exact address and port, as FTP data, then by port 0.
     #[inline]
     pub fn find<A: Address>(&self, tuple: &Tuple<A>, mark: u32) -> Option<&Arc<Service>> {
         if mark != 0
@@ -102,13 +102,13 @@ impl Directory {
             .or_else(|| if self.any_port != 0 { exact(0) } else { None })
     }
 
-    /// A firewall-mark service of the family has this mark.
+    /// True if a service of the family has this firewall mark.
     #[inline]
     pub fn serves_mark(&self, family: Family, mark: u32) -> bool {
         mark != 0 && self.by_mark.contains_key(&(family, mark))
     }
 
-    /// Some service's persistence tells SIP calls apart.
+    /// True if a service has the SIP persistence engine.
     #[inline]
     pub fn has_sip_services(&self) -> bool {
         self.by_call_id != 0
@@ -123,7 +123,7 @@ impl Directory {
         }
     }
 
-    /// Adds a service or puts it in the place of the one with the same key.
+    /// Adds a service, or replaces the one with the same key.
     pub fn insert(&mut self, service: Arc<Service>) {
         let family = service.key.family();
         self.by_call_id += usize::from(service.by_call_id);
@@ -176,7 +176,7 @@ impl Directory {
         }
     }
 
-    /// `by`: 1, or `usize::MAX` to take one off.
+    /// `by`: 1 to add, `usize::MAX` to subtract one.
     fn count(&mut self, key: &ServiceKey, by: usize) {
         let family = match key.family() {
             Family::Ipv4 => &mut self.ipv4,

@@ -1,11 +1,11 @@
-//! The multicast groups that each interface takes packets for.
+//! The multicast groups of each interface.
 
 use crate::model::{Family, InterfaceId};
 use crate::packet::{Address, ndp};
 use hashbrown::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Membership by interface and group. Every host is a member of the groups of all hosts (RFC 1112, RFC 4291).
+/// Membership by interface and group. Every interface is a member of the all-hosts groups (RFC 1112, RFC 4291).
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     ipv4: HashSet<(u16, u32)>,
@@ -16,7 +16,7 @@ pub struct Groups {
 const ALL_HOSTS: u32 = Ipv4Addr::new(224, 0, 0, 1).to_bits();
 
 impl Groups {
-    /// The interface becomes a member, or (false) is no longer.
+    /// Adds an interface to a group, or (false) removes it.
     pub fn set(&mut self, interface: InterfaceId, group: IpAddr, is_member: bool) {
         match (group, is_member) {
             (IpAddr::V4(group), true) => self.ipv4.insert((interface.0, group.to_bits())),
@@ -26,7 +26,7 @@ impl Groups {
         };
     }
 
-    /// The interface takes packets to the group.
+    /// True if the interface accepts packets to the group.
     #[inline]
     pub fn contains<A: Address>(&self, interface: InterfaceId, group: A) -> bool {
         match A::FAMILY {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn membership_is_an_interfaces() {
+    fn membership_is_per_interface() {
         let (one, two) = (InterfaceId(1), InterfaceId(2));
         let mut groups = Groups::default();
         let vrrp = Ipv4Addr::new(224, 0, 0, 18);

@@ -1,4 +1,4 @@
-//! The interfaces as workers see them: which frames each takes, and how large a packet it sends.
+//! The interfaces for workers: the frames that each accepts, and its MTU.
 
 use crate::model::{Interface, InterfaceId, PortId};
 
@@ -6,25 +6,25 @@ use crate::model::{Interface, InterfaceId, PortId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceEntry {
     pub mac: [u8; 6],
-    /// Unicast MAC addresses that it takes besides its own.
+    /// Unicast MAC addresses that it accepts besides its own.
     pub virtual_macs: Box<[[u8; 6]]>,
-    /// Largest IP packet in bytes.
+    /// Maximum IP packet in bytes.
     pub mtu: u16,
-    /// The port that its frames leave by.
+    /// The port that sends its frames.
     pub port: PortId,
 }
 
-/// All interfaces, and which of them a port's frames are for.
+/// All interfaces, and the interface of each port's frames.
 #[derive(Clone, Debug, Default)]
 pub struct Interfaces {
-    /// By [`InterfaceId`].
+    /// Indexed by [`InterfaceId`].
     entries: Vec<InterfaceEntry>,
-    /// By [`PortId`]: the interface of frames without a VLAN tag.
+    /// Indexed by [`PortId`]: the interface of frames without a VLAN tag.
     untagged: Vec<Option<InterfaceId>>,
 }
 
 impl Interfaces {
-    /// Of interfaces that come in the order of their ids.
+    /// Builds the table from interfaces in the order of their IDs.
     pub fn build<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> Self {
         let mut all = Interfaces::default();
         for interface in interfaces {
@@ -54,7 +54,7 @@ impl Interfaces {
         self.entries.get(interface.index())
     }
 
-    /// The interface that takes the untagged frames of a port; `None` before the first configuration.
+    /// The interface of a port's untagged frames; `None` before the first configuration.
     #[inline]
     pub fn of_port(&self, port: PortId) -> Option<(InterfaceId, &InterfaceEntry)> {
         let interface = (*self.untagged.get(port.index())?)?;

@@ -1,4 +1,4 @@
-//! Next hops with their ready link header, and resolved neighbours by address.
+//! Next hops with their prepared link header, and resolved neighbours by address.
 
 use crate::model::{Family, InterfaceId, PortId};
 use crate::packet::Address;
@@ -10,21 +10,20 @@ use std::net::{IpAddr, Ipv4Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NextHopId(pub u32);
 
-/// The next hop of an address that no route leads to.
+/// The next hop of an address without a route.
 pub const UNROUTED: NextHopId = NextHopId(u32::MAX);
 
-/// Bytes of the longest link header: Ethernet with one VLAN tag (IEEE 802.1Q).
+/// Maximum length of a link header in bytes: Ethernet with one VLAN tag (IEEE 802.1Q).
 pub const LINK_HEADER_MAX: usize = ETHERNET + 4;
 
-/// What a frame to a neighbour lacks: all that is looked at when it is sent.
+/// What is needed to send a frame to a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Adjacency {
-    /// The link header as it stands in the frame, Ethernet type included. Its addresses are zeros for a neighbour that is
-    /// not resolved.
+    /// The link header with the EtherType. Its MAC addresses are zero while the neighbour is unresolved.
     pub header: [u8; LINK_HEADER_MAX],
-    /// Bytes of the header: 14, or 18 with a VLAN tag.
+    /// Length of the header in bytes: 14, or 18 with a VLAN tag.
     pub header_len: u8,
-    /// The port that the frame leaves by.
+    /// The port that sends the frame.
     pub port: PortId,
 }
 
@@ -36,7 +35,7 @@ impl Adjacency {
         Adjacency { header, header_len: ETHERNET as u8, port }
     }
 
-    /// To a neighbour that is not resolved.
+    /// To an unresolved neighbour.
     pub fn unresolved(ether_type: EtherType) -> Self {
         Adjacency::new([0; 6], [0; 6], ether_type, PortId(0))
     }
@@ -52,7 +51,7 @@ pub struct NextHop {
 }
 
 impl NextHop {
-    /// A neighbour whose MAC address is not known.
+    /// A neighbour without a known MAC address.
     pub fn unresolved(interface: InterfaceId, address: IpAddr) -> Self {
         let adjacency = Adjacency::unresolved(EtherType::of(Family::of(address)));
         NextHop { adjacency, resolved: false, interface, address }
@@ -65,8 +64,8 @@ impl Default for NextHop {
     }
 }
 
-/// Resolved neighbours by interface and address, for packets that are routed one by one. Each family has its own table:
-/// hashing an integer is cheap, and every NAT reply does it.
+/// Resolved neighbours by interface and address, for routed packets. Each family has its own table: hashing an integer
+/// is fast, and every NAT reply needs it.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     ipv4: HashMap<(u16, u32), NextHopId>,

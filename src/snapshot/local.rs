@@ -1,4 +1,4 @@
-//! The addresses the director itself has.
+//! The director's own addresses.
 
 use crate::model::{Family, Prefix};
 use crate::packet::Address;
@@ -6,19 +6,19 @@ use hashbrown::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Addresses of ports, configured VIPs, and VIPs of services.
+/// Addresses of interfaces, configured VIPs, and VIPs of services.
 #[derive(Clone, Debug, Default)]
 pub struct LocalAddresses {
     ipv4: HashSet<u32>,
     ipv6: HashSet<u128>,
-    /// Configured networks of VIPs. Looked at only for addresses that are not in the sets above.
+    /// Configured networks of VIPs, looked up only for addresses that are in none of the sets above.
     networks_ipv4: Ranges<u32>,
     networks_ipv6: Ranges<u128>,
-    /// Directed broadcast addresses of the ports' networks.
+    /// Directed broadcast addresses of the interfaces' networks.
     broadcast: HashSet<u32>,
 }
 
-/// Ranges of addresses, both ends included, in order and apart from each other: a lookup is a binary search.
+/// Disjoint ranges of addresses with both ends, sorted for binary search.
 #[derive(Clone, Debug)]
 struct Ranges<A>(Arc<[(A, A)]>);
 
@@ -31,7 +31,8 @@ impl<A> Default for Ranges<A> {
 impl<A: Copy + Ord> Ranges<A> {
     fn build(mut ranges: Vec<(A, A)>) -> Self {
         ranges.sort_unstable();
-        // Of two prefixes that overlap one holds the other, and the larger one comes first or begins at the same place.
+        // If two prefixes overlap, one contains the other, and the larger one comes first or begins at the same
+        // address.
         let mut apart: Vec<(A, A)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
             match apart.last_mut() {
@@ -53,7 +54,7 @@ impl<A: Copy + Ord> Ranges<A> {
 }
 
 impl LocalAddresses {
-    /// `networks`: the ports' addresses with their prefix length, whose broadcast addresses are local too.
+    /// `networks`: the interfaces' addresses with prefix lengths, whose broadcast addresses are local too.
     pub fn build(
         addresses: impl IntoIterator<Item = IpAddr>,
         networks: impl IntoIterator<Item = (IpAddr, u8)>,
@@ -69,7 +70,7 @@ impl LocalAddresses {
         local
     }
 
-    /// The director has this address from now on.
+    /// Adds an address of the director.
     pub fn insert(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => self.ipv4.insert(address.to_bits()),
@@ -77,7 +78,7 @@ impl LocalAddresses {
         };
     }
 
-    /// It is no longer the director's.
+    /// Removes an address of the director.
     pub fn remove(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => self.ipv4.remove(&address.to_bits()),
@@ -85,7 +86,7 @@ impl LocalAddresses {
         };
     }
 
-    /// Every address of these networks is the director's from now on, and of no others.
+    /// Replaces the networks whose addresses are all the director's.
     pub fn set_networks<'a>(&mut self, networks: impl IntoIterator<Item = &'a Prefix>) {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for network in networks {
@@ -103,7 +104,7 @@ impl LocalAddresses {
         self.networks_ipv6 = Ranges::build(ipv6);
     }
 
-    /// The address is the director's own.
+    /// True if the address is the director's own.
     #[inline]
     pub fn contains<A: Address>(&self, address: A) -> bool {
         match A::FAMILY {
@@ -118,13 +119,13 @@ impl LocalAddresses {
         }
     }
 
-    /// Delivered to this host among others: multicast or broadcast.
+    /// True for addresses that reach this host among others: multicast or broadcast.
     #[inline]
     pub fn is_group<A: Address>(&self, address: A) -> bool {
         self.is_broadcast(address) || address.to_ip().is_multicast()
     }
 
-    /// Delivered to every host of a network; IPv6 has no such addresses.
+    /// True for broadcast addresses, which IPv6 does not have.
     #[inline]
     pub fn is_broadcast<A: Address>(&self, address: A) -> bool {
         match address.to_ip() {

@@ -1,16 +1,16 @@
-//! Firewall marks: the director's own rules that give a packet its mark.
+//! Firewall marks: the director's rules that give a packet its mark.
 
 use crate::model::InterfaceId;
 use crate::packet::{Address, Tuple};
 use hashbrown::HashMap;
 use std::ops::RangeInclusive;
 
-/// One rule. Every part that is given must match.
+/// One rule. All given parts must match.
 #[derive(Clone, Debug)]
 pub struct Mark {
     pub interface: Option<InterfaceId>,
     pub protocol: Option<u8>,
-    /// Address bits and prefix length, with the family they are of.
+    /// A prefix: address bits, prefix length and family.
     pub source: Option<MarkPrefix>,
     pub destination: Option<MarkPrefix>,
     pub source_ports: RangeInclusive<u16>,
@@ -38,13 +38,13 @@ impl MarkPrefix {
     }
 }
 
-/// Rules, in order, arranged so that a packet meets only those that can match it.
+/// Rules in order, arranged so that a packet is compared only with rules that can match.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     rules: Vec<Mark>,
-    /// Rules for one destination host, by its address; positions ascending.
+    /// Rules for one destination host, by its address, in ascending order of position.
     by_host: HashMap<u128, Vec<u32>>,
-    /// All other rules; positions ascending.
+    /// All other rules, in ascending order of position.
     others: Vec<u32>,
 }
 

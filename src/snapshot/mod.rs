@@ -1,7 +1,7 @@
-//! What every worker reads and nobody writes: one immutable [`Snapshot`] of services, destinations, next hops,
-//! routes and settings, published by the control thread under an epoch.
+//! The immutable [`Snapshot`] that workers read: services, destinations, next hops, routes and settings. The control
+//! thread publishes each with an epoch.
 //!
-//! Pieces that did not change are shared between snapshots, so an edit costs what it touches.
+//! Snapshots share unchanged parts, so the cost of an edit depends on what it changes.
 
 mod destination;
 mod directory;
@@ -37,21 +37,21 @@ use crate::packet::Address;
 use crate::route::{Route, Routes};
 use std::sync::Arc;
 
-/// Everything a worker knows of the snapshot while it handles one burst.
+/// All configuration and state that a worker uses for one burst.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Grows by one with every publication.
+    /// Incremented by every publication.
     pub epoch: u64,
     pub services: Arc<Directory>,
-    /// By [`DestinationId`].
+    /// Indexed by [`DestinationId`].
     pub destinations: Pages<Destination>,
-    /// By [`NextHopId`].
+    /// Indexed by [`NextHopId`].
     pub next_hops: Pages<NextHop>,
     pub neighbours: Arc<Neighbours>,
     pub replies: Arc<Replies>,
     pub routes: Arc<Routes>,
-    /// Another number with every change of `routes`, `neighbours` or `interfaces`: the next hop found for a packet under one
-    /// number is that of all packets to the same address under the same number. 0: nothing is to be kept.
+    /// Changes with every change of `routes`, `neighbours` or `interfaces`: while it is the same, the next hop for an
+    /// address is the same and may be cached. 0: nothing may be cached.
     pub forwarding: u32,
     pub local: Arc<LocalAddresses>,
     pub marks: Arc<Marks>,
@@ -60,16 +60,16 @@ pub struct Snapshot {
     pub settings: Settings,
 }
 
-/// Where a packet that is routed by its own destination goes.
+/// Next hop of a packet that is routed by its destination.
 #[derive(Clone, Copy, Debug)]
 pub struct ResolvedRoute {
-    /// `None` while the neighbour's Ethernet address is not known.
+    /// `None` while the neighbour's MAC address is unknown.
     pub next_hop: Option<NextHopId>,
     pub mtu: u16,
 }
 
 impl Snapshot {
-    /// Longest packet on a route; `None` if its interface does not exist.
+    /// MTU of a route in bytes; `None` if its interface does not exist.
     #[inline]
     pub fn mtu_of<A>(&self, route: &Route<A>) -> Option<u16> {
         match route.mtu {
@@ -78,19 +78,19 @@ impl Snapshot {
         }
     }
 
-    /// Writes a destination, with what its next hop has for it.
+    /// Writes a destination with the fields derived from its next hop.
     pub fn set_destination(&mut self, id: DestinationId, destination: Destination) {
         let next_hop = self.next_hops.get(destination.next_hop.0 as usize);
         let prepared = destination.prepared(next_hop);
         self.destinations.set(id.index(), prepared);
     }
 
-    /// What was found on routes and among neighbours is to be looked up anew.
+    /// Invalidates next hops cached from routes and neighbours.
     pub fn forwarding_changed(&mut self) {
         self.forwarding = self.forwarding.wrapping_add(1).max(1);
     }
 
-    /// The way of a packet to any address; `None` without a route.
+    /// The next hop for any address; `None` without a route.
     #[inline]
     pub fn resolve_route<A: Address>(&self, address: A) -> Option<ResolvedRoute> {
         let route = self.routes.find(address)?;

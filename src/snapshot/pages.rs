@@ -3,22 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Elements of one page: small enough that copying one for a single edit costs microseconds.
+/// Elements of a page: few enough that copying it for one edit takes microseconds.
 const PAGE: usize = 64;
 
-/// A growable table that snapshots share page by page.
+/// A growable table whose pages are shared between snapshots.
 pub struct Pages<T> {
     pages: Vec<Arc<[T; PAGE]>>,
 }
 
 impl<T: Copy + Default> Pages<T> {
-    /// The element at `index`; the default where none was ever written.
+    /// The element at `index`; the default if it was never written.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
         self.pages.get(index / PAGE).map(|page| &page[index % PAGE])
     }
 
-    /// Writes one element, growing the table with defaults as needed.
+    /// Writes one element and grows the table with defaults if needed.
     pub fn set(&mut self, index: usize, value: T) {
         while self.pages.len() <= index / PAGE {
             self.pages.push(Arc::new([T::default(); PAGE]));
@@ -26,7 +26,7 @@ impl<T: Copy + Default> Pages<T> {
         Arc::make_mut(&mut self.pages[index / PAGE])[index % PAGE] = value;
     }
 
-    /// Slots there are, written or not.
+    /// Number of slots, written or not.
     pub fn len(&self) -> usize {
         self.pages.len() * PAGE
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_leaves_clones_as_they_were_and_shares_the_other_pages() {
+    fn a_write_does_not_change_clones_and_shares_other_pages() {
         let mut pages = Pages::<u32>::default();
         pages.set(0, 1);
         pages.set(PAGE, 2);

@@ -1,15 +1,15 @@
-//! How a new snapshot reaches the workers and the old ones come back.
+//! Publication of snapshots to workers, and the return of old ones.
 //!
-//! Control puts the same `Arc` into a single-producer ring of each worker. A worker looks at its ring between bursts,
-//! takes the new snapshot, returns the old one over a second ring, and stores the epoch it now uses. Control
-//! publishes the next only after all have acknowledged, so every worker sees every snapshot, and control
-//! alone drops the last reference: workers never free. `tests/publication` shows this for every interleaving.
+//! Control puts the same `Arc` into a single-producer ring of each worker. Between bursts a worker takes the new
+//! snapshot from its ring, returns the old one over a second ring, and stores the epoch that it now uses. Control
+//! publishes the next snapshot only after all workers have acknowledged. So every worker sees every snapshot, and only
+//! control drops the last reference: workers never free. `tests/publication` checks this for every interleaving.
 
 use super::Snapshot;
 use super::sync::{Arc, AtomicU64, Consumer, Ordering, Producer, ring};
 
-/// Snapshots in flight to one worker: one, as control waits for the acknowledgement. The room
-/// is for returns that control has not collected yet.
+/// Capacity of a ring. One snapshot at most is on its way to a worker, because control waits for the acknowledgement;
+/// the rest is room for returned ones that control has not collected yet.
 const RING: usize = 4;
 
 /// Control's end.
@@ -26,17 +26,17 @@ struct WorkerChannel {
     acknowledged: Arc<Acknowledged>,
 }
 
-/// The epoch that a worker uses, on a cache line where no other worker writes its own.
+/// The epoch that a worker uses, on a cache line that no other worker writes.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Acknowledged(AtomicU64);
 
-/// A snapshot on its way back. The rings' slots lie side by side in memory: the alignment keeps two workers' apart.
+/// A returned snapshot. The alignment puts the ring slots of two workers on different cache lines.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Returned(#[allow(dead_code)] Arc<Snapshot>);
 
-/// One worker's end.
+/// A worker's end.
 #[derive(Debug)]
 pub struct Adopter {
     current: Arc<Snapshot>,
@@ -45,7 +45,7 @@ pub struct Adopter {
     acknowledged: Arc<Acknowledged>,
 }
 
-/// The two ends for `workers` workers, all of which start with `first`.
+/// Creates the ends for control and `workers` workers, which all start with `first`.
 pub fn publication(first: Snapshot, workers: usize) -> (Publisher, Vec<Adopter>) {
     let current = Arc::new(first);
     let (channels, adopters) = (0..workers)
@@ -70,19 +70,19 @@ impl Publisher {
         &self.current
     }
 
-    /// Every worker uses the newest snapshot.
+    /// True if every worker uses the newest snapshot.
     pub fn is_settled(&self) -> bool {
         self.workers.iter().all(|channel| channel.acknowledged() == self.current.epoch)
     }
 
-    /// Epoch that a worker has acknowledged.
+    /// The epoch that a worker has acknowledged.
     pub fn acknowledged(&self, worker: usize) -> u64 {
         self.workers[worker].acknowledged()
     }
 
-    /// Hands a new snapshot to every worker and gives it the next epoch.
+    /// Publishes a new snapshot to every worker with the next epoch.
     ///
-    /// Only when settled: a refusal (false) means that a worker has not acknowledged yet and nothing was published.
+    /// False if a worker has not acknowledged the previous snapshot; then nothing is published.
     #[must_use]
     pub fn publish(&mut self, mut snapshot: Snapshot) -> bool {
         self.collect();
@@ -92,7 +92,7 @@ impl Publisher {
         snapshot.epoch = self.current.epoch + 1;
         self.current = Arc::new(snapshot);
         for channel in &mut self.workers {
-            // A settled channel is empty, so there is room.
+            // All workers have acknowledged, so the rings are empty.
             let _ = channel.new.push(Arc::clone(&self.current));
         }
         true
@@ -118,7 +118,7 @@ impl Adopter {
         &self.current
     }
 
-    /// Takes the next snapshot if there is one; true if it did. Between bursts.
+    /// Takes the next snapshot, if there is one; true if it did. Called between bursts.
     #[inline]
     pub fn adopt(&mut self) -> bool {
         if self.new.is_empty() || self.old.is_full() {
@@ -127,7 +127,7 @@ impl Adopter {
         let Ok(new) = self.new.pop() else { return false };
         let epoch = new.epoch;
         let old = std::mem::replace(&mut self.current, new);
-        // Room was checked, so the old snapshot is never dropped here.
+        // There is room, as was checked, so the old snapshot is never dropped here.
         let _ = self.old.push(Returned(old));
         self.acknowledged.0.store(epoch, Ordering::Release);
         true
@@ -136,7 +136,7 @@ impl Adopter {
 
 #[cfg(test)]
 impl Adopter {
-    /// Where this worker writes so that others read: first byte and length.
+    /// Address and length of the memory that this worker writes and others read.
     pub(crate) fn written(&self) -> Vec<(&'static str, usize, usize)> {
         let acknowledged: *const Acknowledged = &*self.acknowledged;
         vec![("epoch", acknowledged.addr(), size_of::<Acknowledged>())]

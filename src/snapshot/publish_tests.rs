@@ -1,4 +1,4 @@
-//! The protocol with real rings and real threads; `tests/publication` goes through its interleavings.
+//! The protocol with real rings and threads; `tests/publication` explores its interleavings.
 
 use super::{Snapshot, publication};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ fn workers_see_every_snapshot_and_control_frees_them() {
     let (mut publisher, mut adopters) = publication(Snapshot::default(), 2);
     let weak = Arc::downgrade(publisher.current());
     assert!(publisher.publish(Snapshot::default()));
-    assert!(!publisher.publish(Snapshot::default()), "nobody has acknowledged");
+    assert!(!publisher.publish(Snapshot::default()), "no worker has acknowledged");
     assert!(adopters[0].adopt());
     assert!(!publisher.is_settled());
     assert!(adopters[1].adopt() && !adopters[1].adopt());
@@ -20,7 +20,7 @@ fn workers_see_every_snapshot_and_control_frees_them() {
 }
 
 #[test]
-fn threads_adopt_in_order_without_losing_one() {
+fn threads_adopt_every_snapshot_in_order() {
     let (mut publisher, adopters) = publication(Snapshot::default(), 2);
     let workers: Vec<_> = adopters
         .into_iter()

@@ -1,5 +1,5 @@
-//! From a real server's address and port back to the virtual services it serves by NAT: what tells, for a
-//! reply, which request it answers and so which worker has the connection.
+//! Finds the virtual services that a real server serves with NAT. So a worker knows which requests a reply may belong
+//! to, and which worker owns the connection.
 
 use super::directory::bits;
 use super::shards::Shards;
@@ -10,28 +10,28 @@ use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 use std::net::IpAddr;
 
-/// The virtual end of the connections that a server answers.
+/// Destination of requests that a server replies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Requests went to this address and port; port 0: to the port that the server answers from.
+    /// This address and port; port 0: the port that the server replies from.
     Virtual { address: IpAddr, port: u16 },
-    /// A firewall-mark service: requests may have gone to any address.
+    /// A service by firewall mark: any address.
     Anywhere,
 }
 
-/// The NAT destination of a SIP service that a datagram of a call begun by a server comes from.
+/// The SIP service and NAT destination of a call opened by a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SipCaller {
     pub service: ServiceKey,
     pub destination: DestinationId,
 }
 
-/// The origins of one server address and port. Only [`ORIGINS`] are kept one by one: while there are more, a reply may
-/// answer a request to any address, so the work of a packet does not grow with the number of services.
+/// The origins of one server address and port, at most [`ORIGINS`]. With more, a reply may belong to a request to any
+/// address, so that the cost of a packet does not grow with the number of services.
 #[derive(Clone, Debug, Default)]
 struct Origins {
     kept: ArrayVec<Origin, ORIGINS>,
-    /// How many more there are, those of firewall-mark services among them.
+    /// Number of origins above the limit, including services by firewall mark.
     more: u32,
 }
 
@@ -42,7 +42,7 @@ impl Origins {
         }
     }
 
-    /// False if there is nothing to take back.
+    /// False if there was nothing to remove.
     fn remove(&mut self, origin: Origin) -> bool {
         let at = self.kept.iter().position(|other| *other == origin);
         match (at, self.more) {
@@ -66,19 +66,19 @@ impl Origins {
 /// A protocol number, address and port.
 type End = (u8, IpAddr, u16);
 
-/// NAT destinations by (protocol, address, port).
+/// NAT destinations by protocol, address and port.
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     shards: Shards<HashMap<End, Origins>>,
     len: usize,
-    /// Destinations that new connections may be translated to, with the number of services of each.
+    /// Destinations that new connections may be translated to, with the number of their services.
     servers: Shards<HashMap<End, u32>>,
     servers_len: usize,
-    /// Destinations of SIP services among them, oldest first.
+    /// Those of SIP services, oldest first.
     sip_callers: Shards<HashMap<(IpAddr, u16), Vec<SipCaller>>>,
 }
 
-/// Stands for every protocol: the key of firewall-mark services.
+/// Stands for all protocols: the key of services by firewall mark.
 const ANY_PROTOCOL: u8 = 0;
 
 impl Replies {
@@ -96,14 +96,14 @@ impl Replies {
         }
     }
 
-    /// A NAT destination of the service at `address` and `port` (0: any port).
+    /// Adds a NAT destination of the service at `address` and `port` (0: any port).
     pub fn insert(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let shard = self.shards.of_mut(bits(address));
         shard.entry(Self::key(service, address, port)).or_default().insert(Self::origin(service));
         self.len += 1;
     }
 
-    /// Takes back one [`Self::insert`].
+    /// Removes one [`Self::insert`].
     pub fn remove(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let shard = self.shards.of_mut(bits(address));
@@ -114,8 +114,8 @@ impl Replies {
         }
     }
 
-    /// Where the requests that a packet from (source, source port) may answer had gone to: at most four times
-    /// [`ORIGINS`], however many services the server has.
+    /// Destinations of the requests that a packet from this source address and port may reply to: at most four times
+    /// [`ORIGINS`], whatever the number of services.
     pub fn origins<A: Address>(&self, reply: &Tuple<A>) -> impl Iterator<Item = Origin> {
         let source = reply.source.to_ip();
         let keys = [
@@ -128,14 +128,14 @@ impl Replies {
         keys.into_iter().filter_map(|key| shard.get(&key)).flat_map(Origins::iter)
     }
 
-    /// A listed destination that is reached by NAT now: what `nat_icmp_send` goes by.
+    /// Adds a listed NAT destination, for `nat_icmp_send`.
     pub fn add_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let shard = self.servers.of_mut(bits(address));
         *shard.entry(Self::key(service, address, port)).or_default() += 1;
         self.servers_len += 1;
     }
 
-    /// Takes back one [`Self::add_server`].
+    /// Removes one [`Self::add_server`].
     pub fn remove_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let shard = self.servers.of_mut(bits(address));
@@ -147,8 +147,8 @@ impl Replies {
         self.servers_len -= 1;
     }
 
-    /// The packet's source is the address and port, to the letter, of a listed destination that is reached by NAT
-    /// now: a destination of any port (0) is not meant. Those of firewall-mark services speak every protocol.
+    /// True if a listed NAT destination has exactly the packet's source address and port; those with any port (0) do
+    /// not count. Destinations of services by firewall mark have all protocols.
     pub fn has_server<A: Address>(&self, reply: &Tuple<A>) -> bool {
         if self.servers_len == 0 {
             return false;
@@ -160,8 +160,8 @@ impl Replies {
             .any(|protocol| servers.contains_key(&(*protocol, source, reply.source_port)))
     }
 
-    /// A listed NAT destination of a SIP service now. Only one with a port of its own, of a UDP service with a port,
-    /// can begin calls.
+    /// Adds a NAT destination of a SIP service. Only one with its own port, in a UDP service with a port, can open
+    /// calls.
     pub fn add_sip_caller(&mut self, caller: SipCaller, address: IpAddr, port: u16) {
         if let ServiceKey::Address { protocol: Protocol::Udp, port: 1.., .. } = caller.service
             && port != 0
@@ -171,7 +171,7 @@ impl Replies {
         }
     }
 
-    /// Takes back one [`Self::add_sip_caller`].
+    /// Removes one [`Self::add_sip_caller`].
     pub fn remove_sip_caller(&mut self, caller: SipCaller, address: IpAddr, port: u16) {
         let shard = self.sip_callers.of_mut(bits(address));
         let Some(callers) = shard.get_mut(&(address, port)) else { return };
@@ -181,7 +181,7 @@ impl Replies {
         }
     }
 
-    /// The SIP destination with exactly this source address and port; the oldest if several services have it.
+    /// The SIP destination with exactly this source address and port; the oldest if several services have one.
     pub fn sip_caller<A: Address>(&self, tuple: &Tuple<A>) -> Option<&SipCaller> {
         let callers = self.sip_callers.of(tuple.source.bits());
         callers.get(&(tuple.source.to_ip(), tuple.source_port))?.first()
@@ -232,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn the_origins_of_a_packet_are_bounded_and_known_again_below_the_bound() {
+    fn origins_are_bounded_and_exact_below_the_bound() {
         let server: IpAddr = "10.1.0.11".parse().unwrap();
         let mut replies = Replies::default();
         (1..=10_000).for_each(|port| replies.insert(&service(port), server, 8080));
         assert_eq!(replies.origins(&reply(8080)).collect::<Vec<_>>(), [Origin::Anywhere]);
-        // In the order of the list, so that the ones beyond the bound are the last to go.
+        // In the order of the list, so that those above the limit are removed last.
         for port in 1..=10_000 {
             assert!(replies.origins(&reply(8080)).count() >= 1, "{port}");
             replies.remove(&service(port), server, 8080);
@@ -247,8 +247,8 @@ mod tests {
         replies.remove(&service(ORIGINS as u16 + 1), server, 8080);
         assert_eq!(replies.origins(&reply(8080)).count(), ORIGINS);
         replies.remove(&service(99), server, 8080);
-        assert_eq!(replies.origins(&reply(8080)).count(), ORIGINS, "it was not there");
-        // Four keys, each full.
+        assert_eq!(replies.origins(&reply(8080)).count(), ORIGINS, "nothing was removed");
+        // Four keys, all full.
         for (port, at) in (1..=ORIGINS as u16).flat_map(|port| [(port, 8080), (port, 0)]) {
             replies.insert(&service(port), server, at);
         }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn sip_callers_are_found_at_once_the_oldest_first() {
+    fn sip_callers_are_found_oldest_first() {
         let server: IpAddr = "10.1.0.11".parse().unwrap();
         let sip = |port| ServiceKey::Address {
             protocol: Protocol::Udp,
@@ -270,11 +270,7 @@ mod tests {
         let mut replies = Replies::default();
         (0..=9).for_each(|port| replies.add_sip_caller(caller(port), server, 5060));
         replies.add_sip_caller(caller(1), server, 0);
-        assert_eq!(
-            replies.sip_caller(&reply(5060)),
-            Some(&caller(1)),
-            "0 has no port to call from"
-        );
+        assert_eq!(replies.sip_caller(&reply(5060)), Some(&caller(1)), "port 0 cannot open calls");
         assert_eq!(replies.sip_caller(&reply(0)), None);
         replies.remove_sip_caller(caller(1), server, 5060);
         assert_eq!(replies.sip_caller(&reply(5060)), Some(&caller(2)));
@@ -283,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_servers_are_known_by_their_very_port() {
+    fn listed_servers_are_found_by_exact_port() {
         let server: IpAddr = "10.1.0.11".parse().unwrap();
         let mut replies = Replies::default();
         replies.add_server(&service(80), server, 8080);
@@ -296,12 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn firewall_mark_services_answer_for_every_port_and_protocol() {
+    fn services_by_mark_have_every_port_and_protocol() {
         let mark = ServiceKey::Fwmark { mark: 7, family: crate::model::Family::Ipv4 };
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
         replies.add_server(&mark, "10.1.0.11".parse().unwrap(), 0);
         assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
-        assert!(!replies.has_server(&reply(1234)), "its port is not known");
+        assert!(!replies.has_server(&reply(1234)), "its port differs");
     }
 }

@@ -1,20 +1,20 @@
-//! The settings that decide about packets.
+//! Settings that affect packets.
 
 use crate::model::{MssClamp, Sysctls, Timeouts};
 
-/// `net.ipv4.vs` settings, timeouts, what the defence currently does, and the MSS clamp.
+/// `net.ipv4.vs` settings, timeouts, the current state of the defences, and the MSS clamp.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     pub sysctls: Sysctls,
     pub timeouts: Timeouts,
-    /// The second TCP state table is in force (`secure_tcp`).
+    /// The `secure_tcp` state table is in use.
     pub secure_tcp: bool,
-    /// Every this many-th packet that would be scheduled is dropped; 0: none.
+    /// Every n-th packet that would be scheduled is dropped; 0: none.
     pub drop_packet_rate: u32,
-    /// `drop_entry` is at work.
+    /// `drop_entry` is active.
     pub drop_entry: bool,
-    /// A backup sync daemon runs and `backup_only` is set: inbound processing is off.
+    /// A backup sync daemon runs and `backup_only` is set: clients' packets are not balanced.
     pub inbound_off: bool,
-    /// How large a maximum segment size SYNs may announce.
+    /// Maximum MSS that SYNs may announce.
     pub mss_clamp: MssClamp,
 }

@@ -1,19 +1,19 @@
-//! A map in pieces by address: cloning copies pointers, writing copies one piece. So an edit costs the same with ten
+//! A map split by address: cloning copies pointers, writing copies one shard. So an edit costs the same with ten
 //! thousand services as with forty.
 
 use std::sync::Arc;
 
-/// A power of two; with 100,000 addresses a piece has some hundreds.
+/// A power of two; with 100,000 addresses a shard has some hundreds.
 const SHARDS: usize = 256;
 
-/// Pieces that snapshots share, told apart by the bits of an address.
+/// Shards shared between snapshots, selected by the bits of an address.
 #[derive(Debug)]
 pub(crate) struct Shards<M> {
     shards: Box<[Arc<M>; SHARDS]>,
 }
 
 impl<M> Shards<M> {
-    /// The piece for an address.
+    /// The shard of an address.
     #[inline]
     pub(crate) fn of(&self, address: u128) -> &M {
         &self.shards[place(address)]
@@ -25,7 +25,7 @@ impl<M> Shards<M> {
 }
 
 impl<M: Clone> Shards<M> {
-    /// The piece for an address, to be changed: its own copy if others have it too.
+    /// The shard of an address for writing: a copy if it is shared.
     pub(crate) fn of_mut(&mut self, address: u128) -> &mut M {
         Arc::make_mut(&mut self.shards[place(address)])
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_leaves_clones_as_they_were_and_shares_the_other_pieces() {
+    fn a_write_does_not_change_clones_and_shares_other_shards() {
         let mut shards = Shards::<Vec<u128>>::default();
         (0..1000).for_each(|address| shards.of_mut(address).push(address));
         let before = shards.clone();
@@ -65,7 +65,7 @@ mod tests {
         assert!(shards.of(7).contains(&7000) && !before.of(7).contains(&7000));
         let shared = |(one, other): (&Vec<u128>, &Vec<u128>)| std::ptr::eq(one, other);
         assert_eq!(shards.iter().zip(before.iter()).filter(|pair| shared(*pair)).count(), 255);
-        // Neighbouring addresses are spread.
+        // Neighbouring addresses are in different shards.
         assert!(before.iter().all(|shard| shard.len() < 16));
     }
 }

@@ -1,13 +1,13 @@
-//! What the publication of snapshots stands on: shared ownership, one counter, rings between two threads.
+//! Types used by the publication of snapshots: shared ownership, a counter, rings between two threads.
 //!
-//! A seam of its own, so that `tests/publication` can put a model checker's in their place and run the very source
-//! of the protocol through every interleaving.
+//! They are in their own module so that `tests/publication` can replace them by those of a model checker and check the
+//! source of the protocol in every interleaving.
 
 pub(super) use rtrb::{Consumer, Producer};
 pub(super) use std::sync::Arc;
 pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A ring with one producer and one consumer and room for `capacity` values.
+/// A ring with one producer, one consumer and room for `capacity` values.
 pub(super) fn ring<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     rtrb::RingBuffer::new(capacity)
 }

@@ -11,7 +11,7 @@ fn hop(last: u8) -> NextHop {
     (InterfaceId(1), Ipv4Addr::new(192, 168, 10, last).into())
 }
 
-/// A hand-moved clock, and the effects as words.
+/// A clock moved by hand, and effects as text.
 #[derive(Default)]
 struct Link {
     neighbours: Neighbours<u32>,
@@ -31,7 +31,7 @@ impl Link {
             .collect()
     }
 
-    /// Ticks for so many seconds and returns what happened, with the second it happened in.
+    /// Advances the clock by this many seconds and returns the effects with their second.
     fn run(&mut self, seconds: u64) -> Vec<String> {
         let mut log = Vec::new();
         for tick in 1..=seconds * 10 {
@@ -70,8 +70,8 @@ fn frames_wait_for_the_answer() {
 }
 
 #[test]
-fn an_unwanted_neighbour_is_not_asked_again() {
-    // One that answers is forgotten without a question.
+fn an_unwanted_neighbour_is_not_solicited_again() {
+    // One that answers is removed without a probe.
     let mut link = Link::default();
     link.neighbours.want(hop(11), link.now);
     assert_eq!(link.effects(), ["ask all"]);
@@ -80,7 +80,7 @@ fn an_unwanted_neighbour_is_not_asked_again() {
     link.neighbours.unwant(hop(11));
     assert_eq!(link.run(200), Vec::<String>::new());
     assert_eq!(link.state(), None);
-    // One that is silent gets the questions of this round at most.
+    // A silent one gets at most the solicitations of this round.
     link.neighbours.want(hop(11), link.now);
     link.effects();
     link.neighbours.unwant(hop(11));
@@ -89,19 +89,19 @@ fn an_unwanted_neighbour_is_not_asked_again() {
 }
 
 #[test]
-fn three_questions_then_unreachable() {
+fn unreachable_after_three_solicitations() {
     let mut link = Link::default();
     assert_eq!(link.send(1), ["ask all"]);
     assert_eq!(link.run(4), ["1: ask all", "2: ask all", "3: unreachable 1"]);
     assert_eq!(link.state(), Some(NeighbourState::Failed));
-    assert_eq!(link.send(2), ["ask all"], "a new packet starts another round");
+    assert_eq!(link.send(2), ["ask all"], "a new packet starts a new round");
     link.run(10);
     assert_eq!(link.state(), None);
-    assert_eq!(link.neighbours.generation(), 0, "no address ever was usable");
+    assert_eq!(link.neighbours.generation(), 0, "no usable address");
 }
 
 #[test]
-fn in_use_it_is_asked_again_and_forgotten_when_silent() {
+fn a_used_neighbour_is_probed_and_removed_when_silent() {
     let mut link = Link::default();
     link.send(1);
     link.claim(ANSWER);
@@ -114,7 +114,7 @@ fn in_use_it_is_asked_again_and_forgotten_when_silent() {
 }
 
 #[test]
-fn wanted_ones_are_asked_for_ever() {
+fn wanted_neighbours_are_solicited_forever() {
     let mut link = Link::default();
     link.neighbours.want(hop(11), link.now);
     assert_eq!(link.effects(), ["ask all"]);
@@ -133,7 +133,7 @@ fn wanted_ones_are_asked_for_ever() {
 fn hearsay() {
     let mut link = Link::default();
     assert!(link.claim(GRATUITOUS).is_empty());
-    assert_eq!(link.state(), None, "a gratuitous message makes no entry");
+    assert_eq!(link.state(), None, "a gratuitous message creates no entry");
     link.claim(REQUEST);
     assert_eq!(link.state(), Some(NeighbourState::Stale));
     assert_eq!(link.send(1), ["send 1 to 0b"], "usable at once");
@@ -146,14 +146,14 @@ fn hearsay() {
 }
 
 #[test]
-fn what_nobody_asked_for_is_forgotten() {
+fn unused_entries_are_removed() {
     let mut link = Link::default();
     link.claim(REQUEST);
     assert!(link.run(61).is_empty());
     assert_eq!((link.state(), link.neighbours.generation()), (None, 2));
 }
 
-/// RFC 4861 section 7.2.5: without the override flag a different address only casts doubt.
+/// RFC 4861 section 7.2.5: without the override flag a different address only changes the state.
 #[test]
 fn without_override_the_address_stays() {
     let mut link = Link::default();
@@ -177,7 +177,7 @@ fn permanent_ones_are_never_overwritten() {
     assert_eq!(link.send(2), ["send 2 to 0b"]);
     link.neighbours.want(hop(11), link.now);
     link.neighbours.set_permanent(&BTreeMap::new(), link.now);
-    assert_eq!(link.effects(), ["ask all"], "it is still somebody's destination");
+    assert_eq!(link.effects(), ["ask all"], "it is still wanted");
     assert_eq!(link.neighbours.generation(), 2);
 }
 
@@ -199,7 +199,7 @@ fn queues_are_bounded_oldest_first() {
 }
 
 #[test]
-fn the_table_is_bounded_and_wanted_ones_always_fit() {
+fn the_table_is_bounded_except_for_wanted_neighbours() {
     let mut link = Link::default();
     for address in 0..NEIGHBOURS_MAX as u32 {
         let next_hop = (InterfaceId(0), Ipv4Addr::from_bits(0x0a00_0000 + address).into());
@@ -211,7 +211,7 @@ fn the_table_is_bounded_and_wanted_ones_always_fit() {
     assert_eq!(link.effects(), ["ask all"]);
     assert_eq!(link.neighbours.entries.len(), NEIGHBOURS_MAX + 1);
     link.run(25);
-    assert_eq!(link.neighbours.entries.len(), 1, "silence makes room");
+    assert_eq!(link.neighbours.entries.len(), 1, "expired entries are removed");
 }
 
 mod any_order {
@@ -274,8 +274,8 @@ mod any_order {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
 
-        /// Every frame is sent to a usable address, told unreachable, dropped with a reason, or still waiting; workers
-        /// hear of every change of a usable address; and a wanted neighbour is never forgotten.
+        /// Every frame is sent to a usable address, answered as unreachable, dropped with a reason, or still queued.
+        /// All changes of usable addresses are reported. Wanted neighbours are never removed.
         #[test]
         fn nothing_is_lost(steps in prop::collection::vec(step(), 1..60)) {
             let mut link = Link::default();
@@ -305,7 +305,7 @@ mod any_order {
                         None => drop(heard.remove(&address)),
                     }
                 }
-                prop_assert!(usable(&link).into_iter().eq(heard.clone()), "changes add up");
+                prop_assert!(usable(&link).into_iter().eq(heard.clone()), "reported changes");
                 prop_assert!(link.neighbours.iter().all(|row| row.mac.is_none() || row.queued == 0));
                 for who in &wanted {
                     prop_assert!(link.neighbours.iter().any(|row| row.address == hop(*who).1));

@@ -1,4 +1,4 @@
-//! Echo, ICMP errors and resets: who gets one, from whom, and what it says.
+//! Echo replies, ICMP errors and resets: when they are sent, their source and their content.
 
 use super::*;
 use crate::model::Unserved;
@@ -48,7 +48,7 @@ fn check(reason: PuntReason, built: Vec<u8>, port: InterfaceId, expected: Answer
 }
 
 #[test]
-fn errors_and_who_speaks() {
+fn errors_and_their_source() {
     use PuntReason::*;
     let reply = || frame().ipv4("192.168.10.11", "11.22.33.44").tcp(80, 4000).df();
     let to_client = (WAN, "10.0.0.100", "11.22.33.44");
@@ -89,10 +89,10 @@ fn errors_and_who_speaks() {
     }
 }
 
-/// TOS of the error: precedence of network control, the packet's own type of service. TTL quoted as it stood when the
-/// trouble was found.
+/// TOS of the error: precedence of network control with the packet's type of service. The quoted TTL is that of the
+/// moment of the error.
 #[test]
-fn what_is_quoted() {
+fn quoted_packets() {
     let quoted = |reason, built: Vec<u8>| {
         let frames = TestHost::new().input(WAN, reason, &built);
         let packet = frames[0].1[ETHERNET..].to_vec();
@@ -102,11 +102,11 @@ fn what_is_quoted() {
     let (tos, quotation) = quoted(PuntReason::NoDestination, sent.clone().padded().build());
     assert_eq!((tos, quotation), (0xd2, sent.packet()));
     let (_, quotation) = quoted(PuntReason::FragmentationNeeded, sent.build());
-    assert_eq!(quotation, sent.ttl(8).packet(), "lowered, with the header's checksum");
+    assert_eq!(quotation, sent.ttl(8).packet(), "decremented, with a correct checksum");
 }
 
 #[test]
-fn nothing_is_said_where_nothing_may_be() {
+fn packets_that_must_not_be_answered() {
     use PuntReason::*;
     let quoted = frame().ipv4("10.0.0.100", "11.22.33.44").tcp(80, 4000).packet();
     let multicast =
@@ -186,7 +186,7 @@ fn echo() {
     assert_eq!(director.dropped(DropReason::BadIcmpChecksum), 1);
 }
 
-/// The payload of the answer's fragments, in order, and their offsets.
+/// Payload of the reply's fragments in order, and their offsets.
 fn reply_of(frames: &[(InterfaceId, Vec<u8>)], headers: usize) -> (Vec<u8>, Vec<usize>) {
     let mut message = Vec::new();
     let offsets = frames.iter().map(|(interface, frame)| {
@@ -200,7 +200,7 @@ fn reply_of(frames: &[(InterfaceId, Vec<u8>)], headers: usize) -> (Vec<u8>, Vec<
     (message, offsets)
 }
 
-/// `ping -s 1473` and larger: the request comes in fragments, in any order, and so does the answer.
+/// `ping -s 1473` and larger: request and reply are fragmented, in any order.
 #[test]
 fn echo_larger_than_the_mtu() {
     let mut director = TestHost::new();
@@ -231,7 +231,7 @@ fn echo_larger_than_the_mtu() {
     let (vip, asker) = (bits6("fd00:a::100"), bits6("2001:db8::44"));
     assert_eq!(crate::packet::icmp::verify(vip, asker, &message), 0);
 
-    // One piece alone: given up after thirty seconds. A damaged request is not answered.
+    // A single fragment times out after 30 seconds. A damaged request is not answered.
     director.input(WAN, PuntReason::IcmpEcho, &client().icmp(8, 0, 5).fragment(0, true).build());
     director.run(31);
     assert_eq!(director.dropped(DropReason::FragmentTimedOut), 1);
@@ -244,7 +244,7 @@ fn echo_larger_than_the_mtu() {
 }
 
 #[test]
-fn a_host_gets_errors_at_a_bounded_rate_but_all_about_length() {
+fn errors_to_a_host_are_limited_except_about_length() {
     let mut director = TestHost::new();
     let mut count = |reason, times| {
         let built = client().udp(1, 2).build();
@@ -255,9 +255,9 @@ fn a_host_gets_errors_at_a_bounded_rate_but_all_about_length() {
     assert_eq!(director.dropped(DropReason::IcmpRateLimited), 4);
 }
 
-/// The answer to a host behind the other port takes that port, and is resolved there first.
+/// A reply to a host behind the other port is sent there, after that neighbour is resolved.
 #[test]
-fn answers_are_routed() {
+fn replies_are_routed() {
     let mut director = TestHost::new();
     let built = frame().ipv4("172.16.5.5", "10.0.0.100").udp(1, 2).build();
     let original_destination = director.input(WAN, PuntReason::NoDestination, &built);
@@ -268,7 +268,7 @@ fn answers_are_routed() {
 }
 
 #[test]
-fn who_waited_in_vain_is_told() {
+fn senders_of_unresolved_frames_get_errors() {
     let mut director = TestHost::new();
     let own = frame().ipv4("192.168.10.1", "192.168.10.11").protocol(ipv4::IPIP);
     director.forward((LAN, ip("192.168.10.11")), &client().tcp(4000, 80).build());
@@ -283,8 +283,8 @@ fn who_waited_in_vain_is_told() {
     assert_eq!(director.dropped(DropReason::NeighbourUnresolved), 3);
 }
 
-/// A server that does not answer, seen by its clients: by NAT the virtual address says so, about what they sent, with the
-/// transport's checksum as NAT left it; of a tunnel's end they hear nothing. A kernel was seen to do so.
+/// A server that does not answer, as observed on a kernel. NAT: the VIP sends an error that quotes the client's packet,
+/// with the transport checksum of NAT. Tunnel: no error.
 #[test]
 fn a_server_that_does_not_answer() {
     let told = |original_destination, frame: PacketBuilder<u32>| {
@@ -327,7 +327,7 @@ fn a_server_that_does_not_answer() {
     assert_eq!(sent[0].1[at..at + 56], quoted[..56]);
 }
 
-/// An error about a tunnel packet, told again about the packet inside.
+/// An error about a tunnel packet is sent on as an error about the inner packet.
 #[test]
 fn tunnel_errors() {
     let inner = client().tcp(4000, 80);
@@ -367,7 +367,7 @@ fn tunnel_errors() {
         let learned = mtu.map(|mtu| PathMtu { destination: ip("172.16.5.5"), mtu });
         assert_eq!(director.host.take_path_mtus(), Vec::from_iter(learned));
     }
-    // Seen on the kernel: the first error still tells the old MTU of the path, later ones the learned one.
+    // Observed on a kernel: the first error reports the path's old MTU, later ones the learned one.
     let mut director = TestHost::new();
     for told in [1480, 556, 556] {
         let built = error(4, 576, &tunnel(4, &[], &df));
@@ -379,7 +379,7 @@ fn tunnel_errors() {
     assert_eq!(director.dropped(DropReason::NoLocalHandler), 1);
 }
 
-/// Whatever comes in, for whatever reason, nothing panics.
+/// Any frame with any reason is handled without a panic.
 mod any_bytes {
     use super::*;
     use proptest::prelude::*;

@@ -1,11 +1,11 @@
-//! Membership of multicast groups: what is reported when an address comes or goes, and to whom asks.
+//! Multicast groups: reports when addresses are added or removed, and answers to queries.
 
 use super::*;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::membership::Record;
 use crate::packet::{Address, parse};
 
-/// A frame reports membership by MLD or IGMP.
+/// True if a frame is an MLD or IGMP report.
 pub(super) fn is_report(frame: &[u8]) -> bool {
     match (&frame[12..14], frame.get(ETHERNET + 9), frame.get(ETHERNET + 48)) {
         ([0x86, 0xdd], _, Some(message_type)) => {
@@ -16,7 +16,7 @@ pub(super) fn is_report(frame: &[u8]) -> bool {
     }
 }
 
-/// What the reports say: interface, record type or, in the older version, message type, and group.
+/// Content of the reports: interface, record type (in the older version the message type), and group.
 fn said(reports: &[(InterfaceId, Vec<u8>)]) -> Vec<(InterfaceId, u8, IpAddr)> {
     let mut all = Vec::new();
     for (interface, frame) in reports {
@@ -80,20 +80,20 @@ const LEAVES: u8 = Record::Leaves as u8;
 const MEMBER: u8 = Record::Member as u8;
 
 #[test]
-fn addresses_come_and_go() {
+fn addresses_are_added_and_removed() {
     let mut director = TestHost::new();
     director.sent.reports.clear();
     let group = ip("ff02::1:ff00:107");
     director.change_vip("fd00:a::107", true);
     assert_eq!(director.reports(0), [(WAN, JOINS, group)], "at once");
-    assert_eq!(director.reports(5), [(WAN, JOINS, group)], "and once more");
-    // Another address of the same group changes nothing; the last one that goes does.
+    assert_eq!(director.reports(5), [(WAN, JOINS, group)], "repeated once");
+    // A second address with the same group changes nothing; removing the last one does.
     director.change_vip("fd00:a:0:0:1::107", true);
     director.change_vip("fd00:a::107", false);
     assert_eq!(director.reports(5), []);
     director.change_vip("fd00:a:0:0:1::107", false);
     assert_eq!(director.reports(5), [(WAN, LEAVES, group); 2]);
-    // In no network of ours: on every interface. IPv4 needs no group.
+    // In none of our networks: on every interface. IPv4 needs no group.
     director.change_vip("2001:db8::107", true);
     director.change_vip("10.0.0.107", true);
     let everywhere = [(WAN, JOINS, group), (LAN, JOINS, group)];
@@ -136,7 +136,7 @@ fn queries_are_answered() {
     assert_eq!(ask(&mut director, &mld_query("::", &VERSION_2)), both);
     assert_eq!(ask(&mut director, &mld_query("ff02::1:ff00:107", &VERSION_2)), both[1..]);
     assert_eq!(ask(&mut director, &mld_query("ff02::1:ff00:9", &VERSION_2)), []);
-    // A querier of the older version gets older reports, also about changes, until it has long been silent.
+    // A querier with the older version gets older reports, also about changes, until it has been silent for long.
     assert_eq!(ask(&mut director, &mld_query("::", &[])), [(WAN, 131, one), (WAN, 131, two)]);
     director.change_vip("fd00:a::107", false);
     assert_eq!(director.reports(5), [(WAN, 132, two); 2]);
@@ -154,7 +154,7 @@ fn groups_of_ipv4() {
     host.join(LAN, group, *now, sent);
     host.join(LAN, group, *now, sent);
     assert_eq!(director.reports(5), [(LAN, JOINS, group); 2]);
-    // A query of version 2, as RFC 2236 has it: 10 tenths of a second, all groups.
+    // A query of IGMP version 2 (RFC 2236): 1 second, all groups.
     let query = frame().ipv4("192.168.10.254", "224.0.0.1").protocol(2).ttl(1);
     let query = query.payload([0x11, 10, 0xee, 0xf5, 0, 0, 0, 0]).build();
     director.input(LAN, PuntReason::GroupMembership, &query);

@@ -42,7 +42,7 @@ fn arp_is_answered_for_every_local_address_on_every_port() {
 }
 
 #[test]
-fn askers_are_learned_if_they_can_be_neighbours() {
+fn senders_of_requests_are_learned_if_they_can_be_neighbours() {
     for (sender, target, learned) in [
         ("192.168.10.11", "192.168.10.1", true),
         ("192.168.10.11", "192.168.10.2", false),
@@ -59,7 +59,7 @@ fn askers_are_learned_if_they_can_be_neighbours() {
 }
 
 #[test]
-fn a_check_for_duplicates_is_answered() {
+fn an_ipv4_address_probe_is_answered() {
     let original_destination = request("0.0.0.0", "10.0.0.100");
     let answers = TestHost::new().arp(WAN, original_destination, BROADCAST);
     assert_eq!(read_arp(&answers[0].1), original_destination.answer(WAN_MAC));
@@ -87,9 +87,9 @@ fn packets_wait_for_arp() {
     expected[6..12].copy_from_slice(&LAN_MAC);
     assert_eq!((sent.len(), &sent[0]), (2, &(LAN, expected.clone())));
     assert_ne!(director.host.generation(), before);
-    assert_eq!(director.forward(hop, &syn), [(LAN, expected)], "and now at once");
+    assert_eq!(director.forward(hop, &syn), [(LAN, expected)], "resolved, so sent at once");
 
-    // Confirmed by unicast while in use; then it moves to another machine.
+    // In use it is confirmed by unicast; then it moves to another MAC address.
     let probe = director.run(31);
     assert_eq!(ethernet::destination(&probe[0].1), SERVER_MAC);
     let moved = [2, 0, 0, 0, 0x10, 0x0c];
@@ -141,7 +141,7 @@ fn solicitations_are_answered() {
 }
 
 #[test]
-fn a_solicitation_without_source_is_answered_to_all() {
+fn a_solicitation_without_source_is_answered_to_all_nodes() {
     let mut director = TestHost::new();
     let (message, mut route) = Message::solicitation(SERVER_MAC, 0, bits6("fd00:a::100"));
     route.source = 0;
@@ -156,11 +156,11 @@ fn forged_advertisements_change_nothing() {
     let (message, route) = Message::announcement(SERVER_MAC, bits6("fd00:b::11"), false);
     let mut bytes = [0; ndp::FRAME];
     let length = message.write(&mut bytes, &route);
-    bytes[ETHERNET + 7] = 254; // it passed a router
+    bytes[ETHERNET + 7] = 254; // a router forwarded it
     director.input(LAN, PuntReason::NeighbourDiscovery, &bytes[..length]);
     assert_eq!(director.mac("fd00:b::11"), None);
     assert_eq!(director.dropped(DropReason::NoLocalHandler), 1);
-    assert_eq!(director.nd(LAN, (message, route)).len(), 1, "the honest one frees the packet");
+    assert_eq!(director.nd(LAN, (message, route)).len(), 1, "the valid one releases the packet");
     let group = Message::announcement([0x33, 0x33, 0, 0, 0, 9], bits6("fd00:b::11"), false);
     director.nd(LAN, group);
     assert_eq!(director.mac("fd00:b::11"), Some(SERVER_MAC));
@@ -203,7 +203,7 @@ fn new_virtual_addresses_are_announced() {
         (WAN, "10.0.0.101"),
         (WAN, "203.0.113.7"),
         (WAN, "fd00:a::101"),
-        (LAN, "203.0.113.7"), // in no port's network, so everywhere
+        (LAN, "203.0.113.7"), // in no interface's network, so on all
     ];
     assert_eq!(told, expected.map(|(port, address)| (port, address.to_string())));
     let arp = read_arp(&first[0].1);
@@ -216,7 +216,7 @@ fn new_virtual_addresses_are_announced() {
 }
 
 #[test]
-fn announcements_can_be_had_once_or_not_at_all() {
+fn announcements_can_be_single_or_off() {
     for (announcements, expected) in [(0, 0), (1, 6), (2, 12)] {
         let mut director = TestHost::with(Settings { announcements, ..Default::default() });
         let TestHost { host, sent, now } = &mut director;
@@ -226,7 +226,7 @@ fn announcements_can_be_had_once_or_not_at_all() {
 }
 
 #[test]
-fn own_addresses_are_not_asked_for() {
+fn own_addresses_are_not_solicited() {
     let mut director = TestHost::new();
     let wanted = [(WAN, ip("10.0.0.100")), (LAN, ip("192.168.10.1")), (LAN, ip("192.168.10.9"))];
     let TestHost { host, sent, now } = &mut director;
@@ -237,7 +237,7 @@ fn own_addresses_are_not_asked_for() {
     assert_eq!(original_destination.len(), 1);
     assert_eq!(read_arp(&original_destination[0].1).target, bits("192.168.10.9"));
     director.host.unwant(wanted[2]);
-    assert!(director.run(10).len() < 4, "no longer wanted, it is given up");
+    assert!(director.run(10).len() < 4, "no longer wanted, so no longer solicited");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Frames in, frames out: the director of the recorded transcripts, its clock moved by hand.
+//! Tests with frames: the director of the recorded transcripts, with a clock moved by hand.
 
 mod answers;
 mod groups;
@@ -33,11 +33,11 @@ fn bits6(text: &str) -> u128 {
     text.parse::<Ipv6Addr>().unwrap().to_bits()
 }
 
-/// What was sent, and a pool that may run dry.
+/// Frames sent, and a pool that may be empty.
 #[derive(Default)]
 struct Sent {
     frames: Vec<(InterfaceId, Vec<u8>)>,
-    /// Reports of group membership, kept apart: any change of addresses causes some.
+    /// Membership reports, stored separately, because every change of addresses causes some.
     reports: Vec<(InterfaceId, Vec<u8>)>,
     dry: bool,
 }
@@ -129,12 +129,12 @@ impl TestHost {
         self.punt(Punt { interface, reason, detail, frame })
     }
 
-    /// A rewritten frame for an address that is not known yet.
+    /// Forwards a rewritten frame to an address that is not resolved yet.
     fn forward(&mut self, next_hop: NextHop, bytes: &[u8]) -> Vec<(InterfaceId, Vec<u8>)> {
         self.forward_translated(next_hop, None, bytes)
     }
 
-    /// The same of one that NAT has rewritten.
+    /// As above for a frame changed by NAT.
     fn forward_translated(
         &mut self,
         next_hop: NextHop,
@@ -168,7 +168,7 @@ impl TestHost {
         self.input(interface, PuntReason::NeighbourDiscovery, &bytes[..length])
     }
 
-    /// Ticks for so many seconds.
+    /// Advances the clock by this many seconds.
     fn run(&mut self, seconds: u64) -> Vec<(InterfaceId, Vec<u8>)> {
         for _ in 0..seconds * 10 {
             self.now = self.now + Duration::from_millis(100);

@@ -1,10 +1,10 @@
-//! What a recorded kernel answered, to the byte.
+//! Answers of a recorded kernel, compared byte by byte.
 
 use super::*;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::ipv4;
 
-/// One step of a recorded transcript: the frame that came in, the frames that came out.
+/// One step of a recorded transcript: the frame received and the frames sent.
 type Step = (InterfaceId, Vec<u8>, Vec<(InterfaceId, Vec<u8>)>);
 
 fn recorded(transcript: &str) -> Vec<Step> {
@@ -25,7 +25,7 @@ fn recorded(transcript: &str) -> Vec<Step> {
         .collect()
 }
 
-/// Clears what differs from run to run: identification (and with it the header checksum) where DF is clear, flow label.
+/// Clears fields that differ from run to run: identification (and the header checksum) without DF, flow label.
 fn settled(mut frames: Vec<(InterfaceId, Vec<u8>)>) -> Vec<(InterfaceId, Vec<u8>)> {
     for (_, bytes) in &mut frames {
         match bytes[12..14] {
@@ -43,7 +43,7 @@ fn settled(mut frames: Vec<(InterfaceId, Vec<u8>)>) -> Vec<(InterfaceId, Vec<u8>
     frames
 }
 
-/// Why the worker of a director hands the frame over, given what a kernel answered. `None`: it was forwarded.
+/// The worker's punt reason for a frame, derived from the kernel's answer. `None`: it was forwarded.
 fn reason(received: &[u8], answer: &[u8]) -> Option<PuntReason> {
     let (original_destination, answered) = match (&received[12..14], &answer[12..14]) {
         ([0x08, 0x00], [0x08, 0x00]) => (received[23], (answer[23], answer[34], answer[35])),

@@ -1,5 +1,5 @@
-//! What connections and packets are counted in: their destination's statistics, their persistence template, and the
-//! worker's own counters.
+//! Counting of connections and packets: in destination statistics, persistence templates, and the worker's own
+//! counters.
 
 use crate::conn::template::{Template, TemplateId, Templates};
 use crate::conn::{Connection, NO_TEMPLATE};
@@ -26,7 +26,7 @@ impl Accounts {
         self.conn_counts.own().get(DestinationId(destination))
     }
 
-    /// Counts a packet back to a client. The packets of a removed destination are not counted.
+    /// Counts a packet to a client. Packets of a removed destination are not counted.
     #[inline(always)]
     pub(super) fn count_reply(&self, snapshot: &Snapshot, destination: u32, length: u16) {
         let available =
@@ -45,7 +45,7 @@ impl Accounts {
         self.update_overload(snapshot, destination);
     }
 
-    /// Takes a connection that has left the table off its destination's and its template's counts.
+    /// Removes a connection that has left the table from the counts of its destination and template.
     pub(super) fn conn_removed<A: Address>(
         &self,
         snapshot: &Snapshot,
@@ -68,7 +68,7 @@ impl Accounts {
         }
     }
 
-    /// Removes a persistence template that controls no connection any more, if `unwanted` agrees.
+    /// Removes a persistence template without connections, if `unwanted` agrees.
     pub(super) fn end_template(&self, template: u32, unwanted: impl FnOnce(&Template) -> bool) {
         if template != NO_TEMPLATE
             && let Some(template) = self.templates.remove_if(TemplateId(template), unwanted)

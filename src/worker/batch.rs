@@ -1,4 +1,4 @@
-//! The packets of one burst and one family, parsed, on their way through a poll.
+//! The parsed packets of one burst and one family, during a poll.
 //!
 //! Frames and their parsed metadata are two parallel arrays: frames move on to transmit buffers; metadata is written in
 //! place and never copied, which would cost more than parsing.
@@ -13,14 +13,14 @@ use crate::reason::DropReason;
 use crate::snapshot::Snapshot;
 use crate::worker::handoff::Handoff;
 
-/// What is known about a received frame beside its bytes.
+/// What is known about a received frame besides its bytes.
 pub(super) struct Rx<A> {
     pub(super) packet: Packet<A>,
-    /// Of the packet's flow.
+    /// Hash of the packet's flow.
     pub(super) hash: Hash,
-    /// The connection it is likely to belong to.
+    /// The connection to which it probably belongs.
     pub(super) hint: Hint,
-    /// Where the frame came in, and whether it has been on other workers.
+    /// Where the frame was received, and if it was handed off.
     pub(super) ingress: IngressId,
     pub(super) handoff: Handoff,
 }
@@ -32,7 +32,7 @@ impl<A: Parse> Rx<A> {
         self.ingress.port()
     }
 
-    /// A frame that is still to be parsed.
+    /// A frame that is not parsed yet.
     #[inline]
     pub(super) fn new(ingress: IngressId, handoff: Handoff) -> Self {
         let (hash, hint) = (Hash::default(), Hint::default());
@@ -40,11 +40,11 @@ impl<A: Parse> Rx<A> {
     }
 }
 
-/// Frames of one family with what is known about each.
+/// Frames of one family with their metadata.
 pub(super) struct Batch<F, A> {
     pub(super) frames: Burst<F>,
-    /// In the order of the frames. Entries beyond the frames are left from earlier bursts: clearing them would cost as
-    /// much as parsing.
+    /// In the order of the frames. Later entries are left from earlier bursts, because clearing them would cost as much
+    /// as parsing.
     pub(super) rx: Box<[Rx<A>; BURST]>,
 }
 
@@ -66,8 +66,8 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         Batch { frames: Burst::new(), rx: Box::new(std::array::from_fn(blank)) }
     }
 
-    /// Parses a frame, cuts its padding off, and prefetches its connection's bucket. `group`: the frame was sent
-    /// to a group on the link, and this tells which packets are taken then.
+    /// Parses a frame, removes its padding, and prefetches its connection's bucket. With `group` the frame was sent to
+    /// a multicast or broadcast MAC address, and only some packets are accepted.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -77,7 +77,7 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         ingress: IngressId,
         handoff: Handoff,
     ) -> Result<(), DropReason> {
-        // There are never more frames than this: a batch takes one burst.
+        // There are never more frames: a batch holds one burst.
         let Some(rx) = self.rx.get_mut(self.frames.len()) else { return Ok(()) };
         let packet = &mut rx.packet;
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
@@ -95,9 +95,8 @@ impl<F: Frame, A: Parse> Batch<F, A> {
     }
 }
 
-/// The director takes the packet from a frame to a group: ICMP and IGMP for its own stack. IPVS takes only packets that
-/// are addressed to the director on the link, and a router never forwards from a frame to a group (RFC 1812 section
-/// 5.3.4).
+/// True if the packet of a multicast or broadcast frame is accepted: only ICMP and IGMP for the host. IPVS takes only
+/// frames to the director's own MAC address, and a router never forwards other frames (RFC 1812 section 5.3.4).
 #[cold]
 fn is_taken_from_group<A: Parse>(
     packet: &Packet<A>,

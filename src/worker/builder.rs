@@ -1,4 +1,4 @@
-//! Making the workers and the rings between them and the control thread.
+//! Creates the workers, and the rings between them and the control thread.
 
 use crate::conn::template::Templates;
 use crate::conn::{Mode, Steps, Table, TableError};
@@ -30,29 +30,29 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Jobs that may wait for one worker.
+/// Maximum jobs that wait for one worker.
 const JOBS: usize = 8;
 
-/// How much of everything is made.
+/// Sizes of everything that is created.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizing {
     pub workers: u16,
     pub ports: usize,
-    /// Connections per worker.
+    /// Maximum connections of each worker.
     pub connections_ipv4: usize,
     pub connections_ipv6: usize,
     pub services: usize,
     pub destinations: usize,
-    /// Persistence templates, over all workers.
+    /// Maximum persistence templates of all workers together.
     pub templates: usize,
 }
 
-/// What workers, control and the listings all look at.
+/// State that workers, control and listings share.
 #[derive(Clone)]
 pub struct Shared {
-    /// By worker; the last one is the control thread's own.
+    /// Indexed by worker; the last one belongs to the control thread.
     pub destination_stats: Vec<Arc<DestinationStatsTable>>,
-    /// By worker.
+    /// Indexed by worker.
     pub counters: Vec<Arc<WorkerCounters>>,
     pub templates: Arc<Templates>,
     pub steering: Arc<Steering>,
@@ -65,7 +65,7 @@ pub struct Injection<F> {
     pub frame: F,
 }
 
-/// The control thread's ends of all rings, by worker.
+/// The control thread's ends of all rings, indexed by worker.
 pub struct ControlEnd<F> {
     pub publisher: Publisher,
     pub punts: Vec<PuntReceiver<F>>,
@@ -74,7 +74,7 @@ pub struct ControlEnd<F> {
     pub done: Vec<Consumer<TableJob>>,
 }
 
-/// A worker's ends of all rings, before it has tables and queues.
+/// A worker's ends of all rings, before its tables and queues exist.
 pub struct WorkerBuilder<F> {
     worker: WorkerId,
     sizing: Sizing,
@@ -87,7 +87,7 @@ pub struct WorkerBuilder<F> {
     handoff: (HandoffTx<F>, HandoffRx<F>),
 }
 
-/// Why a worker could not be made.
+/// Why a worker could not be created.
 #[derive(Debug, Error)]
 #[error(
     "worker {worker}: {family} connection table: {source}; fewer connections under [tables] need less"
@@ -98,7 +98,7 @@ pub struct SetupError {
     source: TableError,
 }
 
-/// All rings for `sizing`, all workers starting from `first`.
+/// Creates all rings for `sizing`; all workers start with the snapshot `first`.
 pub fn connect_rings<F>(
     sizing: Sizing,
     first: Snapshot,
@@ -148,8 +148,8 @@ pub fn connect_rings<F>(
 }
 
 impl<F: Frame> WorkerBuilder<F> {
-    /// Makes the worker. The calling thread touches the tables first: call it on the worker's own core. `queues`: one per
-    /// port, in the order of the ports.
+    /// Builds the worker. The calling thread writes the tables first, so call it on the worker's own core. `queues`:
+    /// one per port, in the order of the ports.
     ///
     /// # Errors
     /// [`SetupError`] if there is not enough memory for the tables.

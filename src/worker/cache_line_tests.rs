@@ -1,9 +1,8 @@
-//! Which cache lines a worker writes, and that no other worker writes them: two workers on threads of their own, their
-//! parts where they really lie.
+//! No cache line is written by two workers: compares the memory that two workers on their own threads write.
 //!
-//! Not looked at: the connection tables, which are mappings of their own (`conn::entry`); the templates and the caches of
-//! lblc and lblcr, which all workers share on purpose, under locks that are taken when a connection is made; and the slots
-//! of the rings, which are for two threads by nature. The ends of the rings are.
+//! Not compared: connection tables, which have their own mappings; templates and the caches of lblc and lblcr, which
+//! workers share under locks that are taken when a connection is created; and the slots of rings, which belong to two
+//! threads. The ends of rings are compared.
 
 use crate::io::{MemoryFrame, MemoryQueue};
 use crate::packet::toeplitz::SYMMETRIC_KEY;
@@ -17,11 +16,11 @@ use rtrb::RingBuffer;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-/// What the processor reads and writes entry by, and the pair of it that some fetch together.
+/// Size of a cache line, and of a pair of lines, which some processors fetch together.
 const LINE: usize = 64;
 const PAIR: usize = 128;
 
-/// A part of entry that one worker writes.
+/// A range of memory that one worker writes: name, address, length.
 type Written = (&'static str, usize, usize);
 
 const PLAN: Sizing = Sizing {
@@ -34,8 +33,8 @@ const PLAN: Sizing = Sizing {
     templates: 16,
 };
 
-/// Head and tail of a ring are written by different threads, and each lies on cache lines of its own: the ring consists of
-/// head, tail, and what nobody writes, each with an alignment's room.
+/// Different threads write head and tail of a ring, so they must be on different cache lines: the ring has head, tail,
+/// and constant fields, each padded to its alignment.
 const fn has_ends_apart<T>() -> bool {
     align_of::<RingBuffer<T>>() >= LINE
         && size_of::<RingBuffer<T>>() >= 3 * align_of::<RingBuffer<T>>()
@@ -62,7 +61,7 @@ fn written(worker: &Worker<MemoryQueue>) -> Vec<Written> {
     parts
 }
 
-/// Both workers at work at the same time, each made on its own thread; what each of them writes.
+/// Runs two workers at the same time, each built on its own thread; returns the memory that each writes.
 fn two_workers() -> Vec<Vec<Written>> {
     let placement = Placement::rss(SYMMETRIC_KEY.to_vec(), vec![0, 1]);
     let steering = Steering::new(2, vec![placement.clone(), placement]);
@@ -83,7 +82,7 @@ fn two_workers() -> Vec<Vec<Written>> {
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
-/// The first pair of parts, one of each worker, that have a block of `unit` bytes in common.
+/// The first pair of ranges of two workers that share a block of `unit` bytes.
 fn shared(unit: usize, one: &[Written], other: &[Written]) -> Option<(Written, Written)> {
     let blocks = |(_, start, bytes): Written| start / unit..(start + bytes).div_ceil(unit);
     let both = one.iter().flat_map(|mine| other.iter().map(move |theirs| (*mine, *theirs)));
@@ -97,15 +96,17 @@ fn shared(unit: usize, one: &[Written], other: &[Written]) -> Option<(Written, W
 fn no_line_is_written_by_two_workers() {
     let workers = two_workers();
     let names: Vec<&str> = workers[0].iter().map(|(name, ..)| *name).collect();
-    for part in ["ledger", "counters", "queues", "evidence", "epoch", "cursors", "worker"] {
-        assert!(names.contains(&part), "{part} is looked at");
+    for part in
+        ["destination stats", "counters", "queues", "evidence", "epoch", "cursors", "worker"]
+    {
+        assert!(names.contains(&part), "{part} is missing");
     }
     assert_eq!(shared(LINE, &workers[0], &workers[1]), None);
 }
 
-/// The counters, which every packet writes, do not even share a pair of rows.
+/// Counters are written by every packet, so they do not even share a pair of lines.
 #[test]
-fn counters_keep_their_pairs_of_lines() {
+fn counters_share_no_pair_of_lines() {
     let workers = two_workers();
     let counters = |worker: &[Written]| -> Vec<Written> {
         let names = ["counters", "queues", "evidence"];
@@ -114,9 +115,9 @@ fn counters_keep_their_pairs_of_lines() {
     assert_eq!(shared(PAIR, &counters(&workers[0]), &counters(&workers[1])), None);
 }
 
-/// The look itself: what overlaps by a byte of a stats is found.
+/// The comparison finds ranges that share a line.
 #[test]
-fn neighbours_on_a_line_are_found() {
+fn ranges_on_one_line_are_found() {
     let (mine, theirs) = (("mine", 4096, 60), ("theirs", 4156, 4));
     assert_eq!(shared(LINE, &[mine], &[theirs]), Some((mine, theirs)));
     let next = ("theirs", 4160, 8);

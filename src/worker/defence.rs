@@ -3,36 +3,36 @@
 use crate::snapshot::Snapshot;
 use crate::time::Duration;
 
-/// An entry must have been idle this long before `drop_entry` takes it as idle.
+/// Minimum idle time after which `drop_entry` treats an entry as idle.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Entries with more packets than this are in use, however long they have been idle.
+/// Entries with more packets than this are in use, however long they are idle.
 const PACKETS: usize = 8;
 
-/// What the defences remember between packets.
+/// State of the defences between packets.
 pub(super) struct Defence {
-    /// Packets until the next one that `drop_packet` takes.
+    /// Packets until `drop_packet` drops the next one.
     until_drop: u32,
-    /// State of the random numbers; never zero.
+    /// State of the random number generator; never zero.
     random: u32,
     pub(super) idle_sampler: IdleSampler,
 }
 
 impl Defence {
-    /// `seed`: not zero, another one for each worker.
+    /// `seed`: not zero, different for each worker.
     pub(super) fn new(seed: u32) -> Self {
         Defence { until_drop: 0, random: seed, idle_sampler: IdleSampler::default() }
     }
 
-    /// Follows a new snapshot. Modes 1 and 2 of `drop_packet` restart the count whenever they are evaluated; mode 3 goes
-    /// on counting.
+    /// Adopts a new snapshot. Modes 1 and 2 of `drop_packet` restart the count whenever they are evaluated; mode 3
+    /// continues it.
     pub(super) fn adopt_snapshot(&mut self, snapshot: &Snapshot) {
         if matches!(snapshot.settings.sysctls.drop_packet, 1 | 2) {
             self.until_drop = snapshot.settings.drop_packet_rate;
         }
     }
 
-    /// `drop_packet`: one of so many packets that would be scheduled is dropped.
+    /// `drop_packet`: true for every n-th packet that would be scheduled.
     pub(super) fn drops_packet(&mut self, snapshot: &Snapshot) -> bool {
         let rate = snapshot.settings.drop_packet_rate;
         if rate == 0 {
@@ -57,15 +57,15 @@ impl Defence {
     }
 }
 
-/// Selects idle connections for `drop_entry`: of the connections with n packets the first, and then every n-th.
+/// Selects idle connections for `drop_entry`: of those with n packets the first, and then every n-th.
 #[derive(Debug, Default)]
 pub(crate) struct IdleSampler {
-    /// By number of packets: entries until the next one that is taken.
+    /// By number of packets: entries until the next selected one.
     until: [u32; PACKETS + 1],
 }
 
 impl IdleSampler {
-    /// Whether a connection is taken that has had so many packets and has been idle for so long.
+    /// True if a connection with this number of packets and idle time is selected.
     pub(crate) fn takes(&mut self, packets: u32, idle: Duration) -> bool {
         let number = packets as usize;
         if idle < IDLE || !(1..=PACKETS).contains(&number) {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_goes_and_then_every_so_many_th() {
+    fn the_first_and_then_every_nth_is_selected() {
         let mut idle_sampler = IdleSampler::default();
         let taken = [0; 7].map(|_| idle_sampler.takes(3, IDLE));
         assert_eq!(taken, [true, false, false, true, false, false, true]);

@@ -1,4 +1,4 @@
-//! Where packets leave a worker: transmit buffers, the ring to the control thread, the rings to other workers.
+//! Output of a worker: transmit buffers, the rings to the control thread, the rings to other workers.
 
 use crate::io::{Burst, Frame, Queue};
 use crate::limits::PORTS_MAX;
@@ -18,37 +18,37 @@ use arrayvec::ArrayVec;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Times a full transmit ring is tried again before the rest of a buffer is dropped.
+/// How often a full TX ring is retried before the rest of a buffer is dropped.
 const TRANSMIT_TRIES: usize = 4;
 
-/// Most pieces one packet is cut into: a full frame at the smallest IPv4 MTU.
+/// Maximum fragments of a packet: a full frame at the minimum IPv4 MTU.
 const FRAGMENTS_MAX: usize = 64;
 
 const _: () = assert!(PORTS_MAX <= u16::MAX as usize);
 
-/// One port's queue pair and the frames that wait to be sent together.
+/// One port's queue pair, and the frames to send together.
 #[repr(align(64))]
 pub(super) struct Lane<Q: Queue> {
     pub(super) queue: Q,
     pub(super) buffer: Burst<Q::Frame>,
-    /// Octets of the frames in the buffer.
+    /// Bytes of the frames in the buffer.
     pub(super) bytes: u64,
 }
 
-/// The ends of everything that packets leave by.
+/// A worker's ends of all outputs.
 pub(super) struct Egress<Q: Queue> {
-    /// By port.
+    /// Indexed by port.
     pub(super) lanes: Vec<Lane<Q>>,
     pub(super) punts: PuntSender<Q::Frame>,
     pub(super) handoff: HandoffTx<Q::Frame>,
     pub(super) counters: Arc<WorkerCounters>,
-    /// Identification of the last IPv6 packet cut into fragments. Workers begin far apart, because they share source
-    /// addresses.
+    /// Identification of the last IPv6 packet that was fragmented. Workers start with very different ones, because they
+    /// share source addresses.
     pub(super) identification: u32,
 }
 
 impl<Q: Queue> Egress<Q> {
-    /// Carries out a verdict on a frame; `rx`: what the frame was when it came in.
+    /// Carries out the verdict on a frame with metadata `rx`.
     #[inline(never)]
     pub(super) fn execute<A: WorkerFamily>(
         &mut self,
@@ -81,7 +81,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Gives the frame its next hop's link header and sends it. A frame whose next hop is not resolved is punted.
+    /// Writes the next hop's link header and sends the frame. If the next hop is unresolved, the frame is punted.
     pub(super) fn send_to<A: WorkerFamily>(
         &mut self,
         snapshot: &Snapshot,
@@ -96,7 +96,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Sends a frame that came in by `port` to a neighbour that is known to be resolved.
+    /// Sends a frame received on `port` to a resolved neighbour.
     #[inline(always)]
     pub(super) fn send_resolved(
         &mut self,
@@ -110,13 +110,13 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Counts the drop of a frame that came in by `port`. The caller drops the frame.
+    /// Counts the drop of a frame received on `port`. The caller drops the frame.
     #[inline(never)]
     pub(super) fn drop_frame(&self, port: PortId, reason: DropReason) {
         self.counters.queues[port.index()].drop_of(reason).add(1);
     }
 
-    /// Puts a finished frame that came in by `port` into the buffer of `egress`.
+    /// Appends a finished frame received on `port` to the transmit buffer of `egress`.
     #[inline]
     pub(super) fn send(&mut self, frame: Q::Frame, port: PortId, egress: PortId) {
         let Some(lane) = self.lanes.get_mut(egress.index()) else {
@@ -129,7 +129,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Transmits the buffer of one port. Frames that the device does not take after a few tries are dropped and counted.
+    /// Sends the buffer of one port. Frames that the device still refuses after a few tries are dropped and counted.
     #[inline]
     pub(super) fn flush(&mut self, port: PortId) {
         let lane = &mut self.lanes[port.index()];
@@ -158,7 +158,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Gives a frame to the control thread, or counts why that is not possible.
+    /// Punts a frame to the control thread, or counts its drop.
     #[inline(never)]
     pub(super) fn punt(
         &mut self,
@@ -173,7 +173,7 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Punts a frame whose neighbour on the route to its destination has to be resolved.
+    /// Punts a frame because the next hop of its destination is unresolved.
     #[cold]
     fn resolve<A: WorkerFamily>(&mut self, snapshot: &Snapshot, frame: Q::Frame, rx: &Rx<A>) {
         let to = rx.packet.destination();
@@ -188,7 +188,7 @@ impl<Q: Queue> Egress<Q> {
 
     #[cold]
     fn unresolved<A: WorkerFamily>(&mut self, mut frame: Q::Frame, rx: &Rx<A>, hop: &NextHop) {
-        // The header of a neighbour that is not resolved has no tag, so it fits.
+        // An unresolved neighbour's header has no tag, so it fits.
         let _ = rewrite::write_link_header(&mut frame, &hop.adjacency);
         let original_destination = original_destination(&frame, &rx.packet);
         let next_hop = (hop.interface, hop.address);
@@ -204,8 +204,8 @@ impl<Q: Queue> Egress<Q> {
         }
     }
 
-    /// Cuts a packet that may be fragmented: IPv4, or the outer packet of a tunnel, whose source is the director
-    /// itself. IPv6 packets of others never come here.
+    /// Fragments a packet: IPv4, or a tunnel's outer packet, whose source is the director. IPv6 packets of other hosts
+    /// are never fragmented.
     #[cold]
     fn send_in_pieces<A: WorkerFamily>(
         &mut self,
@@ -249,8 +249,8 @@ impl<Q: Queue> Egress<Q> {
     }
 }
 
-/// The address and port that a client's packet was sent to, if NAT has replaced them. A tunnel packet has another source
-/// too.
+/// The destination address and port of a client's packet before NAT. `None` for tunnel packets, which have another
+/// source.
 fn original_destination<A: WorkerFamily>(
     frame: &impl Frame,
     came: &Packet<A>,

@@ -1,4 +1,4 @@
-//! The state of one worker that outlives a packet, in parts. A step of the packet path takes the parts that it uses.
+//! The state of a worker between packets, in parts. Each step of the packet path uses only the parts that it needs.
 
 use crate::conn::{Connection, Mode, Steps};
 use crate::model::Family;
@@ -13,7 +13,7 @@ use crate::worker::handoff::Owners;
 use crate::worker::method::Encapsulator;
 use crate::worker::tables::Tables;
 
-/// What a worker decides with.
+/// State for decisions about packets.
 pub(super) struct Engine<F> {
     pub(super) clock: Clock,
     pub(super) policy: Policy,
@@ -21,7 +21,7 @@ pub(super) struct Engine<F> {
     pub(super) accounts: Accounts,
     pub(super) owners: Owners,
     pub(super) encapsulator: Encapsulator,
-    /// By service: where its scheduler goes on.
+    /// Indexed by service: the position of its scheduler.
     pub(super) cursors: Box<[Cursor]>,
     pub(super) fragments: FragmentTables<F>,
     pub(super) defence: Defence,
@@ -31,16 +31,16 @@ pub(super) struct Engine<F> {
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     pub(super) now: Instant,
-    /// `now` in the wrapping milliseconds that connections are stamped with.
+    /// `now` in the wrapping milliseconds of connection stamps.
     pub(super) now_ms: u32,
 }
 
-/// What follows from the current snapshot, computed once when it is adopted.
+/// Values derived from the current snapshot, computed once when it is adopted.
 pub(super) struct Policy {
     pub(super) steps: Steps,
-    /// By family: packets may belong to connections.
+    /// By family: true if packets may belong to connections.
     pub(super) looks_up: [bool; 2],
-    /// By family: packets of connections may take the fast path.
+    /// By family: true if packets of connections may take the fast path.
     pub(super) fast_path_on: [bool; 2],
 }
 
@@ -49,7 +49,7 @@ impl<F> Engine<F> {
         self.clock = Clock { now, now_ms: now.as_millis() as u32 };
     }
 
-    /// Caches the values that follow from the snapshot. Called once per snapshot.
+    /// Caches the values derived from the snapshot. Called once per snapshot.
     pub(super) fn adopt_snapshot(&mut self, snapshot: &Snapshot) {
         self.policy.adopt_snapshot(snapshot);
         self.defence.adopt_snapshot(snapshot);
@@ -68,12 +68,12 @@ impl Policy {
     }
 }
 
-/// The destination of a connection; `None` for a connection without one (cache bypass).
+/// The destination of a connection; `None` if it has none (cache bypass).
 #[inline]
 pub(super) fn destination_of<'w, A: Address>(
     snapshot: &'w Snapshot,
     connection: &Connection<A>,
 ) -> Option<&'w Destination> {
-    // No destination is ever stored at NO_DESTINATION.
+    // NO_DESTINATION is never the ID of a destination.
     snapshot.destinations.get(connection.destination as usize)
 }

@@ -1,7 +1,7 @@
 //! The fast path: handles almost every packet of an established connection.
 //!
-//! If the hint is right and neither packet, connection nor destination needs a further check, the packet is rewritten,
-//! counted and sent. Otherwise `None` is returned, packet and connection are unchanged, and the full path produces the
+//! If the hint is right, and neither packet, connection nor destination needs a further check, the packet is rewritten,
+//! counted and sent. Otherwise it returns `None` with packet and connection unchanged, and the full path produces the
 //! same result.
 
 use crate::conn::{Connection, ConnectionId, Direction, Method};
@@ -16,7 +16,7 @@ use crate::worker::method::{self, Encapsulator};
 use crate::worker::tables::WorkerFamily;
 use crate::worker::track::{advance_plain, apply_transition, count_request};
 
-/// A rewritten packet: its next hop and Ethernet type; or why it is dropped.
+/// Next hop and EtherType of a rewritten packet, or why it is dropped.
 pub(super) type Sent<'w> = Result<&'w Adjacency, DropReason>;
 
 /// `None`: the packet takes the full path.
@@ -49,7 +49,7 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
     let Engine { tables, accounts, policy, encapsulator, clock, .. } = engine;
     let connection = A::table_mut(tables).get_mut(id);
     let destination = snapshot.destinations.get(connection.destination as usize)?;
-    // In each arm the method is a constant, so that the questions about it cost nothing.
+    // In each arm the method is a constant, so that matches on it cost nothing.
     let rewritten = match connection.flags.fast_path_method()? {
         Method::Route => {
             let method = Method::Route;
@@ -79,7 +79,7 @@ fn fast_request<'w, F: Frame, A: WorkerFamily>(
     Some(Ok(&destination.adjacency))
 }
 
-/// Rewrites a client's packet; `None` if it is too long for the fast path, and then it is unchanged.
+/// Rewrites a client's packet; `None`, with the packet unchanged, if it is too long for the fast path.
 #[inline(always)]
 fn rewrite_request<A: WorkerFamily>(
     method: Method,
@@ -105,7 +105,7 @@ fn rewrite_request<A: WorkerFamily>(
     ))
 }
 
-/// A client's packet that could not be rewritten is counted all the same.
+/// Counts a client's packet that could not be rewritten.
 #[cold]
 #[inline(never)]
 fn drop_counted<F: Frame, A: WorkerFamily>(
@@ -119,8 +119,8 @@ fn drop_counted<F: Frame, A: WorkerFamily>(
     reason
 }
 
-/// A reply to a client whose route is cached and still valid. A function of its own, so that it takes no registers from
-/// requests. A connection that must take the full path never has a cached route.
+/// A reply whose cached route is still valid. A separate function, so that it uses no registers of requests. A
+/// connection that must take the full path has no cached route.
 #[inline(never)]
 fn fast_reply<'w, F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,

@@ -1,5 +1,5 @@
-//! Which bytes of a datagram its fragments have brought, so that overlapping ones are dropped: a receiver and a filter on
-//! the way could read them differently (RFC 1858, RFC 5722).
+//! The bytes of a datagram covered by its fragments so far, to drop overlapping ones: a receiver and a filter could
+//! reassemble them differently (RFC 1858, RFC 5722).
 
 use crate::io::Frame;
 use crate::limits::FRAGMENT_RANGES;
@@ -8,7 +8,7 @@ use crate::packet::ethernet::ETHERNET;
 use crate::packet::ipv4::{FRAGMENT_OFFSET, MORE_FRAGMENTS};
 use crate::packet::{Address, Fragment, Packet, ipv4, ipv6, wire};
 
-/// The part of a datagram that one fragment has, in bytes of its payload.
+/// The range of a fragment in its datagram's payload, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     start: u16,
@@ -17,8 +17,8 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// What a fragment has that was parsed to `packet` and not changed since. Parsing has refused one that ends beyond
-    /// the longest datagram.
+    /// The range of a fragment that was parsed to `packet` and is unchanged. The parser has refused fragments that end
+    /// beyond the maximum datagram length.
     pub(super) fn of<A: Address>(frame: &impl Frame, packet: &Packet<A>) -> Piece {
         let ip = &frame.bytes()[ETHERNET..];
         let header = usize::from(packet.header);
@@ -27,7 +27,7 @@ impl Piece {
                 let word = ipv4::fragment_word(ip);
                 ((word & FRAGMENT_OFFSET) * 8, word & MORE_FRAGMENTS != 0)
             }
-            // The fragment header is the last one of the chain that was followed.
+            // The fragment header is the last one of the chain.
             (Fragment::Later, Family::Ipv6) => {
                 let word = wire::get16(ip, header - ipv6::FRAGMENT_HEADER + 2);
                 (word & 0xfff8, word & 1 != 0)
@@ -39,47 +39,48 @@ impl Piece {
     }
 }
 
-/// Why a fragment does not fit its datagram.
+/// Why a fragment is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// It brings nothing new: a duplicate, as networks make them. The datagram goes on.
+    /// It contains nothing new, e.g. a duplicate of the network. Later fragments are still forwarded.
     Duplicate,
-    /// It overlaps others, or contradicts the datagram's length. Nothing of the datagram is forwarded any more.
+    /// It overlaps others, or is inconsistent with the datagram's length. No more fragments of the datagram are
+    /// forwarded.
     Overlap,
-    /// More gaps than are kept track of.
+    /// There are more gaps than can be stored.
     TooManyGaps,
 }
 
-/// The bytes of a datagram that came, as ranges that do not touch each other.
+/// The covered bytes of a datagram, as ranges that do not touch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ranges {
     seen: [(u16, u16); FRAGMENT_RANGES],
     count: u8,
-    /// Where the first fragment ended.
+    /// End of the first fragment.
     first_end: u16,
-    /// Length of the payload, once the last fragment has told it.
+    /// Length of the payload, once the last fragment has arrived.
     total: Option<u16>,
 }
 
 impl Ranges {
-    /// The datagram that `first` begins.
+    /// A datagram of which `first` has arrived.
     pub(super) fn new(first: Piece) -> Ranges {
         let mut seen = [(0, 0); FRAGMENT_RANGES];
         seen[0] = (first.start, first.end);
         Ranges { seen, count: 1, first_end: first.end, total: None }
     }
 
-    /// Another first fragment with the same identification is a duplicate or begins a new datagram. While this one is
-    /// not complete it may not be of another length.
+    /// True if another first fragment with the same identification is a duplicate or begins a new datagram. While this
+    /// datagram is incomplete, it must have the same length.
     pub(super) fn takes_first(&self, first: Piece) -> bool {
         let is_complete = self.count == 1 && self.total == Some(self.seen[0].1);
         is_complete || first.end == self.first_end
     }
 
-    /// Takes note of a later fragment.
+    /// Adds a later fragment.
     ///
     /// # Errors
-    /// It does not fit.
+    /// If it does not fit.
     pub(super) fn add(&mut self, piece: Piece) -> Result<(), Misfit> {
         let Piece { start, end, is_last } = piece;
         let seen = &self.seen[..usize::from(self.count)];
@@ -124,15 +125,15 @@ mod tests {
         Piece { start, end, is_last }
     }
 
-    /// Start and end of a piece, whether it is the last one, and what is expected of it.
+    /// Start, end and "last fragment" of a fragment, and the expected result.
     type Step = (u16, u16, bool, Result<(), Misfit>);
 
     #[test]
-    fn what_fits_and_what_does_not() {
+    fn fragments_that_fit_and_that_do_not() {
         let fits = Ok(());
         let overlap = Err(Misfit::Overlap);
         let duplicate = Err(Misfit::Duplicate);
-        // Each after a first fragment of 80 bytes and the pieces before it in its line.
+        // Each line begins with a first fragment of 80 bytes.
         let lines: &[&[Step]] = &[
             &[(80, 160, false, fits), (160, 200, true, fits), (160, 200, true, duplicate)],
             &[(160, 200, true, fits), (80, 160, false, fits)],
@@ -159,7 +160,7 @@ mod tests {
             ranges.takes_first(piece(0, 80, false)) && !ranges.takes_first(piece(0, 88, false))
         );
         ranges.add(piece(80, 100, true)).unwrap();
-        assert!(ranges.takes_first(piece(0, 88, false)), "the datagram before is complete");
+        assert!(ranges.takes_first(piece(0, 88, false)), "the previous datagram is complete");
     }
 
     #[test]
@@ -174,9 +175,9 @@ mod tests {
     }
 
     proptest! {
-        /// Pieces of a whole datagram fit in any order that leaves few gaps, and none of them a second time.
+        /// Fragments of a whole datagram fit in any order with few gaps, and none fits twice.
         #[test]
-        fn honest_fragments_fit(order in Just((1..8u16).collect::<Vec<_>>()).prop_shuffle()) {
+        fn fragments_of_a_datagram_fit_once(order in Just((1..8u16).collect::<Vec<_>>()).prop_shuffle()) {
             let mut ranges = Ranges::new(piece(0, 8, false));
             for number in &order {
                 let piece = piece(number * 8, number * 8 + 8, *number == 7);

@@ -1,4 +1,4 @@
-//! Where the first fragment of each recent datagram went, and later fragments that came before their first.
+//! The route of the first fragment of each recent datagram, and later fragments that arrived before it.
 //!
 //! Nothing is reassembled: the other fragments of a datagram follow the first.
 
@@ -10,16 +10,16 @@ use crate::packet::{Address, Packet};
 use crate::reason::{DropReason, PuntReason};
 use arrayvec::ArrayVec;
 
-/// Datagrams remembered per worker and family; a set of [`WAYS`] is searched for each.
+/// Datagrams per worker and family; each is looked up in a set of [`WAYS`].
 const DATAGRAMS: usize = 4096;
 const WAYS: usize = 8;
-/// Later fragments that may wait for a first one, per worker and family.
+/// Maximum later fragments that wait for a first one, per worker and family.
 const WAITING: usize = 128;
-/// How long a datagram is remembered and a fragment waits. Linux keeps incomplete datagrams for thirty seconds; here only
-/// reordering on a path has to be bridged.
+/// How long a datagram is stored and a fragment is held. Linux keeps incomplete datagrams for thirty seconds; here only
+/// reordering must be bridged.
 const LIFETIME_MS: u32 = 2_000;
 
-/// What names a datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
+/// Identifies a datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Datagram<A> {
     source: A,
@@ -49,7 +49,7 @@ impl<A: Address> Datagram<A> {
     }
 }
 
-/// Where the first fragment went.
+/// Route of the first fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FragmentRoute {
     Connection(ConnectionId, Direction),
@@ -81,7 +81,7 @@ pub(super) struct FragmentTable<A, F> {
     held: Box<ArrayVec<HeldFragment<A, F>, WAITING>>,
 }
 
-/// The tables of both families.
+/// The datagrams of both families.
 pub(super) struct FragmentTables<F> {
     pub(super) ipv4: FragmentTable<u32, F>,
     pub(super) ipv6: FragmentTable<u128, F>,
@@ -92,7 +92,7 @@ impl<F> FragmentTables<F> {
         FragmentTables { ipv4: FragmentTable::new(), ipv6: FragmentTable::new() }
     }
 
-    /// Where a fragment came in that has waited too long; the fragment is dropped.
+    /// Returns where a held fragment was received that has timed out and is dropped now.
     pub(super) fn timed_out(&mut self, now_ms: u32) -> Option<IngressId> {
         self.ipv4.timed_out(now_ms).or_else(|| self.ipv6.timed_out(now_ms))
     }
@@ -103,7 +103,7 @@ impl<A: Address, F> FragmentTable<A, F> {
         FragmentTable { entries: vec![None; DATAGRAMS].into(), held: Box::default() }
     }
 
-    /// Whether a first fragment agrees with what came of its datagram. If not, no more of the datagram is forwarded.
+    /// True if a first fragment is consistent with its datagram so far. If not, no more of the datagram is forwarded.
     pub(super) fn takes_first(
         &mut self,
         datagram: &Datagram<A>,
@@ -118,7 +118,7 @@ impl<A: Address, F> FragmentTable<A, F> {
         is_taken
     }
 
-    /// Remembers where the first fragment of a datagram went.
+    /// Stores the route of a datagram's first fragment.
     pub(super) fn remember(
         &mut self,
         datagram: Datagram<A>,
@@ -145,7 +145,7 @@ impl<A: Address, F> FragmentTable<A, F> {
         })
     }
 
-    /// Where a later fragment goes; `None` while its first one is not known, or came too long ago.
+    /// The route for a later fragment; `None` if its first is unknown or too old.
     pub(super) fn route_later(
         &mut self,
         datagram: &Datagram<A>,
@@ -168,8 +168,8 @@ impl<A: Address, F> FragmentTable<A, F> {
         })
     }
 
-    /// Holds a fragment until its first comes. Where there is no room for it, among all or those of its source, the oldest
-    /// is dropped; where that one came in is returned.
+    /// Holds a fragment until its first arrives. Without room, overall or for its source, the oldest held fragment is
+    /// dropped, and its ingress is returned.
     pub(super) fn hold(
         &mut self,
         datagram: Datagram<A>,
@@ -188,7 +188,7 @@ impl<A: Address, F> FragmentTable<A, F> {
         replaced
     }
 
-    /// A fragment that was held for this datagram, in order of arrival.
+    /// Takes a held fragment of this datagram, in order of arrival.
     pub(super) fn release(&mut self, datagram: &Datagram<A>) -> Option<(F, IngressId)> {
         let at = self.held.iter().position(|held| held.datagram == *datagram)?;
         let held = self.held.remove(at);

@@ -1,4 +1,4 @@
-//! Hand-off: a packet whose flow another worker owns goes there by a ring, one ring for each pair of workers.
+//! Hand-off: a ring for each pair of workers passes on packets whose flow another worker owns.
 
 use crate::limits::HANDOFF_RING;
 use crate::model::{IngressId, PortId, WorkerId};
@@ -10,18 +10,18 @@ use crossbeam_utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
-/// Whether a packet has been on other workers, and which workers may still have its connection.
+/// If a packet was handed off, and which workers may still have its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handoff {
-    /// Straight from the queue.
+    /// Received from the queue.
     None,
-    /// From another worker; these are asked next.
+    /// Handed off; these workers are asked next.
     Probing(Workers),
-    /// From another worker, to the owner of the flow: it decides.
+    /// Handed off to the owner of the flow, which decides.
     Final,
 }
 
-/// A frame on its way from one worker to another.
+/// A frame handed off from one worker to another.
 #[derive(Debug)]
 pub(super) struct HandoffFrame<F> {
     pub(super) frame: F,
@@ -29,14 +29,14 @@ pub(super) struct HandoffFrame<F> {
     pub(super) handoff: Handoff,
 }
 
-/// A worker's ends of the rings to the others, by worker; none to itself. Each end is on cache lines of its own, because
-/// its position is written with every frame.
+/// A worker's producer ends of the rings to the others, indexed by worker; `None` for itself. Each is on its own cache
+/// lines, because its position is written with every frame.
 pub(super) struct HandoffTx<F>(Vec<Option<CachePadded<Producer<HandoffFrame<F>>>>>);
 
-/// A worker's ends of the rings from the others. Each is on cache lines of its own, like the other ends.
+/// A worker's consumer ends of the rings from the others, each on its own cache lines.
 pub(super) struct HandoffRx<F>(Vec<CachePadded<Consumer<HandoffFrame<F>>>>);
 
-/// The rings between all workers: each worker's ends.
+/// Creates the rings between all workers; returns each worker's ends.
 pub(super) fn connect<F>(workers: usize) -> Vec<(HandoffTx<F>, HandoffRx<F>)> {
     let mut ends: Vec<_> =
         (0..workers).map(|_| (HandoffTx(Vec::new()), HandoffRx(Vec::new()))).collect();
@@ -55,7 +55,7 @@ pub(super) fn connect<F>(workers: usize) -> Vec<(HandoffTx<F>, HandoffRx<F>)> {
 }
 
 impl<F> HandoffTx<F> {
-    /// Gives a frame to a worker. False if there is no such worker or its ring is full: the frame is dropped.
+    /// Hands a frame off. False if there is no such worker or its ring is full; the frame is dropped.
     pub(super) fn send(&mut self, frame: F, ingress: IngressId, to: u16, handoff: Handoff) -> bool {
         match self.0.get_mut(usize::from(to)) {
             Some(Some(ring)) => ring.push(HandoffFrame { frame, ingress, handoff }).is_ok(),
@@ -65,32 +65,32 @@ impl<F> HandoffTx<F> {
 }
 
 impl<F> HandoffRx<F> {
-    /// How many rings there are.
+    /// Number of rings.
     pub(super) fn rings(&self) -> usize {
         self.0.len()
     }
 
-    /// Frames that wait in a ring.
+    /// Number of frames in a ring.
     pub(super) fn waiting(&self, ring: usize) -> usize {
         self.0[ring].slots()
     }
 
-    /// The next frame of a ring.
+    /// The next frame in a ring.
     pub(super) fn receive(&mut self, ring: usize) -> Option<HandoffFrame<F>> {
         self.0[ring].pop().ok()
     }
 }
 
-/// Which worker owns a flow, as one worker asks it.
+/// Determines which worker owns a flow, for one worker.
 pub(super) struct Owners {
     pub(super) me: WorkerId,
     pub(super) steering: Arc<Steering>,
 }
 
 impl Owners {
-    /// The next worker to ask for the connection of a packet with `flow`, if there is one left to ask.
+    /// The next worker to ask for the connection of a packet with `flow`, if any.
     ///
-    /// If the port's device places packets by ports, a request is on its owner already, and only a NAT reply may have
+    /// If the port's device places packets by ports, a request is already at its owner, and only a NAT reply may have
     /// its connection elsewhere. Otherwise the software hash gives the owner, which decides.
     pub(super) fn next<A: Address>(
         &self,
@@ -129,7 +129,7 @@ impl Owners {
 
 #[cfg(test)]
 impl<F> HandoffTx<F> {
-    /// Where the worker writes: first byte and length.
+    /// Address and length of the memory that the worker writes.
     pub(super) fn written(&self) -> (&'static str, usize, usize) {
         ("handoff tx", self.0.as_ptr().addr(), size_of_val(&*self.0))
     }
@@ -137,7 +137,7 @@ impl<F> HandoffTx<F> {
 
 #[cfg(test)]
 impl<F> HandoffRx<F> {
-    /// Where the worker writes: first byte and length.
+    /// Address and length of the memory that the worker writes.
     pub(super) fn written(&self) -> (&'static str, usize, usize) {
         ("handoff rx", self.0.as_ptr().addr(), size_of_val(&*self.0))
     }

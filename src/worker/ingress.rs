@@ -1,4 +1,4 @@
-//! From a received burst to the verdict about each packet: classified, looked up together, processed one by one.
+//! From a received burst to verdicts: packets are classified, looked up together, and processed one by one.
 
 use crate::conn::Hint;
 use crate::io::{Burst, Frame, Queue};
@@ -16,7 +16,7 @@ use crate::worker::handoff::Handoff;
 use crate::worker::tables::{Tables, WorkerFamily};
 use std::hint::cold_path;
 
-/// A worker's parts that received packets pass.
+/// The parts of a worker that received packets use.
 pub(super) struct Ingress<'w, Q: Queue> {
     pub(super) snapshot: &'w Snapshot,
     pub(super) engine: &'w mut Engine<Q::Frame>,
@@ -24,14 +24,14 @@ pub(super) struct Ingress<'w, Q: Queue> {
     pub(super) batches: &'w mut Batches<Q::Frame>,
 }
 
-/// Where frames come in, and the interface's own MAC address.
+/// Where frames are received, with the interface's own MAC address.
 #[derive(Clone, Copy)]
 pub(super) struct IngressPort {
     ingress: IngressId,
     address: u64,
 }
 
-/// The destination address of a frame as a number: its first six octets, and two zeros in front of them.
+/// The destination MAC address of a frame as a number: six bytes after two zero bytes.
 #[inline(always)]
 fn destination(frame: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*frame) << 16
@@ -45,7 +45,7 @@ fn own_address(interface: &InterfaceEntry) -> u64 {
 }
 
 impl<Q: Queue> Ingress<'_, Q> {
-    /// A port without an interface takes only frames to a group: no frame is sent to its address.
+    /// A port without an interface accepts only multicast and broadcast frames.
     #[inline]
     pub(super) fn ingress_port(&self, port: PortId) -> IngressPort {
         match self.snapshot.interfaces.of_port(port) {
@@ -60,7 +60,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Where a frame came in that another worker has checked already.
+    /// The ingress of a frame that another worker has checked already.
     #[inline]
     pub(super) fn ingress_again(&self, ingress: IngressId) -> IngressPort {
         let entry = self.snapshot.interfaces.get(ingress.interface());
@@ -68,7 +68,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         IngressPort { ingress, address }
     }
 
-    /// Classifies a burst that came straight from a port; returns its octets.
+    /// Classifies a burst received from a port; returns its bytes.
     #[inline(never)]
     pub(super) fn classify_burst(&mut self, burst: &mut Burst<Q::Frame>, port: PortId) -> u64 {
         let ingress_port = self.ingress_port(port);
@@ -80,7 +80,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         bytes
     }
 
-    /// Parses a frame and adds it to its family's batch; a frame that is not IP leaves here.
+    /// Parses a frame and adds it to its family's batch; frames that are not IP are handled here.
     #[inline(always)]
     pub(super) fn classify(
         &mut self,
@@ -102,7 +102,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Classifies a frame that is not sent to the port's own address.
+    /// Classifies a frame with another destination than the interface's own MAC address.
     #[cold]
     #[inline(never)]
     fn classify_other_mac(&mut self, frame: Q::Frame, ingress: IngressId, handoff: Handoff) {
@@ -117,7 +117,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Takes a frame in that is sent to the interface, or to a `group` on the link.
+    /// Classifies an accepted frame by its EtherType; with `group` it has a multicast or broadcast destination.
     #[inline(always)]
     fn classify_ether_type(
         &mut self,
@@ -144,7 +144,7 @@ impl<Q: Queue> Ingress<'_, Q> {
         }
     }
 
-    /// Looks up all classified packets, decides about each and carries the verdicts out.
+    /// Looks up all classified packets, processes each, and carries out the verdicts.
     pub(super) fn process_burst(&mut self) {
         self.process_family::<u32>();
         self.process_family::<u128>();

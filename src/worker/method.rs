@@ -1,8 +1,8 @@
-//! What a forwarding method does to packets: one question per function, each answered by a `match` over all methods, so
-//! that a new method does not compile until every question has its answer.
+//! What each forwarding method does to packets: one function per question, each with an exhaustive `match`, so that a
+//! new method does not compile until every question has an answer.
 //!
-//! The questions that do not touch a packet stand beside the types: `conn::Method` (the method of a new connection, where
-//! replies come from) and `model::ForwardMethod` (what a destination's configuration may say).
+//! Questions without a packet are answered at the types: `conn::Method` (method of a new connection, source of replies)
+//! and `model::ForwardMethod` (configuration of a destination).
 
 use crate::conn::{Connection, Method};
 use crate::io::Frame;
@@ -16,7 +16,7 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 use std::sync::Arc;
 
-/// What outer headers need beside packet and destination.
+/// What outer headers need besides packet and destination.
 pub(super) struct Encapsulator {
     pub(super) steering: Arc<Steering>,
     /// Identification of the last outer IPv4 header.
@@ -24,7 +24,7 @@ pub(super) struct Encapsulator {
 }
 
 impl Encapsulator {
-    /// Puts the outer headers of the destination's tunnel in front of the packet.
+    /// Writes the outer headers of the destination's tunnel in front of the packet.
     #[inline(always)]
     fn encapsulate<A: WorkerFamily>(
         &mut self,
@@ -48,7 +48,7 @@ impl Encapsulator {
     }
 }
 
-/// Longest packet that the fast path may send to the destination; 0 if all packets to it take the full path.
+/// Maximum packet in bytes that the fast path may send to the destination; 0 if all packets take the full path.
 #[inline(always)]
 pub(super) fn fast_path_mtu(method: Method, destination: &Destination) -> u16 {
     match method {
@@ -59,7 +59,7 @@ pub(super) fn fast_path_mtu(method: Method, destination: &Destination) -> u16 {
     }
 }
 
-/// Longest packet that reaches the destination whole.
+/// Maximum packet in bytes that reaches the destination unfragmented.
 #[inline]
 pub(super) fn mtu_inside(method: Method, destination: &Destination) -> u16 {
     match method {
@@ -68,7 +68,7 @@ pub(super) fn mtu_inside(method: Method, destination: &Destination) -> u16 {
     }
 }
 
-/// Whether the packet may be sent to the destination, in fragments if it is too large; if not, the verdict about it.
+/// `Ok` if the packet may be sent to the destination, as a whole or in fragments; otherwise the verdict.
 #[inline]
 pub(super) fn fits<A: WorkerFamily>(
     method: Method,
@@ -106,8 +106,8 @@ fn fits_tunnel<A: WorkerFamily>(
     }
 }
 
-/// The verdict about a client's packet to a destination that is the director itself. A packet from outside is never
-/// rewritten to a loopback address.
+/// The verdict on a client's packet if the destination is the director itself. Packets are never rewritten to a
+/// loopback address.
 pub(super) fn deliver_locally(method: Method, destination: &Destination) -> Verdict {
     match method {
         Method::Masq if destination.address.is_loopback() => Verdict::Drop(DropReason::Martian),
@@ -117,11 +117,11 @@ pub(super) fn deliver_locally(method: Method, destination: &Destination) -> Verd
     }
 }
 
-/// Rewrites a client's packet, whose hop limit has been decremented, for the destination of its connection. Returns the
-/// Ethernet type of the result.
+/// Rewrites a client's packet, with its TTL decremented already, for the destination of its connection. Returns the
+/// EtherType of the result.
 ///
 /// # Errors
-/// Why the packet cannot be rewritten; it may be half rewritten then.
+/// Why the packet cannot be rewritten; it may be partly rewritten.
 #[inline(always)]
 pub(super) fn rewrite_request<A: WorkerFamily>(
     method: Method,
@@ -145,7 +145,7 @@ pub(super) fn rewrite_request<A: WorkerFamily>(
 /// Rewrites a packet back to the client.
 ///
 /// # Errors
-/// Why the packet cannot be rewritten; it may be half rewritten then.
+/// Why the packet cannot be rewritten; it may be partly rewritten.
 #[inline(always)]
 pub(super) fn rewrite_reply<A: WorkerFamily>(
     frame: &mut impl Frame,
@@ -161,7 +161,7 @@ pub(super) fn rewrite_reply<A: WorkerFamily>(
     }
 }
 
-/// ICMP errors about the connection's packets are rewritten, so their checksum is verified first.
+/// True if ICMP errors about the connection's packets are rewritten, so that their checksum must be verified first.
 pub(super) fn rewrites_errors(method: Method) -> bool {
     match method {
         Method::Masq => true,
@@ -169,7 +169,7 @@ pub(super) fn rewrites_errors(method: Method) -> bool {
     }
 }
 
-/// Rewrites an ICMP error about a reply, whose hop limit has been decremented, for the destination of the connection.
+/// Rewrites an ICMP error about a reply, with its TTL decremented already, for the destination of the connection.
 ///
 /// # Errors
 /// As [`rewrite_request`].
@@ -192,7 +192,7 @@ pub(super) fn rewrite_error_to_server<A: WorkerFamily>(
     }
 }
 
-/// Rewrites an ICMP error about a request for the client: it comes from the virtual address.
+/// Rewrites an ICMP error about a request for the client, with the VIP as its source.
 pub(super) fn rewrite_error_to_client<A: WorkerFamily>(
     frame: &mut impl Frame,
     packet: &Packet<A>,

@@ -62,8 +62,8 @@ use rtrb::Consumer;
 use upkeep::jobs::JobQueue;
 use upkeep::rss_check::QueueCheck;
 
-/// A worker: its snapshot, its tables and its ends of every ring. Cache-line aligned, so that it shares no line with a
-/// neighbouring allocation.
+/// A worker: its snapshot, tables and ends of all rings. Cache-line aligned, so that it shares no line with other
+/// memory.
 #[repr(align(64))]
 pub struct Worker<Q: Queue> {
     snapshot: Adopter,
@@ -73,12 +73,13 @@ pub struct Worker<Q: Queue> {
     handoff: HandoffRx<Q::Frame>,
     injections: Consumer<Injection<Q::Frame>>,
     jobs: JobQueue,
-    /// By port: the check of the device's first frames.
+    /// Indexed by port: the RSS check of its queue.
     checks: Vec<QueueCheck>,
 }
 
 impl<Q: Queue> Worker<Q> {
-    /// One poll: a burst of everything that waits, and a slice of upkeep. Returns the frames handled.
+    /// One poll: receives a burst from every port and ring, and does a slice of upkeep. Returns the number of frames
+    /// handled.
     pub fn poll(&mut self, now: Instant) -> usize {
         self.engine.set_time(now);
         self.egress.punts.now = now;
@@ -86,7 +87,7 @@ impl<Q: Queue> Worker<Q> {
             self.engine.adopt_snapshot(self.snapshot.current());
         }
         let mut handled = 0;
-        // Without interfaces there is no address that a frame could be for: it waits in the queue.
+        // Before the first configuration there are no addresses, so frames stay in the queue.
         if !self.snapshot.current().interfaces.is_empty() {
             for port in 0..self.egress.lanes.len() {
                 handled += self.receive(PortId(port as u16));
@@ -126,7 +127,7 @@ impl<Q: Queue> Worker<Q> {
         count
     }
 
-    /// Takes in a burst from another worker's ring.
+    /// Handles a burst from another worker's ring.
     fn receive_handoffs(&mut self, ring: usize) -> usize {
         let waiting = self.handoff.waiting(ring).min(BURST);
         if waiting == 0 {
@@ -150,7 +151,7 @@ impl<Q: Queue> Worker<Q> {
         Ingress { snapshot: snapshot.current(), engine, egress, batches }
     }
 
-    /// Sends a burst of the control thread's frames.
+    /// Sends a burst of frames of the control thread.
     fn inject(&mut self) -> usize {
         let waiting = self.injections.slots().min(BURST);
         for _ in 0..waiting {
@@ -164,7 +165,7 @@ impl<Q: Queue> Worker<Q> {
 
 #[cfg(any(test, feature = "testing"))]
 impl<Q: Queue> Worker<Q> {
-    /// All present connections take the full path from now on.
+    /// All existing connections take the full path from now on.
     pub fn require_full_path(&mut self) {
         fn all<A: crate::packet::Address>(table: &mut crate::conn::Table<A>) {
             let ids: Vec<_> = table.iter_from(0, usize::MAX).0.map(|(id, _)| id).collect();

@@ -1,8 +1,8 @@
-//! A worker's way to the control thread: a ring for each class of punts, and limits before the rings.
+//! Punts to the control thread: one ring for each class, and rate limits before the rings.
 //!
-//! Control never waits for a worker and a worker never waits for control. A punt beyond a limit or a full ring is a counted
-//! drop. What the link itself sends (ARP, neighbour discovery) has rings of its own, so no flood from farther away takes
-//! their room. What strangers can cause is limited by reason before it takes room at all.
+//! Control never waits for a worker, and a worker never waits for control. A punt above a limit or to a full ring is a
+//! counted drop. Link-local traffic (ARP, neighbour discovery) has its own rings, so that remote floods take no room
+//! from it. Punts that anyone can cause are limited by reason.
 
 use crate::limits::{
     HOST_PUNTS_PER_SECOND, PUNT_RING_HOST, UNRESOLVED_BUCKETS, UNRESOLVED_PUNTS_BURST,
@@ -21,21 +21,21 @@ const UNRESOLVED: Rate = Rate::new(UNRESOLVED_PUNTS_PER_SECOND, UNRESOLVED_PUNTS
 
 /// The worker's ends of the rings.
 pub(super) struct PuntSender<F> {
-    /// By [`PuntClass`].
+    /// Indexed by [`PuntClass`].
     rings: [Producer<Punt<F>>; PuntClass::ALL.len()],
-    /// By [`PuntReason`].
+    /// Indexed by [`PuntReason`].
     by_reason: [TokenBucket; PuntReason::COUNT],
     by_next_hop: Box<[TokenBucket; UNRESOLVED_BUCKETS]>,
     pub(super) now: Instant,
 }
 
-/// The control thread's ends of the rings of one worker.
+/// The control thread's ends of one worker's rings.
 #[derive(Debug)]
 pub struct PuntReceiver<F> {
     rings: [Consumer<Punt<F>>; PuntClass::ALL.len()],
 }
 
-/// The rings of one worker.
+/// Creates the rings of one worker.
 pub(super) fn punt_rings<F>() -> (PuntSender<F>, PuntReceiver<F>) {
     let [(to_first, first), (to_second, second), (to_third, third), (to_fourth, fourth)] =
         PuntClass::ALL.map(|class| RingBuffer::new(class.room()));
@@ -49,10 +49,10 @@ pub(super) fn punt_rings<F>() -> (PuntSender<F>, PuntReceiver<F>) {
 }
 
 impl<F: crate::io::Frame> PuntSender<F> {
-    /// Hands a frame to the control thread.
+    /// Punts a frame to the control thread.
     ///
     /// # Errors
-    /// Why the frame was dropped: its kind comes too fast, or the ring is full.
+    /// If the frame was dropped: above its rate limit, or the ring is full.
     pub(super) fn push(&mut self, punt: Punt<F>) -> Result<(), DropReason> {
         let to_group = ethernet::is_multicast(ethernet::destination(punt.frame.bytes()));
         let class = punt.reason.class(to_group);
@@ -79,13 +79,13 @@ impl<F> PuntReceiver<F> {
         self.rings[class as usize].pop().ok()
     }
 
-    /// Every punt there is, class by class.
+    /// All punts, class by class.
     pub fn drain(&mut self) -> impl Iterator<Item = Punt<F>> + '_ {
         self.rings.iter_mut().flat_map(|ring| std::iter::from_fn(move || ring.pop().ok()))
     }
 }
 
-/// The bucket of a next hop.
+/// The rate limit of a next hop.
 fn bucket((interface, address): (InterfaceId, IpAddr)) -> usize {
     let bits = match address {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_one_kind_leaves_room_for_the_others() {
+    fn a_flood_of_one_class_leaves_room_for_others() {
         let (mut sender, mut receiver) = punt_rings();
         let unserved = pushed(&mut sender, 5000, PuntReason::UnservedPort, &TO_US);
         assert_eq!(unserved, (PUNT_RING_HOST, Some(DropReason::PuntRateLimited)));
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(to_all, (PUNT_RING_NEIGHBOUR_GROUP, Some(DropReason::PuntRingFull)));
         assert_eq!(pushed(&mut sender, 1, PuntReason::Arp, &TO_US), (1, None));
         let first = receiver.drain().next().unwrap();
-        assert_eq!(first.frame, MemoryFrame::new(&TO_US), "what is sent to us comes first");
+        assert_eq!(first.frame, MemoryFrame::new(&TO_US), "host frames come first");
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_next_hop_that_does_not_answer_leaves_room_for_others() {
+    fn an_unresolved_next_hop_leaves_room_for_others() {
         let (mut sender, mut receiver) = punt_rings();
         let mut frames = |last: u8| {
             let next_hop = (InterfaceId(0), IpAddr::from([10, 0, 0, last]));

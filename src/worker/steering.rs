@@ -1,5 +1,5 @@
-//! Which worker a flow lives on. Arithmetic, never a shared table: the same Toeplitz hash that the NIC computes, or, where
-//! the device has none, the software hash as the rule.
+//! Computes the worker that owns a flow, without a shared table: by the Toeplitz hash of the NIC or, without RSS, by a
+//! software hash.
 
 use crate::model::PortId;
 use crate::packet::rss::{Fields, Input, Rule};
@@ -9,17 +9,17 @@ use crate::snapshot::{Origin, Replies};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// How one port spreads its frames over the workers.
+/// How one port distributes its frames over the workers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Placement {
-    /// The NIC, by a rule that the director can compute too.
+    /// The NIC, by an RSS rule that the director can compute.
     Rss(Arc<Rule>),
-    /// The device places frames as it likes; the software hash decides and workers hand over.
+    /// Unknown placement: the software hash decides, and workers hand off.
     Software,
 }
 
 impl Placement {
-    /// A device that hashes by ports wherever there are any.
+    /// True if the device hashes ports of at least one protocol.
     pub fn rss(key: Vec<u8>, reta: Vec<u16>) -> Self {
         let fields = Fields {
             tcp: Input::AddressesAndPorts,
@@ -32,7 +32,7 @@ impl Placement {
     }
 }
 
-/// A set of workers, one bit each.
+/// A set of workers as a bit mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Workers(pub u64);
 
@@ -69,14 +69,14 @@ pub struct Steering {
     workers: u16,
     software: Box<Toeplitz>,
     ports: Vec<Placement>,
-    /// By port: the device was seen not to keep to its rule, and counts as one without.
+    /// Indexed by port: the device does not follow its RSS rule, so it counts as unsteered.
     distrusted: Box<[AtomicBool]>,
-    /// Ports whose placement differs from an earlier one's: those that must be asked for a owner.
+    /// Ports whose placement differs from all earlier ones: only these must be asked for an owner.
     distinct: Vec<PortId>,
 }
 
 impl Steering {
-    /// `ports` by [`PortId`].
+    /// `ports` is indexed by [`PortId`].
     pub fn new(workers: u16, ports: Vec<Placement>) -> Self {
         let software = Box::new(Toeplitz::new(&SYMMETRIC_KEY));
         let mut distinct: Vec<PortId> = Vec::new();
@@ -94,7 +94,7 @@ impl Steering {
         self.workers
     }
 
-    /// What the port's device keeps to, as far as is known.
+    /// The placement that is in effect.
     #[inline]
     pub fn rule(&self, port: PortId) -> Option<&Arc<Rule>> {
         match self.ports.get(port.index()) {
@@ -105,41 +105,41 @@ impl Steering {
         }
     }
 
-    /// The device told a rule, whether it keeps to it or not.
+    /// True if the device reports an RSS rule, followed or not.
     pub fn has_rule(&self, port: PortId) -> bool {
         matches!(self.ports.get(port.index()), Some(Placement::Rss(_)))
     }
 
-    /// From now on the port counts as one whose device places frames as it likes.
+    /// Treats the port as unsteered from now on.
     pub fn distrust(&self, port: PortId) {
         if let Some(distrusted) = self.distrusted.get(port.index()) {
             distrusted.store(true, Relaxed);
         }
     }
 
-    /// The device puts every packet of a request on its owner worker by itself.
+    /// True if the device places every packet of a request on its owner.
     #[inline]
     pub fn is_placed(&self, port: PortId) -> bool {
         self.rule(port).is_some()
     }
 
-    /// The worker that a packet with this tuple belongs to when it comes in by `port`.
+    /// The worker that owns a packet with this tuple received on `port`.
     #[inline]
     pub fn owner<A: Address>(&self, port: PortId, tuple: &Tuple<A>) -> u16 {
         match self.rule(port) {
             Some(rule) => rule.queue(rule.hash(tuple)),
-            // The upper bits choose, so that any number of workers gets an even share.
+            // The upper bits choose, so that any number of workers gets equal shares.
             None => ((u64::from(self.software.hash(tuple)) * u64::from(self.workers)) >> 32) as u16,
         }
     }
 
-    /// Spreads flows that have no worker to choose: GUE source ports.
+    /// A hash for spreading flows over GUE source ports.
     #[inline]
     pub fn spread<A: Address>(&self, tuple: &Tuple<A>) -> u32 {
         self.software.hash(tuple).wrapping_mul(0x9e37_79b9)
     }
 
-    /// The workers that a request with this tuple may live on, whichever port it came in by.
+    /// The workers that may own a request with this tuple, on any port.
     #[inline]
     pub fn owners<A: Address>(&self, tuple: &Tuple<A>) -> Workers {
         self.distinct
@@ -147,8 +147,8 @@ impl Steering {
             .fold(Workers::default(), |set, &port| set.with(Workers::only(self.owner(port, tuple))))
     }
 
-    /// The workers that may have the connection a server's packet answers. Bounded work: no further origin is looked at
-    /// once all workers are among them, and [`Replies`] bounds the origins.
+    /// The workers that may have the connection of a server's packet. The cost is bounded: it stops when all workers
+    /// are in the set, and [`Replies`] limits the origins.
     pub fn owners_of_reply<A: Address>(&self, replies: &Replies, reply: &Tuple<A>) -> Workers {
         let all = Workers::all(self.workers);
         let mut set = Workers::default();
@@ -161,7 +161,7 @@ impl Steering {
         set
     }
 
-    /// The workers that may have a connection of `origin` that the packet answers.
+    /// The workers that may have the connection of `origin` to which the packet replies.
     fn owners_of_answer<A: Address>(&self, origin: Origin, reply: &Tuple<A>) -> Workers {
         let Origin::Virtual { address, port } = origin else { return Workers::all(self.workers) };
         let Some(address) = A::from_ip(address) else { return Workers::default() };
@@ -197,9 +197,9 @@ mod tests {
         }
     }
 
-    /// Up to the bound the set is exact; beyond it, it holds every worker.
+    /// Up to the limit of origins the set is exact; above it, it contains all workers.
     #[test]
-    fn owners_of_replies_of_a_server_with_few_and_many_services() {
+    fn owners_of_replies_with_few_and_many_services() {
         let server = IpAddr::V4(Ipv4Addr::from_bits(0x0a01_000b));
         let steering = Steering::new(64, vec![Placement::Software]);
         for services in [1, 2, 3, ORIGINS as u32, 100, 10_000] {

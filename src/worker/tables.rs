@@ -1,4 +1,4 @@
-//! What a worker keeps for each address family, so that everything else is written once for both.
+//! Per-family state of a worker, so that other code is generic over the family.
 
 use crate::conn::Table;
 use crate::packet::Parse;
@@ -12,7 +12,7 @@ pub(super) struct Tables {
     pub(super) ipv6: Table<u128>,
 }
 
-/// An address family as the pipeline needs it.
+/// An address family, for the pipeline.
 pub(super) trait WorkerFamily: Layer3 + Parse {
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;

@@ -1,4 +1,4 @@
-//! What a packet does to its connection: counts, state, timer.
+//! Effects of a packet on its connection: counters, state, timer.
 
 use crate::conn::template::TemplateId;
 use crate::conn::{
@@ -13,7 +13,7 @@ use crate::worker::accounts::Accounts;
 use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 
-/// Counts a client's packet and takes its connection a step on.
+/// Counts a client's packet and applies its state step.
 pub(super) fn count_request<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     frame: &F,
@@ -28,7 +28,7 @@ pub(super) fn count_request<F: Frame, A: WorkerFamily>(
     advance(engine, frame, packet, id, Direction::Original);
 }
 
-/// Runs the state machine over one packet of a connection and restarts the connection's timer.
+/// Applies the state step of a packet and restarts the connection's timer.
 pub(super) fn advance<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     frame: &F,
@@ -55,7 +55,7 @@ pub(super) fn advance<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// Takes the connection of a TCP or UDP packet a step on. Returns the step if [`apply_transition`] has to complete it.
+/// Applies the state step of a TCP or UDP packet. Returns the step if [`apply_transition`] must complete it.
 #[inline(always)]
 pub(super) fn advance_plain<'s, A: Address>(
     steps: &'s Steps,
@@ -72,8 +72,8 @@ pub(super) fn advance_plain<'s, A: Address>(
     if connection.apply_step(step, now_ms) { None } else { Some(step) }
 }
 
-/// Completes a step that changes more than the connection's state: its timeout, whether its destination counts it as
-/// active, or its template, which is assured now.
+/// Completes a step that changes more than the state: the timeout, the active or inactive count, or the template, which
+/// becomes assured.
 #[inline(never)]
 pub(super) fn apply_transition<A: Address>(
     table: &mut Table<A>,
@@ -98,7 +98,7 @@ pub(super) fn apply_transition<A: Address>(
     }
 }
 
-/// Takes a connection out of the table and off every count.
+/// Removes a connection from the table and from all counts.
 pub(super) fn remove_connection<F, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,

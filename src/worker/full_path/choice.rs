@@ -1,4 +1,4 @@
-//! Where a new connection goes, and the connection that follows from it.
+//! The chosen destination of a new connection, and the connection itself.
 
 use crate::conn::{Connection, Method};
 use crate::model::DestinationId;
@@ -7,29 +7,29 @@ use crate::reason::DropReason;
 use crate::snapshot::{Service, Snapshot};
 use crate::worker::tables::WorkerFamily;
 
-/// Where a new connection goes.
+/// Destination of a new connection.
 pub(super) struct Choice {
     pub(super) destination: DestinationId,
     pub(super) port: u16,
     pub(super) template: u32,
 }
 
-/// What decides about a new connection beside its tuple.
+/// What the choice depends on besides the tuple.
 #[derive(Clone, Copy)]
 pub(super) struct NewFlow<'a> {
     pub(super) one_packet: bool,
-    /// Only read from the packet if the service tells calls apart.
+    /// Read from the packet only with the sip engine.
     pub(super) call_id: Option<&'a [u8]>,
 }
 
-/// Why no destination was chosen.
+/// Why there is no destination.
 pub(super) enum NoChoice {
-    /// No destination is usable.
+    /// No usable destination.
     NoDestination,
     Drop(DropReason),
 }
 
-/// The connection of a flow to the chosen destination.
+/// Creates the connection of a flow to the chosen destination.
 pub(super) fn connect<A: WorkerFamily>(
     snapshot: &Snapshot,
     service: &Service,

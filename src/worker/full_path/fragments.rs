@@ -1,5 +1,5 @@
-//! Fragments: the first one of a datagram has the ports and decides; the others go where it went. A fragment that came
-//! before its first is held for a short time.
+//! Fragments: the first one of a datagram has the ports and is processed; the others take the same route. A fragment
+//! that arrives before its first is held for a short time.
 
 use super::forward::forward;
 use super::{process, transit};
@@ -19,7 +19,7 @@ use crate::worker::method;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Decides about a fragment and carries the verdict out, on held fragments of its datagram too.
+/// Processes a fragment and carries out the verdict, also on held fragments of its datagram.
 #[cold]
 #[inline(never)]
 pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
@@ -55,7 +55,7 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     }
 }
 
-/// Where the other fragments of a datagram go after this verdict about the first.
+/// The route of the other fragments, after this verdict on the first.
 fn route_of_others<F: Frame, A: WorkerFamily>(
     engine: &Engine<F>,
     rx: &Rx<A>,
@@ -68,7 +68,7 @@ fn route_of_others<F: Frame, A: WorkerFamily>(
         }
         Verdict::Drop(reason) => FragmentRoute::Dropped(reason),
         Verdict::Punt(reason) => FragmentRoute::Punted(reason),
-        // No connection takes an ICMP error in fragments.
+        // A fragmented ICMP error belongs to no connection.
         _ if rx.packet.role == Role::IcmpError => FragmentRoute::Transit,
         _ => match A::table(&engine.tables).find(rx.hash, &rx.packet.flow) {
             Some((id, direction)) => FragmentRoute::Connection(id, direction),
@@ -77,7 +77,7 @@ fn route_of_others<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// Sends the held fragments of a datagram after their first.
+/// Sends the held fragments of a datagram after the first.
 fn release<Q: Queue, A: WorkerFamily>(
     engine: &mut Engine<Q::Frame>,
     snapshot: &Snapshot,
@@ -97,7 +97,7 @@ fn release<Q: Queue, A: WorkerFamily>(
     }
 }
 
-/// A fragment without ports goes where its first one went.
+/// Routes a fragment without ports like its first.
 pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -114,21 +114,21 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         Some(FragmentRoute::Worker(to)) if rx.handoff == Handoff::None => Verdict::HandOff { to },
         Some(FragmentRoute::Worker(_)) => Verdict::Drop(DropReason::FragmentTimedOut),
         Some(FragmentRoute::Dropped(reason)) => Verdict::Drop(reason),
-        // The director's own stack reassembles ICMP for the director.
+        // The host reassembles ICMP for the director.
         _ if packet.protocol == icmp::protocol(A::FAMILY)
             && snapshot.local.contains(packet.destination()) =>
         {
             Verdict::Punt(PuntReason::IcmpEcho)
         }
-        // The first was answered; later fragments are never answered (RFC 1122 section 3.2.2).
+        // The first one was answered; later fragments never are (RFC 1122 section 3.2.2).
         Some(FragmentRoute::Punted(reason)) => Verdict::Drop(reason.drop_reason()),
         None if may_be_balanced(snapshot, packet) => Verdict::Hold,
         Some(FragmentRoute::Transit) | None => transit::route_checked(snapshot, frame, packet),
     }
 }
 
-/// The datagram may belong to a connection: it is to or from one of our addresses (a server's answer by direct routing),
-/// or NAT servers exist that may have sent it.
+/// True if the datagram may belong to a connection: it is to or from one of our addresses (a reply by direct routing),
+/// or there are NAT servers that may have sent it.
 fn may_be_balanced<A: WorkerFamily>(snapshot: &Snapshot, packet: &Packet<A>) -> bool {
     snapshot.services.serves(A::FAMILY)
         && (snapshot.local.contains(packet.destination())
@@ -136,7 +136,7 @@ fn may_be_balanced<A: WorkerFamily>(snapshot: &Snapshot, packet: &Packet<A>) -> 
             || !snapshot.replies.is_empty())
 }
 
-/// Sends a later fragment along the connection of its first.
+/// Forwards a later fragment on the connection of its first.
 fn follow<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,

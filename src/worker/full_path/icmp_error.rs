@@ -1,4 +1,4 @@
-//! ICMP errors: they belong to the connection whose packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
+//! ICMP errors, handled with the connection of the packet they quote (RFC 792, RFC 4443; RFC 5508 for NAT).
 
 use super::martian::is_martian;
 use super::{ipsec, schedule, transit, tunnel_error};
@@ -17,7 +17,7 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track;
 use crate::worker::verdict::Verdict;
 
-/// The quoted packet went the other way, so the error belongs to the flow of the reversed quoted tuple.
+/// Handles an ICMP error. The quoted packet went in the other direction, so the error has the reversed quoted flow.
 pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -44,7 +44,7 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
         Some((_, Direction::Original)) if snapshot.settings.inbound_off => {
             return unrelated_error(engine, snapshot, frame, rx);
         }
-        // The checksum covers bytes of other fragments. Linux drops such errors of IPv6, and senders keep those of IPv4
+        // The checksum covers bytes of other fragments. Linux drops such IPv6 errors, and IPv4 senders keep errors
         // short.
         Some(_) if packet.fragment != Fragment::Whole => {
             return Verdict::Drop(DropReason::BadTransport);
@@ -52,7 +52,7 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
         Some((id, Direction::Original)) => {
             return error_to_server(engine, snapshot, frame, packet, id);
         }
-        // The client itself never has an address of the director: such an error quotes a request, and nobody waits for it.
+        // An error to the director itself about a client's request is delivered to the host.
         Some((_, Direction::Reply)) if snapshot.local.contains(packet.destination()) => {
             return unrelated_error(engine, snapshot, frame, rx);
         }
@@ -68,11 +68,11 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
     }
     let is_ours = snapshot.local.contains(packet.destination());
     let is_whole = packet.fragment == Fragment::Whole;
-    // AH and ESP follow a connection but never make one.
+    // AH and ESP follow a connection but never create one.
     let is_schedulable = flow.protocol == quoted.protocol;
     let may_schedule = is_ours && is_whole && is_schedulable && !snapshot.settings.inbound_off;
     if may_schedule && snapshot.settings.sysctls.schedule_icmp != 0 {
-        // The error itself is what carries a mark, not the packet that it quotes.
+        // The error itself determines the mark, not the quoted packet.
         let mark = snapshot.marks.find(rx.ingress.interface(), &packet.own_tuple());
         match schedule::schedule_error(engine, snapshot, &flow, mark) {
             Some(Ok(opened)) => {
@@ -89,7 +89,7 @@ pub(super) fn icmp_error<F: Frame, A: WorkerFamily>(
     unrelated_error(engine, snapshot, frame, rx)
 }
 
-/// From a client's side, about a reply: the server has to learn of it.
+/// From the clients' side, about a reply: forwarded to the server.
 fn error_to_server<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -99,7 +99,7 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
 ) -> Verdict {
     let connection = A::table_mut(&mut engine.tables).get_mut(id);
     let method = connection.flags.method();
-    // As in the kernel, only errors that are rewritten are verified. The receiver verifies the others.
+    // As in the kernel, only errors that are rewritten are verified; the receiver verifies others.
     if method::rewrites_errors(method) && !has_valid_checksum(frame, packet) {
         return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
@@ -109,7 +109,7 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
     let Some(destination) = destination_of(snapshot, connection) else {
         return transit::route(snapshot, frame, packet);
     };
-    // Connections of a removed destination still learn of errors; they are not counted any more.
+    // Errors still reach connections of a removed destination, without being counted.
     if destination.available
         && let Some(stats) = engine.accounts.stats_of(connection.destination)
     {
@@ -122,7 +122,7 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
         return Verdict::Drop(DropReason::NoRoute);
     }
     match method::fits(method, snapshot, packet, destination) {
-        // An ICMP error is never answered with another. An oversized IPv4 error is fragmented even if DF is set.
+        // An ICMP error is never answered with another. An IPv4 error above the MTU is fragmented even with DF.
         Err(Verdict::TooBig(_)) if A::FAMILY == Family::Ipv4 => {}
         Err(_) => return Verdict::Drop(DropReason::TooBig),
         Ok(()) => {}
@@ -146,7 +146,7 @@ fn error_to_server<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// From a server's side, about a request: the client has to learn of it, from the VIP.
+/// From the servers' side, about a request: forwarded to the client, with the VIP as source.
 fn error_to_client<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -168,7 +168,7 @@ fn error_to_client<F: Frame, A: WorkerFamily>(
     verdict
 }
 
-/// Of no connection: for the director itself, or routed.
+/// An error of no connection: delivered or routed.
 fn unrelated_error<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -182,17 +182,17 @@ fn unrelated_error<F: Frame, A: WorkerFamily>(
         .unwrap_or(Verdict::Punt(PuntReason::LocalOther))
 }
 
-/// The checksum of an ICMP error is right. IPVS verifies only errors about connections.
+/// True if the checksum of an ICMP error is correct. IPVS verifies only errors about connections.
 fn has_valid_checksum<A: WorkerFamily>(frame: &impl Frame, packet: &Packet<A>) -> bool {
     icmp_error::has_valid_checksum(&frame.bytes()[ETHERNET..], packet)
 }
 
-/// An ICMPv6 error in fragments: errors are never that long (RFC 4443 section 2.4 c).
+/// True for ICMPv6 errors with a fragment header: valid errors are never that long (RFC 4443 section 2.4 c).
 fn has_fragment_header<A: WorkerFamily>(packet: &Packet<A>) -> bool {
     A::FAMILY == Family::Ipv6 && (packet.fragment != Fragment::Whole || packet.identification != 0)
 }
 
-/// The errors that IPVS relates to connections: not redirects nor, in IPv4, parameter problems.
+/// True for errors that IPVS handles with connections: not redirects and, in IPv4, not parameter problems.
 fn is_translated<A: WorkerFamily>(icmp_type: u8) -> bool {
     match A::FAMILY {
         Family::Ipv4 => matches!(

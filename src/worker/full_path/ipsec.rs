@@ -1,5 +1,5 @@
-//! AH and ESP: never scheduled, but they follow the key exchange (UDP, port 500 at both ends) between the same two hosts,
-//! so that a client's security associations are with the server that made them.
+//! AH and ESP are never scheduled. They follow the IKE connection (UDP, port 500 at both ends) between the same hosts,
+//! so that a client's packets reach the server with its security associations.
 
 use super::{reply, request, transit};
 use crate::conn::Direction;
@@ -16,7 +16,7 @@ use crate::worker::verdict::Verdict;
 /// IKE (RFC 7296 section 2).
 const KEY_EXCHANGE: u16 = 500;
 
-/// `None`: another protocol, or no key exchange between these hosts passed here.
+/// Handles AH and ESP. `None` for other protocols, or without an IKE connection between these hosts.
 pub(super) fn ipsec<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -49,7 +49,7 @@ pub(super) fn ipsec<F: Frame, A: WorkerFamily>(
     Some(verdict)
 }
 
-/// The key exchange between the hosts of an AH or ESP packet; `None`: another protocol.
+/// The IKE flow between the hosts of an AH or ESP packet; `None` for other protocols.
 pub(super) fn key_exchange<A: Copy>(flow: &Tuple<A>) -> Option<Tuple<A>> {
     matches!(flow.protocol, ipv6::ESP | ipv6::AUTHENTICATION).then_some(Tuple {
         source_port: KEY_EXCHANGE,

@@ -1,15 +1,15 @@
-//! Addresses that no packet on a link may have. Linux calls such packets martians and drops them before IPVS sees them
-//! (RFC 1122 section 3.2.1.3, RFC 1812 section 5.3.7, RFC 4291 sections 2.5 and 2.7).
+//! Martians: packets with invalid addresses, which Linux drops before IPVS sees them (RFC 1122 section 3.2.1.3, RFC
+//! 1812 section 5.3.7, RFC 4291 sections 2.5 and 2.7).
 
 use crate::model::Family;
 use crate::packet::{Address, ipv6};
 use crate::snapshot::Snapshot;
 use std::net::Ipv4Addr;
 
-/// The source is a group, a loopback address or the unspecified address, or in IPv4 one of the director's own; or the
-/// destination is a loopback address or the unspecified one. As in Linux, a network's broadcast address and the rest of
-/// 0.0.0.0/8 may be sources, and in IPv6 so may the director's own addresses. Linux takes packets from `::` to a service;
-/// RFC 4291 section 2.5.2 forbids to forward them, and no answer could reach their sender.
+/// True if the source is multicast, loopback, unspecified or, in IPv4, one of the director's own addresses, or if the
+/// destination is loopback or unspecified. As in Linux, a network's broadcast address and the rest of 0.0.0.0/8 are
+/// valid sources, and in IPv6 the director's own addresses too. Linux accepts packets from `::` to a service; RFC 4291
+/// section 2.5.2 forbids forwarding them, and no reply could reach the sender.
 pub(super) fn is_martian<A: Address>(snapshot: &Snapshot, from: A, to: A) -> bool {
     match A::FAMILY {
         Family::Ipv4 => {
@@ -31,8 +31,8 @@ pub(super) fn is_martian<A: Address>(snapshot: &Snapshot, from: A, to: A) -> boo
     }
 }
 
-/// Routers do not forward such addresses (RFC 4291 section 2.5.6). Linux does route the link-local addresses
-/// of IPv4.
+/// True for addresses that routers do not forward (RFC 4291 section 2.5.6). Linux routes the link-local addresses of
+/// IPv4.
 pub(super) fn is_link_scoped<A: Address>(address: A) -> bool {
     A::FAMILY == Family::Ipv6 && ipv6::is_link_local(address.bits())
 }

@@ -1,18 +1,18 @@
-//! The full path: decides about every packet that the fast path does not handle, and rewrites it.
+//! The full path: processes and rewrites every packet that the fast path does not handle.
 //!
-//! The questions, in the order in which a packet with ports meets them:
+//! Steps for a packet with ports, in this order:
 //!
-//! 1. Is it of a known connection? `request` from the client, `reply` to it. A connection that is over is replaced
-//! 2. Does it begin a call from a SIP server? `sip_outbound`
-//! 3. Does another worker own its flow? `handoff`, above this folder
-//! 4. Does it open a connection? `schedule` finds service and destination, with `persistence` and `choice`
-//! 5. None of these: `transit` delivers it to the director's own IP host or routes it; `martian` is checked first
+//! 1. It belongs to a known connection: `request` from the client, `reply` to it. A finished connection is replaced
+//! 2. It opens a call from a SIP server: `sip_outbound`
+//! 3. Another worker owns its flow: `handoff`, above this folder
+//! 4. It opens a connection: `schedule` finds service and destination, with `persistence` and `choice`
+//! 5. Otherwise `transit` delivers it to the host or routes it, after the check in `martian`
 //!
-//! Packets without ports: `icmp_error` (and `tunnel_error`), `ipsec`, `fragments`. Used by several steps: `forward` sends a
-//! client's packet to its destination, `mss` clamps SYNs.
+//! Packets without ports: `icmp_error` (and `tunnel_error`), `ipsec`, `fragments`. Used by several steps: `forward`
+//! sends a client's packet to its destination, `mss` clamps SYNs.
 //!
-//! Every step is a function of the engine's parts, the snapshot, the frame and what is known about it. It returns a
-//! verdict, which `egress` carries out.
+//! Every step is a function of the engine's parts, the snapshot, the frame and its metadata. It returns a verdict,
+//! which `egress` carries out.
 
 mod choice;
 mod forward;
@@ -41,7 +41,7 @@ use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Decides about a packet and rewrites it.
+/// Processes a packet: decides about it and rewrites it.
 #[inline(never)]
 pub(super) fn process<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -60,7 +60,7 @@ pub(super) fn process<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// Decides about a packet with ports.
+/// Processes a packet with ports.
 #[inline]
 fn process_transport<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -83,8 +83,8 @@ fn process_transport<F: Frame, A: WorkerFamily>(
     no_connection::no_connection(engine, snapshot, frame, rx)
 }
 
-/// Removes a connection that is over and decides about its packet as one without a connection. As in the kernel, whose
-/// timers end connections between packets, the old connection is still counted while the new destination is chosen.
+/// Removes a finished connection and processes its packet as one without a connection. As in the kernel, whose timers
+/// end connections between packets, the old connection still counts while the new destination is chosen.
 #[cold]
 #[inline(never)]
 fn replace<F: Frame, A: WorkerFamily>(

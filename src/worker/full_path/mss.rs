@@ -1,8 +1,7 @@
-//! The MSS clamp: a SYN announces at most the segment size that the path between both ends takes in one packet.
+//! The MSS clamp: a SYN announces at most the segment size that fits the path MTU between both ends.
 //!
-//! The MSS of a SYN limits the segments that its receiver sends back. As with Linux's clamp to the path MTU, both SYNs
-//! are lowered to the smaller MTU of the two directions, so that neither link nor tunnel has to fragment or refuse a
-//! segment.
+//! The MSS in a SYN limits the segments sent back by its receiver. As Linux's clamp to the path MTU does, both SYNs are
+//! clamped to the smaller MTU of the two directions, so that no link or tunnel must fragment or refuse a segment.
 
 use crate::conn::{Connection, NO_DESTINATION};
 use crate::io::Frame;
@@ -13,7 +12,7 @@ use crate::worker::method;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
 
-/// Clamps a client's SYN before it is forwarded to its connection's destination. A SYN that will not be sent stays
+/// Clamps a client's SYN before it is forwarded to its connection's destination. A SYN that will not be sent is
 /// unchanged, because an ICMP error may quote it.
 #[cold]
 #[inline(never)]
@@ -34,7 +33,7 @@ pub(super) fn clamp_request<A: WorkerFamily>(
     }
 }
 
-/// Clamps a server's SYN back to the client, by any method.
+/// Clamps a server's SYN to the client, for all methods.
 #[cold]
 #[inline(never)]
 pub(super) fn clamp_reply<A: WorkerFamily>(
@@ -84,7 +83,7 @@ fn clamp<A: WorkerFamily>(
     }
 }
 
-/// Longest packet between the connection's client and its destination.
+/// Maximum packet in bytes between the connection's client and its destination.
 fn mtu_of<A: WorkerFamily>(snapshot: &Snapshot, connection: &Connection<A>) -> u16 {
     let inside = match connection.destination {
         NO_DESTINATION => None,
@@ -94,7 +93,7 @@ fn mtu_of<A: WorkerFamily>(snapshot: &Snapshot, connection: &Connection<A>) -> u
     known(inside).min(mtu_towards(snapshot, connection.client))
 }
 
-/// Longest packet on the route to an address.
+/// Maximum packet in bytes on the route to an address.
 fn mtu_towards<A: WorkerFamily>(snapshot: &Snapshot, address: A) -> u16 {
     known(snapshot.routes.find(address).and_then(|route| snapshot.mtu_of(route)))
 }

@@ -1,5 +1,5 @@
-//! A packet with ports that no connection of this worker takes: it belongs to another worker, opens a connection, or is
-//! delivered or routed.
+//! Packets with ports that belong to no connection of this worker: they belong to another worker, open a connection, or
+//! are delivered or routed.
 
 use super::martian::is_martian;
 use super::{schedule, sip_outbound, transit};
@@ -13,7 +13,7 @@ use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Decides about a packet without a connection.
+/// Processes a packet without a connection.
 #[inline(never)]
 pub(super) fn no_connection<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -44,7 +44,7 @@ pub(super) fn no_connection<F: Frame, A: WorkerFamily>(
             false => schedule::schedule(engine, snapshot, frame, packet, mark),
         };
     }
-    // As in a router, the TTL of a packet that is refused has been decremented.
+    // As in a router, the TTL of a refused packet has been decremented.
     let verdict = transit::route_clamped(&engine.accounts.counters, snapshot, frame, packet);
     match verdict.is_sent() && is_refused(snapshot, packet) {
         true => Verdict::Punt(PuntReason::NatIcmpSend),
@@ -52,7 +52,7 @@ pub(super) fn no_connection<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// A packet from a NAT server, of no connection, that the server gets an ICMP error about (`nat_icmp_send`).
+/// A NAT server's packet of no connection that is answered with an ICMP error (`nat_icmp_send`).
 fn is_refused<A: WorkerFamily>(snapshot: &Snapshot, packet: &Packet<A>) -> bool {
     let is_abort = packet.tcp_flags & tcp::RST != 0
         || packet.protocol == Protocol::Sctp.number() && packet.sctp_chunk == sctp::ABORT;

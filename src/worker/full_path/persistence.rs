@@ -1,4 +1,4 @@
-//! Persistence: the client's template says where its next connection goes; for SIP, the call's template.
+//! Persistence: the client's template (with the sip engine the call's) determines the destination of a new connection.
 
 use super::choice::{Choice, NewFlow, NoChoice};
 use crate::conn::template::{Bound, NewTemplate, Use};
@@ -14,18 +14,18 @@ use crate::worker::tables::WorkerFamily;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
 
-/// A template that is looked for.
+/// A template lookup.
 pub(super) struct Wanted<'a> {
     service: &'a Service,
     persistence: Persistence,
     key: TemplateKey,
     call_id: &'a [u8],
     one_packet: bool,
-    /// The flow's protocol has a handshake, and this packet is the first.
+    /// The packet opens a handshake of its protocol.
     half_open: bool,
 }
 
-/// A persistent service: the destination of the client's template, or a new template to the one that `pick` gives.
+/// For a persistent service: the destination of the client's template, or a new template with the result of `pick`.
 pub(super) fn persist<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -55,7 +55,7 @@ pub(super) fn persist<F: Frame, A: WorkerFamily>(
 /// The template of a flow.
 ///
 /// # Errors
-/// The service tells calls apart and the packet has no Call-ID: it is dropped.
+/// If the service has the sip engine and the packet has no Call-ID; it is dropped.
 pub(super) fn wanted<'a, A: WorkerFamily>(
     accounts: &Accounts,
     service: &'a Service,
@@ -75,11 +75,11 @@ pub(super) fn wanted<'a, A: WorkerFamily>(
     Ok(Wanted { service, persistence, key, call_id, one_packet: new.one_packet, half_open })
 }
 
-/// The wanted template, if its destination is usable and `suits`; otherwise a new one to what `pick` gives: a destination
-/// and the port it is configured with.
+/// The template, if its destination is usable and `suits`; otherwise a new one for the destination and configured port
+/// from `pick`.
 ///
 /// # Errors
-/// `pick` gave nothing, or the table of templates is full.
+/// If `pick` returned none, or the table of templates is full.
 pub(super) fn bind_template<F: Frame>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,

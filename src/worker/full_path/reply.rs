@@ -1,4 +1,4 @@
-//! A packet back to the client, of a known connection: route, translate (NAT), count, advance the state.
+//! Packets to the client of a known connection: route, translate (NAT), count, update the state.
 
 use super::{mss, transit};
 use crate::conn::{CachedReplyRoute, ConnectionId, Direction};
@@ -12,8 +12,7 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track;
 use crate::worker::verdict::Verdict;
 
-/// The order is that of a router with IPVS behind its TTL and MTU checks: only a packet that can be sent is translated
-/// and counted.
+/// As in a router with IPVS, TTL and MTU are checked first: only a packet that can be sent is translated and counted.
 #[inline]
 pub(super) fn reply<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -47,7 +46,7 @@ pub(super) fn reply<F: Frame, A: WorkerFamily>(
     verdict
 }
 
-/// The route as the connection's next reply can use it.
+/// The route to cache for the connection's next reply.
 #[inline]
 fn cacheable_route(snapshot: &Snapshot, resolved: ResolvedRoute) -> CachedReplyRoute {
     match resolved.next_hop.map(|next_hop| u16::try_from(next_hop.0)) {

@@ -1,4 +1,4 @@
-//! A client's packet of a known connection: may the connection still be used; count, advance the state, forward.
+//! A client's packets of a known connection: check that the connection may be used, count, update the state, forward.
 
 use super::forward::forward;
 use super::{mss, transit};
@@ -13,8 +13,8 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track;
 use crate::worker::verdict::Verdict;
 
-/// `None`: the connection is over, and the packet is to be handled as one without a connection. A backup director takes
-/// part in replies only (`backup_only`).
+/// `None` if the connection is finished and the packet must be processed as one without a connection. A backup director
+/// handles only replies (`backup_only`).
 pub(super) fn request<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -49,7 +49,7 @@ pub(super) fn request<F: Frame, A: WorkerFamily>(
     Some(forward(encapsulator, snapshot, frame, packet, connection, destination))
 }
 
-/// The packets of a connection without destination go where they were addressed to.
+/// Forwards a packet of a connection without destination to the packet's own destination.
 #[cold]
 fn forward_bypass<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -62,7 +62,7 @@ fn forward_bypass<F: Frame, A: WorkerFamily>(
     transit::route_clamped(&engine.accounts.counters, snapshot, frame, packet)
 }
 
-/// A new SYN or INIT may take the place of the connection: `conn_reuse_mode`, and `expire_nodest_conn` for quiesced
+/// True if a new SYN or INIT may replace the connection: `conn_reuse_mode`, and `expire_nodest_conn` for quiesced
 /// destinations.
 #[inline(never)]
 fn is_replaceable<A: WorkerFamily>(

@@ -1,4 +1,4 @@
-//! A packet that opens a connection: find the service, use the client's template, otherwise ask the scheduler.
+//! Packets that open a connection: find the service, use the client's template, otherwise the scheduler.
 
 use super::choice::{Choice, NewFlow, NoChoice, connect};
 use super::forward::forward;
@@ -19,10 +19,10 @@ use crate::worker::track;
 use crate::worker::verdict::Verdict;
 use std::sync::Arc;
 
-/// Connections from this port are FTP's and never scheduled.
+/// Connections from this port belong to FTP and are never scheduled.
 const FTP_DATA_PORT: u16 = 20;
 
-/// Decides about a packet to a virtual address or with a service's mark.
+/// Processes a packet to a virtual address or with a service's mark.
 pub(super) fn schedule<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -63,14 +63,14 @@ pub(super) fn schedule<F: Frame, A: WorkerFamily>(
     }
 }
 
-/// A connection that an ICMP error has opened.
+/// A connection opened by an ICMP error.
 pub(super) struct OpenedByError {
     pub(super) id: ConnectionId,
-    /// One-packet scheduling: it ends with the error.
+    /// One-packet scheduling: the connection ends with the error.
     pub(super) one_packet: bool,
 }
 
-/// Opens a connection for an ICMP error without one (`schedule_icmp`), from its quoted flow. `None`: no service takes it.
+/// Opens a connection for an ICMP error (`schedule_icmp`), from its quoted flow. `None` if no service takes it.
 ///
 /// # Errors
 /// Why the error is dropped.
@@ -116,7 +116,7 @@ fn choose<F: Frame, A: WorkerFamily>(
             pick(engine, snapshot, service, flow)
         });
     }
-    // Only persistent services take FTP data and port 0.
+    // Only persistent services take FTP data connections and port 0.
     if !service.key.is_fwmark() && flow.destination_port != service.key.port() {
         return Err(NoChoice::NoDestination);
     }
@@ -154,10 +154,10 @@ fn pick<F: Frame, A: WorkerFamily>(
     Some(candidates[index].id)
 }
 
-/// Enters a connection into the table and on its destination's counts.
+/// Adds a connection to the table and to its destination's counts.
 ///
 /// # Errors
-/// The table is full; the connection's template is released.
+/// If the table is full; the connection's template is released.
 pub(super) fn insert<F, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -198,8 +198,8 @@ fn open<F: Frame, A: WorkerFamily>(
     forward(&mut engine.encapsulator, snapshot, frame, packet, &connection, destination)
 }
 
-/// One-packet scheduling: the packet is counted and forwarded, and its connection never enters the table. The overload
-/// mark follows the count with the connection and the count without it, as for any connection that opens and ends.
+/// One-packet scheduling: the packet is counted and forwarded without a connection in the table. The overload mark is
+/// updated with the connection counted and again without it, as for any connection that opens and ends.
 fn forward_once<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -220,8 +220,8 @@ fn forward_once<F: Frame, A: WorkerFamily>(
     forward(encapsulator, snapshot, frame, packet, connection, destination)
 }
 
-/// No destination can take the packet: it bypasses the service if the settings say so, otherwise it is answered with an
-/// ICMP error.
+/// Without a destination the packet bypasses the service if the settings say so; otherwise it is answered with an ICMP
+/// error.
 #[cold]
 fn no_destination<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -245,7 +245,7 @@ fn no_destination<F: Frame, A: WorkerFamily>(
     Verdict::Punt(PuntReason::NoDestination)
 }
 
-/// `cache_bypass`: the packet goes where it was addressed to, on a connection without destination.
+/// `cache_bypass`: the packet goes to its own destination, on a connection without destination.
 fn bypass<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -268,13 +268,13 @@ fn bypass<F: Frame, A: WorkerFamily>(
     transit::route_clamped(&engine.accounts.counters, snapshot, frame, packet)
 }
 
-/// The packet came to a persistent FTP service as its data connection would, but is not for FTP.
+/// True if the flow matched an FTP service as a possible data connection, on another port than 21.
 fn is_beside_ftp<A>(service: &Service, flow: &Tuple<A>) -> bool {
     const FTP_PORT: u16 = 21;
     service.key.port() == FTP_PORT && flow.destination_port != FTP_PORT
 }
 
-/// The protocol's own condition for opening a connection.
+/// True if the packet may open a connection in its protocol.
 fn may_open<A: WorkerFamily>(snapshot: &Snapshot, packet: &Packet<A>) -> bool {
     let sysctls = &snapshot.settings.sysctls;
     match Protocol::from_number(packet.protocol) {

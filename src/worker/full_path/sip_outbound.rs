@@ -1,5 +1,5 @@
-//! SIP calls that a server begins (`--pe sip`): a datagram from a NAT destination of a SIP service makes the connection
-//! that the answer will use, and leaves from the virtual address.
+//! SIP calls opened by a server (`--pe sip`): a datagram from a NAT destination of a SIP service opens the connection
+//! for the reply, and is sent with the VIP as source.
 
 use super::choice::{Choice, NewFlow, connect};
 use super::{persistence, reply, schedule};
@@ -16,7 +16,7 @@ use crate::worker::track;
 use crate::worker::verdict::Verdict;
 use std::sync::Arc;
 
-/// The destination that sent a datagram, and its service.
+/// The destination that sent a datagram, with its service.
 struct Caller<'w> {
     service: &'w Arc<Service>,
     destination: DestinationId,
@@ -46,7 +46,7 @@ pub(super) fn sip_outbound<F: Frame, A: WorkerFamily>(
         destination_port: caller.port,
         protocol: packet.protocol,
     };
-    // The answer arrives at the worker that gets the client's requests.
+    // The reply arrives at the worker that receives the client's requests.
     match engine.owners.steering.owners(&request).first() {
         Some(to) if to != engine.owners.me.0 && handoff != Handoff::Final => {
             return Some(Verdict::HandOff { to });
@@ -78,7 +78,7 @@ pub(super) fn sip_outbound<F: Frame, A: WorkerFamily>(
     Some(verdict)
 }
 
-/// Who sent the datagram, if that is a NAT destination of a SIP service with an address and a port.
+/// The sender of the datagram, if it is a NAT destination of a SIP service with address and port.
 fn caller<'w, A: WorkerFamily>(snapshot: &'w Snapshot, flow: &Tuple<A>) -> Option<Caller<'w>> {
     let found = snapshot.replies.sip_caller(flow)?;
     let ServiceKey::Address { address, port, .. } = found.service else { return None };

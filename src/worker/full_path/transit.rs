@@ -1,4 +1,4 @@
-//! Packets that no connection takes: for the director's own IP host, or routed.
+//! Packets of no connection: delivered to the host, or routed.
 
 use super::{martian, mss};
 use crate::io::Frame;
@@ -11,7 +11,7 @@ use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Routes a packet to its own destination: TTL, MTU, next hop.
+/// Routes a packet to its destination: TTL, MTU, next hop.
 #[inline]
 pub(super) fn route<A: WorkerFamily>(
     snapshot: &Snapshot,
@@ -27,7 +27,7 @@ pub(super) fn route<A: WorkerFamily>(
     }
 }
 
-/// [`route`], unless the packet's addresses may not be routed.
+/// As [`route`], after the check of martian addresses.
 pub(super) fn route_checked<A: WorkerFamily>(
     snapshot: &Snapshot,
     frame: &mut impl Frame,
@@ -46,7 +46,7 @@ pub(super) fn route_checked<A: WorkerFamily>(
     route(snapshot, frame, packet)
 }
 
-/// [`route_checked`] with the MSS clamp: for whole packets with ports.
+/// As [`route_checked`], with the MSS clamp, for whole packets with ports.
 pub(super) fn route_clamped<A: WorkerFamily>(
     counters: &WorkerCounters,
     snapshot: &Snapshot,
@@ -60,7 +60,7 @@ pub(super) fn route_clamped<A: WorkerFamily>(
     verdict
 }
 
-/// A packet that can never belong to a connection: to the director's own addresses and groups it is delivered, otherwise
+/// Handles a packet that cannot belong to a connection: delivered if it is for the director or its groups, otherwise
 /// [`route_checked`].
 pub(super) fn deliver_or_route<A: WorkerFamily>(
     snapshot: &Snapshot,
@@ -72,7 +72,8 @@ pub(super) fn deliver_or_route<A: WorkerFamily>(
         return Verdict::Punt(match (packet.role, A::FAMILY, packet.icmp_type) {
             (Role::Icmp, Family::Ipv4, icmp::v4::ECHO_REQUEST)
             | (Role::Icmp, Family::Ipv6, icmp::v6::ECHO_REQUEST) => PuntReason::IcmpEcho,
-            // One that a router has passed on is not the link's (RFC 4861 section 7.1), and has no room of the link's.
+            // With a lower hop limit it was forwarded by a router (RFC 4861 section 7.1), so it must not use this punt
+            // class.
             (Role::Icmp, Family::Ipv6, 133..=137) if packet.ttl == ndp::HOP_LIMIT => {
                 PuntReason::NeighbourDiscovery
             }
@@ -87,8 +88,7 @@ pub(super) fn deliver_or_route<A: WorkerFamily>(
     route_checked(snapshot, frame, packet)
 }
 
-/// A packet to a service that IPVS does not take: to the director's own addresses it is delivered, otherwise
-/// [`route_clamped`].
+/// Handles a packet that IPVS does not take: delivered if it is for the director, otherwise [`route_clamped`].
 pub(super) fn deliver_or_route_clamped<A: WorkerFamily>(
     counters: &WorkerCounters,
     snapshot: &Snapshot,
@@ -101,7 +101,7 @@ pub(super) fn deliver_or_route_clamped<A: WorkerFamily>(
     }
 }
 
-/// Sends a packet with more than one hop to live along its route.
+/// Sends a packet with a TTL above 1 along its route.
 #[inline]
 pub(super) fn send_routed<A: WorkerFamily>(
     resolved: ResolvedRoute,

@@ -1,4 +1,4 @@
-//! ICMP errors about the director's own tunnel packets: they belong to the connection whose request is inside.
+//! ICMP errors about the director's own tunnel packets. They belong to the connection of the inner packet.
 
 use crate::conn::Direction;
 use crate::io::Frame;
@@ -13,8 +13,8 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 use std::net::IpAddr;
 
-/// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the packet
-/// inside. `None`: it is not about a tunnel packet of a connection.
+/// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the
+/// inner packet. `None` if the error is not about a tunnel packet of a connection.
 #[cold]
 pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -54,7 +54,7 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     Some(Verdict::Punt(PuntReason::TunnelIcmp))
 }
 
-/// The quoted tuple in the family `A`. `None` in IPv6: its errors are not about tunnels that are opened here.
+/// The quoted tuple in family `A`. `None` for IPv6, whose tunnel errors are not handled.
 fn flow<A: Address>(tuple: &Tuple<u32>) -> Option<Tuple<A>> {
     Some(Tuple {
         source: A::from_ip(tuple.source.to_ip())?,
@@ -65,7 +65,7 @@ fn flow<A: Address>(tuple: &Tuple<u32>) -> Option<Tuple<A>> {
     })
 }
 
-/// The tunnel packet was sent to this destination.
+/// True if the tunnel packet was sent to this destination.
 fn is_end_of(inner: &Tunnelled<'_>, destination: &Destination) -> bool {
     let port = match destination.encapsulation {
         Encapsulation::Gue { port, .. } => Some(port),

@@ -1,4 +1,5 @@
-//! How loaded destinations are: this worker's own counts as they are now, the others' as of at most a millisecond ago.
+//! Connection counts of destinations: this worker's own current ones, and those of other workers, at most a millisecond
+//! old.
 
 use crate::model::DestinationId;
 use crate::scheduler::{Candidate, Load};
@@ -7,21 +8,21 @@ use crate::time::{Duration, Instant};
 use crate::worker::stats::destination_stats::DestinationStatsTable;
 use std::sync::Arc;
 
-/// Age at which the other workers' counts are read anew.
+/// Age at which the other workers' counts are read again.
 const REFRESH: Duration = Duration::from_millis(1);
 
-/// The ledgers of all workers, from the place of one.
+/// The counts of all workers, as one worker sees them.
 pub(in crate::worker) struct ConnCounts {
     own: Arc<DestinationStatsTable>,
     others: Vec<Arc<DestinationStatsTable>>,
-    /// By destination: (ActiveConn, InActConn) of all other workers. Empty where there are none.
+    /// Indexed by destination: (ActiveConn, InActConn) of all other workers. Empty with a single worker.
     remote: Box<[(u32, u32)]>,
-    /// By service: when `remote` was read for its destinations.
+    /// Indexed by service: when `remote` was read for its destinations.
     refreshed: Box<[Instant]>,
 }
 
 impl ConnCounts {
-    /// `destination_stats`: those of all workers, by number.
+    /// `destination_stats`: those of all workers, indexed by worker.
     pub(in crate::worker) fn new(
         destination_stats: &[Arc<DestinationStatsTable>],
         worker: usize,
@@ -48,7 +49,7 @@ impl ConnCounts {
         &self.own
     }
 
-    /// Reads the other workers' counts for a service's destinations, if what is known is too old.
+    /// Reads the other workers' counts of a service's destinations, if the known ones are too old.
     #[inline]
     pub(in crate::worker) fn refresh(&mut self, service: &Service, now: Instant) {
         if self.others.is_empty() {
@@ -90,7 +91,7 @@ impl ConnCounts {
         self.own.get(id).map_or(0, |stats| stats.inactive()).wrapping_add(self.remote(id).1)
     }
 
-    /// Applies the connection thresholds; true: the destination takes no new connections.
+    /// Applies the connection thresholds; true if the destination takes no new connections.
     #[inline]
     pub(in crate::worker) fn update_overload(
         &self,
@@ -107,7 +108,7 @@ impl ConnCounts {
     }
 }
 
-/// What a scheduler asks about the candidates of one service.
+/// The load of one service's candidates, for its scheduler.
 pub(in crate::worker) struct ServiceLoad<'a> {
     pub(in crate::worker) conn_counts: &'a ConnCounts,
     pub(in crate::worker) candidates: &'a [Candidate],
@@ -136,7 +137,7 @@ impl Load for ServiceLoad<'_> {
 
 #[cfg(test)]
 impl ConnCounts {
-    /// Where the worker writes: first byte and length.
+    /// Address and length of the memory that the worker writes.
     pub(in crate::worker) fn written(&self) -> Vec<(&'static str, usize, usize)> {
         vec![
             self.own.written(),

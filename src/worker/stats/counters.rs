@@ -1,9 +1,9 @@
-//! What one worker has counted on each of its queues. Written by the worker, read by anybody.
+//! Counters of one worker and its queues. Only the worker writes them; any thread may read them.
 
 use crate::reason::{DropReason, PuntReason};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A count with one writer: no locked instruction, no torn read.
+/// A counter with one writer: no locked instruction, no torn read.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -24,13 +24,13 @@ impl Count {
     }
 }
 
-/// One receive and transmit queue of one worker. On two cache lines at a time, as some processors fetch them in pairs.
+/// One worker's RX and TX queue on a port. Aligned to two cache lines, which some processors fetch in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct QueueCounters {
     pub rx_packets: Count,
     pub rx_bytes: Count,
-    /// Bursts that brought at least one frame.
+    /// Bursts with at least one frame.
     pub rx_bursts: Count,
     pub tx_packets: Count,
     pub tx_bytes: Count,
@@ -64,34 +64,34 @@ impl QueueCounters {
     }
 }
 
-/// What the RSS check has found on one queue. The control thread adds up the queues of a port.
+/// Results of the RSS check on one queue. The control thread adds up the queues of a port.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct QueueRssCounts {
     /// Frames that were hashed in software.
     pub checked: Count,
-    /// Checked frames that came in by another queue than the hash says.
+    /// Checked frames that arrived on another queue than the hash selects.
     pub misplaced: Count,
-    /// Checked frames that came with a hash from the device.
+    /// Checked frames with a hash from the device.
     pub reported: Count,
-    /// Checked frames whose hash from the device differs from the software's.
+    /// Checked frames whose hash from the device differs from software.
     pub mismatched: Count,
 }
 
 /// Long polls, i.e. added latency. On a shared core this includes the time that the kernel gave to other threads.
 #[derive(Debug, Default)]
 pub struct Stalls {
-    /// The longest since the start, in nanoseconds.
+    /// The longest poll since the start, in nanoseconds.
     pub longest: Count,
-    /// Polls longer than each of [`Self::BOUNDS`].
+    /// Number of polls longer than each of [`Self::BOUNDS`].
     over: [Count; Self::BOUNDS.len()],
 }
 
 impl Stalls {
-    /// Microseconds that polls are told apart by. The first is what no part of the packet path may take.
+    /// Bounds in microseconds. No part of the packet path may take longer than the first.
     pub const BOUNDS: [u64; 3] = [20, 100, 1000];
 
-    /// A poll took so many nanoseconds.
+    /// Counts a poll of this many nanoseconds.
     #[inline]
     pub fn note(&self, nanoseconds: u64) {
         if nanoseconds > Self::BOUNDS[0] * 1000 {
@@ -111,24 +111,24 @@ impl Stalls {
         }
     }
 
-    /// Polls longer than each of [`Self::BOUNDS`].
+    /// Number of polls longer than each of [`Self::BOUNDS`].
     pub fn over(&self) -> [u64; Self::BOUNDS.len()] {
         self.over.each_ref().map(Count::get)
     }
 }
 
-/// Everything one worker counts that is not a destination's.
+/// All counters of one worker, except those of destinations.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerCounters {
-    /// By [`PortId`](crate::model::PortId).
+    /// Indexed by [`PortId`](crate::model::PortId).
     pub queues: Box<[QueueCounters]>,
-    /// By port: whether the device places frames as it says.
+    /// Indexed by port: results of the RSS check.
     pub evidence: Box<[QueueRssCounts]>,
-    /// Time since the worker started, and the part of it in which there was work; nanoseconds.
+    /// Time since the worker started, and the part of it with work, in nanoseconds.
     pub time: Count,
     pub busy: Count,
-    /// How long the worker was away from its queues at a time.
+    /// Long polls.
     pub stalls: Stalls,
     pub connections_ipv4: Count,
     pub connections_ipv6: Count,
@@ -137,7 +137,7 @@ pub struct WorkerCounters {
     pub handoff_rx: Count,
     /// Packets that took the full path.
     pub full_path: Count,
-    /// Connections that the drop_entry defence took.
+    /// Connections removed by the drop_entry defence.
     pub entries_dropped: Count,
     /// SYNs whose MSS was lowered.
     pub mss_clamped: Count,
@@ -155,7 +155,7 @@ impl WorkerCounters {
 
 #[cfg(test)]
 impl WorkerCounters {
-    /// Where its worker writes: first byte and length.
+    /// Address and length of the memory that the worker writes.
     pub(in crate::worker) fn written(&self) -> Vec<(&'static str, usize, usize)> {
         let own: *const Self = self;
         vec![
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stalls_are_told_apart_by_their_length() {
+    fn long_polls_are_counted_by_length() {
         let stalls = Stalls::default();
         for nanoseconds in [0, 20_000, 20_001, 1_000_001, 100_001] {
             stalls.note(nanoseconds);

@@ -1,10 +1,10 @@
-//! What one worker has counted for every destination. Only its owner writes; control and, for least-connection
-//! schedulers and thresholds, other workers read. Sums over all workers are what listings show.
+//! One worker's counters of all destinations. Only the worker writes them. Control reads them, and so do other workers
+//! for least-connection schedulers and thresholds. Listings show the sums over all workers.
 
 use crate::model::{Counters, DestinationId};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// One destination's counts of one worker: a cache line of its own, so nobody else's writes disturb it.
+/// One destination's counters of one worker, on their own cache line.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct DestinationStats {
@@ -15,16 +15,16 @@ pub struct DestinationStats {
     out_bytes: AtomicU64,
     active: AtomicU32,
     inactive: AtomicU32,
-    /// Templates made less templates gone, as seen by this owner; wraps, as another may remove what this one made.
+    /// Templates created minus templates removed by this worker; wraps, because another worker may remove a template.
     persistent: AtomicU32,
-    /// Bit 0: the upper threshold was reached and the lower one not yet again. Above it: the edit of the
-    /// thresholds that was followed last.
+    /// Bit 0: overloaded, i.e. the upper threshold was reached and the lower one not yet again. Other bits: the last
+    /// edit of the thresholds that was applied.
     overloaded: AtomicU32,
 }
 
 const _: () = assert!(size_of::<DestinationStats>() == 64 && align_of::<DestinationStats>() == 64);
 
-/// Adds without a locked instruction: the stats has one writer.
+/// Adds without a locked instruction, because there is one writer.
 #[inline]
 fn add64(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
@@ -53,7 +53,7 @@ impl DestinationStats {
         add64(&self.out_bytes, u64::from(bytes));
     }
 
-    /// A further fragment of a packet that is counted already: only its payload is new.
+    /// Counts a further fragment of a counted packet: only its payload.
     #[inline]
     pub fn count_in_fragment(&self, bytes: u16) {
         add64(&self.in_bytes, u64::from(bytes));
@@ -64,13 +64,13 @@ impl DestinationStats {
         add64(&self.out_bytes, u64::from(bytes));
     }
 
-    /// A connection appears (`is_active`: counted in ActiveConn).
+    /// A connection was added (`is_active`: counted in ActiveConn).
     #[inline]
     pub fn conn_added(&self, is_active: bool) {
         add32(if is_active { &self.active } else { &self.inactive }, 1);
     }
 
-    /// A connection goes.
+    /// A connection was removed.
     #[inline]
     pub fn conn_removed(&self, is_active: bool) {
         add32(if is_active { &self.active } else { &self.inactive }, u32::MAX);
@@ -105,9 +105,9 @@ impl DestinationStats {
         self.overloaded.load(Relaxed) & 1 != 0
     }
 
-    /// Applies the threshold rule to `total` connections over all workers: overloaded from the upper threshold on, until
-    /// below the lower one, or below three quarters of the upper where there is no lower. An `edit` not seen before
-    /// says how it was when the thresholds were edited: odd, overloaded.
+    /// Applies the thresholds to `total` connections over all workers: overloaded from the upper threshold on, until
+    /// below the lower one, or without one below three quarters of the upper. A new `edit` first sets the mark (odd) or
+    /// clears it (even).
     #[inline]
     pub fn update_overload(&self, total: u32, upper: u32, lower: u32, edit: u16) -> bool {
         let before = self.overloaded.load(Relaxed);
@@ -140,7 +140,7 @@ impl DestinationStats {
     }
 }
 
-/// The rows of one owner, by destination.
+/// One worker's counters, indexed by destination.
 #[derive(Debug)]
 pub struct DestinationStatsTable {
     rows: Box<[DestinationStats]>,
@@ -169,9 +169,9 @@ impl DestinationStatsTable {
 
 #[cfg(test)]
 impl DestinationStatsTable {
-    /// Where its owner writes: first byte and length.
+    /// Address and length of the memory that the worker writes.
     pub(in crate::worker) fn written(&self) -> (&'static str, usize, usize) {
-        ("ledger", self.rows.as_ptr().addr(), size_of_val(&*self.rows))
+        ("destination stats", self.rows.as_ptr().addr(), size_of_val(&*self.rows))
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn thresholds_have_the_hysteresis_of_ipvs() {
-        // (upper, lower, totals one after the other with what they make of the flag)
+        // (upper, lower, totals one after another with the resulting flag)
         for (upper, lower, totals) in [
             (2, 0, &[(1, false), (2, true), (1, false)][..]),
             (4, 2, &[(4, true), (3, true), (2, true), (1, false)]),
@@ -200,11 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn edits_of_thresholds_put_the_mark_on_or_take_it_off_once() {
+    fn edits_of_thresholds_set_or_clear_the_mark_once() {
         let stats = DestinationStats::default();
         assert!(stats.update_overload(4, 4, 0, 0));
-        assert!(!stats.update_overload(3, 4, 0, 2), "cleared between two looks");
-        assert!(stats.update_overload(3, 4, 0, 5), "set between two looks");
+        assert!(!stats.update_overload(3, 4, 0, 2), "cleared between two updates");
+        assert!(stats.update_overload(3, 4, 0, 5), "set between two updates");
         assert!(
             stats.update_overload(3, 4, 0, 5)
                 && !stats.update_overload(2, 4, 0, 5)

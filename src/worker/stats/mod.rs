@@ -1,4 +1,4 @@
-//! What a worker counts: per queue, per destination, and the connection counts that schedulers compare.
+//! Counters of a worker: per queue, per destination, and the connection counts for schedulers.
 
 pub(in crate::worker) mod conn_counts;
 pub mod counters;

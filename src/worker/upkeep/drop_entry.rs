@@ -1,4 +1,4 @@
-//! The `drop_entry` defence: ends connections that IPVS would give up when memory is short.
+//! The `drop_entry` defence: removes connections that IPVS would remove when memory is short.
 
 use crate::conn::{Connection, sctp, tcp};
 use crate::model::Protocol;
@@ -11,8 +11,8 @@ use crate::worker::track;
 use crate::worker::upkeep::JOB_BUDGET;
 use arrayvec::ArrayVec;
 
-/// Looks at up to a budget of entries from a random place on and ends those that `drop_entry` may take. True when `left`
-/// is used up or the table's end is reached.
+/// Visits entries from a random position on, up to a budget, and removes those that `drop_entry` selects. True when
+/// `left` is used up or the end of the table is reached.
 pub(super) fn drop_entries<F, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -38,8 +38,8 @@ pub(super) fn drop_entries<F, A: WorkerFamily>(
     *left == 0
 }
 
-/// What `drop_entry` may take: half-open connections always, established and stateless ones when they are idle, others
-/// never.
+/// True for connections that `drop_entry` may remove: half-open ones always, established and stateless ones if idle,
+/// others never.
 fn is_expendable<A: WorkerFamily>(
     connection: &Connection<A>,
     now_ms: u32,

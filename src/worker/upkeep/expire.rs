@@ -1,4 +1,4 @@
-//! Connections and held fragments whose time is over.
+//! Removes expired connections and held fragments.
 
 use crate::conn::Expiry;
 use crate::io::Queue;
@@ -8,10 +8,10 @@ use crate::worker::egress::Egress;
 use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 
-/// Wheel slots and entries looked at per poll.
+/// Wheel slots and entries visited per poll.
 const EXPIRE_BUDGET: usize = 64;
 
-/// Ends connections and drops held fragments whose time is over.
+/// Removes expired connections and drops expired fragments.
 pub(super) fn expire<Q: Queue>(
     engine: &mut Engine<Q::Frame>,
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! What the control thread asks of a worker's tables: done a bounded slice per poll, then handed back.
+//! Jobs of the control thread for a worker's tables: done in a bounded slice per poll, then returned.
 
 use super::{JOB_BUDGET, drop_entry};
 use crate::conn::{Connection, Method};
@@ -15,27 +15,27 @@ use std::net::IpAddr;
 /// A job for the tables of one worker.
 #[derive(Debug)]
 pub enum TableJob {
-    /// Fill a piece of a listing.
+    /// Fill a part of a listing.
     List(ConnectionPiece),
-    /// End every connection whose destination was removed (`expire_nodest_conn`). `cursor` starts at 0.
+    /// Remove all connections of removed destinations (`expire_nodest_conn`). `cursor` starts at 0.
     SweepRemoved { family: Family, cursor: u32 },
-    /// The `drop_entry` defence looks at this many entries, from a random place on.
+    /// Run the `drop_entry` defence over this many entries, from a random position on.
     DropEntries { family: Family, entries: u32 },
 }
 
-/// Rows of a listing. The asker makes the room; the worker fills it and does not allocate.
+/// Rows of a listing. The sender provides the capacity; the worker fills it and does not allocate.
 #[derive(Debug)]
 pub struct ConnectionPiece {
     pub family: Family,
-    /// Where to go on; 0 to begin.
+    /// Where to continue; 0 to begin.
     pub cursor: u32,
-    /// As many as it has capacity for.
+    /// At most the vector's capacity.
     pub rows: Vec<RawConnection>,
-    /// The walk is over.
+    /// The walk has reached the end.
     pub is_last: bool,
 }
 
-/// A connection as the table has it.
+/// A connection as stored in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct RawConnection {
     pub protocol: u8,
@@ -44,12 +44,12 @@ pub struct RawConnection {
     pub remaining_ms: u64,
     pub client: (IpAddr, u16),
     pub virtual_address: (IpAddr, u16),
-    /// The destination's slot, and the address and port that the connection keeps of it.
+    /// The destination's slot, and its address and port stored in the connection.
     pub destination: u32,
     pub destination_address: (IpAddr, u16),
 }
 
-/// A worker's ends of the rings of jobs, and the job at hand.
+/// A worker's ends of the job rings, and the current job.
 pub(in crate::worker) struct JobQueue {
     incoming: Consumer<TableJob>,
     at_hand: Option<TableJob>,
@@ -61,7 +61,7 @@ impl JobQueue {
         JobQueue { incoming, at_hand: None, done }
     }
 
-    /// Does a slice of the job at hand, or takes the next one.
+    /// Does a slice of the current job, or takes the next one.
     pub(super) fn run<F>(&mut self, engine: &mut Engine<F>, snapshot: &Snapshot) {
         let Some(mut job) = self.at_hand.take().or_else(|| self.incoming.pop().ok()) else {
             return;
@@ -69,7 +69,7 @@ impl JobQueue {
         if !run_slice(engine, snapshot, &mut job) {
             self.at_hand = Some(job);
         } else if let Err(PushError::Full(job)) = self.done.push(job) {
-            // Control has not collected the last ones; this one waits.
+            // Control has not collected earlier results, so this one waits.
             self.at_hand = Some(job);
         }
     }
@@ -93,7 +93,7 @@ fn run_slice<F>(engine: &mut Engine<F>, snapshot: &Snapshot, job: &mut TableJob)
     }
 }
 
-/// True once the piece is full or the walk over.
+/// True once the part is full or the walk has ended.
 fn list<F, A: WorkerFamily>(engine: &Engine<F>, piece: &mut ConnectionPiece) -> bool {
     let room = piece.rows.capacity() - piece.rows.len();
     if room == 0 || piece.is_last {
@@ -123,7 +123,7 @@ fn row<A: Address>(connection: &Connection<A>, now_ms: u32) -> RawConnection {
     }
 }
 
-/// True once the whole table was looked at.
+/// True once the whole table was visited.
 fn sweep_removed<F, A: WorkerFamily>(
     engine: &mut Engine<F>,
     snapshot: &Snapshot,
@@ -140,7 +140,7 @@ fn sweep_removed<F, A: WorkerFamily>(
     for id in removed {
         let template = A::table(&engine.tables).get(id).template;
         track::remove_connection::<F, A>(engine, snapshot, id);
-        // A template goes with the last connection that it controls.
+        // A template is removed with its last connection.
         engine.accounts.end_template(template, |_| true);
     }
     match next {

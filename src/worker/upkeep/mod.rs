@@ -1,4 +1,4 @@
-//! Work beside packets, a bounded slice per poll: expiry, the `drop_entry` defence, table jobs, the RSS check.
+//! Periodic work, in a bounded slice per poll: expiry, the `drop_entry` defence, table jobs, the RSS check.
 
 mod drop_entry;
 mod expire;
@@ -12,10 +12,10 @@ use crate::io::Queue;
 use crate::snapshot::Snapshot;
 use jobs::JobQueue;
 
-/// Entries that a table job looks at per poll: a few microseconds even if none of them is in the cache.
+/// Entries that a table job visits per poll: a few microseconds even if all miss the cache.
 const JOB_BUDGET: usize = 64;
 
-/// One slice of everything but the RSS check, which goes with the bursts; then the gauges that control reads.
+/// Does a slice of all work except the RSS check, which runs with bursts, and updates the gauges for control.
 pub(super) fn run<Q: Queue>(
     engine: &mut Engine<Q::Frame>,
     snapshot: &Snapshot,

@@ -1,8 +1,8 @@
-//! Does a device place frames as it says? The first frames of every queue are hashed in software and compared with the
-//! queue they came in by and, where the device reports it, with its own hash.
+//! Checks that a device places frames as it reports. The first frames of every queue are hashed in software and
+//! compared with their queue and, if the device reports it, with its own hash.
 //!
-//! If a device does not follow the RSS rule that it reports, the port is treated as unsteered, and frames are handed off by
-//! the software hash.
+//! If a device does not follow its RSS rule, the port is treated as unsteered, and frames are handed off by the
+//! software hash.
 
 use crate::io::Frame;
 use crate::packet::rss::Rule;
@@ -11,19 +11,19 @@ use crate::worker::stats::counters::QueueRssCounts;
 use std::fmt;
 use std::sync::Arc;
 
-/// Frames looked at per queue: enough that a table or key which is not in the device shows, whatever the traffic.
+/// Frames checked per queue: enough to detect a wrong table or key with any traffic.
 pub const FRAMES: u16 = 64;
 
-/// A device is refuted by this many misplaced frames, and one in so many of those looked at. A wrong key or table misplaces
-/// at least half of many flows; single frames come astray for reasons that no rule tells.
+/// A device fails the check with this many misplaced frames, if they are also one in this many of those checked. A
+/// wrong key or table misplaces at least half of many flows; single frames can be misplaced for unknown reasons.
 const MISPLACED_MIN: u64 = 8;
 const MISPLACED_SHARE: u64 = 8;
 
-/// How long frames are let pass that were on their way when key and table were written: those in the device's own
-/// buffers, in a switch's, or in the queues of a hypervisor's network device.
+/// Time to wait for frames that were in flight when key and table were written: in buffers of the device, of a switch,
+/// or of a hypervisor's network device.
 pub const SETTLING: Duration = Duration::from_secs(1);
 
-/// The look at the first frames of one queue.
+/// The check of the first frames of one queue.
 #[derive(Debug)]
 pub struct QueueCheck {
     queue: u16,
@@ -33,19 +33,19 @@ pub struct QueueCheck {
 }
 
 impl QueueCheck {
-    /// `rule`: what the device is said to do; without one there is nothing to check. `started`: not before the port was.
+    /// `rule`: what the device reports; without it nothing is checked. `started`: when the port was started, or later.
     pub fn new(queue: u16, rule: Option<Arc<Rule>>, started: Instant) -> Self {
         let left = if rule.is_some() { FRAMES } else { 0 };
         QueueCheck { queue, left, from: started + SETTLING, rule }
     }
 
-    /// There are frames left to look at, and they are of use by now: to be asked once per burst.
+    /// True while there are frames to check, after the waiting time. Called once per burst.
     #[inline]
     pub fn is_due(&self, now: Instant) -> bool {
         self.left > 0 && now >= self.from
     }
 
-    /// Looks at frames as they came from the wire, before anything in them is changed.
+    /// Checks received frames, before they are changed.
     #[cold]
     pub fn look<F: Frame>(&mut self, burst: &[F], evidence: &QueueRssCounts) {
         let Some(rule) = &self.rule else { return };
@@ -62,7 +62,7 @@ impl QueueCheck {
     }
 }
 
-/// What is known of one port.
+/// Results for one port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RssCheckResult {
     pub checked: u64,
@@ -82,14 +82,14 @@ impl RssCheckResult {
         })
     }
 
-    /// Too many frames came in by another queue than the software says: the device's placement is not to be relied on. A hash
-    /// that is not the software's is told but harmless by itself, as long as frames come in where they should.
+    /// True if too many frames arrived on another queue than software computes, so that the device's placement cannot
+    /// be used. A different hash alone is harmless as long as frames arrive on the right queue.
     pub fn is_mismatch(&self) -> bool {
         self.misplaced >= MISPLACED_MIN && self.misplaced * MISPLACED_SHARE >= self.checked
     }
 }
 
-/// For `directorctl status`.
+/// As shown by `directorctl status`.
 impl fmt::Display for RssCheckResult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RssCheckResult { checked, misplaced, reported, mismatched } = self;
@@ -123,7 +123,7 @@ mod tests {
     use crate::testing;
     use proptest::prelude::*;
 
-    /// A frame as a device delivers it.
+    /// A frame as received from a device.
     struct Delivered {
         bytes: Vec<u8>,
         hash: Option<u32>,
@@ -167,7 +167,7 @@ mod tests {
         testing::frame().ipv4("10.0.0.1", "192.0.2.80").udp(port, 53).build()
     }
 
-    /// Frames of `ports` as a device delivers them to four queues by a rule of its own.
+    /// Frames of `ports` as a device distributes them to four queues by its own rule.
     fn deliver(
         ports: impl Iterator<Item = u16>,
         queue_of: impl Fn(u32) -> u16,
@@ -193,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn a_device_as_good_as_its_word_is_verified() {
+    fn a_device_that_follows_its_rule_passes() {
         let told = deliver(1..1000, |hash| (hash % 4) as u16, Some);
-        assert_eq!(told.checked, 4 * u64::from(FRAMES), "and no frame more");
+        assert_eq!(told.checked, 4 * u64::from(FRAMES), "no more frames are checked");
         assert_eq!((told.reported, told.misplaced, told.mismatched), (told.checked, 0, 0));
         assert!(!told.is_mismatch());
         let text = "placement verified on 256 frames; its hash verified on 256";
@@ -207,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn a_device_with_one_queue_in_use_is_refuted() {
+    fn a_device_that_uses_one_queue_fails() {
         let told = deliver(1..1000, |_| 0, |_| None);
         assert_eq!(told.checked, u64::from(FRAMES));
         assert!(told.misplaced > told.checked / 2 && told.is_mismatch(), "{told:?}");
         assert!(told.to_string().contains("handed off by the software hash"), "{told}");
     }
 
-    /// Single frames that came astray do not make a device's rule wrong.
+    /// A few misplaced frames do not make the device fail.
     #[test]
-    fn few_misplaced_frames_refute_nothing() {
+    fn few_misplaced_frames_are_tolerated() {
         let astray = std::cell::Cell::new(0);
         let queue_of = |hash: u32| {
             astray.set(astray.get() + 1);
@@ -225,12 +225,12 @@ mod tests {
         let told = deliver(1..1000, queue_of, |_| None);
         assert!((1..16).contains(&told.misplaced) && !told.is_mismatch(), "{told:?}");
         let first = RssCheckResult { checked: 4, misplaced: 4, ..RssCheckResult::default() };
-        assert!(!first.is_mismatch(), "too early to tell");
+        assert!(!first.is_mismatch(), "too few frames");
     }
 
-    /// What a device may hash by what is inside does not count, wherever it came in.
+    /// Frames that devices may hash by their content do not count, on any queue.
     #[test]
-    fn tunnels_fragments_and_rare_protocols_are_not_looked_at() {
+    fn tunnels_fragments_and_rare_protocols_are_not_checked() {
         let packet = || testing::frame().ipv4("10.0.0.1", "192.0.2.80");
         let frames = [
             packet().udp(4001, 4789).build(),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_another_kind_is_told_and_does_no_harm() {
+    fn a_different_hash_is_reported_and_harmless() {
         let told = deliver(1..100, |hash| (hash % 4) as u16, |hash| Some(hash ^ 4));
         assert_eq!((told.mismatched, told.is_mismatch()), (told.reported, false));
         let text = "placement verified on 99 frames; 99 of 99 hashes are not Toeplitz's";
@@ -257,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_hash_is_not_counted() {
+    fn frames_without_a_hash_are_not_counted() {
         let evidence = QueueRssCounts::default();
         let mut check = QueueCheck::new(0, Some(rule()), Instant::START);
         let arp = Delivered { bytes: vec![0; 60], hash: None };
         check.look(&[arp], &evidence);
         let nothing = RssCheckResult::of([&evidence]);
         assert_eq!(nothing, RssCheckResult::default());
-        assert!(check.is_due(Instant::START + SETTLING), "it goes on looking");
+        assert!(check.is_due(Instant::START + SETTLING), "the check continues");
         assert!(nothing.to_string().starts_with("not verified yet"));
     }
 
     #[test]
-    fn without_a_rule_there_is_nothing_to_check() {
+    fn without_a_rule_nothing_is_checked() {
         let evidence = QueueRssCounts::default();
         let mut check = QueueCheck::new(3, None, Instant::START);
         assert!(!check.is_due(Instant::START + SETTLING));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_from_before_the_table_are_let_pass() {
+    fn frames_in_flight_before_the_table_are_ignored() {
         let started = Instant::START + Duration::from_secs(5);
         let check = QueueCheck::new(0, Some(rule()), started);
         assert!(!check.is_due(started));
@@ -287,9 +287,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the flows, a device is refuted just if it moved one of the frames looked at.
+        /// With any flows, a device fails only if it misplaced a checked frame.
         #[test]
-        fn only_misplaced_frames_refute(ports in prop::collection::vec(any::<u16>(), 0..200), shift in 0..4_u32) {
+        fn only_misplaced_frames_make_a_device_fail(ports in prop::collection::vec(any::<u16>(), 0..200), shift in 0..4_u32) {
             let told = deliver(ports.into_iter(), |hash| (hash.wrapping_add(shift) % 4) as u16, |_| None);
             let misplaced = if shift == 0 { 0 } else { told.checked };
             prop_assert_eq!(told.misplaced, misplaced);

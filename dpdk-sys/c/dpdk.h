@@ -16,6 +16,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <rte_version.h>
@@ -94,6 +95,11 @@ struct rte_ring *director_ring_create(const char *name, uint32_t size, int socke
 struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32_t key_length,
 				      int socket);
 
+/* A pool of mbufs with `room` bytes each that lie one behind the other in one piece of memory, for devices that register
+ * all of it by its start and the size of an object (AF_XDP). An mbuf may cross a page, so no device may reach it by
+ * physical addresses. NULL with rte_errno set. */
+struct rte_mempool *director_packed_pool_create(const char *name, uint32_t count, uint32_t cache,
+						uint16_t room, int socket);
 uint32_t director_mempool_size(const struct rte_mempool *pool);
 int director_link_get(uint16_t port, struct director_link *link);
 

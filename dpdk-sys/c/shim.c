@@ -133,6 +133,33 @@ struct rte_hash *director_hash_create(const char *name, uint32_t entries, uint32
 	return rte_hash_create(&parameters);
 }
 
+struct rte_mempool *director_packed_pool_create(const char *name, uint32_t count, uint32_t cache,
+						uint16_t room, int socket)
+{
+	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = room };
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, count, sizeof(struct rte_mbuf) + room, cache, sizeof(private), socket,
+					 RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	int outcome;
+
+	if (pool == NULL)
+		return NULL;
+	outcome = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (outcome == 0) {
+		rte_pktmbuf_pool_init(pool, &private);
+		outcome = rte_mempool_populate_default(pool);
+	}
+	if (outcome >= 0 && pool->nb_mem_chunks != 1)
+		outcome = -ENOMEM;
+	if (outcome < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -outcome;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 uint32_t director_mempool_size(const struct rte_mempool *pool)
 {
 	return pool->size;

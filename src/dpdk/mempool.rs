@@ -3,7 +3,7 @@
 use super::eal::Running;
 use super::{Eal, Error, Mbuf, Result};
 use dpdk_sys::rte_mempool;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -39,6 +39,20 @@ impl Mempool {
         Mempool::with_data_room(eal, name, count, DATA_ROOM, socket)
     }
 
+    /// As [`Mempool::new`], with all mbufs contiguous in memory. AF_XDP registers a pool by its start and the size of an
+    /// mbuf, so it loses an mbuf behind a gap when it first uses it. Without hugepages each page ends with a gap. Only for
+    /// devices without DMA.
+    ///
+    /// # Errors
+    /// No memory in one piece, or the name is taken.
+    pub fn packed(eal: &Eal, name: &str, count: u32, socket: Option<u32>) -> Result<Arc<Mempool>> {
+        let create = dpdk_sys::director_packed_pool_create;
+        Mempool::create(eal, name, count, DATA_ROOM, |name, cache, room| {
+            // SAFETY: the EAL runs, the name is NUL-terminated and copied by DPDK.
+            unsafe { create(name.as_ptr(), count, cache, room, socket_id(socket)) }
+        })
+    }
+
     /// As [`Mempool::new`], for frames of up to `data_room` bytes.
     ///
     /// # Errors
@@ -50,17 +64,26 @@ impl Mempool {
         data_room: u16,
         socket: Option<u32>,
     ) -> Result<Arc<Mempool>> {
+        Mempool::create(eal, name, count, data_room, |name, cache, room| {
+            let (name, socket) = (name.as_ptr(), socket_id(socket));
+            // SAFETY: the EAL runs, the name is NUL-terminated and copied by DPDK.
+            unsafe { dpdk_sys::rte_pktmbuf_pool_create(name, count, cache, 0, room, socket) }
+        })
+    }
+
+    fn create(
+        eal: &Eal,
+        name: &str,
+        count: u32,
+        data_room: u16,
+        create: impl FnOnce(&CStr, u32, u16) -> *mut rte_mempool,
+    ) -> Result<Arc<Mempool>> {
         let c_name = CString::new(name)
             .map_err(|_| Error::NulByte { what: "mempool name", text: name.to_owned() })?;
         // A pool must be half as large again as what the caches may hide.
         let cache = CACHE.min(count * 2 / 3);
         let room = data_room.saturating_add(dpdk_sys::RTE_PKTMBUF_HEADROOM as u16);
-        let socket = socket.map_or(-1, |socket| socket as i32);
-        // SAFETY: the EAL runs, the name is NUL-terminated and copied by DPDK.
-        let pool = unsafe {
-            dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), count, cache, 0, room, socket)
-        };
-        let pool = NonNull::new(pool)
+        let pool = NonNull::new(create(&c_name, cache, room))
             .ok_or_else(|| Error::last(format!("mempool {name} of {count} mbufs")))?;
         Ok(Arc::new(Mempool { pool, data_room, running: eal.running() }))
     }
@@ -96,6 +119,11 @@ impl Mempool {
     pub(super) fn as_ptr(&self) -> *mut rte_mempool {
         self.pool.as_ptr()
     }
+}
+
+/// DPDK's number for a NUMA node; -1: any.
+fn socket_id(socket: Option<u32>) -> i32 {
+    socket.map_or(-1, |socket| socket as i32)
 }
 
 impl Drop for Mempool {

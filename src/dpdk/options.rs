@@ -95,13 +95,18 @@ impl EalOptions {
     /// The kernel interfaces that the virtual devices need to find, each with its device's name.
     pub(super) fn kernel_interfaces(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vdevs.iter().filter_map(|vdev| {
-            let (name, arguments) = vdev.split_once(',')?;
-            let on_interface = ["net_af_packet", "eth_af_packet", "net_af_xdp"];
-            on_interface.iter().find(|driver| name.starts_with(**driver))?;
-            let interface = arguments.split(',').find_map(|pair| pair.strip_prefix("iface="))?;
-            Some((name, interface))
+            let (name, _) = vdev.split_once(',')?;
+            Some((name, kernel_interface(vdev)?))
         })
     }
+}
+
+/// The kernel interface that a device of the drivers af_packet and af_xdp works on.
+pub fn kernel_interface(device: &str) -> Option<&str> {
+    let (name, arguments) = device.split_once(',')?;
+    let on_interface = ["net_af_packet", "eth_af_packet", "net_af_xdp"];
+    on_interface.iter().find(|driver| name.starts_with(**driver))?;
+    arguments.split(',').find_map(|pair| pair.strip_prefix("iface="))
 }
 
 #[cfg(test)]

@@ -5,9 +5,14 @@ use crate::model::PortSide;
 use dpdk_sys::rte_eth_dev_info;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of a frame beyond the MTU: Ethernet header, one VLAN tag, frame check sequence.
 const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
+
+/// Attempts to set up a queue that the kernel has not released yet, and the pause between them.
+const RELEASE_ATTEMPTS: u32 = 20;
+const RELEASE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The settings of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +92,7 @@ pub(super) fn queues(
         let queue = queue as u16;
         // SAFETY: the port is configured with that many queues; the pool outlives the port, which
         // holds it; null asks for the driver's default thresholds.
-        let outcome = unsafe {
+        let set_up = || unsafe {
             dpdk_sys::rte_eth_rx_queue_setup(
                 device.id(),
                 queue,
@@ -97,6 +102,10 @@ pub(super) fn queues(
                 pool.as_ptr(),
             )
         };
+        let outcome = match device.name().starts_with("net_af_xdp") {
+            true => retry_until_released(device.name(), RELEASE_PAUSE, set_up),
+            false => set_up(),
+        };
         device.check(outcome, "receive queue")?;
         // SAFETY: as above.
         let outcome = unsafe {
@@ -105,6 +114,23 @@ pub(super) fn queues(
         device.check(outcome, "transmit queue")?;
     }
     Ok((rx, tx))
+}
+
+/// Sets up a queue of AF_XDP. The kernel releases a queue some time after its process has ended. Until then the setup fails
+/// with `EINVAL`, so it is repeated for two seconds.
+fn retry_until_released(device: &str, pause: Duration, mut set_up: impl FnMut() -> i32) -> i32 {
+    let mut outcome = set_up();
+    for attempt in 1..RELEASE_ATTEMPTS {
+        if outcome != -libc::EINVAL {
+            break;
+        }
+        if attempt == 1 {
+            log::warn!("{device}: a queue is still held by a process that has ended; trying again");
+        }
+        std::thread::sleep(pause);
+        outcome = set_up();
+    }
+    outcome
 }
 
 /// The device's MTU in bytes.
@@ -125,4 +151,26 @@ pub(super) fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<
         return Ok(());
     }
     device.check(outcome, "mtu").map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_still_held_is_set_up_again() {
+        // (outcomes, the last of them, how often tried)
+        let table: [(&[i32], i32, usize); 4] = [
+            (&[0], 0, 1),
+            (&[-libc::EINVAL, -libc::EINVAL, 0], 0, 3),
+            (&[-libc::EINVAL, -libc::ENOMEM, 0], -libc::ENOMEM, 2),
+            (&[-libc::EINVAL; 30], -libc::EINVAL, RELEASE_ATTEMPTS as usize),
+        ];
+        for (outcomes, last, tried) in table {
+            let mut left = outcomes.iter();
+            let set_up = || *left.next().expect("tried too often");
+            assert_eq!(retry_until_released("net_af_xdp0", Duration::ZERO, set_up), last);
+            assert_eq!(outcomes.len() - left.len(), tried);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Mbufs: append, trim and prepend, and their return to the pool.
 
-use super::{MBUFS, eal, frame, numbered, pool};
-use director::dpdk::Mbuf;
+use super::{MBUFS, eal, frame, numbered, pool, unique};
+use director::dpdk::{Mbuf, Mempool};
 use director::io::{Burst, Frame, MemoryFrame};
 use proptest::prelude::*;
 
@@ -20,6 +20,21 @@ fn dropped_frames_return_to_their_pool() {
 
     let all: Vec<Mbuf> = std::iter::from_fn(|| pool.allocate()).collect();
     assert_eq!((all.len() as u32, pool.available()), (MBUFS, 0));
+    drop(all);
+    assert_eq!(pool.available(), MBUFS);
+}
+
+/// AF_XDP computes the address of an mbuf from its number and size, so there may be no gap between two mbufs.
+#[test]
+fn packed_mbufs_are_contiguous() {
+    let eal = eal();
+    let pool = Mempool::packed(&eal, &unique("packed"), MBUFS, None).unwrap();
+    let all: Vec<Mbuf> = std::iter::from_fn(|| pool.allocate()).collect();
+    assert_eq!(all.len() as u32, MBUFS);
+    let mut places: Vec<usize> = all.iter().map(|mbuf| mbuf.bytes().as_ptr() as usize).collect();
+    places.sort_unstable();
+    let size = places[1] - places[0];
+    assert!(places.windows(2).all(|pair| pair[1] - pair[0] == size), "mbufs of {size} bytes");
     drop(all);
     assert_eq!(pool.available(), MBUFS);
 }

@@ -3,7 +3,9 @@
 use crate::cores::Cores;
 use director::config::{Config, PortConfig};
 use director::control::Ports;
-use director::dpdk::{Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings};
+use director::dpdk::{
+    Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings, is_running, kernel_interface,
+};
 use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
 use director::model::PortId;
 use director::query::PortRow;
@@ -19,6 +21,8 @@ pub(crate) struct PortSet {
     /// Each port's own, by [`PortId`].
     mempools: Vec<Arc<Mempool>>,
     configured: Vec<PortConfig>,
+    /// The kernel interface of each port that has one.
+    interfaces: Vec<Option<String>>,
     /// Queue pairs of each port.
     queues: u16,
 }
@@ -42,6 +46,7 @@ impl PortSet {
             ports: Vec::new(),
             mempools: Vec::new(),
             configured: config.ports.clone(),
+            interfaces: config.ports.iter().map(|port| interface_of(config, port)).collect(),
             queues: workers as u16,
         };
         let mut queues: Vec<Vec<PortQueue>> = (0..workers).map(|_| Vec::new()).collect();
@@ -75,6 +80,7 @@ fn mempools(
     config: &Config,
     sockets: &[Option<u32>],
 ) -> Result<BTreeMap<Option<u32>, Arc<Mempool>>, Error> {
+    let packed = is_packed(config);
     let mut pools = BTreeMap::new();
     for socket in sockets {
         if pools.contains_key(socket) {
@@ -91,9 +97,26 @@ fn mempools(
             None => buffers(config.dpdk.workers, &here),
         };
         let name = socket.map_or("frames".to_owned(), |socket| format!("frames{socket}"));
-        pools.insert(*socket, Mempool::new(eal, &name, count, *socket)?);
+        let pool = match packed {
+            true => Mempool::packed(eal, &name, count, *socket)?,
+            false => Mempool::new(eal, &name, count, *socket)?,
+        };
+        pools.insert(*socket, pool);
     }
     Ok(pools)
+}
+
+fn interface_of(config: &Config, port: &PortConfig) -> Option<String> {
+    let name = |vdev: &str| vdev.split(',').next() == Some(&port.device);
+    let vdev = config.dpdk.vdevs.iter().find(|vdev| name(vdev))?;
+    kernel_interface(vdev).map(str::to_owned)
+}
+
+/// AF_XDP wants its buffers without gaps, which devices with DMA cannot take; frames go from any port to any other.
+fn is_packed(config: &Config) -> bool {
+    let is_virtual = |port: &PortConfig| port.device.starts_with("net_");
+    config.ports.iter().any(|port| port.device.starts_with("net_af_xdp"))
+        && config.ports.iter().all(is_virtual)
 }
 
 /// As many buffers as can be on their way at once: in every queue, ring and burst. One less than a power of two.
@@ -131,8 +154,11 @@ impl Ports<Mbuf> for PortSet {
         self.ports
             .iter()
             .zip(&self.configured)
-            .map(|(port, configured)| {
+            .zip(&self.interfaces)
+            .map(|((port, configured), interface)| {
                 let link = port.link().ok();
+                // The drivers on kernel interfaces report them up whatever their state.
+                let is_running = interface.as_deref().is_none_or(is_running);
                 let statistics = port.extended_statistics().unwrap_or_default();
                 PortRow {
                     name: configured.name.clone(),
@@ -140,7 +166,7 @@ impl Ports<Mbuf> for PortSet {
                     driver: port.driver().to_owned(),
                     mac: port.hardware_address().map(|octet| format!("{octet:02x}")).join(":"),
                     mtu: port.mtu().unwrap_or(configured.mtu),
-                    link_up: link.is_some_and(|link| link.up),
+                    link_up: is_running && link.is_some_and(|link| link.up),
                     link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
                     queues: self.queues,
                     addresses: configured

@@ -1,14 +1,14 @@
 //! An LVS director on DPDK.
 //!
-//! The modules, bottom up. Each imports only from lines above its own, which `tests/architecture.rs` sees to:
+//! The modules, lowest first. Each imports only from those above it in this list; `tests/architecture.rs` checks this:
 //!
-//! * `limits`, `model`, `time`: every bound; the nouns of LVS; time as an argument
-//! * `rate`, `reason`: token buckets; why a packet leaves the packet path: drop and punt reasons
-//! * `io`: frames in, frames out; implemented by `dpdk` and by plain memory
+//! * `limits`, `model`, `time`: every bound; the types of LVS; time as an argument
+//! * `rate`, `reason`: token buckets; drop and punt reasons
+//! * `io`: receives and sends frames; implemented by `dpdk` and by plain memory
 //! * `packet`: headers, checksums, parsing, the Toeplitz hash
 //! * `dpdk`: the safe wrapper of DPDK
 //! * `testing`: builders of frames for tests and benches
-//! * `conn`, `route`, `scheduler`: the connections of one worker; the routing table; picking a destination
+//! * `conn`, `route`, `scheduler`: the connections of one worker; the routing table; choice of a destination
 //! * `snapshot`: the immutable configuration that workers read, and its publication
 //! * `rewrite`: rewriting a packet for DR, NAT or TUN
 //! * `worker`: the poll loop and the packet path
@@ -18,14 +18,14 @@
 //! * `cli`, `config`: ipvsadm's and directorctl's grammar and listings; the configuration file
 //! * `control`: the control thread: desired state, commands, statistics
 //!
-//! Above them stand the binaries: `directord` puts the parts together, `ipvsadm` and `directorctl` ask it.
+//! The binaries use all of them: `directord` connects the parts, `ipvsadm` and `directorctl` send it requests.
 
 #![deny(unsafe_code)]
-// A panic ends the daemon and every connection with it. What cannot fail is proven at its place by `#[expect]`.
+// A panic would end the daemon and all connections. `#[expect]` marks code that cannot fail, with the reason.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![deny(clippy::todo, clippy::unimplemented, clippy::unreachable, clippy::dbg_macro)]
 
-// Indexing is denied where it is not needed. Elsewhere slices are indexed behind checked lengths.
+// Indexing is denied where it is not needed. Elsewhere lengths are checked before slices are indexed.
 #[deny(clippy::indexing_slicing)]
 pub mod limits;
 #[deny(clippy::indexing_slicing)]

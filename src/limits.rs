@@ -1,12 +1,12 @@
 //! Every bound of the program with its reason.
 
-/// Frames taken from a queue at once: one burst fills the prefetch window and still fits the L1 cache.
+/// Frames received at once: a burst fills the prefetch window and still fits the L1 cache.
 pub const BURST: usize = 32;
 
-/// Workers (RSS queues) one director runs at most; a hand-off set is a 64-bit mask.
+/// Maximum workers (RSS queues): a set of workers is a 64-bit mask.
 pub const WORKERS_MAX: usize = 64;
 
-/// Ports one director polls at most.
+/// Maximum ports.
 pub const PORTS_MAX: usize = 32;
 
 /// Default capacity: services.
@@ -18,79 +18,77 @@ pub const DESTINATIONS_DEFAULT: usize = 131_072;
 /// Default capacity: connections per worker and address family.
 pub const CONNECTIONS_DEFAULT: usize = 1 << 20;
 
-/// Virtual addresses and ports that one NAT server's address and port is traced back to one by one. A hash for each costs
-/// what comparing it costs; sixteen of them cost about as much as handing the packet over to one more worker. A reply of a
-/// server with more services is looked for at every worker.
+/// Origins stored for one NAT server's address and port. The cost is one hash and comparison each; sixteen cost about
+/// as much as a hand-off. Replies of a server with more services are looked up at every worker.
 pub const ORIGINS: usize = 16;
 
-/// One service has at most the configured number of persistence templates. This part of them is there besides, for the
-/// other services: an eighth costs little memory and serves their new clients while one service is flooded.
+/// A service has at most the configured number of persistence templates. There is room for this part of them (an
+/// eighth) in addition, so that other services can serve new clients while one service is flooded.
 pub const TEMPLATE_RESERVE: usize = 8;
 
-/// Templates a new one looks at for a place to take when there is no room: about two microseconds under the lock.
+/// Templates searched for a replaceable one if there is no room: takes about two microseconds under the lock.
 pub const TEMPLATES_LOOKED_AT: usize = 32;
 
-/// Ranges of one datagram that are kept apart. The 44 fragments of 64 KiB in Ethernet frames have no more than this in any
-/// order.
+/// Ranges stored for one datagram. 64 KiB in 44 Ethernet fragments have at most this many in any order.
 pub const FRAGMENT_RANGES: usize = 22;
 
-/// Fragments of one source address that wait for their first ones, so that a sender of stray ones takes no other's room.
-/// A datagram of 64 KiB in Ethernet frames that comes in reverse order has 44; most have two or three.
+/// Held fragments of one source, so that stray ones take no room from other sources. A datagram of 64 KiB has 44 in
+/// reverse order; most datagrams have two or three.
 pub const FRAGMENTS_OF_SOURCE: usize = 48;
 
-/// ARP and neighbour discovery sent to a port itself that one worker's ring holds: answers to the director's own questions and
-/// checks of its address. Neighbours answer at most three quarters of [`INJECT_RING`] questions in 100 ms, and control
-/// empties the ring many times in between.
+/// Ring size for unicast ARP and neighbour discovery: answers to the director's solicitations, and probes of its
+/// addresses. Neighbours send at most three quarters of [`INJECT_RING`] answers in 100 ms, and control empties the ring
+/// much more often.
 pub const PUNT_RING_NEIGHBOUR_UNICAST: usize = 512;
 
-/// ARP and neighbour discovery sent to a group that one worker's ring holds. Every host of a link causes some.
+/// Ring size for ARP and neighbour discovery sent to a broadcast or multicast address. Every host of a link sends some.
 pub const PUNT_RING_NEIGHBOUR_GROUP: usize = 128;
 
-/// Frames that wait for a next hop's address that one worker's ring holds.
+/// Ring size for frames to unresolved next hops.
 pub const PUNT_RING_UNRESOLVED: usize = 128;
 
-/// All other punts that one worker's ring holds. Strangers can cause each of them.
+/// Ring size for all other punts. Anyone can cause them.
 pub const PUNT_RING_HOST: usize = 256;
 
-/// Frames the punt rings of one worker hold together; beyond its own ring a punt is a counted drop.
+/// Frames in all punt rings of one worker; a punt to a full ring is a counted drop.
 pub const PUNT_RINGS: usize =
     PUNT_RING_NEIGHBOUR_UNICAST + PUNT_RING_NEIGHBOUR_GROUP + PUNT_RING_UNRESOLVED + PUNT_RING_HOST;
 
-/// Host punts of one reason that one worker passes on each second, at most [`PUNT_RING_HOST`] at once. Control needs about a
-/// microsecond for each, so a flood of one reason at one worker takes half a percent of its time.
+/// Maximum host punts of one reason and worker in a second, in bursts of at most [`PUNT_RING_HOST`]. Control needs
+/// about a microsecond for each, so a flood of one reason at one worker takes half a percent of its time.
 pub const HOST_PUNTS_PER_SECOND: u32 = 5000;
 
-/// Frames for one unresolved next hop that one worker passes on each second: control keeps [`NEIGHBOUR_QUEUE`] of them.
+/// Maximum punts of one worker for one unresolved next hop in a second: control keeps [`NEIGHBOUR_QUEUE`] of them.
 pub const UNRESOLVED_PUNTS_PER_SECOND: u32 = 1000;
 
-/// The same, at once: twice what control keeps, as it empties the ring meanwhile.
+/// Maximum burst of these: twice what control keeps, because it empties the ring meanwhile.
 pub const UNRESOLVED_PUNTS_BURST: u32 = 2 * NEIGHBOUR_QUEUE as u32;
 
-/// Unresolved next hops that one worker tells apart for that bound. Two that fall together share it.
+/// Rate limits of one worker for unresolved next hops. Two next hops with the same hash share one.
 pub const UNRESOLVED_BUCKETS: usize = 256;
 
-/// Frames control may have waiting to be sent through one worker.
+/// Ring size for frames from control through one worker.
 pub const INJECT_RING: usize = 1024;
 
-/// Frames in flight from one worker to another.
+/// Ring size for hand-offs from one worker to another.
 pub const HANDOFF_RING: usize = 2048;
 
-/// Frames kept per next hop while its address is being resolved.
+/// Frames queued for one unresolved next hop.
 pub const NEIGHBOUR_QUEUE: usize = 32;
 
-/// Frames kept for all unresolved next hops together, so that a scan of a network does not empty the buffer pool.
+/// Frames queued for all unresolved next hops, so that a network scan does not empty the buffer pool.
 pub const NEIGHBOUR_QUEUES: usize = 1024;
 
-/// Next hops control keeps track of.
+/// Maximum neighbours, besides wanted ones.
 pub const NEIGHBOURS_MAX: usize = 16_384;
 
-/// Datagrams for the director itself that wait for more fragments.
+/// Maximum incomplete datagrams for the director itself.
 pub const REASSEMBLY_DATAGRAMS: usize = 64;
 
-/// The same of one source, so that one host does not push out the others'.
+/// Maximum of these from one source, so that a host takes no room from others.
 pub const REASSEMBLY_PER_SOURCE: usize = 4;
 
-/// Bytes of all their fragments: room for some of the longest.
+/// Bytes of all their fragments, enough for some of maximum length.
 pub const REASSEMBLY_BYTES: usize = 1 << 20;
 
 /// Fragments of one answer of the director: the longest packet at an MTU of 1280.
@@ -99,10 +97,10 @@ pub const REPLY_FRAGMENTS: usize = 54;
 /// Rows of one reply on the control socket; larger listings come in several.
 pub const REPLY_ROWS: usize = 256;
 
-/// Sessions on the control socket at once; one thread each.
+/// Maximum concurrent sessions on the control socket, with one thread each.
 pub const SESSIONS: usize = 32;
 
-/// Bytes of one request line on the control socket: room for the rules of 10,000 services in one request.
+/// Maximum bytes of a request line on the control socket: enough for the rules of 10,000 services.
 pub const REQUEST_BYTES: usize = 16 << 20;
 
 /// Pieces of an answer that wait for a client to read them.
@@ -111,17 +109,16 @@ pub const REPLY_PIECES: usize = 8;
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;
 
-/// Edits of a destination list that a worker's place in it can catch up with; one that is further
-/// behind starts afresh.
+/// Edits of a destination list that a worker's position can follow; a position that is further behind restarts.
 pub const SCHEDULER_EDITS: usize = 64;
 
-/// Destination addresses in one of the 1024 cache buckets of an lblc or lblcr service: four times what
-/// the kernel aims at, because the addresses come from whoever sends packets.
+/// Maximum destination addresses in each of the 1024 cache buckets of an lblc or lblcr service: four times the kernel's
+/// target, because clients choose the addresses.
 pub const LOCALITY_BUCKET: usize = 64;
 
-/// Servers that lblcr remembers for one destination address.
+/// Maximum servers that lblcr stores for one destination address.
 pub const LOCALITY_SET: usize = 64;
 
-/// Commands `ipvsadm -R` sends in one request: enough that building and publishing a snapshot for
-/// each request does not count, few enough that one request stays about a megabyte.
+/// Commands that `ipvsadm -R` sends in one request: enough that the cost of a snapshot per request is negligible, few
+/// enough that a request has about a megabyte.
 pub const APPLY_COMMANDS: usize = 4096;

@@ -1,8 +1,8 @@
-//! Token buckets: how many events a second, and how many at once.
+//! Token buckets: events per second, and burst size.
 
 use crate::time::{Duration, Instant};
 
-/// So many events a second in the long run, and `burst` at once.
+/// This many events per second on average, and `burst` at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     per_second: u32,
@@ -10,39 +10,39 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `per_second` 0 means none at all.
+    /// A `per_second` of 0 allows no events.
     pub const fn new(per_second: u32, burst: u32) -> Self {
         Rate { per_second, burst }
     }
 
-    /// Time one token takes to come back.
+    /// Time until one token is added.
     fn interval(self) -> Option<Duration> {
         Duration::from_secs(1).checked_div(self.per_second)
     }
 }
 
-/// A token bucket, kept as the time when it will be full again. A new one is full.
+/// A token bucket, stored as the time when it will be full. A new one is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenBucket {
     full: Instant,
 }
 
 impl TokenBucket {
-    /// A token is left. Takes none.
+    /// True if a token is left. Takes none.
     pub fn has_token(self, rate: Rate, now: Instant) -> bool {
         let Some(interval) = rate.interval() else { return false };
-        // Each token taken moves `full` one interval away; beyond `burst` of them none is left.
+        // Each token taken moves `full` by one interval; after `burst` tokens none is left.
         self.full.since(now) + interval <= interval * rate.burst
     }
 
-    /// Takes a token, whether one is left or not.
+    /// Takes a token, even if none is left.
     pub fn take(&mut self, rate: Rate, now: Instant) {
         if let Some(interval) = rate.interval() {
             self.full = self.full.max(now) + interval;
         }
     }
 
-    /// Takes a token if one is left; says whether it did.
+    /// Takes a token if one is left; true if it did.
     pub fn try_take(&mut self, rate: Rate, now: Instant) -> bool {
         let has_token = self.has_token(rate, now);
         if has_token {

@@ -1,5 +1,5 @@
-//! Why a packet leaves the fast path: dropped, or punted to the control thread. Each reason is counted per worker
-//! and queue, so every frame that came in is accounted for.
+//! Why a packet leaves the packet path: drop reasons, and punt reasons for the control thread. Each is counted per
+//! worker and queue, so every received frame is accounted for.
 
 use crate::limits::{
     BURST, PUNT_RING_HOST, PUNT_RING_NEIGHBOUR_GROUP, PUNT_RING_NEIGHBOUR_UNICAST,
@@ -21,12 +21,12 @@ macro_rules! reasons {
             pub const ALL: &[$name] = &[$($name::$variant,)*];
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The word in listings.
+            /// Name in listings.
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $text,)* }
             }
 
-            /// One sentence for people.
+            /// Description, one sentence.
             pub const fn help(self) -> &'static str {
                 match self { $($name::$variant => $help,)* }
             }
@@ -38,65 +38,65 @@ reasons! {
     /// Why a packet was dropped.
     DropReason {
         TooShort "too-short" "The frame ends before the headers it announces.",
-        NotContiguous "not-contiguous" "The frame spans several buffers, which the director does not take.",
-        BadEthernet "bad-ethernet" "An Ethernet type or destination the director never takes.",
-        NotForUs "not-for-us" "The frame's link-layer destination is another host.",
+        NotContiguous "not-contiguous" "The frame spans several buffers, which is not supported.",
+        BadEthernet "bad-ethernet" "The EtherType or destination MAC address is not supported.",
+        NotForUs "not-for-us" "The destination MAC address is another host's.",
         BadIpHeader "bad-ip-header" "Wrong IP version, header length or extension header chain.",
         BadIpChecksum "bad-ip-checksum" "The IPv4 header checksum is wrong.",
         BadIpLength "bad-ip-length" "The IP length exceeds the frame.",
-        BadTransport "bad-transport" "The transport header is cut off or contradicts itself.",
+        BadTransport "bad-transport" "The transport header is cut off or inconsistent.",
         BadIcmpChecksum "bad-icmp-checksum" "The checksum of an ICMP message is wrong.",
-        Martian "martian" "Its addresses are loopback's, a group's or the director's own as the source, or of another link.",
-        TtlExpired "ttl-expired" "TTL or hop limit ran out and no error may be sent for the packet.",
-        NoRoute "no-route" "No route leads to the packet's next address.",
+        Martian "martian" "The source or destination address is invalid: loopback, multicast source, own source, or of another link.",
+        TtlExpired "ttl-expired" "The TTL or hop limit expired, and no error may be sent for the packet.",
+        NoRoute "no-route" "There is no route to the packet's destination.",
         NeighbourUnresolved "neighbour-unresolved" "The next hop did not answer ARP or neighbour discovery.",
         DestinationUnavailable "destination-unavailable" "The connection's destination was removed.",
         NoDestination "no-destination" "No usable destination, and no error may be sent for the packet.",
         ConnectionTableFull "connection-table-full" "The worker's connection table has no free entry.",
         TemplateTableFull "template-table-full" "The table of persistence templates has no free entry.",
         DropPacket "drop-packet" "Refused by the drop_packet defence.",
-        FragmentTableFull "fragment-table-full" "Too many fragments wait for the first of their datagrams, or one datagram has too many gaps.",
-        FragmentTimedOut "fragment-timed-out" "The first fragment of the datagram did not come in time.",
-        FragmentOverlap "fragment-overlap" "Fragments of one datagram overlap, exceed its length, or came twice.",
-        FragmentedSctp "fragmented-sctp" "A fragment of an SCTP packet whose port NAT changes: the checksum covers all fragments.",
+        FragmentTableFull "fragment-table-full" "Too many fragments wait for their first one, or the datagram has too many gaps.",
+        FragmentTimedOut "fragment-timed-out" "The first fragment of the datagram did not arrive in time.",
+        FragmentOverlap "fragment-overlap" "Fragments of one datagram overlap, exceed its length, or arrived twice.",
+        FragmentedSctp "fragmented-sctp" "A fragment of an SCTP packet whose port NAT would change: the checksum covers all fragments.",
         TooBig "too-big" "Larger than the next link's MTU, and no error may be sent for the packet.",
-        NoHeadroom "no-headroom" "No room in the buffer for the tunnel header.",
+        NoHeadroom "no-headroom" "The buffer has no room for the tunnel header.",
         NoBuffer "no-buffer" "The buffer pool is empty.",
         PuntRingFull "punt-ring-full" "The control thread does not keep up.",
-        PuntRateLimited "punt-rate-limited" "The control thread was to answer it, but packets of this kind come faster than they are answered.",
-        HandoffRingFull "handoff-ring-full" "The worker the packet belongs to does not keep up.",
-        TransmitRingFull "transmit-ring-full" "The port does not take frames as fast as they come.",
-        IcmpRateLimited "icmp-rate-limited" "An ICMP answer was due, but their rate is limited.",
-        UnservedPort "unserved-port" "A local address, but a port no service has, and such packets are dropped silently.",
-        NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for this next hop's address.",
-        NoCallId "no-call-id" "For a service that tells SIP calls apart, and it does not name its call.",
-        NoPort "no-port" "The port it was to leave by does not exist.",
-        NoLocalHandler "no-local-handler" "A packet for the director itself that nothing here answers.",
+        PuntRateLimited "punt-rate-limited" "Packets of this kind arrive faster than the control thread may answer them.",
+        HandoffRingFull "handoff-ring-full" "The worker that owns the packet's flow does not keep up.",
+        TransmitRingFull "transmit-ring-full" "The port does not send frames as fast as they arrive.",
+        IcmpRateLimited "icmp-rate-limited" "An ICMP answer was not sent because of its rate limit.",
+        UnservedPort "unserved-port" "No service has this port of a local address, and such packets are dropped silently.",
+        NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for the MAC address of this next hop.",
+        NoCallId "no-call-id" "The service has the sip engine, and the packet has no Call-ID.",
+        NoPort "no-port" "The port to send it on does not exist.",
+        NoLocalHandler "no-local-handler" "A packet for the director itself that is never answered.",
     }
 }
 
 reasons! {
-    /// Why a packet went to the control thread.
+    /// Why a packet was punted to the control thread.
     PuntReason {
         Arp "arp" "An ARP packet.",
         NeighbourDiscovery "neighbour-discovery" "An ICMPv6 neighbour solicitation or advertisement.",
-        IcmpEcho "icmp-echo" "An echo request for a local address, or a fragment that may be one's.",
-        GroupMembership "group-membership" "A question about the members of multicast groups (MLD, IGMP).",
-        LocalOther "local-other" "Something else for a local address.",
+        IcmpEcho "icmp-echo" "An echo request for a local address, or a fragment that may belong to one.",
+        GroupMembership "group-membership" "A query for members of multicast groups (MLD, IGMP).",
+        LocalOther "local-other" "Any other packet for a local address.",
         UnservedPort "unserved-port" "A transport packet for a local address that no service or connection takes.",
-        NoDestination "no-destination" "A service without a usable destination: port unreachable is due.",
-        TtlExpired "ttl-expired" "TTL or hop limit ran out: time exceeded is due.",
-        FragmentationNeeded "fragmentation-needed" "Larger than the next link's MTU: fragmentation needed or packet too big is due.",
-        NeighbourUnresolved "neighbour-unresolved" "Ready to be sent, but the next hop's address is not known yet.",
-        TunnelIcmp "tunnel-icmp" "An ICMP error about a packet the director tunnelled.",
-        NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: port unreachable is due.",
-        NoRoute "no-route" "No route to the packet's address: network unreachable is due.",
-        DestinationUnreachable "destination-unreachable" "No route to a connection's destination: host unreachable is due.",
+        NoDestination "no-destination" "The service has no usable destination: answered with port unreachable.",
+        TtlExpired "ttl-expired" "The TTL or hop limit expired: answered with time exceeded.",
+        FragmentationNeeded "fragmentation-needed" "Larger than the next link's MTU: answered with fragmentation needed or packet too big.",
+        NeighbourUnresolved "neighbour-unresolved" "Ready to send, but the MAC address of the next hop is unknown.",
+        TunnelIcmp "tunnel-icmp" "An ICMP error about a tunnel packet of the director.",
+        NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: answered with port unreachable.",
+        NoRoute "no-route" "There is no route to the packet's destination: answered with network unreachable.",
+        DestinationUnreachable "destination-unreachable" "There is no route to a connection's destination: answered with host unreachable.",
     }
 }
 
 impl PuntReason {
-    /// The reason that is counted where such a packet gets no answer.
+    /// The drop reason if such a packet gets no answer.
     pub const fn drop_reason(self) -> DropReason {
         match self {
             PuntReason::UnservedPort => DropReason::UnservedPort,
@@ -115,38 +115,38 @@ impl PuntReason {
     }
 }
 
-/// A frame on its way from a worker to the control thread.
+/// A frame from a worker to the control thread.
 #[derive(Debug)]
 pub struct Punt<F> {
-    /// The interface the frame came in by.
+    /// The interface that received the frame.
     pub interface: InterfaceId,
     pub reason: PuntReason,
     pub detail: PuntDetail,
-    /// As it was received, Ethernet header included. For [`PuntReason::NeighbourUnresolved`]: ready to be sent, its Ethernet
-    /// header in place but for the addresses.
+    /// As received, with Ethernet header. For [`PuntReason::NeighbourUnresolved`]: ready to send, except for the MAC
+    /// addresses.
     pub frame: F,
 }
 
-/// What only some reasons have to say.
+/// Additional data of some reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PuntDetail {
-    /// The reason is all.
+    /// No additional data.
     None,
     /// [`PuntReason::FragmentationNeeded`]: the MTU to report, in bytes.
     Mtu(u16),
-    /// [`PuntReason::NeighbourUnresolved`]: where the frame goes, and the address and port that the client had sent it to, if
-    /// NAT has replaced them.
+    /// [`PuntReason::NeighbourUnresolved`]: the next hop, and the client's destination address and port if NAT has
+    /// replaced them.
     NextHop { next_hop: (InterfaceId, IpAddr), original_destination: Option<(IpAddr, u16)> },
 }
 
-/// Which part of the control thread handles a punt.
+/// The part of the control thread that handles a punt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PuntConsumer {
-    /// ARP, neighbour discovery and questions about group membership.
+    /// ARP, neighbour discovery and group membership queries.
     Neighbours,
-    /// Frames that wait for the address of a next hop.
+    /// Frames to unresolved next hops.
     Unresolved,
-    /// The director as a host: echo, ICMP errors, resets. Strangers can cause all of these, so their rate is limited.
+    /// The host: echo, ICMP errors, resets. Anyone can cause these, so their rate is limited.
     Host,
 }
 
@@ -155,9 +155,9 @@ pub enum PuntConsumer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum PuntClass {
-    /// ARP and neighbour discovery to a port's own Ethernet address.
+    /// ARP and neighbour discovery to a port's own MAC address.
     NeighbourUnicast,
-    /// ARP and neighbour discovery to a group of hosts.
+    /// ARP and neighbour discovery to a broadcast or multicast address.
     NeighbourGroup,
     Unresolved,
     Host,
@@ -184,10 +184,10 @@ impl PuntReason {
         }
     }
 
-    /// The ring for this reason. `to_group`: the frame was sent to a group of hosts.
+    /// The ring for this reason. `to_group`: the frame was broadcast or multicast.
     pub const fn class(self, to_group: bool) -> PuntClass {
         match (self.consumer(), to_group) {
-            // A question about groups that is not sent to a group may come from anywhere.
+            // A unicast membership query may come from anywhere.
             (PuntConsumer::Neighbours, false) if matches!(self, PuntReason::GroupMembership) => {
                 PuntClass::Host
             }
@@ -207,7 +207,7 @@ impl PuntClass {
         PuntClass::Host,
     ];
 
-    /// Frames the ring holds.
+    /// Size of the ring in frames.
     pub const fn room(self) -> usize {
         match self {
             PuntClass::NeighbourUnicast => PUNT_RING_NEIGHBOUR_UNICAST,
@@ -217,10 +217,10 @@ impl PuntClass {
         }
     }
 
-    /// Frames that control takes from the ring of one worker in one turn.
+    /// Frames that control takes from one worker's ring in one iteration.
     pub const fn budget(self) -> usize {
         match self {
-            // Control asks for hundreds of addresses at once, and an answer that is lost costs a second.
+            // Control solicits hundreds of addresses at once, and a lost answer costs a second.
             PuntClass::NeighbourUnicast => 4 * BURST,
             PuntClass::NeighbourGroup | PuntClass::Unresolved | PuntClass::Host => BURST,
         }

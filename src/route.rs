@@ -1,5 +1,5 @@
-//! Routes: which interface leads to an address, and by which gateway. Immutable once built, so that workers and the
-//! control thread read the same table; the longest prefix wins (RFC 1812 section 5.2.4.3).
+//! Routes: the interface and gateway for an address. Immutable once built, so that workers and the control thread read
+//! the same table. The longest prefix wins (RFC 1812 section 5.2.4.3).
 
 use crate::model::{Family, InterfaceId};
 use crate::packet::Address;
@@ -7,27 +7,27 @@ use hashbrown::HashMap;
 use std::any::Any;
 use std::net::IpAddr;
 
-/// A network: its address, of which only the first bits count, and how many they are.
+/// A network: its address and prefix length; later address bits are ignored.
 pub type Network = (IpAddr, u8);
 
-/// Where packets for one network go.
+/// The route to one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<A> {
     pub interface: InterfaceId,
-    /// The gateway. `None`: the network is on the link, so the next hop is the packet's own destination.
+    /// The gateway. `None`: the network is on the link, so the packet's destination is the next hop.
     pub next_hop: Option<A>,
-    /// Largest IP packet in bytes; 0: the interface's MTU.
+    /// MTU in bytes; 0: the interface's MTU.
     pub mtu: u16,
 }
 
-/// The networks of one prefix length.
+/// The networks with one prefix length.
 #[derive(Clone, Debug)]
 struct Level<A> {
     length: u8,
     routes: HashMap<A, Route<A>>,
 }
 
-/// The routes of one address family, longest prefix first. A look-up probes once per prefix length in use.
+/// The routes of one address family, longest prefix first. A lookup probes each prefix length in use once.
 #[derive(Clone, Debug)]
 struct Table<A> {
     levels: Vec<Level<A>>,
@@ -67,10 +67,9 @@ impl<A: Address> Table<A> {
 }
 
 impl Routes {
-    /// Builds the table from (network, interface, gateway or none if on the link, MTU or 0 for the
-    /// interface's). Of two routes
-    /// to one network the later counts. Bits of the network beyond its length are ignored; a length beyond the
-    /// address width, or a gateway of the other family, cannot be meant and is left out: the configuration refuses it.
+    /// Builds the table from (network, interface, gateway or `None` on the link, MTU or 0). Of two routes to one
+    /// network the later one counts. Bits after the prefix length are ignored. Routes with a prefix length above the
+    /// address width or a gateway of the other family are left out; the configuration refuses them.
     pub fn build(
         list: impl IntoIterator<Item = (Network, InterfaceId, Option<IpAddr>, u16)>,
     ) -> Routes {
@@ -84,10 +83,10 @@ impl Routes {
         routes
     }
 
-    /// The route to `address`: the longest prefix that holds it.
+    /// The route to `address`, with the longest matching prefix.
     #[inline]
     pub fn find<A: Address>(&self, address: A) -> Option<&Route<A>> {
-        // The family is known at compile time, so the downcast folds to nothing.
+        // The family is known at compile time, so the downcast costs nothing.
         let table: &dyn Any = match A::FAMILY {
             Family::Ipv4 => &self.v4,
             Family::Ipv6 => &self.v6,
@@ -95,7 +94,7 @@ impl Routes {
         table.downcast_ref::<Table<A>>()?.find(address)
     }
 
-    /// Interface, next hop and MTU (0: the interface's) on the way to `address`.
+    /// Interface, next hop and MTU (0: the interface's) towards `address`.
     pub fn lookup(&self, address: IpAddr) -> Option<(InterfaceId, IpAddr, u16)> {
         match address {
             IpAddr::V4(v4) => self.toward(v4.to_bits()),
@@ -103,7 +102,7 @@ impl Routes {
         }
     }
 
-    /// The gateways of all routes and the interfaces they are reached by; one may come more than once.
+    /// The gateways of all routes with their interfaces, possibly repeated.
     pub fn gateways(&self) -> impl Iterator<Item = (InterfaceId, IpAddr)> {
         self.v4.gateways().chain(self.v6.gateways())
     }
@@ -200,7 +199,7 @@ mod tests {
         assert_eq!(routes.lookup(ip("10.0.0.1")), Some((InterfaceId(1), ip("10.0.0.1"), 0)));
     }
 
-    /// One network: an address out of a small pool, so that networks nest, and a length.
+    /// A network: an address from a small set, so that networks nest, and a prefix length.
     fn network<A: Address>(
         address: impl Strategy<Value = A>,
     ) -> impl Strategy<Value = (A, u8, u16)> {
@@ -222,7 +221,7 @@ mod tests {
                         (left[bit / 8] ^ right[bit / 8]) & (0x80 >> (bit % 8)) == 0
                     })
                 })
-                .max_by_key(|(_, length, _)| *length) // the last of equals
+                .max_by_key(|(_, length, _)| *length) // the last of equal ones
                 .map(|(.., port)| InterfaceId(*port));
             assert_eq!(routes.find(*address).map(|route| route.interface), oracle, "{address:?}");
         }

@@ -1,9 +1,9 @@
-//! Time is an argument: only the binaries read a clock.
+//! Time is passed as an argument; only the binaries read a clock.
 
 use std::ops::{Add, Sub};
 pub use std::time::Duration;
 
-/// Nanoseconds since the director started. Monotonic; never wall-clock time.
+/// Nanoseconds since the director started, monotonic; never wall-clock time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

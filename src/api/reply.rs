@@ -1,4 +1,4 @@
-//! What the daemon answers.
+//! Replies of the daemon.
 
 use super::Refusal;
 use serde::de::DeserializeOwned;
@@ -12,31 +12,31 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// One outcome per command of `Apply`, in order.
+    /// One result per command of `Apply`, in order.
     Applied(Vec<Result<(), Refusal>>),
-    /// Rows of the question's answer, in order.
+    /// Rows of a query's answer, in order.
     Rows(Rows),
-    /// The request as a whole could not be carried out.
+    /// The whole request was refused.
     Failed(Refusal),
-    /// The answer is complete.
+    /// The end of the answer.
     End,
 }
 
-/// Rows of any type. Those that a question made become JSON when they are written, on the thread of the session; those
-/// that were read stay text until [`Self::read`].
+/// Rows of any type. Rows of a query become JSON when they are written, on the session's thread; received rows stay
+/// text until [`Self::read`].
 #[derive(Clone)]
 pub struct Rows(Arc<dyn RowList>);
 
 impl Rows {
-    /// Rows to be written.
+    /// Rows to write.
     pub fn of<R: Serialize + Send + Sync + 'static>(rows: Vec<R>) -> Self {
         Rows(Arc::new(rows))
     }
 
-    /// The rows as their own type.
+    /// Parses the rows as their own type.
     ///
     /// # Errors
-    /// They are of another shape.
+    /// If they have another type.
     pub fn read<R: DeserializeOwned>(&self) -> serde_json::Result<Vec<R>> {
         serde_json::from_str(self.0.json()?.get())
     }

@@ -1,4 +1,4 @@
-//! directorctl: what a running director is doing, and changes of it.
+//! directorctl: shows and changes a running director.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -5,7 +5,7 @@ use crate::model::{Overlay, OverlayKind, OverlayTarget, ServiceKey};
 use clap::{Args, Subcommand};
 use std::net::{IpAddr, SocketAddr};
 
-/// A change. Its comment is the help of the subcommand.
+/// A change. Its doc comment is the help text of the subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Change {
     /// Gives a real server no new connections; its weight is 0 until undrain, also after a reload
@@ -14,7 +14,7 @@ pub enum Change {
     Undrain(Server),
 }
 
-/// Which destinations are meant.
+/// Selects destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct Server {
     /// Address of the real server; with a port, only its destinations with this port
@@ -26,7 +26,7 @@ pub struct Server {
 }
 
 impl Change {
-    /// What is sent to the director.
+    /// The command to send to the director.
     pub fn command(self) -> Command {
         match self {
             Change::Drain(server) => {

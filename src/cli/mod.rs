@@ -1,7 +1,7 @@
 //! The command line tools: the grammar and the listings of ipvsadm and directorctl.
 //!
-//! Both speak the protocol of [`api`](crate::api) to a running director. Parsers take words and
-//! give a value, printers take rows and give text, so all of it is tested without a director.
+//! Both send requests of [`api`](crate::api) to a running director. Parsers turn arguments into values, printers turn
+//! rows into text, so both are tested without a director.
 
 mod changes;
 pub mod directorctl;
@@ -10,7 +10,7 @@ pub mod ipvsadm;
 use crate::api::{DEFAULT_SOCKET, SOCKET_VARIABLE};
 use std::path::PathBuf;
 
-/// Where the tools look for the director: the environment's word, else the built-in path.
+/// Path of the director's socket: from the environment, else the built-in one.
 pub fn socket_path() -> PathBuf {
     std::env::var_os(SOCKET_VARIABLE).map_or_else(|| DEFAULT_SOCKET.into(), PathBuf::from)
 }

@@ -1,9 +1,9 @@
-//! The time of the whole process: the TSC, as nanoseconds since the start.
+//! The clock of the process: the TSC, as nanoseconds since the start.
 
 use director::dpdk;
 use director::time::Instant;
 
-/// A copy reads the same time on every core of a machine with an invariant TSC.
+/// Copies read the same time on every core of a machine with an invariant TSC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: u64,
@@ -21,7 +21,7 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> Instant {
         let cycles = dpdk::cycles().wrapping_sub(self.start);
-        // One nanosecond on, as zero means "never".
+        // Plus one nanosecond, because zero means "never".
         Instant::from_nanos(((u128::from(cycles) * u128::from(self.scale)) >> 32) as u64 + 1)
     }
 }

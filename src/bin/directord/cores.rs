@@ -1,4 +1,4 @@
-//! Which cores workers and the control thread get, and what is wrong with that choice.
+//! The cores of workers and the control thread, and warnings about them.
 
 use director::config::DpdkConfig;
 use std::collections::BTreeSet;
@@ -7,16 +7,16 @@ use std::fs;
 /// The cores of one director.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cores {
-    /// By worker.
+    /// Indexed by worker.
     pub(crate) workers: Vec<usize>,
-    /// The control thread's and its helpers'. Empty: whatever is left.
+    /// For the control thread and its helpers. Empty: all other cores.
     pub(crate) control: Vec<usize>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Cores {
-    /// The configured cores, or a choice among the allowed ones: control on the first, workers on the others in
-    /// order, sharing only when there are too few.
+    /// The configured cores, or a choice of the allowed ones: control on the first, workers on the others in order,
+    /// shared only if there are too few.
     pub(crate) fn choose(config: &DpdkConfig) -> Self {
         let allowed: Vec<usize> =
             core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
@@ -31,7 +31,7 @@ impl Cores {
                 allowed.iter().copied().filter(|core| Some(*core) != first).collect();
             if free.len() < config.workers {
                 free = allowed.to_vec();
-                // The control thread's core last, as it has work of its own.
+                // The control thread's core last, because it has other work.
                 free.sort_by_key(|core| Some(*core) == first);
             }
             free.iter().copied().cycle().take(config.workers).collect()
@@ -42,15 +42,15 @@ impl Cores {
         Cores { workers, control: control.into_iter().collect(), warnings }
     }
 
-    /// The worker has a core that nothing else is scheduled on, and may spin on it without a thought.
+    /// True if nothing else is scheduled on the worker's core, so that it may poll without pause.
     pub(crate) fn is_exclusive(&self, worker: usize) -> bool {
         let core = self.workers[worker];
         isolated().contains(&core)
             && self.workers.iter().filter(|other| **other == core).count() == 1
     }
 
-    /// Warns of workers (core, NUMA node) that poll ports (name, node) of another node. A machine of one node, and devices
-    /// that are in memory alone, tell none.
+    /// Warns about workers (core, NUMA node) that poll ports (name, node) of another node. Machines with one node and
+    /// devices in memory report none.
     pub(crate) fn warn_of_distance(
         &mut self,
         workers: &[(usize, u32)],
@@ -91,14 +91,14 @@ fn warnings(workers: &[usize], control: Option<usize>, isolated: &BTreeSet<usize
     warnings
 }
 
-/// Cores the kernel schedules nothing on by itself (`isolcpus`).
+/// Cores that the kernel does not schedule on (`isolcpus`).
 fn isolated() -> BTreeSet<usize> {
     fs::read_to_string("/sys/devices/system/cpu/isolated")
         .map(|text| parse(&text))
         .unwrap_or_default()
 }
 
-/// A CPU list as the kernel writes it: `2-5,8`.
+/// Parses a CPU list of the kernel, e.g. `2-5,8`.
 fn parse(list: &str) -> BTreeSet<usize> {
     list.trim()
         .split(',')
@@ -143,7 +143,7 @@ mod tests {
         let controls = "core 1 is a worker's and the control thread's";
         let open = "not isolated: core 1; boot with isolcpus=1 for steady latency";
         let open_both = "not isolated: core 1, 2; boot with isolcpus=1,2 for steady latency";
-        // (workers' cores, control's, isolated ones, warnings)
+        // (cores of workers, of control, isolated ones, warnings)
         for (workers, control, isolated, expected) in [
             (&[1, 1][..], Some(1), &[][..], &[shared, controls, open][..]),
             (&[1, 1], Some(0), &[1], &[shared]),

@@ -1,10 +1,10 @@
-//! How each port places flows on workers, as the device told it.
+//! How each port places flows on workers, as the device reports it.
 
 use director::dpdk::{ByClient, Rss};
 use director::worker::steering::Placement;
 use std::sync::Arc;
 
-/// Placement by the port's RSS, and a sentence on it for `directorctl status`: which way it is, and why.
+/// The placement from the port's RSS, and a sentence about it for `directorctl status`: the placement and its reason.
 pub(crate) fn placement(
     name: &str,
     rss: &Rss,

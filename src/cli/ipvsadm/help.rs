@@ -1,6 +1,6 @@
 //! The texts of `-v` and `-h`.
 
-/// The version of ipvsadm whose commands and listings these are, as scripts look for it.
+/// The ipvsadm version whose commands and listings are implemented, as scripts look for it.
 pub const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
 
 pub const USAGE: &str = "\

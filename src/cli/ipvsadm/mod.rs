@@ -1,4 +1,4 @@
-//! ipvsadm 1.31 for this director: the same words in, the same bytes and exit statuses out.
+//! ipvsadm 1.31 for this director: the same arguments, output and exit statuses.
 
 mod backend;
 mod execute;
@@ -20,26 +20,26 @@ use crate::api::ClientError;
 use execute::Failure;
 use std::io::{self, BufRead, Write};
 
-/// The process's standard streams, or a test's.
+/// The standard streams of the process, or of a test.
 pub struct Streams<'a> {
     pub input: &'a mut dyn BufRead,
     pub output: &'a mut dyn Write,
     pub errors: &'a mut dyn Write,
 }
 
-/// Exit status if the director cannot be reached: ipvsadm's where the kernel has no IPVS.
+/// Exit status if the director cannot be reached; ipvsadm's if the kernel has no IPVS.
 const UNREACHABLE: u8 = 2;
 
-/// Exit status of what the director refuses, listings excepted.
+/// Exit status if the director refuses a command, except listings.
 const REFUSED: u8 = 255;
 
-/// Exit status of a listing that fails.
+/// Exit status of a failed listing.
 const NOT_LISTED: u8 = 1;
 
-/// Exit status a shell shows for a program that wrote to a pipe nobody reads.
+/// Exit status that a shell shows for a program that wrote to a closed pipe.
 const BROKEN_PIPE: u8 = 141;
 
-/// Carries out one command line, program name left out, and gives the exit status.
+/// Executes one command line without the program name, and returns the exit status.
 pub fn run(
     words: &[String],
     names: &dyn Names,
@@ -58,8 +58,7 @@ pub fn run(
 }
 
 fn report(failure: Failure, streams: &mut Streams<'_>) -> u8 {
-    // What was printed before the failure still counts; nothing can be said about failing to say
-    // so.
+    // Output before the failure stays; an error in reporting it is ignored.
     let _ = streams.output.flush();
     let (message, status) = match failure {
         Failure::Usage(error) => (error.message, error.status),

@@ -1,4 +1,4 @@
-//! Host and service names: words on the command line to numbers, numbers in listings to words.
+//! Host and service names: from the command line to numbers, and from numbers to listings.
 
 use super::service_database::ServiceDatabase;
 use crate::model::Protocol;
@@ -6,18 +6,18 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
-/// What knows names.
+/// Name resolution.
 pub trait Names {
     /// The host's first IPv4 address.
     fn address_of(&self, host: &str) -> Option<Ipv4Addr>;
-    /// The host at an address.
+    /// The host name of an address.
     fn host_of(&self, address: IpAddr) -> Option<String>;
     fn port_of(&self, service: &str, protocol: Protocol) -> Option<u16>;
     fn service_of(&self, port: u16, protocol: Protocol) -> Option<String>;
 }
 
-/// The system's resolver and services database. Answers are kept: a listing asks for the same hosts
-/// over and over.
+/// The system's resolver and services database. Answers are cached, because a listing asks for the same hosts
+/// repeatedly.
 #[derive(Debug, Default)]
 pub struct SystemNames {
     services: OnceCell<ServiceDatabase>,
@@ -55,7 +55,7 @@ impl Names for SystemNames {
     }
 }
 
-/// Names a test gives.
+/// Names for tests.
 #[cfg(test)]
 #[derive(Debug, Default)]
 pub struct FixedNames {

@@ -1,4 +1,4 @@
-//! `-R`: command lines from standard input. Changes are collected and sent many at a time.
+//! `-R`: command lines from standard input. Changes are collected and sent in large requests.
 
 use super::backend::Backend;
 use super::execute::{Failure, apply, execute};
@@ -8,11 +8,11 @@ use super::{NOT_LISTED, Streams};
 use crate::api::Command;
 use crate::limits::APPLY_COMMANDS;
 
-/// Carries out line by line; the status is that of the last one. A change that the director refuses
-/// is reported and passed over; a listing it refuses ends the run.
+/// Executes line by line; the status is that of the last one. A refused change is reported and skipped; a refused
+/// listing ends the run.
 ///
 /// # Errors
-/// A line that is wrong ends the run; the changes before it are made.
+/// If a line is invalid, which ends the run; earlier changes are made.
 pub fn run(
     names: &dyn Names,
     director: &mut dyn Backend,
@@ -61,7 +61,7 @@ pub fn run(
     flush(&mut pending, status, director, streams)
 }
 
-/// Sends what has been collected; gives `status` if that is nothing.
+/// Sends the collected changes; returns `status` if there are none.
 fn flush(
     pending: &mut Vec<Command>,
     status: u8,
@@ -74,7 +74,7 @@ fn flush(
     apply(std::mem::take(pending), director, streams)
 }
 
-/// The words of a line; the program's name is dropped wherever it stands.
+/// The words of a line, without the program's name at any position.
 fn words(line: &str) -> Vec<String> {
     line.split([' ', '\t', '\r', '\n'])
         .filter(|word| !word.is_empty() && *word != "ipvsadm")

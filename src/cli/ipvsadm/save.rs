@@ -1,4 +1,4 @@
-//! What `-S` prints: the table as command lines that `-R` reads.
+//! The output of `-S`: the table as command lines for `-R`.
 
 use super::listing::AddressText;
 use super::scheduler_flags;
@@ -8,7 +8,7 @@ use crate::model::{
 };
 use std::fmt::Write;
 
-/// Appends a service and its destinations, one line each. Thresholds are not kept, as with ipvsadm.
+/// Appends a service and its destinations, one line each. As in ipvsadm, thresholds are not saved.
 pub fn service(text: &mut String, row: &ServiceRow, addresses: AddressText<'_>) {
     let name = service_name(&row.spec.key, addresses);
     let _ = write!(text, "-A {name} -s {}", row.spec.scheduler);
@@ -25,7 +25,7 @@ pub fn service(text: &mut String, row: &ServiceRow, addresses: AddressText<'_>) 
     }
 }
 
-/// The service as options. Marks are unsigned here, unlike in listings: `-R` refuses signed ones.
+/// The service as options. Marks are unsigned here, unlike in listings, because `-R` refuses signed ones.
 fn service_name(key: &ServiceKey, addresses: AddressText<'_>) -> String {
     match *key {
         ServiceKey::Address { protocol, address, port } => {

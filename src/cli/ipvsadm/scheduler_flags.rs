@@ -1,4 +1,4 @@
-//! The names of scheduler flags: sh and mh have their own for the first two.
+//! The names of scheduler flags: sh and mh have their own names for the first two.
 
 use crate::model::{SchedulerFlags, SchedulerKind};
 
@@ -14,12 +14,12 @@ const SOURCE_HASHING: [(&str, SchedulerFlags); 2] =
 const MAGLEV_HASHING: [(&str, SchedulerFlags); 2] =
     [("mh-fallback", SchedulerFlags::FLAG_1), ("mh-port", SchedulerFlags::FLAG_2)];
 
-/// What is wrong with a list of flags.
+/// Why a list of flags is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlagError {
-    /// No scheduler has it.
+    /// No scheduler has this flag.
     Invalid(String),
-    /// Another scheduler has it.
+    /// Another scheduler has this flag.
     Incompatible(String),
 }
 
@@ -37,10 +37,10 @@ fn find(names: &[(&str, SchedulerFlags)], word: &str) -> Option<SchedulerFlags> 
     names.iter().find(|(name, _)| *name == word).map(|(_, flag)| *flag)
 }
 
-/// Reads a list separated by commas; empty items are passed over.
+/// Parses a list separated by commas; empty items are skipped.
 ///
 /// # Errors
-/// The first flag that does not exist or does not belong to the scheduler.
+/// The first flag that does not exist or belongs to another scheduler.
 pub fn parse(list: &str, scheduler: &str) -> Result<SchedulerFlags, FlagError> {
     let mut flags = SchedulerFlags::empty();
     for word in list.split(',').filter(|word| !word.is_empty()) {
@@ -56,7 +56,7 @@ pub fn parse(list: &str, scheduler: &str) -> Result<SchedulerFlags, FlagError> {
     Ok(flags)
 }
 
-/// The flags as listings show them. sh and mh have no name for the third.
+/// The flags as in listings. sh and mh have no name for the third.
 pub fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     let own = own_names(scheduler.name());
     let names = if own.is_empty() { &GENERIC[..] } else { own };
@@ -65,8 +65,8 @@ pub fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     words.join(",")
 }
 
-/// The flags as `-R` reads them. A third flag of sh or mh, nameless in listings, keeps its general name: saved without
-/// any name, the line could not be restored.
+/// The flags as `-R` reads them. The third flag of sh or mh, which listings omit, gets its general name; otherwise it
+/// would be lost.
 pub fn saved_names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     let mut names = names(flags, scheduler);
     if flags.contains(SchedulerFlags::FLAG_3) && !own_names(scheduler.name()).is_empty() {

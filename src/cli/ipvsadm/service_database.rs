@@ -1,11 +1,11 @@
-//! The services database (`/etc/services`, services(5)): port numbers by name and back.
+//! The services database (`/etc/services`, services(5)): port numbers and names.
 
 use crate::model::Protocol;
 use std::collections::HashMap;
 
 const PATH: &str = "/etc/services";
 
-/// Names and ports per protocol. Where a name or port is listed twice the first line counts.
+/// Names and ports per protocol. If a name or port is listed twice, the first line counts.
 #[derive(Debug, Default)]
 pub struct ServiceDatabase {
     ports: HashMap<(String, Protocol), u16>,
@@ -13,13 +13,13 @@ pub struct ServiceDatabase {
 }
 
 impl ServiceDatabase {
-    /// What this system has; empty if it has none.
+    /// Reads this system's database; empty if there is none.
     pub fn of_system() -> Self {
         std::fs::read(PATH)
             .map_or_else(|_| Self::default(), |text| Self::parse(&String::from_utf8_lossy(&text)))
     }
 
-    /// Lines of `name port/protocol alias...`, with comments after `#`. Other lines are skipped.
+    /// Parses lines of `name port/protocol alias...`, with comments after `#`. Other lines are skipped.
     pub fn parse(text: &str) -> Self {
         let mut database = Self::default();
         for line in text.lines() {

@@ -9,7 +9,7 @@ pub(super) struct Endpoint {
 }
 
 /// # Errors
-/// A sentence that says which part is wrong.
+/// A sentence that names the invalid part.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     let no_address = |part: &str| format!("`{}` is no address", part.escape_debug());
     if let Ok(address) = text.parse() {
@@ -46,7 +46,7 @@ mod tests {
     use std::net::SocketAddr;
 
     #[test]
-    fn takes_the_four_forms() {
+    fn accepts_the_four_forms() {
         for (text, address, port) in [
             ("10.0.0.1", "10.0.0.1", None),
             ("10.0.0.1:80", "10.0.0.1", Some(80)),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn says_which_part_is_wrong() {
+    fn errors_name_the_invalid_part() {
         for (text, problem) in [
             ("", "`` is no address"),
             ("web", "`web` is no address"),
@@ -80,9 +80,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn takes_what_the_standard_library_takes(text in "[0-9a-f:.\\[\\]+]{0,24}") {
-            // The library also takes a scope (`%1`), which these letters cannot spell, and only
-            // it lets a plus sign pass.
+        fn accepts_what_the_standard_library_accepts(text in "[0-9a-f:.\\[\\]+]{0,24}") {
+            // The library also accepts a scope (`%1`), which these letters cannot form, and only the library accepts a
+            // plus sign.
             if let Ok(expected) = text.parse::<SocketAddr>()
                 && !text.contains('+') {
                     let got = endpoint(&text).unwrap();
@@ -91,7 +91,7 @@ mod tests {
         }
 
         #[test]
-        fn reads_socket_addresses(address: [u8; 16], v4: [u8; 4], port: u16) {
+        fn parses_socket_addresses(address: [u8; 16], v4: [u8; 4], port: u16) {
             for address in [IpAddr::from(address), IpAddr::from(v4)] {
                 let text = SocketAddr::new(address, port).to_string();
                 prop_assert_eq!(endpoint(&text), Ok(Endpoint { address, port: Some(port) }));

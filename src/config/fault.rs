@@ -1,18 +1,18 @@
-//! What is wrong with a configuration: all of it at once, each fault with its line and key.
+//! Errors of a configuration: all of them at once, each with its line and key.
 
 use std::error::Error;
 use std::fmt;
 
-/// One thing that is wrong. Printed as `file:line: key: problem; allowed: ...`.
+/// One error. Printed as `file:line: key: problem; allowed: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub file: String,
-    /// From 1; `None` if the fault is not in one line.
+    /// Line number from 1; `None` if the error is not in one line.
     pub line: Option<usize>,
-    /// The dotted name of the key, empty if the text is no TOML at all.
+    /// The dotted name of the key, empty if the text is not TOML.
     pub key: String,
     pub problem: String,
-    /// What would have been right, where there is a short way to say it.
+    /// What is allowed, if it can be said briefly.
     pub allowed: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Every fault of a configuration, in the order of its lines; never empty.
+/// All errors of a configuration, in the order of its lines; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -44,7 +44,7 @@ impl Faults {
         (!faults.is_empty()).then_some(Faults(faults))
     }
 
-    /// The file as a whole has one fault.
+    /// One error of the whole file.
     pub(super) fn whole_file(file: &str, problem: String) -> Self {
         Faults(vec![Fault {
             file: file.to_owned(),
@@ -61,7 +61,7 @@ impl Faults {
 }
 
 impl fmt::Display for Faults {
-    /// One line for each.
+    /// One line for each error.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, fault) in self.0.iter().enumerate() {
             if at > 0 {

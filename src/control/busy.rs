@@ -1,12 +1,12 @@
-//! The share of their time that workers spend on packets.
+//! The share of time that workers spend on packets.
 
 use crate::time::{Duration, Instant};
 use crate::worker::Shared;
 
-/// Share of their time that workers spend on packets, over about the last second.
+/// Share of time that workers spend on packets, over about the last second.
 #[derive(Debug, Default)]
 pub(super) struct BusyMeter {
-    /// By worker: (time, busy) at the last sample, and the share since the one before.
+    /// Indexed by worker: (time, busy time) at the last sample, and the share since the one before.
     samples: Vec<(u64, u64, f64)>,
     sampled: Option<Instant>,
 }

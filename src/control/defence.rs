@@ -1,9 +1,9 @@
-//! The defence against floods: when `drop_entry`, `drop_packet` and `secure_tcp` are at work. IPVS looks at free
-//! pages of memory; the director's tables have a fixed size, so it looks at their free entries.
+//! The defence against floods: activates `drop_entry`, `drop_packet` and `secure_tcp`. IPVS uses free memory pages; the
+//! director's tables have a fixed size, so it uses their free entries.
 //!
-//! A flood fills one table: that of one family, of one worker, or the persistence templates. So the fullest table decides.
-//! `amemthresh` is compared with the number of entries that all connection tables together would have free if each were
-//! as full as that one.
+//! A flood fills one table: that of one family and worker, or the persistence templates. So the fullest table decides.
+//! `amemthresh` is compared with the free entries that all connection tables together would have if each were as full
+//! as that one.
 
 use crate::model::Sysctls;
 
@@ -15,7 +15,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A table of `capacity` entries with `used` in use.
+    /// A table of `capacity` entries, of which `used` are in use.
     pub fn new(capacity: usize, used: u64) -> Self {
         let capacity = capacity as u64;
         Room { free: capacity.saturating_sub(used), capacity }
@@ -27,7 +27,7 @@ impl Room {
         free as u64
     }
 
-    /// The table is too full for `amemthresh`.
+    /// True if the table is too full for `amemthresh`.
     pub fn is_short(self, all: u64, sysctls: &Sysctls) -> bool {
         self.weighted(all) < threshold(sysctls)
     }
@@ -37,16 +37,16 @@ fn threshold(sysctls: &Sysctls) -> u64 {
     u64::try_from(sysctls.amemthresh).unwrap_or(0)
 }
 
-/// Entries are dropped from every table, however full.
+/// True if entries are dropped from every table, however full.
 pub fn drops_everywhere(sysctls: &Sysctls) -> bool {
     sysctls.drop_entry == ALWAYS
 }
 
-/// What the workers are told to do.
+/// The settings for workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measures {
     pub secure_tcp: bool,
-    /// Every this many-th packet that would be scheduled is dropped; 0: none.
+    /// Every n-th packet that would be scheduled is dropped; 0: none.
     pub drop_packet_rate: u32,
     pub drop_entry: bool,
 }
@@ -56,9 +56,8 @@ const AUTOMATIC_OFF: i32 = 1;
 const AUTOMATIC_ON: i32 = 2;
 const ALWAYS: i32 = 3;
 
-/// Judges the situation: each second, and whenever a setting was written. `free` is the least [`Room::weighted`] of all
-/// tables. The automatic modes change between 1 (off at present) and 2
-/// (on at present).
+/// Evaluates the defence: every second, and after a setting was written. `free` is the lowest [`Room::weighted`] of all
+/// tables. Automatic modes change between 1 (inactive) and 2 (active).
 pub fn defend(sysctls: &mut Sysctls, free: u64) -> Measures {
     let threshold = threshold(sysctls);
     let is_low = free < threshold;
@@ -66,7 +65,7 @@ pub fn defend(sysctls: &mut Sysctls, free: u64) -> Measures {
     let drop_entry = is_on(&mut sysctls.drop_entry, is_low);
     let drop_packet_rate = match (is_on(&mut sysctls.drop_packet, is_low), sysctls.drop_packet) {
         (false, _) => 0,
-        // A rate of 0 is off; a negative one makes the kernel's countdown end at once, every time.
+        // A rate of 0 is off; a negative one ends the kernel's countdown at once, every time.
         (true, ALWAYS) => u32::try_from(sysctls.am_droprate).unwrap_or(1),
         (true, _) => u32::try_from(threshold / (threshold - free)).unwrap_or(u32::MAX),
     };
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn modes_follow_the_table() {
-        // (mode, memory is low, on, mode afterwards)
+        // (mode, memory is low, active, mode afterwards)
         let table = [
             (0, true, false, 0),
             (0, false, false, 0),
@@ -115,11 +114,11 @@ mod tests {
         }
     }
 
-    /// A full table is short beside any number of empty ones; tables filled alike count together.
+    /// A full table counts, whatever the number of empty ones; equally full tables count together.
     #[test]
     fn the_fullest_table_decides() {
         let sysctls = Sysctls { amemthresh: 1024, ..Sysctls::default() };
-        // (free, capacity, entries of all tables, weighted, short)
+        // (free, capacity, entries of all tables, weighted, too full)
         let table = [
             (0, 4096, 8192, 0, true),
             (4096, 4096, 8192, 8192, false),

@@ -1,16 +1,16 @@
-//! The ledgers of all workers, read as one: what listings and statistics are made of.
+//! Sums of all workers' destination statistics, for listings and rates.
 
 use crate::model::{Counters, DestinationId};
 use crate::worker::stats::destination_stats::DestinationStatsTable;
 use std::sync::Arc;
 
-/// One ledger per worker, and control's own.
+/// The statistics of each worker, and those of control.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationTotals {
     destination_stats: Vec<Arc<DestinationStatsTable>>,
 }
 
-/// Connections of one destination over all workers, as of now.
+/// Current connections of one destination over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
     pub active: u32,
@@ -24,7 +24,7 @@ impl DestinationTotals {
         DestinationTotals { destination_stats }
     }
 
-    /// Everything that was ever counted in the slot, by whichever destinations had it.
+    /// Everything ever counted in the slot, for all destinations that had it.
     pub fn counters(&self, id: DestinationId) -> Counters {
         let lines = self.destination_stats.iter().filter_map(|stats_table| stats_table.get(id));
         lines.fold(Counters::default(), |sum, stats| {
@@ -34,7 +34,7 @@ impl DestinationTotals {
 
     pub fn connections(&self, id: DestinationId) -> Connections {
         let lines = self.destination_stats.iter().filter_map(|stats_table| stats_table.get(id));
-        // One worker may take off what another has put on, so only the sum means something.
+        // One worker may subtract what another has added, so only the sum is meaningful.
         lines.fold(Connections::default(), |sum, stats| Connections {
             active: sum.active.wrapping_add(stats.active()),
             inactive: sum.inactive.wrapping_add(stats.inactive()),
@@ -42,7 +42,7 @@ impl DestinationTotals {
         })
     }
 
-    /// Connections or templates still refer to the slot.
+    /// True if connections or templates still refer to the slot.
     pub fn is_in_use(&self, id: DestinationId) -> bool {
         self.connections(id) != Connections::default()
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_all_workers_add_up_and_may_cancel_out() {
+    fn counts_of_all_workers_add_up_and_may_cancel_out() {
         let workers: Vec<_> = (0..2).map(|_| Arc::new(DestinationStatsTable::new(4))).collect();
         let destination_stats = DestinationTotals::new(workers.clone());
         let id = DestinationId(3);

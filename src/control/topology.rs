@@ -1,4 +1,4 @@
-//! From the configuration to what workers and the host path are made of: routes, marks, neighbours, interfaces.
+//! Derives routes, marks, neighbours and interfaces from the configuration.
 
 use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::host::NextHop;
@@ -8,7 +8,7 @@ use crate::snapshot::{Mark, MarkPrefix, Marks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// On-link networks, gateways and configured routes.
+/// Connected networks, gateways and configured routes.
 pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
     let mut list: Vec<(Network, InterfaceId, Option<IpAddr>, u16)> = Vec::new();
     for (index, port) in ports.iter().enumerate() {
@@ -17,7 +17,7 @@ pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
             list.push(((address.address(), address.length()), id, None, 0));
         }
         if port.addresses.iter().any(|address| Family::of(address.address()) == Family::Ipv6) {
-            // RFC 4291 section 2.5.6; the first interface with IPv6 has the link-local network, as it cannot be told apart.
+            // RFC 4291 section 2.5.6: every link has the link-local network; the first interface with IPv6 gets the route.
             list.insert(
                 0,
                 (((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)).into(), 64), id, None, 0),
@@ -70,7 +70,7 @@ pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]>
     list.iter().map(|entry| ((entry.interface, entry.address), entry.mac.0)).collect()
 }
 
-/// The interfaces, one on each port; `macs`: the ports' own MAC addresses.
+/// The interfaces, one on each port; `macs` are the ports' MAC addresses.
 pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
     ports
         .iter()
@@ -92,12 +92,12 @@ pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
         .collect()
 }
 
-/// Addresses configured as the director's own besides those of ports and services.
+/// Configured VIPs that are single addresses.
 pub fn virtual_addresses(vips: &[Prefix]) -> BTreeSet<IpAddr> {
     vips.iter().filter(|vip| vip.is_host()).map(|vip| vip.address()).collect()
 }
 
-/// Networks configured as the director's own, with all their addresses.
+/// Configured networks whose addresses are all VIPs.
 pub fn virtual_networks(vips: &[Prefix]) -> Vec<Prefix> {
     vips.iter().filter(|vip| !vip.is_host()).copied().collect()
 }

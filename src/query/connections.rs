@@ -32,13 +32,13 @@ impl Query for Connections {
     }
 }
 
-/// The persistence engine's name.
+/// The persistence engine.
 const SIP: &str = "sip";
 
-/// A bounded walk over every worker's tables and over the templates: where it is.
+/// Position of a bounded walk over all workers' tables and the templates.
 #[derive(Debug)]
 pub enum Walk {
-    /// In a worker's table; the piece is with the worker or about to be.
+    /// In a worker's table; the worker has the job, or gets it next.
     Worker {
         worker: usize,
         family: Family,
@@ -53,7 +53,7 @@ impl Walk {
         Walk::Worker { worker: 0, family: Family::Ipv4, cursor: 0 }
     }
 
-    /// The chore that brings the next piece, if a worker is to bring it.
+    /// The job for the next rows, if a worker must provide them.
     pub fn job(&self) -> Option<(usize, TableJob)> {
         match *self {
             Walk::Worker { worker, family, cursor } => {
@@ -65,7 +65,7 @@ impl Walk {
         }
     }
 
-    /// Takes a finished piece and moves on.
+    /// Takes a finished job and advances.
     pub fn take(
         &mut self,
         piece: ConnectionPiece,
@@ -87,7 +87,7 @@ impl Walk {
         Rows::of(piece.rows.iter().map(|raw| row(raw, destinations)).collect::<Vec<_>>())
     }
 
-    /// The next piece of the templates.
+    /// The next rows of the templates.
     pub fn templates(
         &mut self,
         templates: &Templates,

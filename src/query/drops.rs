@@ -1,4 +1,4 @@
-//! `drops`: packets dropped or handed to the host path, by reason.
+//! `drops`: packets dropped or punted, by reason.
 
 use super::{Answer, Column, NoArgs, Query, View};
 use crate::api::Refusal;
@@ -12,9 +12,9 @@ pub struct DropRow {
     /// `drop` or `punt`.
     pub kind: String,
     pub reason: String,
-    /// What the reason means.
+    /// Description of the reason.
     pub help: String,
-    /// Over all workers and ports.
+    /// Sum over all workers and ports.
     pub packets: u64,
 }
 

@@ -1,4 +1,4 @@
-//! `neighbours`: next hops and how they are reached.
+//! `neighbours`: next hops and their MAC addresses.
 
 use super::{Answer, Column, NoArgs, Query, View};
 use crate::api::Refusal;
@@ -11,11 +11,11 @@ pub struct Neighbours;
 pub struct NeighbourRow {
     pub address: IpAddr,
     pub port: String,
-    /// `None` while it is not resolved.
+    /// `None` while unresolved.
     pub mac: Option<String>,
     /// `permanent`, `reachable`, `probe`, `incomplete` or `failed`.
     pub state: String,
-    /// Packets that wait for the answer.
+    /// Packets that wait for it.
     pub queued: u64,
 }
 
@@ -37,7 +37,7 @@ impl Query for Neighbours {
         let neighbours = view.neighbours().into_iter();
         let rows = neighbours.map(|neighbour| NeighbourRow {
             address: neighbour.address,
-            // Each port has one interface, under the port's name.
+            // Each port has one interface with the same name.
             port: view.info().ports.get(neighbour.interface.index()).cloned().unwrap_or_default(),
             mac: neighbour.mac.map(mac),
             state: neighbour.state.name().to_owned(),

@@ -1,4 +1,4 @@
-//! `queues`: what every worker's queue on every port has done.
+//! `queues`: counters of every worker's queue on every port.
 
 use super::{Answer, Column, NoArgs, Query, View, table};
 use crate::api::Refusal;
@@ -17,11 +17,11 @@ pub struct QueueRow {
     pub rx_bytes: u64,
     pub tx_packets: u64,
     pub tx_bytes: u64,
-    /// Bursts that brought at least one frame.
+    /// Bursts with at least one frame.
     pub rx_bursts: u64,
-    /// Share of the last second that the worker spent on packets, in percent.
+    /// Share of time in the last second that the worker spent on packets, in percent.
     pub busy_percent: f64,
-    /// Drops and punts by reason; reasons that never occurred are left out.
+    /// Drops and punts by reason, without those that never occurred.
     pub drops: BTreeMap<String, u64>,
     pub punts: BTreeMap<String, u64>,
 }
@@ -73,7 +73,7 @@ impl Query for Queues {
         Ok(Answer::Now(rows))
     }
 
-    /// The counters, then why packets were dropped or handed to the host path.
+    /// The counters, then drops and punts by reason.
     fn text(rows: &[QueueRow]) -> String {
         let mut text = table(Self::COLUMNS, rows);
         let reasons: Vec<Reason> = rows.iter().flat_map(reasons).collect();
@@ -89,7 +89,7 @@ fn occurred(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<Strin
     counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-/// Mean packets per burst that brought any.
+/// Mean packets per burst, of bursts with packets.
 fn per_burst(row: &QueueRow) -> String {
     match row.rx_bursts {
         0 => "-".to_owned(),
@@ -97,7 +97,7 @@ fn per_burst(row: &QueueRow) -> String {
     }
 }
 
-/// Packets of one queue that one reason stopped.
+/// Packets of one queue that were dropped or punted for one reason.
 struct Reason {
     worker: u16,
     port: String,

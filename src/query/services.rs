@@ -1,4 +1,4 @@
-//! `services`: services with their destinations and counters, all or one.
+//! `services`: all services, or one, with their destinations and counters.
 
 use super::{Answer, Column, Listing, Query, View, table};
 use crate::api::{Refusal, RefusalCode, Rows};
@@ -68,7 +68,7 @@ const DESTINATIONS: &[Column<(ServiceKey, DestinationRow)>] = &[
     Column::right("persistent", |row| row.1.persistent_connections.to_string()),
 ];
 
-/// What changes how the destination is used: `drain`, `down` and others, each with its owner.
+/// Overlays of the destination, e.g. `drain` or `down`, each with its origin.
 fn overlays(row: &DestinationRow) -> String {
     match row.overlays.is_empty() {
         true => "-".to_owned(),
@@ -81,16 +81,16 @@ fn overlays(row: &DestinationRow) -> String {
     }
 }
 
-/// A listing under way: newest service first. Changes to services that it has told already are not seen.
+/// A listing in progress: newest service first. Changes of services that were listed already are not seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceListing {
-    /// Number of the last service told.
+    /// Number of the last service listed.
     pub last: Option<u64>,
 }
 
 impl ServiceListing {
-    /// The next piece, from the services before [`Self::last`], each with its number: at most [`REPLY_ROWS`] rows of
-    /// services and destinations together, or a single longer service.
+    /// The next rows, from services before [`Self::last`] with their numbers: at most [`REPLY_ROWS`] rows of services
+    /// and destinations together, or one longer service.
     pub fn piece(&mut self, services: impl Iterator<Item = (u64, ServiceRow)>) -> Vec<ServiceRow> {
         let (mut count, mut piece) = (0, Vec::new());
         for (number, row) in services {

@@ -19,7 +19,7 @@ impl Query for SyncDaemons {
     type Args = NoArgs;
     type Row = SyncDaemon;
 
-    /// The director refuses to start one, so none runs.
+    /// None: the director refuses to start one.
     fn answer(_: &mut dyn View, _: NoArgs) -> Result<Answer<SyncDaemon>, Refusal> {
         Ok(Answer::Now(Vec::new()))
     }

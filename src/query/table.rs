@@ -1,13 +1,13 @@
 //! Text in aligned columns.
 
-/// Which side of its column a word stands on.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Left,
     Right,
 }
 
-/// One column: its title, and the word it shows of a row.
+/// One column: its title, and the function that returns its text for a row.
 #[derive(Debug)]
 pub struct Column<R> {
     title: &'static str,
@@ -27,8 +27,8 @@ impl<R> Column<R> {
     }
 }
 
-/// The titles and the rows. Each column is as wide as its longest word, two blanks stand between columns, and no line
-/// ends with a blank.
+/// Titles and rows. Each column is as wide as its longest text, columns are separated by two spaces, and lines have no
+/// trailing spaces.
 pub fn table<R>(columns: &[Column<R>], rows: &[R]) -> String {
     let titles = columns.iter().map(|column| column.title.to_owned()).collect();
     let words = rows.iter().map(|row| columns.iter().map(|column| (column.word)(row)).collect());

@@ -1,4 +1,4 @@
-//! `timeouts`: how long idle connections are kept.
+//! `timeouts`: the timeouts of idle connections.
 
 use super::{Answer, Column, NoArgs, Query, View};
 use crate::api::Refusal;

@@ -1,14 +1,14 @@
-//! The director's own addresses: those of its interfaces, configured VIPs, and VIPs of services.
+//! The director's own addresses: addresses of interfaces, configured VIPs, and VIPs of services.
 //!
-//! A VIP is *present* as long as it is configured or a service has it: packets to it are local and served. It is
-//! *active* if ARP and neighbour discovery answer for it and it is announced. A present VIP is active unless another
+//! A VIP is *present* while it is configured or a service has it: packets to it are local and served. It is *active* if
+//! the director announces it and answers ARP and neighbour discovery for it. A present VIP is active unless another
 //! host is known to have the address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Who has the address of a VIP that is not active.
+/// Which other host has the address of an inactive VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
     Router,
@@ -29,14 +29,14 @@ impl fmt::Display for Holder {
 
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
-    /// How many reasons there are for each address.
+    /// Number of reasons for each address.
     held: HashMap<IpAddr, u32>,
-    /// How many services have it.
+    /// Number of services that have it.
     services: HashMap<IpAddr, u32>,
     configured: BTreeSet<IpAddr>,
-    /// VIPs that are not active, because another host has them.
+    /// Inactive VIPs, because another host has the address.
     contested: BTreeMap<IpAddr, Holder>,
-    /// Those that may have become virtual ones, or ceased to be, since they were last asked for.
+    /// VIPs that may have become active or inactive since the last call of `take`.
     changed: BTreeSet<IpAddr>,
 }
 
@@ -56,14 +56,14 @@ fn take(counts: &mut HashMap<IpAddr, u32>, address: IpAddr) -> bool {
     is_last
 }
 
-/// Hosts on a link may ask who has it.
+/// True if hosts on a link may solicit the address.
 fn can_be_owned(address: IpAddr) -> bool {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     !(is_broadcast || address.is_unspecified() || address.is_multicast() || address.is_loopback())
 }
 
 impl Addresses {
-    /// An interface's own. Here and below: true if the address becomes, or is no longer, the director's.
+    /// Adds an address of an interface. Here and below: true if the address becomes, or is no longer, the director's.
     pub(super) fn add_interface(&mut self, address: IpAddr) -> bool {
         add(&mut self.held, address)
     }
@@ -72,7 +72,7 @@ impl Addresses {
         take(&mut self.held, address)
     }
 
-    /// Every address of the director.
+    /// All addresses of the director.
     pub(super) fn all(&self) -> impl Iterator<Item = IpAddr> {
         self.held.keys().copied()
     }
@@ -97,7 +97,7 @@ impl Addresses {
         take(&mut self.held, address)
     }
 
-    /// Configured VIPs from now on; gives those that the director gets and those that it loses.
+    /// Replaces the configured VIPs; returns the addresses that the director gains and loses.
     pub(super) fn configure(&mut self, vips: BTreeSet<IpAddr>) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let old = std::mem::take(&mut self.configured);
         let usable: BTreeSet<_> = vips.into_iter().filter(|vip| can_be_owned(*vip)).collect();
@@ -110,7 +110,7 @@ impl Addresses {
         (added, lost)
     }
 
-    /// VIPs that may have become active since the last call (true), or are no longer.
+    /// VIPs that may have become active (true) or inactive since the last call.
     pub(super) fn take_virtual_changes(&mut self) -> Vec<(IpAddr, bool)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|address| (address, self.is_active(address))).collect()
@@ -124,12 +124,12 @@ impl Addresses {
         self.contested.contains_key(&address)
     }
 
-    /// VIPs that are not active, and who has them.
+    /// Inactive VIPs, and the host that has each.
     pub(super) fn contested(&self) -> impl Iterator<Item = (IpAddr, Holder)> {
         self.contested.iter().map(|(address, holder)| (*address, *holder))
     }
 
-    /// Another host has the address of a VIP (`Some`), or no other is known to; true if that is new.
+    /// Sets the other host that has the address of a VIP (`None`: no host); true if that is new.
     pub(super) fn contest(&mut self, address: IpAddr, holder: Option<Holder>) -> bool {
         let old = match holder {
             Some(holder) => self.contested.insert(address, holder),

@@ -1,4 +1,4 @@
-//! What IPVS refuses of a service or destination by itself, whatever else is configured.
+//! What IPVS refuses of a service or destination, independent of other configuration.
 
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// Weights are signed in the kernel.
 pub(super) const WEIGHT_MAX: u32 = i32::MAX as u32;
 
-/// The only persistence engine there is.
+/// The only persistence engine.
 const SIP: &str = "sip";
 
 type Checked = Result<(), Refusal>;
@@ -19,7 +19,7 @@ fn refuse<T>(code: RefusalCode, detail: String) -> Result<T, Refusal> {
     Err(Refusal::new(code, detail))
 }
 
-/// A key names something: mark 0 is no mark.
+/// Checks the key: mark 0 means no mark.
 pub(super) fn key(key: &ServiceKey) -> Checked {
     match key {
         ServiceKey::Fwmark { mark: 0, .. } => refuse(
@@ -30,7 +30,7 @@ pub(super) fn key(key: &ServiceKey) -> Checked {
     }
 }
 
-/// Engine, then mask.
+/// Checks the engine, then the netmask.
 pub(super) fn service(spec: &ServiceSpec) -> Checked {
     if let Some(engine) = spec.persistence_engine.as_deref().filter(|engine| *engine != SIP) {
         return refuse(
@@ -53,7 +53,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Checked {
     }
 }
 
-/// Only a tunnel leads to a server of the other address family.
+/// Only tunnels can reach servers of the other address family.
 pub(super) fn family(service: &ServiceKey, spec: &DestinationSpec) -> Checked {
     let differs = Family::of(spec.at.address) != service.family();
     if differs && !spec.method.encapsulates() {
@@ -68,7 +68,7 @@ pub(super) fn family(service: &ServiceKey, spec: &DestinationSpec) -> Checked {
     Ok(())
 }
 
-/// Weight, thresholds, tunnel.
+/// Checks weight, thresholds, tunnel.
 pub(super) fn destination(spec: &DestinationSpec) -> Checked {
     if spec.weight > WEIGHT_MAX {
         return refuse(
@@ -98,13 +98,13 @@ pub(super) fn destination(spec: &DestinationSpec) -> Checked {
     }
 }
 
-/// The address is a station's, or the director's own (`is_local`); `is_group` tells broadcast addresses of the
-/// director's networks.
+/// Checks that the address is unicast, or the director's own (`is_local`); `is_group` is true for broadcast addresses
+/// of the director's networks.
 pub(super) fn address(address: IpAddr, is_local: bool, is_group: bool) -> Checked {
     let is_station = match address {
-        // Linux has had the rest of 0.0.0.0/8 as unicast since 5.3.
+        // Since 5.3 Linux treats the rest of 0.0.0.0/8 as unicast.
         IpAddr::V4(address) => !address.is_unspecified() && !is_group,
-        // Link-local ones would need an interface; mapped ones are IPv4 in disguise.
+        // Link-local addresses would need an interface; mapped addresses are IPv4 addresses.
         IpAddr::V6(address) => {
             !is_group
                 && !address.is_unspecified()

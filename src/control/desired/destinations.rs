@@ -44,7 +44,7 @@ impl Desired {
         Ok(())
     }
 
-    /// Takes a destination out of the trash, with its counters and connections.
+    /// Restores a destination from the trash, with its counters and connections.
     fn revive_destination(
         &mut self,
         id: DestinationId,
@@ -146,8 +146,8 @@ impl Desired {
         Ok(())
     }
 
-    /// What thresholds mean for the connections there are when they are written: at the upper one the destination
-    /// is overloaded at once, below the lower one no longer, between them it stays as it is.
+    /// Applies new thresholds to the existing connections: at the upper threshold the destination is overloaded at
+    /// once, below the lower one it is not, and between them nothing changes.
     fn judge_thresholds(&mut self, id: DestinationId) {
         let connections = self.destination_stats.connections(id);
         let total = u64::from(connections.active.wrapping_add(connections.inactive));
@@ -173,13 +173,13 @@ impl Desired {
             .ok_or_else(|| refusal(RefusalCode::ENOENT, format!("{at} is no destination of {key}")))
     }
 
-    /// Off the list, with everything else kept for the connections that it still has.
+    /// Removes it from the list; the rest is kept for its connections.
     pub(super) fn trash_destination(&mut self, id: DestinationId, now: Instant) {
         let Some(row) = &mut self.destinations[id.index()] else { return };
         row.is_listed = false;
         let service = row.service;
         self.services[service.index()].trashed += 1;
-        // What was counted up to now belongs to the service as it is; later it may be another.
+        // Its counters so far belong to the present service; later the slot may have another one.
         self.statistics.collect(id, Some(service), self.destination_stats.counters(id));
         self.removals += 1;
         self.place_destination(id);
@@ -191,7 +191,7 @@ impl Desired {
         }
     }
 
-    /// Publishes a service whose list of destinations has changed.
+    /// Publishes a service after a change of its list of destinations.
     pub(super) fn relist(&mut self, id: ServiceId, change: Change) {
         let Some(listed) = &self.services[id.index()].listed else { return };
         let candidate = |&id: &DestinationId| {
@@ -206,8 +206,8 @@ impl Desired {
         self.publish_service(service);
     }
 
-    /// A destination that was once reached by NAT answers until it is forgotten: connections keep the method
-    /// they were made with. It is a NAT server for as long as new connections are made that way.
+    /// Registers the destination for replies. Once reached by NAT it is registered until it is forgotten, because
+    /// connections keep their method. It is a NAT server while new connections use NAT.
     pub(super) fn register_answers(&mut self, id: DestinationId) {
         let Some(row) = &mut self.destinations[id.index()] else { return };
         if row.spec.method == ForwardMethod::Masq && !row.answers {

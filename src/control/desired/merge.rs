@@ -1,8 +1,8 @@
-//! The configuration file and the running table: what a reload changes, and where they differ.
+//! Changes of a reload, and differences between the configuration file and the running table.
 //!
-//! A reload goes attribute by attribute. Where the file says something else than before, the running table becomes as
-//! the file says; every other attribute stays as it runs, even if it differs from the file. Overlays are no attributes,
-//! so a reload leaves them alone.
+//! A reload compares attribute by attribute. Where the file has changed, the running table gets the new value; other
+//! attributes keep their running values, even if these differ from the file. Overlays are not attributes, so a reload
+//! does not change them.
 
 use super::Desired;
 use crate::api::Command;
@@ -11,7 +11,7 @@ use crate::model::{DestinationAddress, DestinationSpec, ServiceKey, ServiceSpec}
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// The new value where the file changed it, else the running one.
+/// The new value if the file changed it, otherwise the running one.
 fn pick<T: Clone + PartialEq>(old: Option<&T>, new: &T, running: &T) -> T {
     if old == Some(new) { running.clone() } else { new.clone() }
 }
@@ -21,7 +21,7 @@ fn merged_service(
     new: &ServiceSpec,
     running: &ServiceSpec,
 ) -> ServiceSpec {
-    // Flags mean something to a certain scheduler only.
+    // Flags belong to a scheduler.
     let scheduling = |spec: &ServiceSpec| (spec.scheduler, spec.scheduler_flags);
     let (scheduler, scheduler_flags) =
         pick(old.map(scheduling).as_ref(), &scheduling(new), &scheduling(running));
@@ -61,8 +61,8 @@ fn merged_destination(
 }
 
 impl Desired {
-    /// The commands by which the running table follows a change of the file. A service that is not there any more is
-    /// made again as a whole, and so is a destination.
+    /// The commands for the running table after a change of the file. A service that no longer exists is added again as
+    /// a whole, and so is a destination.
     pub fn follow(&self, change: &ServiceChange) -> Vec<Command> {
         let ServiceChange { old, new } = change;
         let key = new.spec.key;
@@ -95,7 +95,7 @@ impl Desired {
         commands
     }
 
-    /// Where the running service differs from what the file says of it, a line for each difference.
+    /// Differences between the running service and the file, one line each.
     pub fn drift(&self, file: &ServiceConfig) -> Vec<String> {
         let key = file.spec.key;
         let Some((id, running)) = self.service(&key) else {
@@ -122,7 +122,7 @@ impl Desired {
         lines
     }
 
-    /// Keys of running services that are not among those of the file, newest first.
+    /// Keys of running services that are not in the file, newest first.
     pub fn unnamed<'a>(
         &'a self,
         file: &'a HashSet<ServiceKey>,

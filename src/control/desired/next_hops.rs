@@ -1,4 +1,4 @@
-//! The slots of next hops: who is used by destinations and gateways, and whose address is resolved.
+//! The slots of next hops: their users (destinations and gateways), and their resolved addresses.
 
 use super::slots::Slots;
 use crate::model::{Family, InterfaceId};
@@ -12,14 +12,15 @@ use std::sync::Arc;
 pub(super) struct NextHops {
     slots: Slots,
     by_address: HashMap<(InterfaceId, IpAddr), Entry>,
-    /// Those that may have got their first user, or lost their last, since they were last asked for.
+    /// Next hops that may have gained their first user or lost their last one since the last call of
+    /// `take_wanted_changes`.
     changed: BTreeSet<(InterfaceId, IpAddr)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     id: NextHopId,
-    /// Destinations and gateways behind it.
+    /// Number of destinations and gateways behind it.
     users: u32,
     is_resolved: bool,
 }
@@ -33,7 +34,7 @@ impl NextHops {
         }
     }
 
-    /// One user more of the next hop; `None` only if there are 2^32 of them.
+    /// Adds a user of the next hop; `None` only if there are 2^32 of them.
     pub(super) fn take(
         &mut self,
         to: &mut Snapshot,
@@ -48,7 +49,7 @@ impl NextHops {
         Some(id)
     }
 
-    /// Takes back one [`Self::take`].
+    /// Removes one [`Self::take`].
     pub(super) fn give_back(&mut self, at: (InterfaceId, IpAddr)) {
         if let Some(entry) = self.by_address.get_mut(&at) {
             entry.users -= 1;
@@ -59,7 +60,7 @@ impl NextHops {
         }
     }
 
-    /// The neighbour's Ethernet address is known now, or (`None`) no longer. Says whether that is news.
+    /// Sets the neighbour's MAC address; `None`: unresolved. True if it changed.
     pub(super) fn neighbour_changed(
         &mut self,
         to: &mut Snapshot,
@@ -100,8 +101,7 @@ impl NextHops {
         true
     }
 
-    /// Next hops of destinations and gateways: those that may have become one since the last call (true), or ceased to
-    /// be one.
+    /// Next hops that destinations or gateways may need (true), or no longer need, since the last call.
     pub(super) fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         let changed = std::mem::take(&mut self.changed);
         let is_used = |at: &(InterfaceId, IpAddr)| {
@@ -110,7 +110,7 @@ impl NextHops {
         changed.into_iter().map(|at| (at, is_used(&at))).collect()
     }
 
-    /// Something else about the next hop has changed that whoever wants it looks at.
+    /// The next hop has changed in another way that its users must see.
     pub(super) fn reconsider(&mut self, at: (InterfaceId, IpAddr)) {
         self.changed.insert(at);
     }
@@ -126,7 +126,7 @@ impl NextHops {
         self.by_address.get_mut(&at)
     }
 
-    /// Nobody can come across a next hop that has no user and is not among the neighbours.
+    /// Removes a next hop without users that is not a neighbour.
     fn forget_if_useless(&mut self, at: (InterfaceId, IpAddr)) {
         if let Some(entry) = self.by_address.get(&at)
             && entry.users == 0

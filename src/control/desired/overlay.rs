@@ -1,5 +1,5 @@
-//! Overlays of destinations, and the effective weight and availability that follow from specification and overlays.
-//! This is the only place where the two meet.
+//! Overlays of destinations, and the effective weight and availability from specification and overlays. Only this file
+//! combines the two.
 
 use super::{Desired, checks, refusal};
 use crate::api::{Refusal, RefusalCode};
@@ -18,7 +18,7 @@ impl Overlays {
         self.0.values().copied()
     }
 
-    /// What becomes of a destination with this weight.
+    /// The effective weight and availability for this configured weight.
     pub(super) fn effective(&self, weight: u32) -> Effective {
         let mut effective = Effective { weight, available: true };
         for OwnedOverlay { overlay, .. } in self.0.values() {
@@ -37,7 +37,8 @@ impl Overlays {
     }
 }
 
-/// So many percent of the weight. A share above 0 of a weight above 0 is at least 1: it must not quiesce the server.
+/// This percentage of the weight. A share above 0 of a weight above 0 is at least 1, so that it does not quiesce the
+/// server.
 fn share(weight: u32, percent: u32) -> u32 {
     if weight == 0 || percent == 0 {
         return 0;
@@ -54,17 +55,17 @@ impl Desired {
         row.map_or(unlisted, |row| row.overlays.effective(row.spec.weight))
     }
 
-    /// Who wrote a destination's specification last.
+    /// Who last wrote a destination's specification.
     pub fn origin(&self, id: DestinationId) -> Origin {
         self.row(id).map_or(Origin::default(), |row| row.origin)
     }
 
-    /// What lies over a destination's specification.
+    /// The overlays of a destination.
     pub fn overlays(&self, id: DestinationId) -> impl Iterator<Item = OwnedOverlay> {
         self.row(id).into_iter().flat_map(|row| row.overlays.iter())
     }
 
-    /// Puts an overlay on every listed destination that the target names.
+    /// Puts an overlay on all listed destinations of the target.
     pub(super) fn set_overlay(
         &mut self,
         target: &OverlayTarget,
@@ -83,7 +84,7 @@ impl Desired {
         })
     }
 
-    /// Takes it off again; a destination without one stays as it is.
+    /// Removes it again; destinations without it do not change.
     pub(super) fn clear_overlay(
         &mut self,
         target: &OverlayTarget,
@@ -123,7 +124,7 @@ impl Desired {
         Ok(())
     }
 
-    /// The workers and the scheduler get to know how a destination is used from now on.
+    /// Updates workers and scheduler after a change of overlays.
     fn effective_changed(&mut self, id: DestinationId, before: Effective) {
         let after = self.effective(id);
         let Some(service) = self.row(id).map(|row| row.service) else { return };

@@ -1,5 +1,5 @@
-//! Where destinations are: next hop, MTU and tunnel source of each, kept up to date with routes, neighbours, learned
-//! path MTUs and the director's own addresses.
+//! Next hop, MTU and tunnel source of each destination, updated with routes, neighbours, learned path MTUs and the
+//! director's own addresses.
 
 use super::Desired;
 use super::addresses::Holder;
@@ -13,20 +13,20 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-/// How long a learned path MTU lasts; Linux's mtu_expires.
+/// How long a learned path MTU is used; Linux's mtu_expires.
 const LEARNED_FOR: Duration = Duration::from_secs(600);
-/// No path is believed to take less; Linux's min_pmtu, and RFC 8200 section 5.
+/// Minimum path MTU that is accepted; Linux's min_pmtu, and RFC 8200 section 5.
 const SMALLEST_IPV4: u16 = 552;
 const SMALLEST_IPV6: u16 = 1280;
 
-/// The MTU of the way to an address, learned from an ICMP error.
+/// Path MTU to an address, learned from an ICMP error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Learned {
     mtu: u16,
     until: Instant,
 }
 
-/// The way to an address.
+/// Next hop, MTU and source towards an address.
 struct Path {
     next_hop: Option<(InterfaceId, IpAddr)>,
     mtu: u16,
@@ -34,7 +34,7 @@ struct Path {
 }
 
 impl Desired {
-    /// New routes; every destination is looked up anew.
+    /// Replaces the routes and looks up every destination again.
     pub fn set_routes(&mut self, routes: Arc<Routes>) {
         for gateway in std::mem::take(&mut self.gateways) {
             self.next_hops.give_back(gateway);
@@ -53,7 +53,7 @@ impl Desired {
         self.touch();
     }
 
-    /// Changed interfaces, with all their addresses. Routes to their networks are [`Self::set_routes`]'s.
+    /// Replaces the interfaces with their addresses. Routes to their networks are set by [`Self::set_routes`].
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let old = std::mem::replace(&mut self.interfaces, interfaces);
         self.next.interfaces = Arc::new(Interfaces::build(&self.interfaces));
@@ -71,7 +71,7 @@ impl Desired {
         self.touch();
     }
 
-    /// A neighbour's Ethernet address is known now, has changed, or (`None`) is no longer to be trusted.
+    /// Sets a neighbour's MAC address; `None`: no usable one.
     pub fn neighbour_changed(
         &mut self,
         interface: InterfaceId,
@@ -90,19 +90,19 @@ impl Desired {
         self.touch();
     }
 
-    /// An interface has become a member of a multicast group, or (false) is no longer.
+    /// An interface has joined a multicast group, or (false) left it.
     pub fn membership_changed(&mut self, interface: InterfaceId, group: IpAddr, is_member: bool) {
         Arc::make_mut(&mut self.next.groups).set(interface, group, is_member);
         self.touch();
     }
 
-    /// Next hops of destinations, and gateways: the host path keeps them resolved from now on, or (false) need not any
-    /// longer. What has changed since the last call.
+    /// Next hops of destinations and gateways that the host must keep resolved (true), or no longer, since the last
+    /// call.
     pub fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         self.next_hops.take_wanted_changes()
     }
 
-    /// A router says that only packets up to `mtu` reach `address`. Heeded for ten minutes, if a destination is there.
+    /// A router reports the path MTU to `address`. It is used for ten minutes, if there is a destination.
     pub fn path_mtu_learned(&mut self, address: IpAddr, mtu: u16, now: Instant) {
         let mtu = mtu.max(match Family::of(address) {
             Family::Ipv4 => SMALLEST_IPV4,
@@ -116,7 +116,7 @@ impl Desired {
         self.place_destinations_at(address);
     }
 
-    /// Forgets what was learned too long ago; every second or so.
+    /// Forgets path MTUs that are too old; called about every second.
     pub fn expire_path_mtus(&mut self, now: Instant) {
         let learned = self.learned.iter();
         let expired: Vec<_> =
@@ -127,7 +127,7 @@ impl Desired {
         }
     }
 
-    /// The address is the director's own: not a VIP that another host has.
+    /// True if the address is the director's own; inactive VIPs are not.
     pub(super) fn is_local(&self, address: IpAddr) -> bool {
         let is_present = match address {
             IpAddr::V4(address) => self.next.local.contains(address.to_bits()),
@@ -160,12 +160,12 @@ impl Desired {
         self.touch();
     }
 
-    /// A listed destination has this address.
+    /// True if a listed destination has this address.
     fn has_server(&self, address: IpAddr) -> bool {
         self.destinations_at(address).any(|id| self.row(id).is_some_and(|row| row.is_listed))
     }
 
-    /// Decides whether a VIP may be active. `has_server`: a real server had the address before the director did.
+    /// Decides if a VIP is active. `has_server`: a real server had the address before the director.
     fn contest(&mut self, address: IpAddr, has_server: bool) {
         let mut interfaces = self.interfaces.iter();
         let is_own =
@@ -188,7 +188,7 @@ impl Desired {
         }
     }
 
-    /// Decides again for a VIP that may have got another holder, or lost it.
+    /// Decides again for a VIP whose address another host may have got or lost.
     pub(super) fn contest_again(&mut self, address: IpAddr) {
         let was_contested = self.addresses.is_contested(address);
         let has_server = was_contested && self.has_server(address);
@@ -200,7 +200,7 @@ impl Desired {
         }
     }
 
-    /// After other routes or addresses of ports.
+    /// Decides again for all VIPs, after a change of routes or interfaces.
     fn contest_all_again(&mut self) {
         let mut concerned = self.link_addresses();
         concerned.extend(self.gateways.iter().map(|(_, gateway)| *gateway));
@@ -217,12 +217,12 @@ impl Desired {
         own.filter_map(|own| Some([own.network().address(), own.broadcast()?])).flatten().collect()
     }
 
-    /// A sentence about each VIP that is not active.
+    /// A sentence about each inactive VIP.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         self.addresses.contested().map(|(address, holder)| contested(address, holder))
     }
 
-    /// Nobody but the director answers for its own address, so whether a gateway there is asked for depends on that.
+    /// The director's own addresses are never solicited, so gateways with this address must be updated.
     fn reconsider_gateways(&mut self, address: IpAddr) {
         for &gateway in self.gateways.iter().filter(|(_, at)| *at == address) {
             self.next_hops.reconsider(gateway);
@@ -240,7 +240,7 @@ impl Desired {
         }
     }
 
-    /// The addresses of the network have become the director's, or are no longer.
+    /// Updates destinations after addresses of the network became the director's, or no longer are.
     pub(super) fn place_destinations_in(&mut self, network: &Prefix) {
         let first = (network.address(), DestinationId(0));
         let last = (network.last(), DestinationId(u32::MAX));
@@ -252,7 +252,7 @@ impl Desired {
         gateways.for_each(|gateway| self.next_hops.reconsider(*gateway));
     }
 
-    /// Writes the destination's row as it follows from its specification and the way to it.
+    /// Writes the destination's row from its specification and its next hop.
     pub(super) fn place_destination(&mut self, id: DestinationId) {
         let Some(row) = self.row(id) else { return };
         let (spec, service, old) = (row.spec, row.service, row.next_hop);
@@ -260,13 +260,13 @@ impl Desired {
         let Effective { weight, available } = self.effective(id);
         let address = spec.at.address;
         let is_local = self.is_local(address);
-        // Also of a removed destination: ICMP errors about its connections are still sent to it, as in the kernel.
+        // Also for a removed destination: as in the kernel, ICMP errors about its connections are still sent to it.
         let path = if is_local { None } else { self.path_to(address) };
         let (at, mtu, tunnel_source) = match path {
             Some(path) => (path.next_hop, path.mtu, path.source),
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
         };
-        // The new one first: an unchanged next hop must not lose its slot in between.
+        // Take the new one first: an unchanged next hop must keep its slot.
         let next_hop = at.and_then(|at| self.next_hops.take(&mut self.next, at));
         if let Some(old) = old {
             self.next_hops.give_back(old);
@@ -298,7 +298,8 @@ impl Desired {
         self.touch();
     }
 
-    /// The way to an address that is not the director's own; `None`: no route, or over an interface that does not exist.
+    /// Next hop, MTU and source towards an address of another host; `None` without a route, or if its interface does
+    /// not exist.
     fn path_to(&self, address: IpAddr) -> Option<Path> {
         let (interface, next_hop, route_mtu) = self.next.routes.lookup(address)?;
         let link_mtu = self.next.interfaces.get(interface)?.mtu;
@@ -308,8 +309,8 @@ impl Desired {
         Some(Path { next_hop: Some((interface, next_hop)), mtu: mtu.min(learned), source })
     }
 
-    /// The director's address on the way to a next hop: of the interface's own, one in the next hop's network if there
-    /// is; of another interface if this one has none of the family.
+    /// The director's source address towards a next hop: the interface's address in the next hop's network, else
+    /// another one of the interface, else one of another interface.
     fn source_towards(&self, interface: InterfaceId, next_hop: IpAddr) -> IpAddr {
         let family = Family::of(next_hop);
         let link_local = |address: IpAddr| match address {
@@ -323,7 +324,7 @@ impl Desired {
             let beside = Prefix::new(address, length).is_some_and(|net| net.contains(next_hop));
             (!link_local(address), at == interface, beside)
         };
-        // The first of equals.
+        // The first of equal ones.
         candidates
             .filter(|(_, address, _)| Family::of(*address) == family)
             .rev()
@@ -332,7 +333,7 @@ impl Desired {
     }
 }
 
-/// Every address of the interfaces, with the prefix length of its network.
+/// All addresses of the interfaces, with prefix lengths.
 pub(super) fn networks_of(interfaces: &[Interface]) -> Vec<(IpAddr, u8)> {
     interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect()
 }
@@ -343,7 +344,7 @@ fn contested(address: IpAddr, holder: Holder) -> String {
     )
 }
 
-/// The destinations that an index has under one key.
+/// The destinations under one key of an index.
 fn listed_under<K: Ord + Copy>(
     index: &BTreeSet<(K, DestinationId)>,
     key: K,

@@ -1,4 +1,4 @@
-//! What listings show of services and destinations.
+//! Rows of services and destinations for listings.
 
 use super::Desired;
 use crate::model::{
@@ -6,8 +6,8 @@ use crate::model::{
 };
 
 impl Desired {
-    /// A service with its destinations, newest first. Connections are as of now, counters and rates of the last
-    /// estimation.
+    /// A service with its destinations, newest first. Connection counts are current, counters and rates are from the
+    /// last estimate.
     pub fn service_row(&self, id: ServiceId, spec: &ServiceSpec) -> ServiceRow {
         let shown = self.statistics().service(id);
         let destinations = self.destinations(id);

@@ -9,7 +9,7 @@ use crate::time::Instant;
 use std::sync::Arc;
 
 impl Desired {
-    /// The slot of a service that exists.
+    /// The slot of an existing service.
     pub(super) fn find(&self, key: &ServiceKey) -> Result<ServiceId, Refusal> {
         let listed = |id: &ServiceId| self.services[id.index()].listed.is_some();
         let found = self.by_key.get(key).copied().filter(listed);
@@ -46,8 +46,8 @@ impl Desired {
         Ok(())
     }
 
-    /// The slot that removed destinations of this service still refer to, so that connections and service belong
-    /// together again; else any.
+    /// The slot to which removed destinations of this service still refer, so that their connections belong to the
+    /// service again; otherwise any free slot.
     fn service_slot(&mut self, key: &ServiceKey) -> Result<ServiceId, Refusal> {
         if let Some(&id) = self.by_key.get(key) {
             return Ok(id);
@@ -118,7 +118,7 @@ impl Desired {
         self.touch();
     }
 
-    /// Gives the slot back once the service is gone and no removed destination refers to it.
+    /// Frees the slot when the service is removed and no removed destination refers to it.
     pub(super) fn release_service_if_unused(&mut self, id: ServiceId, key: &ServiceKey) {
         let slot = &self.services[id.index()];
         if slot.listed.is_none() && slot.trashed == 0 {

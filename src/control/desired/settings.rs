@@ -21,8 +21,8 @@ impl Desired {
         &self.next.settings.sysctls
     }
 
-    /// Settings take effect with the next snapshot; those of the defence with the next [`Self::defend`], which is
-    /// therefore due at once.
+    /// Settings apply with the next snapshot, those of the defence with the next [`Self::defend`], which is therefore
+    /// due at once.
     pub fn set_sysctls(&mut self, sysctls: Sysctls) {
         if self.next.settings.sysctls != sysctls {
             self.next.settings.sysctls = sysctls;
@@ -37,8 +37,8 @@ impl Desired {
         }
     }
 
-    /// Judges the defence; every second and after a setting was written. `free`: entries that the connection tables
-    /// of all workers together can still take.
+    /// Evaluates the defence; called every second and after a setting was written. `free`: free entries in the
+    /// connection tables of all workers together.
     pub fn defend(&mut self, free: u64) {
         let settings = &mut self.next.settings;
         let mut sysctls = settings.sysctls;

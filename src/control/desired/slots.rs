@@ -1,10 +1,10 @@
-//! Numbers of a fixed range, given out and taken back.
+//! Allocates numbers from a fixed range.
 
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// Given back, to be given out again first.
+    /// Freed numbers, reused first.
     free: Vec<u32>,
-    /// Never given out from here on.
+    /// Numbers from here on were never used.
     next: u32,
     capacity: u32,
 }
@@ -15,7 +15,7 @@ impl Slots {
         Slots { free: Vec::new(), next: 0, capacity }
     }
 
-    /// A slot that nobody has; `None` if all are taken.
+    /// Allocates a free number; `None` if all are in use.
     pub(super) fn take(&mut self) -> Option<u32> {
         if let Some(slot) = self.free.pop() {
             return Some(slot);
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_given_out_once_and_again_when_back() {
+    fn slots_are_reused_after_they_are_freed() {
         let mut slots = Slots::new(2);
         assert_eq!([slots.take(), slots.take(), slots.take()], [Some(0), Some(1), None]);
         slots.give_back(0);

@@ -1,4 +1,4 @@
-//! What is refused, with which code, and what comes first where several things are wrong.
+//! Refused commands and their codes, and which code comes first if several apply.
 
 use super::*;
 use crate::api::SyncDaemon;
@@ -25,7 +25,7 @@ fn services() {
     let any = Ipv4(Ipv4Addr::UNSPECIFIED);
     let cases = [
         (Command::AddService(service(80)), Err(EEXIST)),
-        // A service that exists is refused before anything else is looked at.
+        // An existing service is refused before anything else is checked.
         (Command::AddService(ServiceSpec { key: key(80), ..with_engine("none") }), Err(EEXIST)),
         (Command::AddService(with_engine("none")), Err(ENOENT)),
         (Command::AddService(with_engine("sip")), Ok(())),
@@ -78,7 +78,7 @@ fn destinations() {
         (add(key(80), known), Err(EEXIST)),
         (add(key(80), other), Ok(())),
         (add(key(80), DestinationSpec { weight: (1 << 31) - 1, ..other }), Ok(())),
-        // Weight, thresholds, tunnel port, existence, address: in this order.
+        // Checked in this order: weight, thresholds, tunnel port, existence, address.
         (add(key(80), DestinationSpec { tunnel: gue(0), ..thresholds(heavy, 0, 1) }), Err(ERANGE)),
         (add(key(80), DestinationSpec { tunnel: gue(0), ..thresholds(known, 1, 2) }), Err(ERANGE)),
         (add(key(80), thresholds(other, 0, 1)), Err(ERANGE)),
@@ -99,7 +99,7 @@ fn destinations() {
         (edit(key(80), six), Err(EINVAL)),
         (edit(key(80), tunnel), Err(ENOENT)),
         (edit(key(80), thresholds(known, 9, 3)), Ok(())),
-        // Editing never looks at the address.
+        // An edit does not check the address.
         (edit(key(80), server("224.0.0.1")), Err(ENOENT)),
         (delete(key(81), &known), Err(ESRCH)),
         (delete(key(80), &other), Err(ENOENT)),
@@ -160,11 +160,11 @@ fn full_tables() {
     }
     assert_eq!(fixture.apply(add(key(0), server("10.1.0.99"))), Err(ENOMEM));
     assert_eq!(fixture.apply(add(key(0), server("224.0.0.1"))), Err(EINVAL));
-    // A removed one keeps its slot as long as workers may not know of the removal.
+    // A removed destination keeps its slot while workers may not know of the removal.
     fixture.ok(delete(key(0), &server("10.1.0.10")));
     assert_eq!(fixture.apply(add(key(0), server("10.1.0.99"))), Err(ENOMEM));
     fixture.ok(add(key(0), server("10.1.0.10")));
-    // A service's slot without destinations is free at once.
+    // The slot of a service without destinations is free at once.
     fixture.ok(Command::DeleteService(key(1)));
     fixture.ok(Command::AddService(service(80)));
 }

@@ -1,4 +1,4 @@
-//! What commands do to lists and schedulers.
+//! Effects of commands on lists and schedulers.
 
 use super::*;
 use crate::model::{MssClamp, ServiceRow};
@@ -85,7 +85,7 @@ fn listings_come_in_pieces_that_survive_changes() {
         }
         assert!(rows.len() <= crate::limits::REPLY_ROWS);
         ports.extend(rows.iter().map(|row| row.spec.key.port()));
-        // The last one told and the one to be told next are removed meanwhile.
+        // The last row returned and the next one are removed meanwhile.
         for port in [ports[ports.len() - 1], ports[ports.len() - 1].saturating_sub(1)] {
             let _ =
                 desired.apply(&Command::DeleteService(key(port)), Origin::Operator, Instant::START);
@@ -123,7 +123,7 @@ fn the_mss_clamp_reaches_the_workers() {
         fixture.desired.set_mss_clamp(clamp);
         assert_eq!(fixture.desired.snapshot().settings.mss_clamp, clamp);
         let after = fixture.desired.generation();
-        assert_ne!(after, before, "to be published");
+        assert_ne!(after, before, "the snapshot must be published");
         fixture.desired.set_mss_clamp(clamp);
         assert_eq!(fixture.desired.generation(), after, "nothing new");
     }

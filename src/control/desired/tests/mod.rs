@@ -1,4 +1,4 @@
-//! The desired state under commands: a small director with two interfaces and what the tests say to it.
+//! The desired state under commands: a small director with two interfaces.
 
 mod commands;
 mod effects;
@@ -39,7 +39,7 @@ pub(super) fn interface(id: u16, mtu: u16, addresses: &[(&str, u8)]) -> Interfac
 pub(super) struct Fixture {
     pub(super) desired: Desired,
     pub(super) workers: Vec<Arc<DestinationStatsTable>>,
-    /// As it follows from the changes that were told.
+    /// As reported by the changes.
     wanted: BTreeSet<(InterfaceId, IpAddr)>,
     vips: BTreeSet<IpAddr>,
 }
@@ -89,7 +89,7 @@ impl Fixture {
         assert_eq!(self.apply(command.clone()), Ok(()), "{command:?}");
     }
 
-    /// Next hops that the host path was told to keep resolved.
+    /// Next hops that the host must keep resolved.
     pub(super) fn wanted(&mut self) -> &BTreeSet<(InterfaceId, IpAddr)> {
         for (at, is_wanted) in self.desired.take_wanted_changes() {
             match is_wanted {
@@ -100,7 +100,7 @@ impl Fixture {
         &self.wanted
     }
 
-    /// Addresses that it was told to answer for.
+    /// Addresses that the host answers for.
     pub(super) fn vips(&mut self) -> &BTreeSet<IpAddr> {
         for (address, is_virtual) in self.desired.take_virtual_address_changes() {
             match is_virtual {
@@ -130,7 +130,7 @@ impl Fixture {
         *self.desired.snapshot().destinations.get(id.index()).unwrap()
     }
 
-    /// Empties the trash every second from one time to another.
+    /// Runs the trash every second from one time to another.
     pub(super) fn pass(&mut self, seconds: std::ops::RangeInclusive<u64>) {
         seconds.for_each(|second| self.desired.empty_trash(Instant::from_secs(second)));
     }

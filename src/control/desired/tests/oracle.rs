@@ -1,12 +1,12 @@
-//! Random commands against a slow and obvious model: lists of services and destinations, newest first, and what the
-//! slots may never do.
+//! Random commands, compared with a slow, simple model: lists of services and destinations, newest first, and rules for
+//! slots.
 
 use super::*;
 use crate::model::{Overlay, OverlayTarget};
 use crate::snapshot::Origin as ReplyOrigin;
 use proptest::prelude::*;
 
-/// A destination that once was added and is not forgotten.
+/// A destination that was added and is not forgotten.
 #[derive(Clone, Debug)]
 struct Server {
     spec: DestinationSpec,
@@ -16,7 +16,7 @@ struct Server {
 }
 
 impl Server {
-    /// The weight in force; `None`: it is used as if it were removed.
+    /// The effective weight; `None`: used like a removed one.
     fn effective(&self) -> Option<u32> {
         let mut weight = u64::from(self.spec.weight);
         for overlay in &self.overlays {
@@ -39,7 +39,7 @@ struct Removed {
     server: Server,
     service: ServiceKey,
     at: u64,
-    /// When its last connection went, if that was later.
+    /// When its last connection ended, if that was later.
     idle_since: u64,
 }
 
@@ -47,9 +47,9 @@ struct Removed {
 struct Model {
     services: Vec<(ServiceSpec, Vec<Server>)>,
     removed: Vec<Removed>,
-    /// Those whose Ethernet address is known.
+    /// Resolved neighbours.
     neighbours: BTreeMap<(InterfaceId, IpAddr), [u8; 6]>,
-    /// By slot.
+    /// Indexed by slot.
     connections: Vec<u32>,
 }
 
@@ -172,7 +172,7 @@ impl Model {
         self.removed.push(Removed { server, service, at: now, idle_since: now });
     }
 
-    /// Removed destinations with connections: the only ones that keep a slot which another wants.
+    /// Removed destinations with connections: only these keep a slot that another one needs.
     fn used(&self) -> impl Iterator<Item = &Removed> {
         let is_used = |gone: &&Removed| {
             gone.server.slot.is_some_and(|slot| self.connections[slot.index()] > 0)
@@ -180,7 +180,7 @@ impl Model {
         self.removed.iter().filter(is_used)
     }
 
-    /// Every slot is taken, by listed or removed ones.
+    /// True if every slot is used, by listed or removed destinations.
     fn is_full(&self) -> bool {
         let mut keys: BTreeSet<_> = self.removed.iter().map(|gone| gone.service).collect();
         keys.extend(self.services.iter().map(|(spec, _)| spec.key));
@@ -188,7 +188,7 @@ impl Model {
         keys.len() >= CAPACITY.services || listed + self.removed.len() >= CAPACITY.destinations
     }
 
-    /// Servers that were NAT destinations at some time.
+    /// Servers that were NAT destinations at any time.
     fn masqueraded(&self) -> BTreeSet<(ServiceKey, DestinationAddress)> {
         let listed = self.services.iter();
         let listed = listed.flat_map(|(spec, servers)| servers.iter().map(|one| (spec.key, one)));
@@ -216,13 +216,13 @@ fn check(service: &ServiceKey, spec: &DestinationSpec) -> Result<(), RefusalCode
 #[derive(Clone, Debug)]
 enum Step {
     Command(Command),
-    /// Time passes, with a look at the trash every second.
+    /// Time passes, with a run of the trash every second.
     Wait(u64),
-    /// A connection begins at one of the destinations there are, also removed ones.
+    /// A connection to one of the destinations, possibly a removed one, begins.
     Connect(usize),
-    /// All connections of one of them end.
+    /// All connections of a destination end.
     Disconnect(usize),
-    /// The Ethernet address of a neighbour is known, or no longer.
+    /// A neighbour becomes resolved or unresolved.
     Neighbour((InterfaceId, IpAddr), Option<[u8; 6]>),
 }
 
@@ -288,7 +288,7 @@ fn overlay() -> impl Strategy<Value = Command> {
     )
 }
 
-/// Some are servers', one is the gateway of others.
+/// Some are real servers, one is a gateway.
 fn neighbour() -> impl Strategy<Value = Step> {
     let all = [(1, "10.1.0.11"), (1, "10.1.0.12"), (1, "10.1.0.254"), (0, "fd00:a::11")];
     let at =
@@ -376,8 +376,8 @@ impl Run {
         (!slots.is_empty()).then(|| slots[number % slots.len()])
     }
 
-    /// Drops from the model what was forgotten, which must be neither too early nor too late. `was_full`: an unused one
-    /// may have given way to another.
+    /// Removes from the model what was forgotten, neither too early nor too late. `was_full`: an unused destination may
+    /// have lost its slot to another.
     fn forget(&mut self, was_full: bool) {
         let (desired, now) = (&self.fixture.desired, self.now);
         let connections = &self.model.connections;
@@ -397,7 +397,7 @@ impl Run {
         });
     }
 
-    /// What is listed and published is what the model says; slots are one destination's each and stay.
+    /// Listings and snapshot match the model; each slot has one destination and does not change.
     fn compare(&mut self) {
         let desired = &self.fixture.desired;
         let snapshot = desired.snapshot();
@@ -427,7 +427,7 @@ impl Run {
             let shown: Vec<_> = candidates.iter().map(|one| (one.id, one.weight)).collect();
             assert_eq!(shown, usable);
             for (server, &(slot, spec)) in servers.iter_mut().zip(&found) {
-                assert_eq!(*spec, server.spec, "no overlay overwrites a specification");
+                assert_eq!(*spec, server.spec, "an overlay changed the specification");
                 let known = *server.slot.get_or_insert(slot);
                 assert_eq!(known, slot, "{server:?} has moved");
                 assert!(taken.insert(slot), "two destinations in {slot:?}");
@@ -487,7 +487,7 @@ impl Run {
     }
 }
 
-/// A reply of the server is known to come from the service. Two services may share a server.
+/// Replies of the server belong to the service. Two services may share a server.
 fn answers(snapshot: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
     let (protocol, origin) = match *service {
         ServiceKey::Address { protocol, address, port } => {
@@ -504,7 +504,7 @@ fn answers(snapshot: &Snapshot, service: &ServiceKey, at: DestinationAddress) ->
         let reply = crate::packet::Tuple { source, source_port, protocol, ..Default::default() };
         snapshot.replies.origins(&reply).collect()
     }
-    // Port 0 serves every port, also this one.
+    // Port 0 covers every port.
     let port = if at.port == 0 { 9 } else { at.port };
     let found = match at.address {
         IpAddr::V4(address) => origins(snapshot, address.to_bits(), port, protocol),
@@ -517,7 +517,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn commands_do_what_the_model_says(steps in prop::collection::vec(step(), 1..80)) {
+    fn commands_match_the_model(steps in prop::collection::vec(step(), 1..80)) {
         let mut run = Run {
             fixture: Fixture::new(),
             model: Model {

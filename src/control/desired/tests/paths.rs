@@ -1,4 +1,4 @@
-//! Where destinations are, as routes, neighbours, path MTUs and the director's own addresses have it.
+//! Next hops, MTU and tunnel source of destinations after changes of routes, neighbours, path MTUs and own addresses.
 
 use super::*;
 use crate::snapshot::{NextHop, UNROUTED};
@@ -73,7 +73,7 @@ fn neighbours_reach_next_hops_and_the_table() {
     fixture.desired.neighbour_changed(interface, address, Some(mac));
     fixture.desired.neighbour_changed(interface, ip("10.1.0.99"), None);
     assert_eq!(fixture.desired.generation(), before, "no news");
-    // The destination goes, the neighbour stays; then it goes too.
+    // The destination is removed while the neighbour stays; then the neighbour too.
     fixture.ok(delete(key(80), &server("10.1.0.11")));
     fixture.pass(1..=300);
     assert!(neighbours(&fixture).is_some());
@@ -84,7 +84,7 @@ fn neighbours_reach_next_hops_and_the_table() {
 }
 
 #[test]
-fn what_moves_packets_elsewhere_changes_the_forwarding_number() {
+fn changes_of_forwarding_change_its_number() {
     let mut fixture = Fixture::with_service();
     let mut last = 0;
     let mut changed = |fixture: &Fixture| {
@@ -93,7 +93,7 @@ fn what_moves_packets_elsewhere_changes_the_forwarding_number() {
     };
     assert!(changed(&fixture), "it is never 0");
     fixture.ok(add(key(80), server("10.1.0.11")));
-    assert!(!changed(&fixture), "nobody is found that was not before");
+    assert!(!changed(&fixture), "no next hop has changed");
     let (interface, address) = (InterfaceId(1), ip("10.1.0.11"));
     for (mac, is_other) in [(Some([2; 6]), true), (Some([4; 6]), false), (None, true)] {
         fixture.desired.neighbour_changed(interface, address, mac);
@@ -120,7 +120,7 @@ fn published_snapshots_stay_as_they_were() {
 }
 
 #[test]
-fn path_mtus_are_heeded_for_ten_minutes() {
+fn path_mtus_are_used_for_ten_minutes() {
     let mut fixture = Fixture::with_service();
     let address = ip("10.9.0.11");
     let mtu_at = |fixture: &mut Fixture, second| {
@@ -129,7 +129,7 @@ fn path_mtus_are_heeded_for_ten_minutes() {
     };
     fixture.desired.path_mtu_learned(address, 1000, Instant::START);
     fixture.ok(add(key(80), server("10.9.0.11")));
-    assert_eq!(mtu_at(&mut fixture, 0), 1400, "nobody was there to heed it");
+    assert_eq!(mtu_at(&mut fixture, 0), 1400, "there was no destination");
     fixture.desired.path_mtu_learned(address, 1401, Instant::START);
     assert_eq!(mtu_at(&mut fixture, 0), 1400);
     fixture.desired.path_mtu_learned(address, 1000, Instant::START);
@@ -142,11 +142,11 @@ fn path_mtus_are_heeded_for_ten_minutes() {
 }
 
 #[test]
-fn own_addresses_come_and_go_with_services_and_configuration() {
+fn own_addresses_follow_services_and_configuration() {
     let mut fixture = Fixture::with_service();
     fixture.ok(Command::AddService(service(81)));
     assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
-    // A server that is the director itself.
+    // A real server that is the director itself.
     fixture.desired.set_vips(BTreeSet::from([ip("10.0.0.200"), ip("10.0.0.100")]));
     fixture.ok(add(key(80), server("10.0.0.200")));
     let row = fixture.newest(&key(80));
@@ -209,10 +209,10 @@ fn a_vip_that_another_host_has_is_present_but_not_active() {
     }
     assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
     let expected = [(InterfaceId(1), ip("10.1.0.11")), (InterfaceId(1), ip("10.1.0.254"))];
-    assert_eq!(*fixture.wanted(), BTreeSet::from(expected), "they are asked for as before");
+    assert_eq!(*fixture.wanted(), BTreeSet::from(expected), "they are still kept resolved");
     assert!(!fixture.row(id).is_local);
     assert_eq!(fixture.desired.warnings().count(), 3);
-    // The real server goes, the router too, and the VIPs are active.
+    // Real server and router are removed, so the VIPs become active.
     fixture.ok(delete(key(80), &real));
     fixture.desired.set_routes(Arc::new(Routes::build([(
         (ip("10.1.0.0"), 24),

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Counters;
 
 impl Fixture {
-    /// Packets of 100 bytes come in for a destination, over both workers.
+    /// Packets of 100 bytes arrive for a destination, at both workers.
     fn receive(&self, id: DestinationId, packets: usize) {
         (0..packets).for_each(|packet| self.stats(packet % 2, id).count_in(100));
     }
@@ -49,7 +49,7 @@ fn snapshots_are_taken_every_two_seconds() {
 }
 
 #[test]
-fn services_remember_what_removed_destinations_counted() {
+fn services_keep_the_counts_of_removed_destinations() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));
@@ -68,7 +68,7 @@ fn services_remember_what_removed_destinations_counted() {
     fixture.receive(id, 1);
     fixture.ok(add(key(80), one));
     fixture.estimate(6);
-    // What the slot had counted since the last snapshot shows up after the zeroing, as in IPVS.
+    // As in IPVS, what the slot counted since the last snapshot appears after zeroing.
     let (of_destination, of_service) = fixture.in_packets(&key(80));
     assert_eq!((of_destination, of_service, fixture.total()), (3, 1, 7));
     fixture.estimate(8);
@@ -113,7 +113,7 @@ fn zeroing_one_service_leaves_the_others_and_the_total() {
 }
 
 #[test]
-fn connections_are_shown_as_of_now() {
+fn connection_counts_are_current() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));
     let id = fixture.slots(&key(80))[0];

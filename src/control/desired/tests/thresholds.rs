@@ -1,8 +1,8 @@
-//! Connection thresholds that are edited while there are connections.
+//! Edits of connection thresholds while there are connections.
 
 use super::*;
 
-/// Whether workers find the destination overloaded.
+/// True if workers treat the destination as overloaded.
 fn is_overloaded(fixture: &Fixture, id: DestinationId) -> bool {
     let row = fixture.row(id);
     let stats = fixture.stats(0, id);
@@ -10,8 +10,8 @@ fn is_overloaded(fixture: &Fixture, id: DestinationId) -> bool {
     stats.update_overload(total, row.upper_threshold, row.lower_threshold, row.overload_edit)
 }
 
-/// (connections, the upper threshold that they reached, upper and lower one after the edit, overloaded then), as seen
-/// on a Linux director.
+/// (connections, the upper threshold that they reached, upper and lower threshold after the edit, overloaded after it),
+/// as observed on a Linux director.
 const EDITS: &[(u32, u32, (u32, u32), bool)] = &[
     (4, 4, (5, 0), true),
     (4, 4, (6, 0), false),
@@ -28,7 +28,7 @@ const EDITS: &[(u32, u32, (u32, u32), bool)] = &[
 ];
 
 #[test]
-fn edits_are_judged_by_the_connections_there_are() {
+fn edits_apply_to_existing_connections() {
     for &(connections, reached, (upper_threshold, lower_threshold), expected) in EDITS {
         let mut fixture = Fixture::with_service();
         let one = DestinationSpec { upper_threshold: reached, ..server("10.1.0.11") };
@@ -44,7 +44,7 @@ fn edits_are_judged_by_the_connections_there_are() {
 }
 
 #[test]
-fn a_destination_that_comes_back_is_judged_too() {
+fn thresholds_apply_to_a_restored_destination() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));

@@ -1,9 +1,9 @@
-//! Removed destinations: kept, brought back, forgotten; and their slots.
+//! Removed destinations: kept, restored, forgotten; and their slots.
 
 use super::*;
 
 #[test]
-fn a_destination_that_comes_back_has_its_slot_and_its_connections() {
+fn a_restored_destination_keeps_its_slot_and_connections() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));
@@ -12,7 +12,7 @@ fn a_destination_that_comes_back_has_its_slot_and_its_connections() {
     fixture.ok(delete(key(80), &one));
     assert!(!fixture.row(id).available);
     assert_eq!(fixture.desired.destinations_len(), 0);
-    // Comes back with other attributes, after hours, at the head of the list.
+    // Restored with other attributes, after hours, at the head of the list.
     fixture.pass(1..=7200);
     fixture.ok(add(key(80), server("10.1.0.12")));
     fixture.ok(add(key(80), DestinationSpec { weight: 9, ..one }));
@@ -22,7 +22,7 @@ fn a_destination_that_comes_back_has_its_slot_and_its_connections() {
 }
 
 #[test]
-fn a_service_that_comes_back_gets_its_old_destinations() {
+fn a_service_added_again_gets_its_removed_destinations() {
     let mut fixture = Fixture::with_service();
     fixture.ok(Command::AddService(service(81)));
     fixture.ok(add(key(80), server("10.1.0.11")));
@@ -36,13 +36,13 @@ fn a_service_that_comes_back_gets_its_old_destinations() {
     assert_ne!(fixture.slots(&key(82))[0], id);
     fixture.ok(Command::AddService(service(80)));
     assert_eq!(fixture.desired.service(&key(80)).unwrap().0, service_slot);
-    assert_eq!(fixture.slots(&key(80)), [], "destinations do not come back by themselves");
+    assert_eq!(fixture.slots(&key(80)), [], "destinations are not restored automatically");
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert_eq!(fixture.slots(&key(80)), [id]);
 }
 
 #[test]
-fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
+fn slots_are_free_when_unused_and_after_a_time() {
     let mut fixture = Fixture::with_service();
     fixture.ok(add(key(80), server("10.1.0.11")));
     let id = fixture.slots(&key(80))[0];
@@ -50,26 +50,26 @@ fn slots_are_free_only_when_nobody_uses_them_and_time_has_passed() {
     fixture.ok(Command::DeleteService(key(80)));
     fixture.pass(1..=1000);
     assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (1, 1));
-    // The template is removed by another worker than the one that made it.
+    // Another worker removes the template than the one that created it.
     fixture.stats(1, id).template_removed();
-    // Looked at 1020 and stamped, so 1140 is the first time it may go.
+    // Found unused at 1020, so it may be forgotten from 1140 on.
     fixture.pass(1001..=1139);
     assert_eq!(fixture.desired.trash.len(), 1);
     fixture.pass(1140..=1140);
     assert_eq!((fixture.desired.trash.len(), fixture.desired.by_key.len()), (0, 0));
-    assert_eq!(fixture.wanted().len(), 1, "the gateway alone");
+    assert_eq!(fixture.wanted().len(), 1, "only the gateway");
     fixture.ok(Command::AddService(service(90)));
     fixture.ok(add(key(90), server("10.1.0.12")));
     assert_eq!(fixture.slots(&key(90)), [id]);
 }
 
-/// The generation that every worker uses is the newest one from here on.
+/// From here on every worker uses the newest generation.
 fn acknowledge(fixture: &mut Fixture) {
     fixture.desired.acknowledged(fixture.desired.generation());
 }
 
 #[test]
-fn full_tables_take_others_at_once_after_all_was_deleted() {
+fn full_tables_accept_new_ones_at_once_after_deleting_all() {
     let mut fixture = Fixture::new();
     let fill = |fixture: &mut Fixture, first: u16| {
         for port in (first..).take(CAPACITY.services) {
@@ -110,15 +110,15 @@ fn slots_that_connections_use_are_not_given_to_others() {
     assert!(!fixture.slots(&key(90)).contains(&used));
     let one_more = add(key(90), server("10.1.0.99"));
     assert_eq!(fixture.apply(one_more.clone()), Err(RefusalCode::ENOMEM));
-    // The last connection ends, and both slots are free without a wait.
+    // When the last connection ends, both slots are free at once.
     fixture.stats(1, used).conn_removed(true);
     fixture.ok(Command::AddService(service(93)));
     fixture.ok(one_more);
 }
 
-/// A worker that still has the old snapshot may put a connection into the slot.
+/// A worker with the old snapshot may still create a connection with the slot.
 #[test]
-fn a_slot_is_given_to_another_only_when_every_worker_knows_of_the_removal() {
+fn a_slot_is_reused_only_after_every_worker_knows_of_the_removal() {
     let mut fixture = Fixture::with_service();
     for last in 0..CAPACITY.destinations {
         fixture.ok(add(key(80), server(&format!("10.1.0.{}", 10 + last))));
@@ -147,7 +147,7 @@ fn a_removed_destination_keeps_its_next_hop() {
 }
 
 #[test]
-fn nat_replies_are_known_as_long_as_there_may_be_connections() {
+fn nat_replies_are_registered_while_there_may_be_connections() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
     let reply = crate::packet::Tuple::<u32> {
@@ -165,8 +165,8 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
     fixture.ok(edit(key(80), one));
     assert!(known(&fixture) && is_server(&fixture));
     fixture.ok(edit(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
-    assert!(known(&fixture), "connections keep the method they were made with");
-    assert!(!is_server(&fixture), "new ones are not made by NAT");
+    assert!(known(&fixture), "connections keep their method");
+    assert!(!is_server(&fixture), "new connections do not use NAT");
     fixture.ok(delete(key(80), &one));
     assert!(known(&fixture));
     fixture.ok(add(key(80), one));
@@ -176,7 +176,7 @@ fn nat_replies_are_known_as_long_as_there_may_be_connections() {
 }
 
 #[test]
-fn calls_may_begin_at_destinations_of_sip_services_only() {
+fn only_destinations_of_sip_services_may_open_calls() {
     let mut fixture = Fixture::new();
     let sip = |engine: Option<&str>| ServiceSpec {
         key: ServiceKey::Address {

@@ -222,8 +222,18 @@ impl<F: Frame> Control<F> {
         &'a mut self,
         ports: &'a mut impl Ports<F>,
     ) -> (&'a mut IpHost<F>, impl Outbox<F> + 'a) {
+        self.host_behind(0, ports)
+    }
+
+    /// The host path, whose frames go out through `worker` if it has room.
+    fn host_behind<'a>(
+        &'a mut self,
+        worker: usize,
+        ports: &'a mut impl Ports<F>,
+    ) -> (&'a mut IpHost<F>, impl Outbox<F> + 'a) {
         let out = WorkerOutbox {
             injections: &mut self.end.injections,
+            first: worker,
             interfaces: self.desired.interfaces(),
             allocate: move |port| ports.allocate(port),
             refused: &mut self.refused,
@@ -238,7 +248,7 @@ impl<F: Frame> Control<F> {
             for class in PuntClass::ALL {
                 for _ in 0..class.budget() {
                     let Some(punt) = self.end.punts[worker].pop(class) else { break };
-                    let (host, mut out) = self.host(ports);
+                    let (host, mut out) = self.host_behind(worker, ports);
                     host.input(punt, now, &mut out);
                     worked = true;
                 }

@@ -160,7 +160,7 @@ impl<F: Frame> IpHost<F> {
         out: &mut impl Outbox<F>,
     ) {
         self.drop(DropReason::NeighbourUnresolved);
-        let Outgoing { mut frame, original_destination } = outgoing;
+        let Outgoing { mut frame, original_destination, .. } = outgoing;
         // The destination MAC address was never written; it must not count as multicast.
         ethernet::set_destination(frame.bytes_mut(), [0; 6]);
         match ethernet::ethernet(frame.bytes()) {

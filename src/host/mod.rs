@@ -62,6 +62,11 @@ pub trait Outbox<F> {
     fn allocate(&mut self, interface: InterfaceId) -> Option<F>;
     /// Sends a complete Ethernet frame.
     fn send(&mut self, interface: InterfaceId, frame: F);
+    /// Sends a frame whose IP packet the director has made. Where it answers a packet of a connection, that connection is to
+    /// learn of it.
+    fn send_own_packet(&mut self, interface: InterfaceId, frame: F) {
+        self.send(interface, frame);
+    }
 }
 
 /// The director as a host in its networks.
@@ -197,7 +202,8 @@ impl<F: Frame> IpHost<F> {
         match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
             (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.detail {
                 PuntDetail::NextHop { next_hop, original_destination } => {
-                    let outgoing = Outgoing { frame: punt.frame, original_destination };
+                    let frame = punt.frame;
+                    let outgoing = Outgoing { frame, original_destination, is_own: false };
                     self.neighbours.send(next_hop, outgoing, now);
                 }
                 PuntDetail::None | PuntDetail::Mtu(_) => self.drop(DropReason::NoRoute),
@@ -301,7 +307,7 @@ impl<F: Frame> IpHost<F> {
                     self.solicit(interface, address, mac, out);
                 }
                 Effect::Send { interface, mac, frame } => {
-                    self.send_to(interface, mac, frame.frame, out);
+                    self.send_to(interface, mac, frame, out);
                 }
                 Effect::Unreachable { frame } => self.host_unreachable(frame, now, out),
                 Effect::Drop(reason) => self.drop(reason),

@@ -23,6 +23,8 @@ pub(super) struct Outgoing<F> {
     pub frame: F,
     /// The destination that the client used, if NAT has changed it.
     pub original_destination: Option<(IpAddr, u16)>,
+    /// The director has made the packet.
+    pub is_own: bool,
 }
 
 impl<F: Frame> IpHost<F> {
@@ -57,7 +59,7 @@ impl<F: Frame> IpHost<F> {
             return self.drop(DropReason::TooBig);
         }
         frame.truncate(ETHERNET + length);
-        let outgoing = Outgoing { frame, original_destination: None };
+        let outgoing = Outgoing { frame, original_destination: None, is_own: true };
         self.neighbours.send((way.interface, way.next_hop), outgoing, now);
     }
 
@@ -82,15 +84,19 @@ impl<F: Frame> IpHost<F> {
         &mut self,
         interface: InterfaceId,
         mac: [u8; 6],
-        mut frame: F,
+        outgoing: Outgoing<F>,
         out: &mut impl Outbox<F>,
     ) {
+        let Outgoing { mut frame, is_own, .. } = outgoing;
         let Some(own) = self.local.interface(interface) else {
             return self.drop(DropReason::NoRoute);
         };
         ethernet::set_destination(frame.bytes_mut(), mac);
         ethernet::set_source(frame.bytes_mut(), own.mac);
-        out.send(interface, frame);
+        match is_own {
+            true => out.send_own_packet(interface, frame),
+            false => out.send(interface, frame),
+        }
     }
 
     /// Identification of the next IPv4 packet that may be fragmented.

@@ -63,6 +63,8 @@ pub struct Shared {
 pub struct Injection<F> {
     pub port: PortId,
     pub frame: F,
+    /// The director has made the IP packet: if it answers a packet of a connection, it is counted there.
+    pub is_own_packet: bool,
 }
 
 /// The control thread's ends of all rings, indexed by worker.

@@ -11,8 +11,8 @@
 //! 6. `handoff`: packets that other workers passed on take steps 2 to 5 here
 //! 7. `upkeep`: a bounded slice of expiry, `drop_entry` and listings per poll
 //!
-//! What the steps use: `method` (what each forwarding method does), `track` (what a packet does to its connection). What
-//! they work on: `engine` (a worker's state in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering`
+//! What the steps use: `method` (what each forwarding method does), `track` (what a packet does to its connection),
+//! `own_packets` (the same for the packets of the director's own IP host). What they work on: `engine` (a worker's state in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering`
 //! (which worker owns a flow), `stats` (what is counted). `builder` makes the workers and the rings between them.
 //!
 //! The packet path never allocates, locks, logs, waits or calls the system. One exception: the shared table of persistence
@@ -33,6 +33,7 @@ mod full_path;
 mod handoff;
 mod ingress;
 mod method;
+mod own_packets;
 mod punt;
 pub mod stats;
 pub mod steering;
@@ -58,6 +59,7 @@ use egress::Egress;
 use engine::Engine;
 use handoff::{HandoffFrame, HandoffRx};
 use ingress::Ingress;
+use own_packets::count_own_packet;
 use rtrb::Consumer;
 use upkeep::jobs::JobQueue;
 use upkeep::rss_check::QueueCheck;
@@ -155,7 +157,10 @@ impl<Q: Queue> Worker<Q> {
     fn inject(&mut self) -> usize {
         let waiting = self.injections.slots().min(BURST);
         for _ in 0..waiting {
-            let Ok(Injection { port, frame }) = self.injections.pop() else { break };
+            let Ok(Injection { port, frame, is_own_packet }) = self.injections.pop() else { break };
+            if is_own_packet {
+                count_own_packet(&mut self.engine, self.snapshot.current(), &frame);
+            }
             // Control frames have no ingress port; their drops are counted on port 0.
             self.egress.send(frame, PortId(0), port);
         }

@@ -20,7 +20,7 @@ use director::snapshot::{Mark, Marks};
 use director::time::Instant;
 use director::worker::steering::{Placement, Steering};
 use director::worker::{
-    ConnectionPiece, ControlEnd, Shared, Sizing, TableJob, Worker, connect_rings,
+    ConnectionPiece, ControlEnd, Injection, Shared, Sizing, TableJob, Worker, connect_rings,
 };
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -56,7 +56,11 @@ pub struct Subject {
 
 /// Frames sent by the host.
 #[derive(Default)]
-struct Answers(Vec<(InterfaceId, Vec<u8>)>);
+struct Answers {
+    frames: Vec<(InterfaceId, Vec<u8>)>,
+    /// Those whose IP packet the director has made.
+    own: Vec<MemoryFrame>,
+}
 
 impl Outbox<MemoryFrame> for Answers {
     fn allocate(&mut self, _: InterfaceId) -> Option<MemoryFrame> {
@@ -64,7 +68,12 @@ impl Outbox<MemoryFrame> for Answers {
     }
 
     fn send(&mut self, interface: InterfaceId, frame: MemoryFrame) {
-        self.0.push((interface, director::io::Frame::bytes(&frame).to_vec()));
+        self.frames.push((interface, director::io::Frame::bytes(&frame).to_vec()));
+    }
+
+    fn send_own_packet(&mut self, interface: InterfaceId, frame: MemoryFrame) {
+        self.own.push(MemoryFrame::new(director::io::Frame::bytes(&frame)));
+        self.send(interface, frame);
     }
 }
 
@@ -193,8 +202,10 @@ impl Subject {
         self.poll();
         let mut punted = None;
         let mut answers = Answers::default();
-        for ring in &mut self.end.punts {
+        let mut punted_by = 0;
+        for (worker, ring) in self.end.punts.iter_mut().enumerate() {
             for punt in ring.drain() {
+                punted_by = worker;
                 assert!(punted.is_none(), "one packet, one punt");
                 // Only the host detects that an error belongs to no tunnel of this director.
                 punted = Some(match punt.reason {
@@ -205,12 +216,18 @@ impl Subject {
             }
         }
         let sent = self.take_sent();
+        for frame in std::mem::take(&mut answers.own) {
+            let injection = Injection { port: by, frame, is_own_packet: true };
+            assert!(self.end.injections[punted_by].push(injection).is_ok(), "there is room");
+            self.poll();
+            assert_eq!(self.take_sent().len(), 1, "an answer goes out");
+        }
         match (punted, &sent[..]) {
             (None, []) => Outcome::Dropped(self.why(&before)),
             (None, [(by, frame)]) => wire::sent(*by, frame),
             (Some(because), []) => {
-                let answer = answers.0.first().map(|(_, frame)| wire::answer(frame));
-                assert!(answers.0.len() <= 1, "one packet, one answer");
+                let answer = answers.frames.first().map(|(_, frame)| wire::answer(frame));
+                assert!(answers.frames.len() <= 1, "one packet, one answer");
                 Outcome::Host { because, answer }
             }
             _ => panic!("a packet had more than one outcome"),

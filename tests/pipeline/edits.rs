@@ -88,6 +88,8 @@ fn expire_nodest_conn_ends_connections_of_a_removed_server() {
     assert_eq!(server(&mut removed(), 1, SYN), 11);
     let mut director = removed();
     assert_eq!(send(&mut director, 1, ACK).punt().reason, PuntReason::UnservedPort);
+    // It waits a second for that reset.
+    director.pass_s(2);
     assert!(director.connections(Family::Ipv4).is_empty());
     // The sweep ends connections that receive no packets.
     let mut director = removed();

@@ -5,6 +5,7 @@
 //! * `icmp`, `fragments`, `unbalanced`: ICMP errors, fragments, packets of no service
 //! * `states`, `persistence`, `edits`, `defence`: connection states, timers and counters, choice of the server
 //! * `fast_path`: changes between the packets of a connection; `fast_path_equivalence`: compared with the full path
+//! * `own_packets`: what the director itself sends about packets of connections
 //! * `hand_off`: several workers; `scene`: the common setup
 
 #[path = "../support/mod.rs"]
@@ -21,6 +22,7 @@ mod icmp;
 mod mss;
 mod mtu;
 mod nat;
+mod own_packets;
 mod persistence;
 mod scene;
 mod start;

@@ -350,6 +350,15 @@ impl TestDirector {
     /// Sends a frame of the control thread through a worker.
     pub fn inject(&mut self, worker: usize, port: PortId, bytes: &[u8]) {
         let frame = MemoryFrame::new(bytes);
-        self.control.injections[worker].push(Injection { port, frame }).unwrap();
+        let injection = Injection { port, frame, is_own_packet: false };
+        self.control.injections[worker].push(injection).unwrap();
+    }
+
+    /// Sends a packet that the control thread has made through the only worker.
+    pub fn answer(&mut self, bytes: &[u8]) -> Outcome {
+        let frame = MemoryFrame::new(bytes);
+        let injection = Injection { port: WAN, frame, is_own_packet: true };
+        self.control.injections[0].push(injection).unwrap();
+        self.settle()
     }
 }

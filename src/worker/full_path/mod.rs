@@ -32,9 +32,10 @@ mod tunnel_error;
 
 pub(super) use fragments::process_fragment;
 
-use crate::conn::{ConnectionId, Direction};
+use crate::conn::{Connection, ConnectionId, Direction};
 use crate::io::Frame;
-use crate::packet::Role;
+use crate::model::ReplySource;
+use crate::packet::{Packet, Role, ipv4, tcp};
 use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
 use crate::worker::engine::Engine;
@@ -94,8 +95,27 @@ fn replace<F: Frame, A: WorkerFamily>(
     rx: &Rx<A>,
     id: ConnectionId,
 ) -> Verdict {
-    let old = A::table_mut(&mut engine.tables).remove(id);
+    let mut old = A::table_mut(&mut engine.tables).remove(id);
     let verdict = no_connection::no_connection(engine, snapshot, frame, rx);
+    // A packet to a local destination has opened a connection, and is refused too.
+    let is_alone = A::table(&engine.tables).find(rx.hash, &rx.packet.flow).is_none();
+    if is_alone && verdict == Verdict::UNSERVED && learns_of_reset(&rx.packet, &old) {
+        old.timeout_s = RESET_WITHIN_S;
+        // There is room: it was here before.
+        if A::table_mut(&mut engine.tables).insert(old, engine.clock.now_ms).is_ok() {
+            return verdict;
+        }
+    }
     engine.accounts.conn_removed(snapshot, &old, engine.clock.now);
     verdict
+}
+
+/// How long a connection that is over waits for the director's own reset.
+const RESET_WITHIN_S: u32 = 1;
+
+/// The packet is going to be answered by a reset, and the reset is to pass the connection: as in the kernel, where the
+/// reset comes before the timer that ends the connection, it takes the connection to its last state once more.
+fn learns_of_reset<A: WorkerFamily>(packet: &Packet<A>, old: &Connection<A>) -> bool {
+    let is_answered = packet.protocol == ipv4::TCP && packet.tcp_flags & tcp::RST == 0;
+    is_answered && old.flags.method().replies_from() == ReplySource::VirtualAddress
 }

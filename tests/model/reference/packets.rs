@@ -13,11 +13,40 @@ use std::net::{IpAddr, SocketAddr};
 
 impl Reference {
     pub fn receive(&mut self, packet: &Packet) -> Outcome {
-        match site::is_own(packet.destination.ip()) {
+        let outcome = match site::is_own(packet.destination.ip()) {
             true if !self.serves(packet.family()) => local_stack(packet),
             true => self.inbound(packet),
             false => self.through(packet),
+        };
+        if let Outcome::Host { answer: Some(answer), .. } = &outcome {
+            self.passes_out(packet, answer.kind);
         }
+        outcome
+    }
+
+    /// The director's own answer to a packet passes the packet's connection on its way out, if it seems to come from the
+    /// server.
+    fn passes_out(&mut self, packet: &Packet, answer: AnswerKind) {
+        let found = self.find_connection(packet.protocol, packet.source, packet.destination);
+        let Some(index) = found.filter(|&index| !self.is_by_nat(index)) else { return };
+        let is_reset = matches!(answer, AnswerKind::Reset);
+        let length = match (packet.family(), is_reset) {
+            (Family::Ipv4, true) => 40,
+            (Family::Ipv6, true) => 60,
+            (Family::Ipv4, false) => (packet.length() + 28).min(576),
+            (Family::Ipv6, false) => (packet.length() + 48).min(1280),
+        };
+        let counted = Counters { out_packets: 1, out_bytes: length.into(), ..Counters::default() };
+        self.count(self.connections[index].destination, counted);
+        if is_reset {
+            self.connections[index].no_output = false;
+            let reset = Packet { flags: tcp::RST | tcp::ACK, ..*packet };
+            self.advance(index, Side::Output, &reset);
+        }
+    }
+
+    fn is_by_nat(&self, index: usize) -> bool {
+        self.connections[index].method == ForwardMethod::Masq
     }
 
     /// A packet to an address of the director.
@@ -36,11 +65,20 @@ impl Reference {
         }
     }
 
-    /// The old connection's timer is set to now, but fires only after the packet is scheduled.
+    /// The old connection's timer is set to now, but it fires only after the packet was scheduled. The director's own reset
+    /// is sent before that and starts the timer again.
     fn replace(&mut self, index: usize, packet: &Packet) -> Outcome {
-        let behind = self.connections.len() - index;
+        let before = self.connections.len();
         let outcome = self.schedule(packet);
-        self.remove_connection(self.connections.len() - behind);
+        let is_alone = self.connections.len() == before;
+        let is_reset = matches!(
+            outcome,
+            Outcome::Host { answer: Some(Answer { kind: AnswerKind::Reset, .. }), .. }
+        );
+        let old = index + self.connections.len() - before;
+        if !(is_alone && is_reset && !self.is_by_nat(old)) {
+            self.remove_connection(old);
+        }
         outcome
     }
 

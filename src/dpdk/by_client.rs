@@ -97,7 +97,7 @@ pub(super) fn settle(meant: ByClient, told: RssFunctions, is_key_kept: bool) -> 
             refused(side, "the device hashes both addresses all the same")
         }
         ByClient::ByKey(side) if !is_key_kept => {
-            refused(side, "the device keeps to a key or a size of table of its own")
+            refused(side, "the device does not accept another key or table size")
         }
         meant => meant,
     }
@@ -255,7 +255,7 @@ mod tests {
         let by_key = ByClient::ByKey(PortSide::Clients);
         assert_eq!(settle(by_key.clone(), addresses(), true), by_key);
         let said = settle(by_key, addresses(), false).to_string();
-        assert!(said.ends_with("the device keeps to a key or a size of table of its own"));
+        assert!(said.ends_with("the device does not accept another key or table size"));
         let said = settle(used, addresses(), true).to_string();
         assert_eq!(
             said,

@@ -131,12 +131,12 @@ fn initialise(arguments: Vec<String>) -> Result<()> {
     result
 }
 
-/// The EAL makes a directory for files even where it is told to make no files, and leaves it. It is
-/// removed at once, so that a crash leaves none either; one with something in it stays.
+/// The EAL creates a directory for files even with `--no-shconf` or `--in-memory`, and leaves it. It is removed at once,
+/// so that a crash leaves none. A directory with files stays.
 fn remove_runtime_directory() {
     // SAFETY: returns a static string, empty until the EAL has chosen the directory.
     let path = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
-    // Failing is no harm: an empty directory stays.
+    // A failure is harmless: an empty directory stays.
     let _ = fs::remove_dir(OsStr::from_bytes(path.to_bytes()));
 }
 

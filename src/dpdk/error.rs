@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error(
-        "DPDK was initialised in this process before and can be only once; start directord anew"
+        "DPDK was initialised in this process before, which is possible only once; restart directord"
     )]
     AlreadyInitialised,
 
@@ -101,7 +101,7 @@ impl Errno {
             libc::EINVAL | libc::ERANGE => {
                 "a value does not suit it; DPDK's own lines on standard error name it"
             }
-            libc::EIO => "the device does not answer; reset it or bind it anew to vfio-pci",
+            libc::EIO => "the device does not answer; reset it or bind it to vfio-pci again",
             _ => "DPDK's own lines on standard error say more",
         }
     }

@@ -73,7 +73,7 @@ impl Lcore {
         let launched =
             unsafe { dpdk_sys::rte_eal_remote_launch(Some(run), argument.cast(), self.id) };
         if let Err(error) = check(launched, || format!("lcore {}", self.id)) {
-            // SAFETY: the launch was refused, so nobody else has the pointer.
+            // SAFETY: the launch was refused, so no other code has the pointer.
             drop(unsafe { Box::from_raw(argument) });
             return Err(error);
         }

@@ -13,15 +13,15 @@ use std::slice;
 #[repr(transparent)]
 pub struct Mbuf(NonNull<rte_mbuf>);
 
-// SAFETY: an mbuf belongs to whoever holds the pointer, DPDK ties it to no thread, and returning it
-// to its mempool is safe from every thread (the ring behind it takes many producers).
+// SAFETY: the holder of the pointer owns the mbuf, DPDK binds it to no thread, and any thread may return it to its
+// mempool (whose ring has many producers).
 unsafe impl Send for Mbuf {}
 
 impl Mbuf {
     /// Takes ownership.
     ///
     /// # Safety
-    /// `mbuf` came from a mempool or a device, is the head of its chain, and nobody else holds it.
+    /// `mbuf` came from a mempool or a device, is the head of its chain, and has no other holder.
     #[inline]
     pub(super) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Mbuf {
         Mbuf(mbuf)

@@ -91,7 +91,7 @@ impl Mempool {
     /// An empty mbuf with headroom; `None` if all are in use.
     #[inline]
     pub fn allocate(&self) -> Option<Mbuf> {
-        // SAFETY: the pool lives; a fresh mbuf belongs to whoever allocated it.
+        // SAFETY: the pool lives; a new mbuf belongs to its allocator.
         unsafe {
             NonNull::new(dpdk_sys::director_mbuf_alloc(self.pool.as_ptr()))
                 .map(|mbuf| Mbuf::from_raw(mbuf))

@@ -247,8 +247,8 @@ enum Configured {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        // SAFETY: all queues held an `Arc` of the port, so nobody polls it; closing gives the
-        // descriptors' mbufs back while the mempools still live. The EAL, too, lives by `device`.
+        // SAFETY: all queues held an `Arc` of the port, so no thread polls it. Closing returns the descriptors' mbufs
+        // while the mempools still live. `device` keeps the EAL alive.
         unsafe {
             dpdk_sys::rte_eth_dev_stop(self.id());
             dpdk_sys::rte_eth_dev_close(self.id());

@@ -271,7 +271,7 @@ fn read_key(device: &Device, length: usize) -> Result<(Vec<u8>, RssFunctions)> {
 fn write_key(device: &Device, mut key: Vec<u8>, functions: RssFunctions) -> Result<()> {
     let length = key.len();
     let mut conf = configuration(&mut key, length, functions);
-    // SAFETY: the port exists; the driver copies the key of the length said during the call.
+    // SAFETY: the port exists; the driver copies the key during the call.
     let outcome = unsafe { dpdk_sys::rte_eth_dev_rss_hash_update(device.id(), &mut conf) };
     device.check(outcome, "RSS key").map(|_| ())
 }

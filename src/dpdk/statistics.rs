@@ -42,11 +42,11 @@ pub(super) fn extended(device: &Device) -> Result<Vec<(String, u64)>> {
     let count = unsafe { dpdk_sys::rte_eth_xstats_get_names(id, ptr::null_mut(), 0) };
     let room = device.check(count, "extended statistics")? as usize;
     let mut names = vec![dpdk_sys::rte_eth_xstat_name::default(); room];
-    // SAFETY: room for as many names as said.
+    // SAFETY: `names` has room for `room` names.
     let named = unsafe { dpdk_sys::rte_eth_xstats_get_names(id, names.as_mut_ptr(), room as u32) };
     let named = device.check(named, "extended statistics")? as usize;
     let mut values = vec![dpdk_sys::rte_eth_xstat::default(); room];
-    // SAFETY: room for as many values as said.
+    // SAFETY: `values` has room for `room` values.
     let valued = unsafe { dpdk_sys::rte_eth_xstats_get(id, values.as_mut_ptr(), room as u32) };
     let valued = device.check(valued, "extended statistics")? as usize;
     // A larger number than the room means that the number of counters grew in between.

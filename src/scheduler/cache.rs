@@ -201,7 +201,7 @@ mod tests {
         Ipv4Addr::from_bits(number).into()
     }
 
-    /// A bucket that nobody else has.
+    /// A bucket of its own.
     fn bucket(cache: &Cache<u32>, number: u32) -> Bucket<'_, u32> {
         cache.bucket(address(number)).unwrap()
     }

@@ -250,7 +250,7 @@ proptest! {
                 SchedulerKind::Mh => fallback && snapshot.scheduler.candidates().len() == 1,
                 _ => true,
             };
-            prop_assert!(!sure || !eligible || picked.is_some(), "nobody though somebody could");
+            prop_assert!(!sure || !eligible || picked.is_some(), "no pick although one is usable");
         }
     }
 

@@ -47,6 +47,28 @@ pub enum Tunnel {
     Gre { checksum: TunnelChecksum },
 }
 
+impl Tunnel {
+    /// The encapsulation without its options.
+    pub const fn kind(self) -> TunnelKind {
+        match self {
+            Tunnel::Ipip => TunnelKind::Ipip,
+            Tunnel::Gue { port, .. } => TunnelKind::Gue { port },
+            Tunnel::Gre { .. } => TunnelKind::Gre,
+        }
+    }
+}
+
+/// An encapsulation, as the outer headers of a packet tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TunnelKind {
+    Ipip,
+    /// To this UDP port.
+    Gue {
+        port: u16,
+    },
+    Gre,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TunnelChecksum {

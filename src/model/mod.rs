@@ -20,7 +20,7 @@ mod sysctl;
 mod timeouts;
 mod unserved;
 
-pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum};
+pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum, TunnelKind};
 pub use forward_method::{ForwardMethod, ReplySource};
 pub use ids::{DestinationId, IngressId, InterfaceId, PortId, ServiceId, WorkerId};
 pub use interface::Interface;

@@ -4,7 +4,7 @@
 use super::directory::bits;
 use super::shards::Shards;
 use crate::limits::ORIGINS;
-use crate::model::{DestinationId, Protocol, ServiceKey};
+use crate::model::{DestinationId, Protocol, ServiceKey, TunnelKind};
 use crate::packet::{Address, Tuple};
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
@@ -76,6 +76,8 @@ pub struct Replies {
     servers_len: usize,
     /// Those of SIP services, oldest first.
     sip_callers: Shards<HashMap<(IpAddr, u16), Vec<SipCaller>>>,
+    /// Ends of tunnels of listed destinations, with the number of destinations of each.
+    tunnel_ends: Shards<HashMap<(IpAddr, TunnelKind), u32>>,
 }
 
 /// Stands for all protocols: the key of services by firewall mark.
@@ -185,6 +187,26 @@ impl Replies {
     pub fn sip_caller<A: Address>(&self, tuple: &Tuple<A>) -> Option<&SipCaller> {
         let callers = self.sip_callers.of(tuple.source.bits());
         callers.get(&(tuple.source.to_ip(), tuple.source_port))?.first()
+    }
+
+    /// A listed destination that is reached by a tunnel of this kind now.
+    pub fn add_tunnel_end(&mut self, address: IpAddr, kind: TunnelKind) {
+        *self.tunnel_ends.of_mut(bits(address)).entry((address, kind)).or_default() += 1;
+    }
+
+    /// Takes back one [`Self::add_tunnel_end`].
+    pub fn remove_tunnel_end(&mut self, address: IpAddr, kind: TunnelKind) {
+        let ends = self.tunnel_ends.of_mut(bits(address));
+        let Some(count) = ends.get_mut(&(address, kind)) else { return };
+        *count -= 1;
+        if *count == 0 {
+            ends.remove(&(address, kind));
+        }
+    }
+
+    /// Some listed destination is reached by a tunnel of this kind to the address: what errors about tunnel packets go by.
+    pub fn has_tunnel_end(&self, address: IpAddr, kind: TunnelKind) -> bool {
+        self.tunnel_ends.of(bits(address)).contains_key(&(address, kind))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -111,6 +111,32 @@ fn errors_about_tunnel_packets_belong_to_the_inner_connection() {
     }
 }
 
+/// An error about the tunnel packet of a removed destination counts as one of the connection only while a listed destination has
+/// the same end and encapsulation.
+#[test]
+fn errors_about_tunnels_of_removed_destinations() {
+    let gre = Tunnel::Gre { checksum: TunnelChecksum::None };
+    for (other, reason) in [
+        (None, PuntReason::LocalOther),
+        (Some(("10.1.0.12:80", Tunnel::Ipip)), PuntReason::LocalOther),
+        (Some(("10.1.0.11:80", gre)), PuntReason::LocalOther),
+        (Some(("10.1.0.11:81", Tunnel::Ipip)), PuntReason::TunnelIcmp),
+    ] {
+        let mut director = tunnelled(false, "10.1.0.11:80", Tunnel::Ipip);
+        let (_, sent) = director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
+        director.change(|snapshot| {
+            snapshot.remove_destination(ONLY);
+            if let Some((at, tunnel)) = other {
+                let service = snapshot.service(Protocol::Udp, "10.0.0.100:53", SchedulerKind::Rr);
+                let id = snapshot.destination(service, at, ForwardMethod::Tunnel);
+                snapshot.edit_destination(id, |spec| spec.tunnel = tunnel);
+            }
+        });
+        assert_eq!(director.server(&about(&sent[14..])).punt().reason, reason, "{other:?}");
+        assert_eq!(director.counters(ONLY).out_packets, 0);
+    }
+}
+
 #[test]
 fn errors_about_other_tunnels_are_delivered_to_the_host() {
     let mut director = tunnelled(false, "10.1.0.11:80", Tunnel::Ipip);

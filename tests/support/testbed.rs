@@ -216,6 +216,9 @@ impl TestSnapshot {
         let mut replies = Replies::default();
         for (slot, member) in self.destinations.iter().enumerate() {
             destinations.set(slot, self.reach(member, &routes, (&next_hops, &neighbours)));
+            if member.spec.method == ForwardMethod::Tunnel && member.available {
+                replies.add_tunnel_end(member.spec.at.address, member.spec.tunnel.kind());
+            }
             if member.spec.method == ForwardMethod::Masq {
                 let (service, scheduler) = &self.services[member.service.index()];
                 let key = &service.key;

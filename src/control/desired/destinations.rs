@@ -103,6 +103,7 @@ impl Desired {
             overload_edit: 0,
             is_nat_server: false,
             is_sip_caller: false,
+            tunnel_end: None,
         });
         self.by_service_and_address.insert((service, spec.at), id);
         self.by_address.insert((address, id));
@@ -224,6 +225,15 @@ impl Desired {
                 true => replies.add_server(&row.key, address, port),
                 false => replies.remove_server(&row.key, address, port),
             }
+        }
+        let is_tunnelled = row.is_listed && row.spec.method == ForwardMethod::Tunnel;
+        let tunnel_end = is_tunnelled.then(|| row.spec.tunnel.kind());
+        if tunnel_end != row.tunnel_end {
+            let old = std::mem::replace(&mut row.tunnel_end, tunnel_end);
+            let replies = Arc::make_mut(&mut self.next.replies);
+            let address = row.spec.at.address;
+            old.into_iter().for_each(|kind| replies.remove_tunnel_end(address, kind));
+            tunnel_end.into_iter().for_each(|kind| replies.add_tunnel_end(address, kind));
         }
         let service = self.services[row.service.index()].listed.as_ref();
         let is_sip = service.is_some_and(|listed| listed.spec.persistence_engine.is_some());

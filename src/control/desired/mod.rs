@@ -23,7 +23,7 @@ use super::estimator::Estimator;
 use crate::api::{Command, Refusal, RefusalCode, SyncRole};
 use crate::model::{
     DestinationAddress, DestinationId, DestinationSpec, Interface, InterfaceId, Origin, Prefix,
-    ServiceId, ServiceKey, ServiceSpec,
+    ServiceId, ServiceKey, ServiceSpec, TunnelKind,
 };
 use crate::snapshot::{Interfaces, LocalAddresses, Snapshot};
 use crate::time::Instant;
@@ -95,6 +95,8 @@ struct Row {
     is_nat_server: bool,
     /// It is among the destinations of SIP services that may begin calls.
     is_sip_caller: bool,
+    /// It is among the ends of tunnels with this encapsulation.
+    tunnel_end: Option<TunnelKind>,
 }
 
 /// See the module.

@@ -3,15 +3,14 @@
 use crate::conn::Direction;
 use crate::io::Frame;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::tunnelled::{self, Tunnelled};
+use crate::packet::tunnelled;
 use crate::packet::{Address, Tuple, icmp, icmp_error};
 use crate::reason::{DropReason, PuntReason};
-use crate::snapshot::{Destination, Encapsulation, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
 use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
-use std::net::IpAddr;
 
 /// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the
 /// inner packet. `None` if the error is not about a tunnel packet of a connection.
@@ -36,7 +35,8 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     };
     let slot = table.get(id).destination;
     let destination = snapshot.destinations.get(slot as usize)?;
-    if !is_end_of(&inner, destination) {
+    // As in the kernel: any service's tunnel will do, and that of a removed destination is none.
+    if !snapshot.replies.has_tunnel_end(inner.end.to_ip(), inner.kind) {
         return None;
     }
     if !icmp_error::has_valid_checksum(error, packet) {
@@ -63,15 +63,4 @@ fn flow<A: Address>(tuple: &Tuple<u32>) -> Option<Tuple<A>> {
         destination_port: tuple.destination_port,
         protocol: tuple.protocol,
     })
-}
-
-/// True if the tunnel packet was sent to this destination.
-fn is_end_of(inner: &Tunnelled<'_>, destination: &Destination) -> bool {
-    let port = match destination.encapsulation {
-        Encapsulation::Gue { port, .. } => Some(port),
-        Encapsulation::Ipip | Encapsulation::Gre { .. } => None,
-    };
-    destination.method.encapsulates()
-        && destination.address == IpAddr::V4(inner.end.into())
-        && port == inner.port
 }

@@ -245,11 +245,6 @@ fn ipv4_piece(
         false => Fragment::First,
     };
     packet.identification = u32::from(v4::identification(fixed));
-    // The whole datagram with its header has a 16-bit length (RFC 791 section 3.1).
-    let offset = u32::from(v4::fragment_word(fixed) & v4::FRAGMENT_OFFSET) * 8;
-    if offset + u32::from(packet.length) > u32::from(u16::MAX) {
-        return Err(DropReason::BadIpLength);
-    }
     upper_layer_of_piece(packet, v4::protocol(fixed), datagram)
 }
 
@@ -299,14 +294,7 @@ pub(crate) fn ipv6_into(bytes: &[u8], packet: &mut Packet<u128>) -> Result<(), D
     packet.identification = identification;
     match fragment {
         Fragment::Whole => upper_layer(packet, chain.protocol, datagram, &datagram[chain.end..]),
-        _ => {
-            // The reassembled payload has a 16-bit length (RFC 8200 section 4.5).
-            let offset = chain.fragment.map_or(0, |fragment| usize::from(fragment.offset));
-            if offset + (datagram.len() - chain.end) > usize::from(u16::MAX) {
-                return Err(DropReason::BadIpLength);
-            }
-            upper_layer_of_piece(packet, chain.protocol, datagram)
-        }
+        _ => upper_layer_of_piece(packet, chain.protocol, datagram),
     }
 }
 

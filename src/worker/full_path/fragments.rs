@@ -30,7 +30,9 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     rx: &Rx<A>,
 ) {
     let datagram = Datagram::of(&rx.packet);
-    let piece = Piece::of(&frame, &rx.packet);
+    let Some(piece) = Piece::of(&frame, &rx.packet) else {
+        return egress.drop_frame(rx.port(), DropReason::BadIpLength);
+    };
     let now_ms = engine.clock.now_ms;
     if rx.packet.fragment == Fragment::First
         && !A::fragments_mut(&mut engine.fragments).takes_first(&datagram, piece, now_ms)
@@ -105,7 +107,9 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
     rx: &Rx<A>,
 ) -> Verdict {
     let packet = &rx.packet;
-    let piece = Piece::of(frame, packet);
+    let Some(piece) = Piece::of(frame, packet) else {
+        return Verdict::Drop(DropReason::BadIpLength);
+    };
     let table = A::fragments_mut(&mut engine.fragments);
     match table.route_later(&Datagram::of(packet), piece, engine.clock.now_ms) {
         Some(FragmentRoute::Connection(id, direction)) => {

@@ -133,6 +133,8 @@ impl<A: Address> Table<A> {
     }
 
     /// The connection of a packet, and the packet's direction.
+    // Always inlined: the full path looks up every packet, and its rare callers must not make that a call.
+    #[inline(always)]
     pub fn find(&self, hash: Hash, tuple: &Tuple<A>) -> Option<(ConnectionId, Direction)> {
         self.index.find(hash, |number| {
             let direction = self.entries[number as usize].direction(tuple)?;

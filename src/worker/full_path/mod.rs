@@ -98,8 +98,8 @@ fn replace<F: Frame, A: WorkerFamily>(
     let mut old = A::table_mut(&mut engine.tables).remove(id);
     let verdict = no_connection::no_connection(engine, snapshot, frame, rx);
     // A packet to a local destination has opened a connection, and is refused too.
-    let is_alone = A::table(&engine.tables).find(rx.hash, &rx.packet.flow).is_none();
-    if is_alone && verdict == Verdict::UNSERVED && learns_of_reset(&rx.packet, &old) {
+    let is_alone = || A::table(&engine.tables).find(rx.hash, &rx.packet.flow).is_none();
+    if verdict == Verdict::UNSERVED && learns_of_reset(&rx.packet, &old) && is_alone() {
         old.timeout_s = RESET_WITHIN_S;
         // There is room: it was here before.
         if A::table_mut(&mut engine.tables).insert(old, engine.clock.now_ms).is_ok() {

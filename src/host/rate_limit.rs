@@ -1,5 +1,6 @@
 //! Rate limits for messages: token buckets, for all hosts together and for each host.
 
+use crate::packet::{bits, slot_of};
 use crate::rate::{Rate, TokenBucket};
 use crate::time::Instant;
 use std::net::IpAddr;
@@ -41,7 +42,7 @@ impl Limiter {
             return false;
         }
         if let Some(rate) = self.limit.per_host {
-            let (owner, bucket) = &mut self.hosts[slot(host)];
+            let (owner, bucket) = &mut self.hosts[slot_of(bits(host), HOSTS)];
             if *owner != Some(host) {
                 (*owner, *bucket) = (Some(host), TokenBucket::default());
             }
@@ -53,15 +54,6 @@ impl Limiter {
         self.overall.take(self.limit.overall, now);
         true
     }
-}
-
-fn slot(host: IpAddr) -> usize {
-    let bits = match host {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    };
-    let mixed = ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - HOSTS.ilog2())) as usize
 }
 
 #[cfg(test)]

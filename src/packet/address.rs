@@ -34,6 +34,21 @@ pub trait Address: Copy + Debug + Default + Eq + Ord + Hash + Send + Sync + 'sta
     fn write(self, bytes: &mut [u8]);
 }
 
+/// The address in the low bits of an integer for both families.
+pub fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// A slot below `slots`, a power of two, for the bits of an address (Fibonacci hashing).
+#[inline]
+pub const fn slot_of(bits: u128, slots: usize) -> usize {
+    let folded = bits as u64 ^ (bits >> 64) as u64;
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - slots.ilog2())) as usize
+}
+
 impl Address for u32 {
     const FAMILY: Family = Family::Ipv4;
     const BYTES: usize = 4;

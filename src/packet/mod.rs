@@ -33,7 +33,7 @@ mod tuple;
 pub mod udp;
 pub mod wire;
 
-pub use address::Address;
+pub use address::{Address, bits, slot_of};
 pub use parse::{Fragment, Packet, Parse, Role};
 pub use toeplitz::Toeplitz;
 pub use tuple::Tuple;

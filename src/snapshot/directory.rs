@@ -2,7 +2,7 @@
 
 use super::shards::Shards;
 use crate::model::{Family, Persistence, Protocol, ServiceId, ServiceKey, ServiceSpec};
-use crate::packet::{Address, Tuple};
+use crate::packet::{Address, Tuple, bits};
 use crate::scheduler::Scheduler;
 use hashbrown::HashMap;
 use std::net::IpAddr;
@@ -44,14 +44,6 @@ struct Key {
     port: u16,
     protocol: u8,
     family: Family,
-}
-
-/// An address as in [`Address::bits`].
-pub(super) fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    }
 }
 
 /// All services, by their key.

@@ -1,13 +1,13 @@
 //! Finds the virtual services that a real server serves with NAT. So a worker knows which requests a reply may belong
 //! to, and which worker owns the connection.
 
-use super::directory::bits;
 use super::shards::Shards;
 use crate::limits::ORIGINS;
 use crate::model::{DestinationId, Protocol, ServiceKey, TunnelKind};
-use crate::packet::{Address, Tuple};
+use crate::packet::{Address, Tuple, bits};
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 /// Destination of requests that a server replies to.
@@ -83,6 +83,16 @@ pub struct Replies {
 /// Stands for all protocols: the key of services by firewall mark.
 const ANY_PROTOCOL: u8 = 0;
 
+/// Takes back one count of a key; true if there was one.
+fn release<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
+    }
+    true
+}
+
 impl Replies {
     fn key(service: &ServiceKey, address: IpAddr, port: u16) -> End {
         match service {
@@ -141,12 +151,7 @@ impl Replies {
     pub fn remove_server(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let shard = self.servers.of_mut(bits(address));
-        let Some(count) = shard.get_mut(&key) else { return };
-        *count -= 1;
-        if *count == 0 {
-            shard.remove(&key);
-        }
-        self.servers_len -= 1;
+        self.servers_len -= usize::from(release(shard, &key));
     }
 
     /// True if a listed NAT destination has exactly the packet's source address and port; those with any port (0) do
@@ -196,12 +201,7 @@ impl Replies {
 
     /// Takes back one [`Self::add_tunnel_end`].
     pub fn remove_tunnel_end(&mut self, address: IpAddr, kind: TunnelKind) {
-        let ends = self.tunnel_ends.of_mut(bits(address));
-        let Some(count) = ends.get_mut(&(address, kind)) else { return };
-        *count -= 1;
-        if *count == 0 {
-            ends.remove(&(address, kind));
-        }
+        release(self.tunnel_ends.of_mut(bits(address)), &(address, kind));
     }
 
     /// Some listed destination is reached by a tunnel of this kind to the address: what errors about tunnel packets go by.

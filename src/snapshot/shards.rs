@@ -1,6 +1,7 @@
 //! A map split by address: cloning copies pointers, writing copies one shard. So an edit costs the same with ten
 //! thousand services as with forty.
 
+use crate::packet::slot_of;
 use std::sync::Arc;
 
 /// A power of two; with 100,000 addresses a shard has some hundreds.
@@ -16,7 +17,7 @@ impl<M> Shards<M> {
     /// The shard of an address.
     #[inline]
     pub(crate) fn of(&self, address: u128) -> &M {
-        &self.shards[place(address)]
+        &self.shards[slot_of(address, SHARDS)]
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &M> {
@@ -27,7 +28,7 @@ impl<M> Shards<M> {
 impl<M: Clone> Shards<M> {
     /// The shard of an address for writing: a copy if it is shared.
     pub(crate) fn of_mut(&mut self, address: u128) -> &mut M {
-        Arc::make_mut(&mut self.shards[place(address)])
+        Arc::make_mut(&mut self.shards[slot_of(address, SHARDS)])
     }
 }
 
@@ -42,13 +43,6 @@ impl<M> Clone for Shards<M> {
     fn clone(&self) -> Self {
         Shards { shards: self.shards.clone() }
     }
-}
-
-/// Fibonacci hashing of the address's bits.
-#[inline]
-fn place(address: u128) -> usize {
-    let folded = address as u64 ^ (address >> 64) as u64;
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SHARDS.ilog2())) as usize
 }
 
 #[cfg(test)]

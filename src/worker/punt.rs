@@ -9,7 +9,7 @@ use crate::limits::{
     UNRESOLVED_PUNTS_PER_SECOND,
 };
 use crate::model::InterfaceId;
-use crate::packet::ethernet;
+use crate::packet::{bits, ethernet, slot_of};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::{DropReason, Punt, PuntClass, PuntDetail, PuntReason};
 use crate::time::Instant;
@@ -87,13 +87,7 @@ impl<F> PuntReceiver<F> {
 
 /// The rate limit of a next hop.
 fn bucket((interface, address): (InterfaceId, IpAddr)) -> usize {
-    let bits = match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_bits(),
-    };
-    let mixed = ((bits >> 64) as u64 ^ bits as u64 ^ u64::from(interface.0) << 48)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - UNRESOLVED_BUCKETS.ilog2())) as usize
+    slot_of(bits(address) ^ u128::from(interface.0) << 48, UNRESOLVED_BUCKETS)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Every [question](crate::query) and every [`Change`] is a subcommand.
 
 use super::changes::Change;
-use crate::api::{Client, ClientError, Refusal, Reply, Request, Rows};
+use crate::api::{Client, ClientError, Reply, Request, Rows};
 use crate::query::{self, AnyQuery};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand, value_parser};
 use clap_complete::Shell;
@@ -91,13 +91,11 @@ pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
     }))
 }
 
-/// Why there is no answer.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("{0}")]
-    Refused(Refusal),
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }
@@ -131,7 +129,7 @@ pub fn change(change: Change, client: &mut Client) -> Result<(), Failure> {
             refused = outcomes.into_iter().find_map(Result::err);
         }
     })?;
-    refused.map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)))
+    refused.map_or(Ok(()), |refusal| Err(ClientError::Failed(refusal).into()))
 }
 
 /// Prints the completion script of a shell.

@@ -248,9 +248,9 @@ impl<F: Frame> IpHost<F> {
         std::mem::take(&mut self.path_mtus)
     }
 
-    /// Frames dropped here since the start, by reason.
-    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        DropReason::ALL.iter().map(|reason| (*reason, self.drops[*reason as usize]))
+    /// Frames dropped here since the start for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize]
     }
 
     fn ip<A: Network + Membership>(

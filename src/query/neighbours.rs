@@ -2,6 +2,7 @@
 
 use super::{Answer, Column, NoArgs, Query, View};
 use crate::api::Refusal;
+use crate::model::MacAddress;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -33,13 +34,12 @@ impl Query for Neighbours {
     type Row = NeighbourRow;
 
     fn answer(view: &mut dyn View, _: NoArgs) -> Result<Answer<NeighbourRow>, Refusal> {
-        let mac = |octets: [u8; 6]| octets.map(|octet| format!("{octet:02x}")).join(":");
         let neighbours = view.neighbours().into_iter();
         let rows = neighbours.map(|neighbour| NeighbourRow {
             address: neighbour.address,
             // Each port has one interface with the same name.
             port: view.info().ports.get(neighbour.interface.index()).cloned().unwrap_or_default(),
-            mac: neighbour.mac.map(mac),
+            mac: neighbour.mac.map(|mac| MacAddress(mac).to_string()),
             state: neighbour.state.name().to_owned(),
             queued: neighbour.queued as u64,
         });

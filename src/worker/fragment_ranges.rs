@@ -41,7 +41,7 @@ impl Piece {
             Family::Ipv6 => packet.length - packet.header,
         };
         start.checked_add(counted)?;
-        let end = start.checked_add(packet.length - packet.header)?;
+        let end = start + (packet.length - packet.header);
         Some(Piece { start, end, is_last: !more })
     }
 }
@@ -70,7 +70,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// A datagram of which `first` has arrived.
+    /// A datagram with only the fragment `first`.
     pub(super) fn new(first: Piece) -> Ranges {
         let mut seen = [(0, 0); FRAGMENT_RANGES];
         seen[0] = (first.start, first.end);

@@ -7,7 +7,7 @@ use director::dpdk::{
     Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings, is_running, kernel_interface,
 };
 use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
-use director::model::PortId;
+use director::model::{MacAddress, PortId};
 use director::query::PortRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Ports<Mbuf> for PortSet {
                     name: configured.name.clone(),
                     device: configured.device.clone(),
                     driver: port.driver().to_owned(),
-                    mac: port.hardware_address().map(|octet| format!("{octet:02x}")).join(":"),
+                    mac: MacAddress(port.hardware_address()).to_string(),
                     mtu: port.mtu().unwrap_or(configured.mtu),
                     link_up: is_running && link.is_some_and(|link| link.up),
                     link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),

@@ -44,8 +44,7 @@ impl<F: Frame, P: Ports<F>> View for ControlView<'_, F, P> {
 
     fn control_drops(&self, reason: DropReason) -> u64 {
         let refused = if reason == DropReason::TransmitRingFull { self.control.refused } else { 0 };
-        let mut host = self.control.host.drops();
-        host.find(|(dropped, _)| *dropped == reason).map_or(0, |(_, count)| count) + refused
+        self.control.host.dropped(reason) + refused
     }
 
     fn warnings(&self) -> Vec<String> {

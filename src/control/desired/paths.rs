@@ -174,7 +174,7 @@ impl Desired {
             None
         } else if self.gateways.iter().any(|(_, gateway)| *gateway == address) {
             Some(Holder::Router)
-        } else if self.link_addresses().contains(&address) {
+        } else if self.link_addresses().any(|of_link| of_link == address) {
             Some(Holder::Link)
         } else {
             has_server.then_some(Holder::RealServer)
@@ -202,7 +202,7 @@ impl Desired {
 
     /// Decides again for all VIPs, after a change of routes or interfaces.
     fn contest_all_again(&mut self) {
-        let mut concerned = self.link_addresses();
+        let mut concerned: BTreeSet<IpAddr> = self.link_addresses().collect();
         concerned.extend(self.gateways.iter().map(|(_, gateway)| *gateway));
         concerned.extend(self.addresses.contested().map(|(address, _)| address));
         for address in concerned {
@@ -211,10 +211,10 @@ impl Desired {
     }
 
     /// Network and broadcast addresses of the links.
-    fn link_addresses(&self) -> BTreeSet<IpAddr> {
+    fn link_addresses(&self) -> impl Iterator<Item = IpAddr> {
         let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
         let own = own.filter_map(|(address, length)| InterfaceAddress::new(*address, *length));
-        own.filter_map(|own| Some([own.network().address(), own.broadcast()?])).flatten().collect()
+        own.filter_map(|own| Some([own.network().address(), own.broadcast()?])).flatten()
     }
 
     /// A sentence about each inactive VIP.

@@ -178,7 +178,7 @@ impl TestHost {
     }
 
     fn dropped(&self, reason: DropReason) -> u64 {
-        self.host.drops().find(|(each, _)| *each == reason).unwrap().1
+        self.host.dropped(reason)
     }
 
     fn mac(&self, address: &str) -> Option<[u8; 6]> {

@@ -21,7 +21,7 @@ impl<'e, const KEY: usize> HashTable<'e, KEY> {
     /// Creates a table with room for `entries` keys.
     ///
     /// # Panics
-    /// If there is no memory, or `entries` is below 8 or above 2^30.
+    /// `entries` is below 8 or above 2^30, or memory is short.
     pub fn new(_: &'e Eal, entries: u32) -> Self {
         const ANY_SOCKET: i32 = -1;
         // SAFETY: the EAL runs, the name is NUL-terminated and copied by DPDK.

@@ -94,8 +94,8 @@ fn measure(meter: &mut Meter, arguments: &Arguments, core: usize) {
     }
 }
 
-/// Tables on the heap should have hugepages too, if there are any: glibc takes large allocations from hugepages if the
-/// environment says so at start.
+/// Gives hugepages to tables on the heap too, if the machine has any. glibc uses hugepages for large allocations if an
+/// environment variable is set at start.
 fn heap_in_hugepages() {
     const NAME: &str = "GLIBC_TUNABLES";
     if std::env::var_os(NAME).is_some() {

@@ -14,7 +14,7 @@ impl CallIds {
         CallIds { texts: Vec::with_capacity(capacity), vacant: Vec::with_capacity(capacity) }
     }
 
-    /// Stores a text and returns its number; 0 for an empty text or if there is no room.
+    /// Stores a text and returns its number. The number is 0 for an empty text, or if the table is full.
     pub(super) fn keep(&mut self, text: &[u8]) -> u32 {
         let Ok(kept) = ArrayVec::try_from(text) else { return 0 };
         if text.is_empty() {

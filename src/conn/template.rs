@@ -226,7 +226,7 @@ impl Templates {
     /// and for a replaced one, so at most twice.
     ///
     /// # Errors
-    /// [`TemplatesFull`] if there is no room, and a bounded search found no replaceable template.
+    /// [`TemplatesFull`]: the table is full, and a bounded search found no template to replace.
     pub fn bind<'a>(
         &self,
         key: &TemplateKey,

@@ -15,7 +15,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A table of `capacity` entries, of which `used` are in use.
+    /// A table with `capacity` entries; `used` of them are in use.
     pub fn new(capacity: usize, used: u64) -> Self {
         let capacity = capacity as u64;
         Room { free: capacity.saturating_sub(used), capacity }

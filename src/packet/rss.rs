@@ -105,9 +105,9 @@ impl Rule {
         }
     }
 
-    /// As [`Self::hash_frame`], but only for frames that every device with this rule hashes in the same way. Also
-    /// `None` for fragments (some devices hash the ports of a first fragment), for protocols of which some devices hash
-    /// more than the rule says, and for tunnels over UDP, which some devices look into.
+    /// As [`Self::hash_frame`], but only for frames that every device with this rule hashes in the same way. Devices
+    /// differ in three cases, which are `None`: fragments, because some hash the ports of a first fragment; protocols
+    /// that some hash by more than the rule; tunnels over UDP, because some hash the inner packet.
     pub fn certain_hash(&self, frame: &[u8]) -> Option<u32> {
         let packet = frame.get(ETHERNET..)?;
         let (protocol, behind) = match ethernet::ethernet(frame) {

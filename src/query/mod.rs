@@ -73,7 +73,7 @@ pub trait Query: 'static {
     /// Answers from the running director.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// The question cannot be answered.
     fn answer(view: &mut dyn View, args: Self::Args) -> Result<Answer<Self::Row>, Refusal>;
 
     /// The whole answer as text: the table, unless a question shows more.

@@ -24,7 +24,7 @@ pub trait AnyQuery: Sync {
     /// Answers arguments as they came over the wire.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// The question cannot be answered.
     fn answer(&self, view: &mut dyn View, args: Value) -> Result<Pieces, Refusal>;
 
     /// The whole answer as text for people.

@@ -63,7 +63,8 @@ fn can_be_owned(address: IpAddr) -> bool {
 }
 
 impl Addresses {
-    /// Adds an address of an interface. Here and below: true if the address becomes, or is no longer, the director's.
+    /// Adds an address of an interface. This and the next functions return true if the address has become the
+    /// director's, or has ceased to be.
     pub(super) fn add_interface(&mut self, address: IpAddr) -> bool {
         add(&mut self.held, address)
     }

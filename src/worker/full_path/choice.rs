@@ -22,7 +22,7 @@ pub(super) struct NewFlow<'a> {
     pub(super) call_id: Option<&'a [u8]>,
 }
 
-/// Why there is no destination.
+/// Why no destination was chosen.
 pub(super) enum NoChoice {
     /// No usable destination.
     NoDestination,

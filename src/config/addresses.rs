@@ -2,9 +2,9 @@
 //! network or broadcast address of a link; neither can a real server's.
 
 use super::endpoint::endpoint;
+use super::port::PortConfig;
 use super::report::Report;
-use super::sections::Sections;
-use super::settings::{PortConfig, RouteConfig, RouteHop};
+use super::route::{RouteConfig, RouteHop};
 use crate::model::Prefix;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,42 +15,41 @@ const SERVICE: &str = "service.address";
 const SERVER: &str = "service.destination.address";
 
 /// An address or network, and where the file has it.
+#[derive(Debug)]
 struct Place {
     network: Prefix,
     offset: usize,
     key: &'static str,
 }
 
-/// What the file says of VIPs and real servers, read before the tables are used up.
-pub(super) struct Places {
+/// What the file says of VIPs and real servers. Values that are faulty in themselves are left out: they are reported
+/// elsewhere.
+#[derive(Debug, Default)]
+pub struct Places {
     vips: Vec<Place>,
     servers: Vec<Place>,
 }
 
 impl Places {
-    /// Values that are faulty in themselves are left out: they are reported elsewhere.
-    pub fn of(sections: &Sections) -> Self {
-        let address_of = |text: &Spanned<String>, key| {
-            let at = endpoint(text.get_ref()).ok()?;
-            Some(Place { network: Prefix::host(at.address), offset: text.span().start, key })
-        };
-        let configured = sections.director.vips.iter().filter_map(|text| {
-            let network = text.get_ref().parse().ok()?;
-            Some(Place { network, offset: text.span().start, key: VIPS })
-        });
-        let services = sections.services.iter();
-        let virtual_addresses = services
-            .clone()
-            .filter_map(|(service, _)| address_of(service.raw.address.as_ref()?, SERVICE));
-        let servers = services.flat_map(|(_, destinations)| destinations);
-        Places {
-            vips: configured.chain(virtual_addresses).collect(),
-            servers: servers.filter_map(|server| address_of(&server.raw.address, SERVER)).collect(),
+    /// An element of `director.vips`.
+    pub fn add_network(&mut self, text: &Spanned<String>) {
+        if let Ok(network) = text.get_ref().parse() {
+            self.vips.push(Place { network, offset: text.span().start, key: VIPS });
         }
     }
 
+    /// The address of a service.
+    pub fn add_service(&mut self, text: &Spanned<String>) {
+        self.vips.extend(place(text, SERVICE));
+    }
+
+    /// The address of a real server.
+    pub fn add_server(&mut self, text: &Spanned<String>) {
+        self.servers.extend(place(text, SERVER));
+    }
+
     /// To be called for tables without faults.
-    pub fn check(&self, ports: &[PortConfig], routes: &[RouteConfig], report: &mut Report) {
+    pub fn check(&self, ports: &[PortConfig], routes: &[RouteConfig], report: &mut Report<'_>) {
         let routers = routers(ports, routes);
         let mut own: Vec<IpAddr> = Vec::new();
         own.extend(ports.iter().flat_map(|port| &port.addresses).map(|own| own.address()));
@@ -94,6 +93,11 @@ impl Places {
             report.fault(server.offset, server.key, problem);
         }
     }
+}
+
+fn place(text: &Spanned<String>, key: &'static str) -> Option<Place> {
+    let at = endpoint(text.get_ref()).ok()?;
+    Some(Place { network: Prefix::host(at.address), offset: text.span().start, key })
 }
 
 /// The network and broadcast addresses of the ports' networks: no host has them (RFC 1122 section 3.2.1.3).

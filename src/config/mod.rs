@@ -1,63 +1,104 @@
-//! The configuration file: TOML text in, typed and checked settings out, or everything that is
-//! wrong with it, each fault with line, key and what is allowed.
+//! The configuration file: TOML text in, typed and checked settings out, or everything that is wrong with it, each fault
+//! with line, key and what is allowed.
 //!
-//! The way of a file: `sections` cuts the text into the tables of `raw`; `process`, `network`,
-//! `marks`, `services` and `destinations` check each table and its references to others, telling
-//! `report` of faults; without faults the outcome is a [`Config`] (`settings`).
-//! [`Config::changes`] says what a second reading of the file changes.
+//! Each table has a file, which implements [`Table`]: the raw shape, the check and the rule for reloads. The list below
+//! names every table; a new one is its file and its lines here. `document` cuts the text into raw tables, `known` is what
+//! the checks know of tables before theirs, and `report` collects the faults.
 
 mod addresses;
-mod changes;
-mod destinations;
+mod destination;
 mod director;
+mod document;
+mod dpdk;
 mod endpoint;
 mod fault;
-mod marks;
-mod network;
-mod raw;
+mod known;
+mod mark;
+mod neighbour;
+mod port;
 mod report;
-mod sections;
-mod services;
-mod settings;
+mod route;
+mod service;
+mod sysctl;
+mod table;
+mod tables;
+mod tcp;
+mod timeouts;
 
 use crate::api::Command;
-use crate::model::{MarkRule, MssClamp, Prefix, Sysctls, Timeouts, Unserved};
-use log::LevelFilter;
-use network::KnownPorts;
+use document::Document;
+use known::Known;
 use report::Report;
-use sections::Sections;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use table::{Change, Table};
 
-pub use changes::{Reload, ServiceChange};
+pub use director::{DirectorConfig, DirectorUpdate};
+pub use dpdk::DpdkConfig;
 pub use fault::{Fault, Faults};
-pub use settings::{
-    DpdkConfig, NeighbourConfig, PortConfig, RouteConfig, RouteHop, ServiceConfig, Tables,
-};
+pub use neighbour::NeighbourConfig;
+pub use port::PortConfig;
+pub use route::{RouteConfig, RouteHop};
+pub use service::{ServiceChange, ServiceConfig, ServicesUpdate};
+pub use tables::Tables;
 
-/// A valid configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// The file it was read from, as it is called in faults.
-    pub file: String,
-    /// Path of the control socket.
-    pub socket: PathBuf,
-    /// Local addresses besides those of ports and services.
-    pub vips: Vec<Prefix>,
-    pub unserved: Unserved,
-    pub log: LevelFilter,
-    pub dpdk: DpdkConfig,
-    pub tables: Tables,
-    /// At least one; indexed by [`PortId`](crate::model::PortId).
-    pub ports: Vec<PortConfig>,
-    pub neighbours: Vec<NeighbourConfig>,
-    pub routes: Vec<RouteConfig>,
-    pub timeouts: Timeouts,
-    /// How large a maximum segment size SYNs may announce.
-    pub mss_clamp: MssClamp,
-    pub sysctls: Sysctls,
-    pub marks: Vec<MarkRule>,
-    pub services: Vec<ServiceConfig>,
+/// From the list of tables: the valid configuration, its difference to another, and the reading of all tables.
+macro_rules! tables {
+    ($($field:ident: $table:ty,)*) => {
+        /// A valid configuration.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config {
+            /// The file it was read from, as it is called in faults.
+            pub file: String,
+            $(pub $field: <$table as Table>::Checked,)*
+        }
+
+        /// What a second reading of the file changes while the director runs. `None`: the table says what it said, so
+        /// what ipvsadm or directorctl changed meanwhile stays.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Reload {
+            $(pub $field: Option<<$table as Table>::Update>,)*
+        }
+
+        impl Config {
+            /// Reads every table, then checks every table, in the list's order.
+            fn check(mut document: Document<'_>, file: &str, report: &mut Report<'_>) -> Self {
+                $(let $field = <$table>::read(&mut document, report);)*
+                document.refuse_others(&[$(<$table>::NAME),*], report);
+                let mut known = Known::new(report.count() == 0);
+                Config {
+                    file: file.to_owned(),
+                    $($field: <$table>::check($field, &mut known, report),)*
+                }
+            }
+
+            /// What changes in each table, and the keys that changed but are read at start only.
+            fn compare(&self, new: &Config) -> (Reload, Vec<String>) {
+                let (mut reload, mut keys) = (Reload::default(), Vec::new());
+                $(match <$table>::changed(&self.$field, &new.$field) {
+                    Change::None => {}
+                    Change::Live(update) => reload.$field = Some(update),
+                    Change::Restart(more) => keys.extend(more),
+                })*
+                (reload, keys)
+            }
+        }
+    };
+}
+
+// Every table of the file, and its field of `Config`. A table is checked after those that it refers to.
+tables! {
+    director: director::Director,
+    dpdk: dpdk::Dpdk,
+    tables: tables::TablesTable,
+    timeouts: timeouts::TimeoutsTable,
+    mss_clamp: tcp::Tcp,
+    sysctls: sysctl::Sysctl,
+    ports: port::Port,
+    neighbours: neighbour::Neighbour,
+    routes: route::Route,
+    marks: mark::Mark,
+    services: service::Service,
 }
 
 impl Config {
@@ -78,62 +119,43 @@ impl Config {
     /// All faults.
     pub fn parse(text: &str, file: &str) -> Result<Self, Faults> {
         let mut report = Report::new(file, text);
-        let sections = Sections::read(text, &mut report);
-        let config = Self::check(sections, file, &mut report);
+        let document = Document::parse(text, &mut report);
+        let config = Self::check(document, file, &mut report);
         match report.finish() {
             None => Ok(config),
             Some(faults) => Err(faults),
         }
     }
 
-    /// Checks table after table. What one table says is held against another only if the other
-    /// has no faults: one mistake is told once.
-    fn check(sections: Sections, file: &str, report: &mut Report) -> Self {
-        let readable = report.count() == 0;
-        let places = addresses::Places::of(&sections);
-        let director = director::director(sections.director, report);
-        let dpdk = director::dpdk(sections.dpdk, report);
-        let tables = director::tables(sections.tables, report);
-        let timeouts = director::timeouts(sections.timeouts, report);
-        let mss_clamp = director::tcp(sections.tcp, report);
-        let sysctls = director::sysctl(sections.sysctl, report);
-        let process_sound = report.count() == 0;
-        let ports = network::ports(sections.ports, process_sound.then_some(&dpdk), report);
-        if readable && ports.is_empty() {
-            report.fault_of_file("port", "no [[port]] is given; a director needs one or two");
-        }
-        let known = KnownPorts { ports: &ports, sound: process_sound && report.count() == 0 };
-        let neighbours = network::neighbours(sections.neighbours, &known, report);
-        let routes = network::routes(sections.routes, &known, report);
-        let marks = marks::marks(sections.marks, &known, report);
-        let services = services::services(sections.services, &known, report);
-        if process_sound {
-            services::fit(&services, &tables, report);
-        }
-        if report.count() == 0 {
-            places.check(&ports, &routes, report);
-        }
-        Config {
-            file: file.to_owned(),
-            socket: director.socket,
-            vips: director.vips,
-            unserved: director.unserved,
-            log: director.log,
-            dpdk,
-            tables,
-            ports,
-            neighbours,
-            routes,
-            timeouts,
-            mss_clamp,
-            sysctls,
-            marks,
-            services,
-        }
-    }
-
     /// The commands that make the services and destinations, in the file's order.
     pub fn commands(&self) -> Vec<Command> {
-        changes::additions(&self.services)
+        self.services.iter().flat_map(ServiceConfig::commands).collect()
+    }
+
+    /// What to change in a director that runs `self` so that it runs `new`.
+    ///
+    /// # Errors
+    /// The keys that changed but are read at start only; then nothing may be applied.
+    pub fn changes(&self, new: &Config) -> Result<Reload, Faults> {
+        let (reload, keys) = self.compare(new);
+        let problem = "it changed, and is read at start only; restart directord or undo the change";
+        let faults = keys.into_iter().map(|key| Fault {
+            file: new.file.clone(),
+            line: None,
+            key,
+            problem: problem.to_owned(),
+            allowed: None,
+        });
+        match Faults::of(faults.collect()) {
+            Some(faults) => Err(faults),
+            None => Ok(reload),
+        }
+    }
+}
+
+impl Reload {
+    /// Nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Reload::default()
     }
 }

@@ -2,14 +2,16 @@
 //! parser.
 
 use super::fault::{Fault, Faults};
-use super::raw::Field;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use toml::Spanned;
 
+/// A key that may be left out, with its place in the text.
+pub type Field<T> = Option<Spanned<T>>;
+
 /// The faults found so far. A check that finds one returns a value all the same, so that the
 /// checks after it run too; the whole is used only if there are no faults at the end.
-pub(super) struct Report<'t> {
+pub struct Report<'t> {
     file: &'t str,
     /// Offsets of the line ends.
     line_ends: Vec<usize>,

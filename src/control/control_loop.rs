@@ -96,14 +96,14 @@ impl<F: Frame> Control<F> {
         info: StaticInfo,
     ) -> Result<Self, Refusal> {
         let routes = Arc::new(topology::routes(&config.ports, &config.routes));
-        let settings = Settings { unserved: config.unserved, ..Settings::default() };
+        let settings = Settings { unserved: config.director.unserved, ..Settings::default() };
         let interfaces = topology::interfaces(&config.ports, &macs);
         let mut host = IpHost::new(interfaces, Arc::clone(&routes), settings);
-        host.set_virtual_networks(topology::virtual_networks(&config.vips));
+        host.set_virtual_networks(topology::virtual_networks(&config.director.vips));
         let topology = Topology {
             interfaces: host.interfaces().to_vec(),
-            vips: topology::virtual_addresses(&config.vips),
-            vip_networks: topology::virtual_networks(&config.vips),
+            vips: topology::virtual_addresses(&config.director.vips),
+            vip_networks: topology::virtual_networks(&config.director.vips),
         };
         let capacity = Capacity { services: sizing.services, destinations: sizing.destinations };
         let mut desired = Desired::new(

@@ -59,8 +59,8 @@ fn the_readme_explains_every_key() {
 #[test]
 fn the_minimal_file_has_the_defaults() {
     let config = load("minimal.toml");
-    assert_eq!(config.socket, Path::new("/run/director/control.sock"));
-    assert_eq!(config.unserved, Unserved::Reject);
+    assert_eq!(config.director.socket, Path::new("/run/director/control.sock"));
+    assert_eq!(config.director.unserved, Unserved::Reject);
     assert_eq!((config.dpdk.workers, config.dpdk.cores.len()), (1, 0));
     assert_eq!(config.dpdk.file_prefix, "director");
     assert_eq!((config.dpdk.memory_mb, config.dpdk.mbufs), (None, None));
@@ -95,7 +95,7 @@ fn the_mss_clamp_is_a_keyword_or_a_number() {
 fn every_key_of_the_full_file_is_read() {
     let config = load("director.toml");
     assert_eq!((config.dpdk.workers, config.dpdk.control_core), (2, Some(0)));
-    assert_eq!(config.vips[0].to_string(), "10.0.0.104/32");
+    assert_eq!(config.director.vips[0].to_string(), "10.0.0.104/32");
     assert_eq!(config.ports[0].addresses[1].to_string(), "fd00:a::1/64");
     assert_eq!(config.ports[0].gateway.unwrap().to_string(), "10.0.0.254");
     assert_eq!(config.neighbours[0].interface, InterfaceId(0));
@@ -157,6 +157,7 @@ fn a_large_file_is_parsed_and_reloaded() {
     assert_eq!(config.commands().len(), 33_000);
     let edited = text.replace("10.1.3.7:80", "10.1.3.7:81");
     let reload = config.changes(&Config::parse(&edited, "f").unwrap()).unwrap();
-    assert_eq!((reload.deletions.len(), reload.services.len()), (1, 1));
-    assert_eq!(reload.services[0].new.destinations.len(), 10);
+    let services = reload.services.unwrap();
+    assert_eq!((services.deletions.len(), services.changes.len()), (1, 1));
+    assert_eq!(services.changes[0].new.destinations.len(), 10);
 }

@@ -42,7 +42,7 @@ log = "warn""#,
             r#"[directr]
 log = "info""#,
             &[
-                "1: directr: unknown table; allowed: director, dpdk, tables, port, neighbour, route, timeouts, tcp, sysctl, mark, service",
+                "1: directr: unknown table; allowed: director, dpdk, tables, timeouts, tcp, sysctl, port, neighbour, route, mark, service",
             ],
         ),
         (r#"director = 5"#, &["1: director: not a table; allowed: [director]"]),

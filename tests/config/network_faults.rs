@@ -184,7 +184,7 @@ port = "wan0"
 address = "gateway"
 mac = "02:00:00:00:fe""#,
             &[
-                "3: neighbour.address: `gateway` is no address; allowed: an address",
+                "3: neighbour.address: `gateway` is not an address; allowed: an address",
                 "4: neighbour.mac: `02:00:00:00:fe` is no Ethernet address; allowed: a unicast address as 02:00:00:00:00:01",
             ],
         ),

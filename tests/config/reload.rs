@@ -1,7 +1,7 @@
 //! What a reload changes, and what it refuses.
 
 use director::api::Command;
-use director::config::{Config, Reload, ServiceChange};
+use director::config::{Config, Reload, ServiceChange, ServicesUpdate};
 use director::model::MssClamp;
 use std::fs;
 use std::path::Path;
@@ -105,8 +105,9 @@ fn steps(reload: &Reload) -> Vec<String> {
         }
         None => format!("new {} with {}", change.new.spec.key, change.new.destinations.len()),
     };
-    let mut steps = names(&reload.deletions);
-    steps.extend(reload.services.iter().map(change));
+    let services = reload.services.as_ref().unwrap();
+    let mut steps = names(&services.deletions);
+    steps.extend(services.changes.iter().map(change));
     steps
 }
 
@@ -131,16 +132,18 @@ fn each_changed_service_is_listed_once() {
     ] {
         let reload = reload(from, to);
         assert_eq!(steps(&reload), expected, "{from} to {to}");
-        let rest = Reload { deletions: Vec::new(), services: Vec::new(), ..reload };
-        assert_eq!(rest, Reload::default());
+        assert_eq!(Reload { services: None, ..reload }, Reload::default());
     }
 }
 
 #[test]
 fn only_what_changed_is_replaced() {
     let vips = reload("10.0.0.104", "10.0.0.105");
-    assert_eq!(vips.vips.as_ref().unwrap()[0].to_string(), "10.0.0.105/32");
-    assert_eq!(Reload { vips: None, ..vips }, Reload::default());
+    assert_eq!(
+        vips.director.as_ref().unwrap().vips.as_ref().unwrap()[0].to_string(),
+        "10.0.0.105/32"
+    );
+    assert_eq!(Reload { director: None, ..vips }, Reload::default());
 
     let neighbours = reload("fe:fe", "fe:ff");
     assert_eq!(neighbours.neighbours.unwrap()[0].mac.to_string(), "02:00:00:00:fe:ff");
@@ -171,7 +174,7 @@ fn the_mss_clamp_changes_while_the_director_runs() {
 
 #[test]
 fn only_changed_settings_are_set() {
-    let changed = |from, to| reload(from, to).sysctls;
+    let changed = |from, to| reload(from, to).sysctls.unwrap();
     assert_eq!(changed("drop_entry = 1", "drop_entry = 2"), [("drop_entry", "2".to_owned())]);
     // A removed setting returns to its default.
     assert_eq!(changed("drop_entry = 1\n", ""), [("drop_entry", "0".to_owned())]);
@@ -225,9 +228,11 @@ fn reloads_between_all_shipped_files() {
         for new in services.iter().map(|services| parse(&format!("{head}{services}"))) {
             let mut table = Table::default();
             old.commands().into_iter().for_each(|command| table.apply(command));
-            let Reload { deletions, services, .. } = old.changes(&new).unwrap();
-            deletions.into_iter().for_each(|command| table.apply(command));
-            services.into_iter().for_each(|change| table.follow(change));
+            if let Some(update) = old.changes(&new).unwrap().services {
+                let ServicesUpdate { deletions, changes } = update;
+                deletions.into_iter().for_each(|command| table.apply(command));
+                changes.into_iter().for_each(|change| table.follow(change));
+            }
             let mut fresh = Table::default();
             new.commands().into_iter().for_each(|command| fresh.apply(command));
             assert_eq!(table, fresh);

@@ -33,7 +33,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     }
     signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload))?;
 
-    let server = Server::bind(&config.socket)?;
+    let server = Server::bind(&config.director.socket)?;
     let mut cores = Cores::choose(&config.dpdk);
     let eal = Eal::start(&eal_options(&config, &cores))?;
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
             )
         })
         .init();
-    log::set_max_level(config.log);
+    log::set_max_level(config.director.log);
     match assemble::run(config, arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),

@@ -5,7 +5,7 @@
 
 use super::{Control, Ports};
 use crate::api::{Command, Refusal, RefusalCode};
-use crate::config::{Config, Faults, ServiceChange};
+use crate::config::{Config, Faults, ServiceChange, ServicesUpdate};
 use crate::control::topology;
 use crate::io::Frame;
 use crate::model::Origin;
@@ -58,7 +58,8 @@ impl<F: Frame> Control<F> {
                 return;
             }
         };
-        if changes.ports.is_some() || changes.routes.is_some() || changes.vips.is_some() {
+        let director = changes.director.unwrap_or_default();
+        if changes.ports.is_some() || changes.routes.is_some() || director.vips.is_some() {
             self.change_networks(&new, ports, now);
         }
         if let Some(list) = &changes.neighbours {
@@ -76,7 +77,7 @@ impl<F: Frame> Control<F> {
             log::warn!("{refusal}");
         }
         let mut sysctls = *self.desired.sysctls();
-        for (name, value) in &changes.sysctls {
+        for (name, value) in changes.sysctls.iter().flatten() {
             if let Err(error) = sysctls.set(name, value) {
                 log::warn!("{error}");
             }
@@ -85,14 +86,16 @@ impl<F: Frame> Control<F> {
         if let Some(clamp) = changes.mss_clamp {
             self.desired.set_mss_clamp(clamp);
         }
-        if let Some(answer) = changes.unserved {
+        if let Some(answer) = director.unserved {
             self.host.set_unserved(answer);
         }
-        if let Some(level) = changes.log {
+        if let Some(level) = director.log {
             log::set_max_level(level);
         }
-        self.reloading.extend(changes.deletions.into_iter().map(ReloadStep::Delete));
-        self.reloading.extend(changes.services.into_iter().map(ReloadStep::Follow));
+        if let Some(ServicesUpdate { deletions, changes }) = changes.services {
+            self.reloading.extend(deletions.into_iter().map(ReloadStep::Delete));
+            self.reloading.extend(changes.into_iter().map(ReloadStep::Follow));
+        }
         self.reloading.push_back(ReloadStep::FindDrift(DriftScan::default()));
         self.config = new;
         log::info!("the configuration was read again");
@@ -171,11 +174,11 @@ impl<F: Frame> Control<F> {
         let routes: Arc<Routes> = Arc::new(topology::routes(&new.ports, &new.routes));
         let interfaces = topology::interfaces(&new.ports, &self.macs);
         self.host.set_interfaces(interfaces);
-        self.host.set_virtual_networks(topology::virtual_networks(&new.vips));
+        self.host.set_virtual_networks(topology::virtual_networks(&new.director.vips));
         self.desired.set_interfaces(self.host.interfaces().to_vec());
         self.desired.set_routes(Arc::clone(&routes));
-        self.desired.set_vips(topology::virtual_addresses(&new.vips));
-        self.desired.set_vip_networks(topology::virtual_networks(&new.vips));
+        self.desired.set_vips(topology::virtual_addresses(&new.director.vips));
+        self.desired.set_vip_networks(topology::virtual_networks(&new.director.vips));
         ports.set_addresses(&new.ports);
         let (host, mut out) = self.host(ports);
         host.set_routes(routes);

@@ -1,7 +1,7 @@
 //! What a second reading of the file does to a table that commands have changed meanwhile.
 
 use super::*;
-use crate::config::{Config, Reload};
+use crate::config::{Config, ServicesUpdate};
 use crate::model::{Overlay, OverlayKind, OverlayTarget};
 
 const FILE: &str = r#"
@@ -39,11 +39,12 @@ fn started(file: &str) -> Fixture {
 }
 
 fn reload(fixture: &mut Fixture, old: &str, new: &str) {
-    let Reload { deletions, services, .. } = parse(old).changes(&parse(new)).unwrap();
+    let Some(update) = parse(old).changes(&parse(new)).unwrap().services else { return };
+    let ServicesUpdate { deletions, changes } = update;
     for command in deletions {
         let _ = fixture.desired.apply(&command, Origin::File, Instant::START);
     }
-    for change in services {
+    for change in changes {
         for command in fixture.desired.follow(&change) {
             fixture.desired.apply(&command, Origin::File, Instant::START).unwrap();
         }

@@ -1,16 +1,37 @@
-//! Checks a service's destinations by IPVS's rules: `[[service.destination]]`.
+//! `[[service.destination]]`: a service's destinations, by IPVS's rules.
 
+use super::document::Section;
 use super::endpoint::endpoint;
-use super::network::KnownPorts;
-use super::raw;
-use super::report::Report;
-use super::sections::Section;
+use super::known::Known;
+use super::port::is_broadcast;
+use super::report::{Field, Report};
 use crate::model::{
     DestinationAddress, DestinationSpec, Family, ForwardMethod, ServiceSpec, Tunnel, TunnelChecksum,
 };
+use serde::Deserialize;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    pub address: Spanned<String>,
+    method: Field<String>,
+    weight: Field<i64>,
+    upper_threshold: Field<i64>,
+    lower_threshold: Field<i64>,
+    tunnel: Field<RawTunnel>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTunnel {
+    #[serde(rename = "type")]
+    kind: Field<String>,
+    port: Field<i64>,
+    checksum: Field<String>,
+}
 
 const ADDRESS_FORM: &str = "RIP:PORT as 192.168.10.11:80 or [fd00::11]:80, or RIP alone";
 
@@ -19,10 +40,10 @@ const WEIGHT_MAX: u32 = i32::MAX as u32;
 
 /// The destinations of one service, in order. Without the service only what concerns each
 /// destination alone is checked.
-pub(super) fn destinations(
-    sections: Vec<Section<raw::Destination>>,
+pub fn destinations(
+    sections: Vec<Section<Raw>>,
     service: Option<&ServiceSpec>,
-    known: &KnownPorts,
+    known: &Known,
     report: &mut Report,
 ) -> Vec<DestinationSpec> {
     let mut destinations = Vec::new();
@@ -40,9 +61,9 @@ pub(super) fn destinations(
 
 /// `None` if the destination has no identity.
 fn destination(
-    raw: &raw::Destination,
+    raw: &Raw,
     service: Option<&ServiceSpec>,
-    known: &KnownPorts,
+    known: &Known,
     report: &mut Report,
 ) -> Option<DestinationSpec> {
     let methods = [
@@ -67,7 +88,7 @@ fn destination(
     let key = "service.destination.address";
     let at = report.text_at(&raw.address, key, ADDRESS_FORM, endpoint)?;
     let offset = raw.address.span().start;
-    if !is_unicast(at.address) || known.is_broadcast(at.address) {
+    if !is_unicast(at.address) || is_broadcast(known, at.address) {
         let problem = format!("{} is not a unicast address of a server", at.address);
         report.fault(offset, key, problem);
     }
@@ -118,7 +139,7 @@ fn is_unicast(address: IpAddr) -> bool {
 }
 
 /// Upper and lower connection threshold.
-fn thresholds(raw: &raw::Destination, report: &mut Report) -> (u32, u32) {
+fn thresholds(raw: &Raw, report: &mut Report) -> (u32, u32) {
     const LOWER: &str = "service.destination.lower_threshold";
     let any = 0..=u32::MAX;
     let upper =
@@ -133,7 +154,7 @@ fn thresholds(raw: &raw::Destination, report: &mut Report) -> (u32, u32) {
     (upper, lower)
 }
 
-fn tunnel(field: &Spanned<raw::Tunnel>, report: &mut Report) -> Tunnel {
+fn tunnel(field: &Spanned<RawTunnel>, report: &mut Report) -> Tunnel {
     const CHECKSUM: &str = "service.destination.tunnel.checksum";
     const PORT: &str = "service.destination.tunnel.port";
     const TYPE: &str = "service.destination.tunnel.type";

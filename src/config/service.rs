@@ -1,46 +1,132 @@
-//! Checks virtual services by IPVS's rules: `[[service]]`.
+//! `[[service]]`: virtual services, by IPVS's rules.
 
-use super::destinations::destinations;
+use super::addresses::Places;
+use super::destination::{self, destinations};
+use super::document::{Document, Scalar, Section};
 use super::endpoint::endpoint;
-use super::marks::PROTOCOLS;
-use super::network::KnownPorts;
-use super::raw::{self, Scalar};
-use super::report::Report;
-use super::sections::Section;
-use super::settings::{ServiceConfig, Tables};
+use super::known::{Known, PROTOCOLS};
+use super::port::ports;
+use super::report::{Field, Report};
+use super::route::RouteConfig;
+use super::table::{Change, Table};
+use super::tables::Tables;
+use crate::api::Command;
 use crate::model::{
-    Family, Persistence, PersistenceMask, Protocol, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSpec, Timeouts,
+    DestinationSpec, Family, Persistence, PersistenceMask, Protocol, SchedulerFlags, SchedulerKind,
+    ServiceKey, ServiceSpec, Timeouts,
 };
-use std::collections::HashMap;
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 
-type RawService = (Section<raw::Service>, Vec<Section<raw::Destination>>);
+/// A service and its destinations, in the file's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceConfig {
+    pub spec: ServiceSpec,
+    pub destinations: Vec<DestinationSpec>,
+}
 
-/// Every `[[service]]` with its destinations, in order.
-pub(super) fn services(
-    sections: Vec<RawService>,
-    known: &KnownPorts,
-    report: &mut Report,
-) -> Vec<ServiceConfig> {
-    let mut seen = HashMap::new();
-    let mut services = Vec::new();
-    for (Section { raw, offset }, raw_destinations) in sections {
-        let spec = service(&raw, offset, report);
-        if let Some(key) = spec.as_ref().map(|spec| spec.key)
-            && let Some(first) = seen.insert(key, report.line(offset))
-        {
-            let problem = format!("{key} is defined in line {first} already");
-            report.fault(offset, "service", problem);
-        }
-        let destinations = destinations(raw_destinations, spec.as_ref(), known, report);
-        services.extend(spec.map(|spec| ServiceConfig { spec, destinations }));
+impl ServiceConfig {
+    /// The commands that make it.
+    pub fn commands(&self) -> impl Iterator<Item = Command> {
+        let service = self.spec.key;
+        let destinations = self.destinations.iter();
+        std::iter::once(Command::AddService(self.spec.clone())).chain(
+            destinations.map(move |&destination| Command::AddDestination { service, destination }),
+        )
     }
-    services
+}
+
+/// What a second reading changes. Services that neither file names, and those that both describe alike, are not touched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServicesUpdate {
+    /// Services and destinations that the new file no longer has. They are to be carried out first, so that a full table
+    /// has room for others. They may be gone already.
+    pub deletions: Vec<Command>,
+    /// Services that the new file adds or describes differently, in the file's order.
+    pub changes: Vec<ServiceChange>,
+}
+
+/// A service that the new file describes differently. The running service may differ from both: what follows is decided in
+/// `src/control/desired/merge.rs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceChange {
+    /// As the file described it before; `None`: it did not.
+    pub old: Option<ServiceConfig>,
+    pub new: ServiceConfig,
+}
+
+/// `[[service]]`.
+pub struct Service;
+
+/// Without its destinations: they are tables of their own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    protocol: Field<String>,
+    address: Field<String>,
+    fwmark: Field<i64>,
+    family: Field<String>,
+    scheduler: Field<String>,
+    #[serde(default)]
+    scheduler_flags: Vec<Spanned<String>>,
+    persistence: Field<i64>,
+    netmask: Field<Scalar>,
+    one_packet: Field<bool>,
+    persistence_engine: Field<String>,
+}
+
+impl Table for Service {
+    const NAME: &'static str = "service";
+    type Raw = Vec<(Section<Raw>, Vec<Section<destination::Raw>>)>;
+    type Checked = Vec<ServiceConfig>;
+    type Update = ServicesUpdate;
+
+    fn read(document: &mut Document<'_>, report: &mut Report<'_>) -> Self::Raw {
+        document.nested(Self::NAME, "destination", report)
+    }
+
+    fn check(
+        sections: Self::Raw,
+        known: &mut Known,
+        report: &mut Report<'_>,
+    ) -> Vec<ServiceConfig> {
+        let mut places: Places = known.take().unwrap_or_default();
+        let mut seen = HashMap::new();
+        let mut services = Vec::new();
+        for (Section { raw, offset }, raw_destinations) in sections {
+            raw.address.iter().for_each(|text| places.add_service(text));
+            raw_destinations.iter().for_each(|one| places.add_server(&one.raw.address));
+            let spec = service(&raw, offset, report);
+            if let Some(key) = spec.as_ref().map(|spec| spec.key)
+                && let Some(first) = seen.insert(key, report.line(offset))
+            {
+                let problem = format!("{key} is defined in line {first} already");
+                report.fault(offset, "service", problem);
+            }
+            let destinations = destinations(raw_destinations, spec.as_ref(), known, report);
+            services.extend(spec.map(|spec| ServiceConfig { spec, destinations }));
+        }
+        if let Some(tables) = known.find().filter(|_| known.is_process_sound) {
+            fit(&services, tables, report);
+        }
+        if report.count() == 0 {
+            let routes = known.find::<Vec<RouteConfig>>().map_or(&[][..], Vec::as_slice);
+            places.check(ports(known), routes, report);
+        }
+        services
+    }
+
+    fn changed(old: &Vec<ServiceConfig>, new: &Vec<ServiceConfig>) -> Change<ServicesUpdate> {
+        if old == new {
+            return Change::None;
+        }
+        Change::Live(ServicesUpdate { deletions: deletions(old, new), changes: changes(old, new) })
+    }
 }
 
 /// Checks that the tables hold what the file defines.
-pub(super) fn fit(services: &[ServiceConfig], tables: &Tables, report: &mut Report) {
+fn fit(services: &[ServiceConfig], tables: &Tables, report: &mut Report) {
     let destinations = services.iter().map(|service| service.destinations.len()).sum();
     for (key, size, count) in [
         ("services", tables.services, services.len()),
@@ -53,8 +139,41 @@ pub(super) fn fit(services: &[ServiceConfig], tables: &Tables, report: &mut Repo
     }
 }
 
+fn by_key(services: &[ServiceConfig]) -> HashMap<ServiceKey, &ServiceConfig> {
+    services.iter().map(|service| (service.spec.key, service)).collect()
+}
+
+/// Services that are no longer in the file, and destinations of those that are.
+fn deletions(old: &[ServiceConfig], new: &[ServiceConfig]) -> Vec<Command> {
+    let new = by_key(new);
+    let mut deletions = Vec::new();
+    for service in old {
+        let key = service.spec.key;
+        let Some(kept) = new.get(&key) else {
+            deletions.push(Command::DeleteService(key));
+            continue;
+        };
+        let kept: HashSet<_> = kept.destinations.iter().map(|destination| destination.at).collect();
+        let gone =
+            service.destinations.iter().filter(|destination| !kept.contains(&destination.at));
+        deletions.extend(
+            gone.map(|destination| Command::DeleteDestination { service: key, at: destination.at }),
+        );
+    }
+    deletions
+}
+
+fn changes(old: &[ServiceConfig], new: &[ServiceConfig]) -> Vec<ServiceChange> {
+    let old = by_key(old);
+    new.iter()
+        .map(|new| (old.get(&new.spec.key).copied(), new))
+        .filter(|(old, new)| *old != Some(*new))
+        .map(|(old, new)| ServiceChange { old: old.cloned(), new: new.clone() })
+        .collect()
+}
+
 /// `None` if the service has no identity.
-fn service(raw: &raw::Service, offset: usize, report: &mut Report) -> Option<ServiceSpec> {
+fn service(raw: &Raw, offset: usize, report: &mut Report) -> Option<ServiceSpec> {
     let key = key(raw, offset, report);
     let scheduler = report.text(
         &raw.scheduler,
@@ -80,7 +199,7 @@ fn service(raw: &raw::Service, offset: usize, report: &mut Report) -> Option<Ser
 }
 
 /// What identifies the service: protocol and address, or a firewall mark.
-fn key(raw: &raw::Service, offset: usize, report: &mut Report) -> Option<ServiceKey> {
+fn key(raw: &Raw, offset: usize, report: &mut Report) -> Option<ServiceKey> {
     let protocol = report.word(&raw.protocol, "service.protocol", &PROTOCOLS);
     let families = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
     let family = report.word(&raw.family, "service.family", &families);
@@ -163,11 +282,7 @@ fn scheduler_flags(
     flags
 }
 
-fn persistence(
-    raw: &raw::Service,
-    family: Option<Family>,
-    report: &mut Report,
-) -> Option<Persistence> {
+fn persistence(raw: &Raw, family: Option<Family>, report: &mut Report) -> Option<Persistence> {
     const KEY: &str = "service.netmask";
     let timeout_s = report.number(&raw.persistence, "service.persistence", 1..=Timeouts::MAX_S);
     if let (Some(netmask), None) = (&raw.netmask, &raw.persistence) {
@@ -200,7 +315,7 @@ fn persistence(
 }
 
 /// Rules between the keys of one service.
-fn together(raw: &raw::Service, spec: &ServiceSpec, report: &mut Report) {
+fn together(raw: &Raw, spec: &ServiceSpec, report: &mut Report) {
     let protocol = match spec.key {
         ServiceKey::Address { protocol, .. } => Some(protocol),
         ServiceKey::Fwmark { .. } => None,

@@ -1,0 +1,70 @@
+//! What the checks of one table know of the others, and checks that several tables share.
+
+use crate::model::{InterfaceId, Protocol};
+use std::any::Any;
+use std::net::IpAddr;
+
+/// Smallest link MTU of IPv4 (RFC 791 section 3.1).
+pub const MTU_MIN: u16 = 68;
+/// Smallest link MTU of IPv6 (RFC 8200 section 5).
+pub const MTU_MIN_IPV6: u16 = 1280;
+
+pub const NETWORK_FORM: &str = "a network as 10.0.0.0/8";
+
+pub const PROTOCOLS: [(&str, Protocol); 3] =
+    [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
+
+/// The tables checked so far. A table is held against another only if the other has no faults: one mistake is told once.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The file has the right shape everywhere.
+    pub is_readable: bool,
+    /// The tables before `[[port]]` have no faults.
+    pub is_process_sound: bool,
+    /// The tables up to `[[port]]` have no faults, so what does not fit the ports is at fault.
+    pub are_ports_sound: bool,
+    /// One value of each type.
+    kept: Vec<Box<dyn Any>>,
+}
+
+impl Known {
+    /// `is_readable`: the file has the right shape everywhere.
+    pub fn new(is_readable: bool) -> Self {
+        Known { is_readable, ..Known::default() }
+    }
+
+    /// Keeps what a table says, for the checks of the tables after it.
+    pub fn keep<T: 'static>(&mut self, value: T) {
+        self.kept.push(Box::new(value));
+    }
+
+    /// What a table before this one kept.
+    pub fn find<T: 'static>(&self) -> Option<&T> {
+        self.kept.iter().find_map(|value| value.downcast_ref())
+    }
+
+    /// As [`Known::find`]; afterwards it is no longer kept.
+    pub fn take<T: 'static>(&mut self) -> Option<T> {
+        let at = self.kept.iter().position(|value| value.is::<T>())?;
+        self.kept.swap_remove(at).downcast().ok().map(|value| *value)
+    }
+}
+
+/// There are at most [`PORTS_MAX`](crate::limits::PORTS_MAX) ports, each with one interface.
+pub fn interface_id(position: usize) -> InterfaceId {
+    InterfaceId(position as u16)
+}
+
+/// Reads an address of either family.
+///
+/// # Errors
+/// A sentence.
+pub fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is not an address"))
+}
+
+/// 1 to 32 letters, digits and characters of `more`.
+pub fn is_word(text: &str, more: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || more.contains(letter);
+    (1..=32).contains(&text.len()) && text.chars().all(fits)
+}

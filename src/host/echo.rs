@@ -30,6 +30,9 @@ impl<F: Frame> IpHost<F> {
         {
             return self.drop(DropReason::NoLocalHandler);
         }
+        if !self.may_be_delivered(punt, packet, now, out) {
+            return;
+        }
         let datagram = &punt.frame.bytes()[ethernet::ETHERNET..][..usize::from(packet.length)];
         if packet.fragment == Fragment::Whole {
             let message = &datagram[usize::from(packet.header)..];

@@ -7,8 +7,9 @@ use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::model::{Family, InterfaceId};
 use crate::packet::ethernet::{self, ETHERNET, Payload};
+use crate::packet::options::OptionFault;
 use crate::packet::{Packet, Parse, Role, icmp, icmp_error, udp};
-use crate::reason::DropReason;
+use crate::reason::{DropReason, Punt};
 use crate::time::Instant;
 use std::net::IpAddr;
 
@@ -24,6 +25,10 @@ pub(super) enum ErrorCause {
     UnservedPort,
     /// A local address without a listener for the protocol. For IPv6: offset of the protocol number.
     UnservedProtocol {
+        place: u16,
+    },
+    /// An unknown IPv6 option that asks for an error: offset of its type.
+    UnrecognizedOption {
         place: u16,
     },
     /// Longer than this MTU in bytes.
@@ -55,6 +60,10 @@ impl ErrorCause {
             (ErrorCause::UnservedProtocol { place }, Family::Ipv6) => {
                 (v6::PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, place)
             }
+            // IPv4 options are never checked.
+            (ErrorCause::UnrecognizedOption { place }, _) => {
+                (v6::PARAMETER_PROBLEM, UNRECOGNIZED_OPTION, place)
+            }
             (
                 ErrorCause::NoDestination | ErrorCause::NoConnection | ErrorCause::UnservedPort,
                 _,
@@ -75,6 +84,7 @@ impl ErrorCause {
             ErrorCause::UnservedPort | ErrorCause::UnservedProtocol { .. } => {
                 DropReason::UnservedPort
             }
+            ErrorCause::UnrecognizedOption { .. } => DropReason::BadIpHeader,
             ErrorCause::TooBig(_) => DropReason::TooBig,
             ErrorCause::NoRoute | ErrorCause::DestinationUnreachable => DropReason::NoRoute,
             ErrorCause::HostUnreachable => DropReason::NeighbourUnresolved,
@@ -84,8 +94,9 @@ impl ErrorCause {
 
 /// Code of an ICMP "destination unreachable".
 const PROTOCOL_UNREACHABLE: u8 = 2;
-/// Code of an ICMPv6 "parameter problem".
+/// Codes of an ICMPv6 "parameter problem".
 const UNKNOWN_NEXT_HEADER: u8 = 1;
+const UNRECOGNIZED_OPTION: u8 = 2;
 
 impl<F: Frame> IpHost<F> {
     /// Sends an error to the sender of `packet`, if it is allowed. `frame` contains the packet after an Ethernet
@@ -115,6 +126,27 @@ impl<F: Frame> IpHost<F> {
         };
         let message = trouble.message(A::FAMILY);
         self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
+    }
+
+    /// True if the options of a packet for the director allow its delivery. Otherwise it is dropped, with an error if its
+    /// options ask for one.
+    pub(super) fn may_be_delivered<A: Network>(
+        &mut self,
+        punt: &Punt<F>,
+        packet: &Packet<A>,
+        now: Instant,
+        out: &mut impl Outbox<F>,
+    ) -> bool {
+        let bytes = &punt.frame.bytes()[ETHERNET..][..usize::from(packet.length)];
+        match A::check_options(bytes, usize::from(packet.header)) {
+            Ok(()) => return true,
+            Err(OptionFault::Discard) => self.drop(DropReason::BadIpHeader),
+            Err(OptionFault::Unrecognized { place }) => {
+                let trouble = ErrorCause::UnrecognizedOption { place };
+                self.error(Some(punt.interface), punt.frame.bytes(), packet, trouble, now, out);
+            }
+        }
+        false
     }
 
     /// Sends an error that quotes `about`, within the rate limits. `speaker`: its source; `None`: the address of the

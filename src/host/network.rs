@@ -1,6 +1,7 @@
 //! The host's own packets, for both address families.
 
 use crate::model::Family;
+use crate::packet::options::{self, OptionFault};
 use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset, wire};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
@@ -74,6 +75,12 @@ pub(super) trait Network: Parse {
     /// headers between the fragment header and ICMP.
     fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])>;
 
+    /// Checks the options of the extension headers of a packet for the director. `end`: offset of the upper-layer header.
+    ///
+    /// # Errors
+    /// The first fault.
+    fn check_options(packet: &[u8], end: usize) -> Result<(), OptionFault>;
+
     /// Decrements the TTL.
     fn lower_ttl(packet: &mut [u8]);
 
@@ -144,6 +151,10 @@ impl Network for u32 {
         let payload = packet.get(ipv4::header_length(packet)..)?;
         let offset = usize::from(word & ipv4::FRAGMENT_OFFSET) * 8;
         Some((offset, word & ipv4::MORE_FRAGMENTS != 0, payload))
+    }
+
+    fn check_options(_packet: &[u8], _end: usize) -> Result<(), OptionFault> {
+        Ok(())
     }
 
     fn lower_ttl(packet: &mut [u8]) {
@@ -217,6 +228,10 @@ impl Network for u128 {
         let word = wire::get16(header, 2);
         let payload = packet.get(at + ipv6::FRAGMENT_HEADER..)?;
         (header[0] == ipv6::ICMPV6).then_some((usize::from(word & !7), word & 1 != 0, payload))
+    }
+
+    fn check_options(packet: &[u8], end: usize) -> Result<(), OptionFault> {
+        options::check(packet, end)
     }
 
     fn lower_ttl(packet: &mut [u8]) {

@@ -27,6 +27,9 @@ impl<F: Frame> IpHost<F> {
         if self.settings.unserved == Unserved::Drop || packet.fragment == Fragment::Later {
             return self.drop(DropReason::UnservedPort);
         }
+        if !self.may_be_delivered(punt, packet, now, out) {
+            return;
+        }
         let bytes = &punt.frame.bytes()[ETHERNET..][..usize::from(packet.length)];
         let trouble = match packet.protocol {
             ipv4::TCP => return self.reset(punt, packet, bytes, now, out),

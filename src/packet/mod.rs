@@ -1,7 +1,7 @@
 //! Headers, checksums, parsing and the Toeplitz hash. Every length is checked before bytes are read.
 //!
 //! * `parse`: checks and summarises a packet's headers; it uses `extension` and `quoted`. `tunnelled`: the inner packet
-//!   of a quoted tunnel packet
+//!   of a quoted tunnel packet; `options`: IPv6 options of a packet for the director itself
 //! * `ethernet`, `ipv4`, `ipv6`, `tcp`, `udp`, `sctp`, `icmp`: one header each, read and written in place; `ports`:
 //!   shared by three of them
 //! * `arp`, `ndp`: neighbour discovery; `icmp_error`, `tcp_reset`: answers to packets that cannot be forwarded
@@ -19,6 +19,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod membership;
 pub mod ndp;
+pub(crate) mod options;
 pub(crate) mod parse;
 mod ports;
 mod quoted;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Unserved;
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Role, icmp, ipv4, parse, tcp};
+use crate::packet::{Role, icmp, ipv4, ipv6, parse, tcp};
 
 /// Port, source, destination, type, code and the last two bytes of the ICMP header of the only frame sent.
 type Answer<'a> = (InterfaceId, &'a str, &'a str, u8, u8, u16);
@@ -83,10 +83,39 @@ fn errors_and_their_source() {
         (UnservedPort, client6().udp(4000, 81), to_client, (1, 4, 0)),
         (UnservedPort, client6().protocol(47), to_client, (4, 1, 6)),
         (UnservedPort, client6().hop_by_hop().protocol(47), to_client, (4, 1, 40)),
+        (UnservedPort, client6().destination_options().protocol(99), to_client, (4, 1, 40)),
+        (UnservedPort, unknown_option(0x9e).udp(4000, 81), to_client, (4, 2, 42)),
+        (IcmpEcho, unknown_option(0xde).icmp(128, 0, 1), to_client, (4, 2, 42)),
     ] {
         let expected = (by, source, destination, message_type, code, rest);
         check(reason, built.build(), by, expected);
     }
+}
+
+/// A packet with an option of this type that no host knows.
+fn unknown_option(option: u8) -> PacketBuilder<u128> {
+    client6().extension(ipv6::DESTINATION_OPTIONS, &[0, option, 4, 1, 2, 3, 4])
+}
+
+/// The kernel's stack drops such packets before it looks for a listener.
+#[test]
+fn packets_with_bad_options_get_no_answer() {
+    use PuntReason::{IcmpEcho, UnservedPort};
+    // PadN is longer than the header.
+    let cut = || client6().extension(ipv6::DESTINATION_OPTIONS, &[0, 0, 1, 4, 0, 0, 0]);
+    for (reason, built) in [
+        (UnservedPort, cut().protocol(99)),
+        (UnservedPort, cut().udp(4000, 81)),
+        (UnservedPort, cut().tcp(4000, 81)),
+        (UnservedPort, unknown_option(0x5e).udp(4000, 81)),
+        (IcmpEcho, cut().icmp(128, 0, 1)),
+    ] {
+        let mut director = TestHost::new();
+        assert!(director.input(WAN, reason, &built.build()).is_empty(), "{built:?}");
+        assert_eq!(director.dropped(DropReason::BadIpHeader), 1, "{built:?}");
+    }
+    let skipped = unknown_option(0x1e).icmp(128, 0, 1).build();
+    assert_eq!(TestHost::new().input(WAN, IcmpEcho, &skipped).len(), 1);
 }
 
 /// TOS of the error: precedence of network control with the packet's type of service. The quoted TTL is that of the

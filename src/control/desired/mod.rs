@@ -28,7 +28,7 @@ use crate::model::{
 use crate::snapshot::{Interfaces, LocalAddresses, Snapshot};
 use crate::time::Instant;
 use addresses::Addresses;
-use next_hops::NextHops;
+use next_hops::{Need, NextHops};
 use overlay::Overlays;
 use paths::{Learned, networks_of};
 use slots::Slots;
@@ -86,7 +86,7 @@ struct Row {
     /// That of the service it was last added to.
     incarnation: u64,
     is_listed: bool,
-    next_hop: Option<(InterfaceId, IpAddr)>,
+    next_hop: Option<((InterfaceId, IpAddr), Need)>,
     /// It is among the replies.
     answers: bool,
     /// See [`Destination::overload_edit`](crate::snapshot::Destination::overload_edit).

@@ -1,4 +1,7 @@
 //! The slots of next hops: their users (destinations and gateways), and their resolved addresses.
+//!
+//! The host keeps the address of a next hop resolved while a listed destination or a gateway uses it. A removed
+//! destination still sends ICMP errors to its server, so it keeps the slot: its next hop is solicited only for a packet.
 
 use super::slots::Slots;
 use crate::model::{Family, InterfaceId};
@@ -12,9 +15,17 @@ use std::sync::Arc;
 pub(super) struct NextHops {
     slots: Slots,
     by_address: HashMap<(InterfaceId, IpAddr), Entry>,
-    /// Next hops that may have gained their first user or lost their last one since the last call of
-    /// `take_wanted_changes`.
+    /// Next hops that may be wanted or unwanted since the last call of `take_wanted_changes`.
     changed: BTreeSet<(InterfaceId, IpAddr)>,
+}
+
+/// How a user needs a next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Always resolved: a gateway or a listed destination.
+    Resolved,
+    /// Only its slot: a removed destination.
+    Slot,
 }
 
 #[derive(Debug)]
@@ -22,6 +33,8 @@ struct Entry {
     id: NextHopId,
     /// Number of destinations and gateways behind it.
     users: u32,
+    /// Number of these that need it resolved.
+    wanted_by: u32,
     is_resolved: bool,
 }
 
@@ -39,21 +52,24 @@ impl NextHops {
         &mut self,
         to: &mut Snapshot,
         at: (InterfaceId, IpAddr),
+        need: Need,
     ) -> Option<NextHopId> {
         let entry = self.entry(to, at)?;
         entry.users += 1;
-        let (id, is_first) = (entry.id, entry.users == 1);
+        entry.wanted_by += u32::from(need == Need::Resolved);
+        let (id, is_first) = (entry.id, need == Need::Resolved && entry.wanted_by == 1);
         if is_first {
             self.changed.insert(at);
         }
         Some(id)
     }
 
-    /// Removes one [`Self::take`].
-    pub(super) fn give_back(&mut self, at: (InterfaceId, IpAddr)) {
+    /// Removes one [`Self::take`] with the same need.
+    pub(super) fn give_back(&mut self, at: (InterfaceId, IpAddr), need: Need) {
         if let Some(entry) = self.by_address.get_mut(&at) {
             entry.users -= 1;
-            if entry.users == 0 {
+            entry.wanted_by -= u32::from(need == Need::Resolved);
+            if need == Need::Resolved && entry.wanted_by == 0 {
                 self.changed.insert(at);
             }
             self.forget_if_useless(at);
@@ -101,13 +117,13 @@ impl NextHops {
         true
     }
 
-    /// Next hops that destinations or gateways may need (true), or no longer need, since the last call.
+    /// Next hops that must be kept resolved (true), or no longer, since the last call.
     pub(super) fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         let changed = std::mem::take(&mut self.changed);
-        let is_used = |at: &(InterfaceId, IpAddr)| {
-            self.by_address.get(at).is_some_and(|entry| entry.users > 0)
+        let is_wanted = |at: &(InterfaceId, IpAddr)| {
+            self.by_address.get(at).is_some_and(|entry| entry.wanted_by > 0)
         };
-        changed.into_iter().map(|at| (at, is_used(&at))).collect()
+        changed.into_iter().map(|at| (at, is_wanted(&at))).collect()
     }
 
     /// The next hop has changed in another way that its users must see.
@@ -121,7 +137,7 @@ impl NextHops {
             let (interface, address) = at;
             let unresolved = NextHop::unresolved(interface, address);
             to.next_hops.set(id.0 as usize, unresolved);
-            self.by_address.insert(at, Entry { id, users: 0, is_resolved: false });
+            self.by_address.insert(at, Entry { id, users: 0, wanted_by: 0, is_resolved: false });
         }
         self.by_address.get_mut(&at)
     }

@@ -3,6 +3,7 @@
 
 use super::Desired;
 use super::addresses::Holder;
+use super::next_hops::Need;
 use crate::model::{
     DestinationId, Effective, Family, Interface, InterfaceAddress, InterfaceId, Prefix,
 };
@@ -37,10 +38,10 @@ impl Desired {
     /// Replaces the routes and looks up every destination again.
     pub fn set_routes(&mut self, routes: Arc<Routes>) {
         for gateway in std::mem::take(&mut self.gateways) {
-            self.next_hops.give_back(gateway);
+            self.next_hops.give_back(gateway, Need::Resolved);
         }
         for gateway in routes.gateways() {
-            if self.next_hops.take(&mut self.next, gateway).is_some() {
+            if self.next_hops.take(&mut self.next, gateway, Need::Resolved).is_some() {
                 self.gateways.push(gateway);
             }
         }
@@ -219,6 +220,7 @@ impl Desired {
 
     /// A sentence about each inactive VIP.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let need = if row.is_listed { Need::Resolved } else { Need::Slot };
         self.addresses.contested().map(|(address, holder)| contested(address, holder))
     }
 
@@ -267,14 +269,14 @@ impl Desired {
             None => (None, if is_local { u16::MAX } else { 0 }, unspecified(Family::of(address))),
         };
         // Take the new one first: an unchanged next hop must keep its slot.
-        let next_hop = at.and_then(|at| self.next_hops.take(&mut self.next, at));
-        if let Some(old) = old {
-            self.next_hops.give_back(old);
+        let next_hop = at.and_then(|at| self.next_hops.take(&mut self.next, at, need));
+        if let Some((old, need)) = old {
+            self.next_hops.give_back(old, need);
             self.by_next_hop.remove(&(old, id));
         }
         if let Some(row) = &mut self.destinations[id.index()] {
-            row.next_hop = next_hop.and(at);
-            self.by_next_hop.extend(row.next_hop.map(|at| (at, id)));
+            row.next_hop = next_hop.and(at).map(|at| (at, need));
+            self.by_next_hop.extend(row.next_hop.map(|(at, _)| (at, id)));
         }
         let new = Destination {
             next_hop: next_hop.unwrap_or(UNROUTED),

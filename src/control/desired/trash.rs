@@ -169,8 +169,8 @@ impl Desired {
         let Some(row) = self.destinations[id.index()].take() else { return };
         self.by_service_and_address.remove(&(row.service, row.spec.at));
         self.by_address.remove(&(row.spec.at.address, id));
-        if let Some(at) = row.next_hop {
-            self.next_hops.give_back(at);
+        if let Some((at, need)) = row.next_hop {
+            self.next_hops.give_back(at, need);
             self.by_next_hop.remove(&(at, id));
         }
         if row.answers {

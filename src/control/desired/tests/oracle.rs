@@ -456,7 +456,7 @@ impl Run {
         let mut behind = BTreeSet::new();
         for slot in taken {
             let row = snapshot.destinations.get(slot.index()).unwrap();
-            let at = desired.row(slot).and_then(|row| row.next_hop);
+            let at = desired.row(slot).and_then(|row| row.next_hop).map(|(at, _)| at);
             let mac = at.and_then(|at| self.model.neighbours.get(&at));
             let (clear, macs) = match (at, mac) {
                 (Some((interface, _)), Some(mac)) if row.available => {
@@ -474,7 +474,8 @@ impl Run {
             behind.extend(at.map(|at| (at, slot)));
         }
         assert_eq!(desired.by_next_hop, behind);
-        let hops = desired.destinations.iter().flatten().filter_map(|row| row.next_hop);
+        let listed = desired.destinations.iter().flatten().filter(|row| row.is_listed);
+        let hops = listed.filter_map(|row| row.next_hop).map(|(at, _)| at);
         let expected: BTreeSet<_> = hops.chain(desired.gateways.iter().copied()).collect();
         assert_eq!(*self.fixture.wanted(), expected);
         let vip = |spec: &ServiceSpec| match spec.key {

@@ -133,17 +133,31 @@ fn a_slot_is_reused_only_after_every_worker_knows_of_the_removal() {
     fixture.ok(other);
 }
 
-/// ICMP errors about the connections of a removed destination are still sent to it, so it keeps its next hop.
+/// ICMP errors about the connections of a removed destination are still sent to it, so it keeps its next hop. That is
+/// solicited only for such a packet, also after a reload.
 #[test]
-fn a_removed_destination_keeps_its_next_hop() {
+fn a_removed_destination_keeps_its_next_hop_but_does_not_need_it_resolved() {
     let mut fixture = Fixture::with_service();
     let one = server("10.1.0.11");
     fixture.ok(add(key(80), one));
     let id = fixture.slots(&key(80))[0];
     fixture.stats(0, id).conn_added(true);
+    fixture.ok(Command::AddService(service(81)));
+    fixture.ok(add(key(81), one));
     let wanted = fixture.wanted().clone();
+    let next_hop = fixture.row(id).next_hop;
     fixture.ok(delete(key(80), &one));
+    assert_eq!(*fixture.wanted(), wanted, "the other service still needs it");
+    fixture.ok(delete(key(81), &one));
+    let gateway = BTreeSet::from([(InterfaceId(1), ip("10.1.0.254"))]);
+    assert_eq!(*fixture.wanted(), gateway);
+    let routes = Arc::clone(&fixture.desired.snapshot().routes);
+    fixture.desired.set_routes(routes);
+    assert_eq!(*fixture.wanted(), gateway);
+    assert_eq!(fixture.row(id).next_hop, next_hop);
+    fixture.ok(add(key(80), one));
     assert_eq!(*fixture.wanted(), wanted);
+    assert_eq!(fixture.row(id).next_hop, next_hop);
 }
 
 #[test]

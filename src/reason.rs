@@ -5,7 +5,7 @@ use crate::limits::{
     BURST, PUNT_RING_HOST, PUNT_RING_NEIGHBOUR_GROUP, PUNT_RING_NEIGHBOUR_UNICAST,
     PUNT_RING_UNRESOLVED,
 };
-use crate::model::InterfaceId;
+use crate::model::{DestinationId, InterfaceId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -132,8 +132,11 @@ pub struct Punt<F> {
 pub enum PuntDetail {
     /// No additional data.
     None,
-    /// [`PuntReason::FragmentationNeeded`]: the MTU to report, in bytes.
+    /// [`PuntReason::FragmentationNeeded`]: the MTU to report, in bytes. [`PuntReason::TunnelIcmp`], added by control: the
+    /// MTU of the tunnel's path for the client.
     Mtu(u16),
+    /// [`PuntReason::TunnelIcmp`]: the destination of the inner packet's connection.
+    Destination(DestinationId),
     /// [`PuntReason::NeighbourUnresolved`]: the next hop, and the client's destination address and port if NAT has
     /// replaced them.
     NextHop { next_hop: (InterfaceId, IpAddr), original_destination: Option<(IpAddr, u16)> },

@@ -17,11 +17,11 @@ use super::topology;
 use crate::api::{Command, Refusal, Reply};
 use crate::config::{Config, Faults, PortConfig};
 use crate::conn::template::{Cursor, Template};
-use crate::host::{IpHost, Outbox, Settings};
+use crate::host::{IpHost, Outbox, PathMtu, Settings};
 use crate::io::Frame;
 use crate::model::{DestinationId, Family, Origin, PortId};
 use crate::query::{self, Listing, PortRow, StaticInfo, Walk};
-use crate::reason::PuntClass;
+use crate::reason::{Punt, PuntClass, PuntDetail};
 use crate::time::{Duration, Instant};
 use crate::worker::defence::IdleSampler;
 use crate::worker::stats::counters::WorkerCounters;
@@ -247,17 +247,24 @@ impl<F: Frame> Control<F> {
         for worker in 0..self.end.punts.len() {
             for class in PuntClass::ALL {
                 for _ in 0..class.budget() {
-                    let Some(punt) = self.end.punts[worker].pop(class) else { break };
+                    let Some(mut punt) = self.end.punts[worker].pop(class) else { break };
+                    self.learn_path_mtu(&mut punt, now);
                     let (host, mut out) = self.host_behind(worker, ports);
                     host.input(punt, now, &mut out);
                     worked = true;
                 }
             }
         }
-        for learned in self.host.take_path_mtus() {
-            self.desired.path_mtu_learned(learned.destination, learned.mtu, now);
-        }
         worked
+    }
+
+    /// Uses the path MTU that an error about a tunnel packet reports, and adds the MTU that the client is told.
+    fn learn_path_mtu(&mut self, punt: &mut Punt<F>, now: Instant) {
+        let Some(PathMtu { destination, mtu }) = self.host.reported_path_mtu(punt) else { return };
+        if let PuntDetail::Destination(id) = punt.detail {
+            let told = self.desired.tunnel_mtu_learned(id, destination, mtu, now);
+            punt.detail = PuntDetail::Mtu(told);
+        }
     }
 
     fn keep_time(&mut self, ports: &mut impl Ports<F>, now: Instant) {

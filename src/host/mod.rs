@@ -80,9 +80,6 @@ pub struct IpHost<F> {
     groups: Groups,
     limiters: Limiters,
     reassembly: Reassembly,
-    path_mtus: Vec<PathMtu>,
-    /// Tunnel ends whose path MTU was learned from errors, with the time of the last one.
-    reported_paths: BTreeMap<IpAddr, Instant>,
     /// Identification of the last IPv4 packet of the host.
     identification: u16,
     drops: [u64; DropReason::COUNT],
@@ -112,8 +109,6 @@ impl<F: Frame> IpHost<F> {
             },
             settings,
             reassembly: Reassembly::default(),
-            path_mtus: Vec::new(),
-            reported_paths: BTreeMap::new(),
             identification: 0,
             drops: [0; DropReason::COUNT],
         }
@@ -206,7 +201,7 @@ impl<F: Frame> IpHost<F> {
                     let outgoing = Outgoing { frame, original_destination, is_own: false };
                     self.neighbours.send(next_hop, outgoing, now);
                 }
-                PuntDetail::None | PuntDetail::Mtu(_) => self.drop(DropReason::NoRoute),
+                _ => self.drop(DropReason::NoRoute),
             },
             (_, Ok(Payload::Arp)) => self.arp(&punt, now, out),
             (_, Ok(Payload::Ipv4)) => self.ip::<u32>(&mut punt, now, out),
@@ -243,11 +238,6 @@ impl<F: Frame> IpHost<F> {
         self.neighbours.take_changes()
     }
 
-    /// Path MTUs learned from ICMP since the last call.
-    pub fn take_path_mtus(&mut self) -> Vec<PathMtu> {
-        std::mem::take(&mut self.path_mtus)
-    }
-
     /// Frames dropped here since the start for this reason.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize]
@@ -273,9 +263,7 @@ impl<F: Frame> IpHost<F> {
             PuntReason::TtlExpired => ErrorCause::TtlExpired,
             PuntReason::FragmentationNeeded => match punt.detail {
                 PuntDetail::Mtu(mtu) => ErrorCause::TooBig(mtu),
-                PuntDetail::None | PuntDetail::NextHop { .. } => {
-                    return self.drop(DropReason::NoLocalHandler);
-                }
+                _ => return self.drop(DropReason::NoLocalHandler),
             },
             PuntReason::NoRoute => ErrorCause::NoRoute,
             PuntReason::DestinationUnreachable => ErrorCause::DestinationUnreachable,

@@ -6,20 +6,12 @@ use super::network::{Message, Network};
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
 use crate::model::{Family, InterfaceId};
+use crate::packet::ethernet::Payload;
 use crate::packet::tunnelled::{self, Tunnelled};
 use crate::packet::{Address, Packet, Role, ethernet, icmp, ipv4};
-use crate::reason::{DropReason, Punt};
-use crate::time::{Duration, Instant};
+use crate::reason::{DropReason, Punt, PuntDetail, PuntReason};
+use crate::time::Instant;
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Maximum path MTUs stored until they are taken.
-const PATH_MTUS_MAX: usize = 256;
-/// Minimum path MTU that is accepted (Linux's route/min_pmtu): forged errors could slow a service down.
-const NARROWEST_V4: u16 = 552;
-/// RFC 8200 section 5.
-const NARROWEST_V6: u16 = 1280;
-/// How long a learned path MTU is remembered (Linux's route/mtu_expires).
-const LEARNED_FOR: Duration = Duration::from_secs(600);
 
 /// Path MTU reported by a router on the way to a tunnel's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +23,32 @@ pub struct PathMtu {
 }
 
 impl<F: Frame> IpHost<F> {
+    /// The path MTU that an error about a tunnel packet of the director reports; `None` for any other punt.
+    pub fn reported_path_mtu(&self, punt: &Punt<F>) -> Option<PathMtu> {
+        if punt.reason != PuntReason::TunnelIcmp {
+            return None;
+        }
+        match ethernet::ethernet(punt.frame.bytes()).ok()? {
+            Payload::Ipv4 => self.reported_in::<u32>(punt),
+            Payload::Ipv6 => self.reported_in::<u128>(punt),
+            Payload::Arp | Payload::Other(_) => None,
+        }
+    }
+
+    fn reported_in<A: Network>(&self, punt: &Punt<F>) -> Option<PathMtu> {
+        let bytes = punt.frame.bytes().get(ethernet::ETHERNET..)?;
+        let packet = A::parse(bytes).ok()?;
+        let mtu = path_mtu(&packet, bytes).filter(|_| self.is_about_own_packet(&packet))?;
+        Some(PathMtu { destination: packet.flow.destination.to_ip(), mtu })
+    }
+
+    /// True if the error quotes a packet of the director.
+    fn is_about_own_packet<A: Network>(&self, packet: &Packet<A>) -> bool {
+        packet.role == Role::IcmpError && self.local.is_local(packet.flow.source.to_ip())
+    }
+
+    /// Sends the client an error about the inner packet. If it reports a path MTU, the punt's detail is the MTU of the
+    /// tunnel's path for the client.
     pub(super) fn tunnel_error<A: Network>(
         &mut self,
         punt: &Punt<F>,
@@ -38,32 +56,22 @@ impl<F: Frame> IpHost<F> {
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
-        // The quoted packet must be from this director.
-        let ours =
-            packet.role == Role::IcmpError && self.local.is_local(packet.flow.source.to_ip());
-        if !ours {
+        if !self.is_about_own_packet(packet) {
             return self.drop(DropReason::NoLocalHandler);
-        }
-        let bytes = &punt.frame.bytes()[ethernet::ETHERNET..][..usize::from(packet.length)];
-        let mtu = path_mtu(packet, bytes);
-        if let Some(mtu) = mtu
-            && self.path_mtus.len() < PATH_MTUS_MAX
-        {
-            self.path_mtus.push(PathMtu { destination: packet.flow.destination.to_ip(), mtu });
         }
         if A::FAMILY == Family::Ipv6 {
             return;
         }
+        let bytes = &punt.frame.bytes()[ethernet::ETHERNET..][..usize::from(packet.length)];
         let outer = &bytes[usize::from(packet.quoted)..];
         // Bytes before the inner packet: 20 for IPIP, 28 for GRE with a checksum.
         let overhead = tunnelled::open(outer).map_or(0, |inner| outer.len() - inner.bytes.len());
         let overhead = overhead as u16;
-        let rest = match mtu.map(|mtu| self.reported_mtu(packet.flow.destination.to_ip(), mtu, now))
-        {
+        let rest = match punt.detail {
             // At least 68 bytes are left, the minimum MTU.
-            Some(mtu) if mtu > 68 + overhead => mtu - overhead,
-            Some(mtu) => mtu,
-            None => 0,
+            PuntDetail::Mtu(mtu) if mtu > 68 + overhead => mtu - overhead,
+            PuntDetail::Mtu(mtu) => mtu,
+            _ => 0,
         };
         let message = Message { message_type: packet.icmp_type, code: packet.icmp_code, rest };
         self.tell_inside(punt.interface, outer, message, now, out);
@@ -100,32 +108,16 @@ impl<F: Frame> IpHost<F> {
     }
 }
 
-impl<F: Frame> IpHost<F> {
-    /// The MTU for the client. As in the kernel, whose cached route ends with the first error, the first error reports
-    /// the path's old MTU and later ones the learned one.
-    fn reported_mtu(&mut self, destination: IpAddr, mtu: u16, now: Instant) -> u16 {
-        self.reported_paths.retain(|_, since| now.since(*since) < LEARNED_FOR);
-        let is_known = self.reported_paths.contains_key(&destination);
-        if is_known || self.reported_paths.len() < PATH_MTUS_MAX {
-            self.reported_paths.insert(destination, now);
-        }
-        match self.way(None, destination) {
-            Some(way) if !is_known => way.mtu.max(mtu),
-            _ => mtu,
-        }
-    }
-}
-
-/// The MTU in the error, if it reports one.
+/// The MTU in the error, if it reports one. An MTU above 65535 is the same as 65535.
 fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
     let reported = icmp::rest(&bytes[usize::from(packet.header)..]);
     let unreachable = icmp::v4::DESTINATION_UNREACHABLE;
     match (A::FAMILY, packet.icmp_type, packet.icmp_code) {
         (Family::Ipv4, kind, icmp::v4::FRAGMENTATION_NEEDED) if kind == unreachable => {
-            Some((reported as u16).max(NARROWEST_V4))
+            Some(reported as u16)
         }
         (Family::Ipv6, icmp::v6::PACKET_TOO_BIG, _) => {
-            Some(u16::try_from(reported).unwrap_or(u16::MAX).max(NARROWEST_V6))
+            Some(u16::try_from(reported).unwrap_or(u16::MAX))
         }
         _ => None,
     }

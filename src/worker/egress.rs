@@ -72,6 +72,10 @@ impl<Q: Queue> Egress<Q> {
             }
             Verdict::HandOff { to } => self.hand_off(frame, ingress, to, Handoff::Final),
             Verdict::Punt(reason) => self.punt(frame, ingress, reason, PuntDetail::None),
+            Verdict::TunnelError(destination) => {
+                let detail = PuntDetail::Destination(destination);
+                self.punt(frame, ingress, PuntReason::TunnelIcmp, detail);
+            }
             Verdict::TooBig(mtu) => {
                 self.punt(frame, ingress, PuntReason::FragmentationNeeded, PuntDetail::Mtu(mtu));
             }

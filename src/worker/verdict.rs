@@ -1,5 +1,6 @@
 //! Decisions about packets.
 
+use crate::model::DestinationId;
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::NextHopId;
 use crate::worker::steering::Workers;
@@ -25,6 +26,8 @@ pub(super) enum Verdict {
         to: u16,
     },
     Punt(PuntReason),
+    /// An ICMP error about a tunnel packet to this destination: the control thread sends one to the client.
+    TunnelError(DestinationId),
     /// Above the MTU of the next link: the MTU to report.
     TooBig(u16),
     /// A later fragment that arrived before its first.

@@ -34,6 +34,7 @@ pub struct Punted {
     pub mtu: u16,
     pub next_hop: Option<(InterfaceId, IpAddr)>,
     pub original_destination: Option<(IpAddr, u16)>,
+    pub destination: Option<DestinationId>,
     pub frame: Vec<u8>,
 }
 
@@ -222,14 +223,25 @@ impl TestDirector {
         for punts in &mut self.control.punts {
             for Punt { reason, detail, frame, .. } in punts.drain() {
                 let (mtu, next_hop, original_destination) = match detail {
-                    PuntDetail::None => (0, None, None),
+                    PuntDetail::None | PuntDetail::Destination(_) => (0, None, None),
                     PuntDetail::Mtu(mtu) => (mtu, None, None),
                     PuntDetail::NextHop { next_hop, original_destination } => {
                         (0, Some(next_hop), original_destination)
                     }
                 };
                 let frame = director::io::Frame::bytes(&frame).to_vec();
-                outcome.punts.push(Punted { reason, mtu, next_hop, original_destination, frame });
+                let destination = match detail {
+                    PuntDetail::Destination(id) => Some(id),
+                    _ => None,
+                };
+                outcome.punts.push(Punted {
+                    reason,
+                    mtu,
+                    next_hop,
+                    original_destination,
+                    destination,
+                    frame,
+                });
             }
         }
         for (index, &reason) in DropReason::ALL.iter().enumerate() {

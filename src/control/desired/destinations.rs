@@ -1,6 +1,7 @@
 //! Adding, editing and removing destinations.
 
 use super::overlay::Overlays;
+use super::path_mtus::CachedRoute;
 use super::{Desired, Row, checks, refusal};
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{
@@ -39,6 +40,7 @@ impl Desired {
             listed.destinations.push(id);
         }
         self.judge_thresholds(id);
+        self.empty_cached_route(id);
         self.place_destination(id);
         self.relist(service, Change::Added(id));
         Ok(())
@@ -99,6 +101,7 @@ impl Desired {
             incarnation: self.object_of(service).unwrap_or(0),
             is_listed: true,
             next_hop: None,
+            cached_route: CachedRoute::default(),
             answers: false,
             overload_edit: 0,
             is_nat_server: false,
@@ -126,6 +129,7 @@ impl Desired {
             row.origin = origin;
         }
         self.judge_thresholds(id);
+        self.empty_cached_route(id);
         self.place_destination(id);
         self.relist(service, Change::Edited(id));
         Ok(())

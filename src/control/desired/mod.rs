@@ -10,6 +10,7 @@ mod destinations;
 mod merge;
 mod next_hops;
 mod overlay;
+mod path_mtus;
 mod paths;
 mod rows;
 mod services;
@@ -30,7 +31,8 @@ use crate::time::Instant;
 use addresses::Addresses;
 use next_hops::{Need, NextHops};
 use overlay::Overlays;
-use paths::{Learned, networks_of};
+use path_mtus::{CachedRoute, Learned};
+use paths::networks_of;
 use slots::Slots;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -87,6 +89,7 @@ struct Row {
     incarnation: u64,
     is_listed: bool,
     next_hop: Option<((InterfaceId, IpAddr), Need)>,
+    cached_route: CachedRoute,
     /// It is among the replies.
     answers: bool,
     /// See [`Destination::overload_edit`](crate::snapshot::Destination::overload_edit).

@@ -9,28 +9,16 @@ use crate::model::{
 };
 use crate::route::Routes;
 use crate::snapshot::{Destination, Interfaces, LocalAddresses, UNROUTED};
-use crate::time::{Duration, Instant};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-/// How long a learned path MTU is used; Linux's mtu_expires.
-const LEARNED_FOR: Duration = Duration::from_secs(600);
-/// Minimum path MTU that is accepted; Linux's min_pmtu, and RFC 8200 section 5.
-const SMALLEST_IPV4: u16 = 552;
-const SMALLEST_IPV6: u16 = 1280;
-
-/// Path MTU to an address, learned from an ICMP error.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Learned {
-    mtu: u16,
-    until: Instant,
-}
-
 /// Next hop, MTU and source towards an address.
-struct Path {
+pub(super) struct Path {
     next_hop: Option<(InterfaceId, IpAddr)>,
-    mtu: u16,
+    /// The smaller one of the route's and a learned MTU.
+    pub(super) mtu: u16,
+    pub(super) mtu_of_route: u16,
     source: IpAddr,
 }
 
@@ -101,31 +89,6 @@ impl Desired {
     /// call.
     pub fn take_wanted_changes(&mut self) -> Vec<((InterfaceId, IpAddr), bool)> {
         self.next_hops.take_wanted_changes()
-    }
-
-    /// A router reports the path MTU to `address`. It is used for ten minutes, if there is a destination.
-    pub fn path_mtu_learned(&mut self, address: IpAddr, mtu: u16, now: Instant) {
-        let mtu = mtu.max(match Family::of(address) {
-            Family::Ipv4 => SMALLEST_IPV4,
-            Family::Ipv6 => SMALLEST_IPV6,
-        });
-        let lowers = self.path_to(address).is_some_and(|path| mtu <= path.mtu);
-        if !lowers || self.destinations_at(address).next().is_none() {
-            return;
-        }
-        self.learned.insert(address, Learned { mtu, until: now + LEARNED_FOR });
-        self.place_destinations_at(address);
-    }
-
-    /// Forgets path MTUs that are too old; called about every second.
-    pub fn expire_path_mtus(&mut self, now: Instant) {
-        let learned = self.learned.iter();
-        let expired: Vec<_> =
-            learned.filter(|(_, learned)| learned.until <= now).map(|(at, _)| *at).collect();
-        for address in expired {
-            self.learned.remove(&address);
-            self.place_destinations_at(address);
-        }
     }
 
     /// True if the address is the director's own; inactive VIPs are not.
@@ -220,7 +183,6 @@ impl Desired {
 
     /// A sentence about each inactive VIP.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        let need = if row.is_listed { Need::Resolved } else { Need::Slot };
         self.addresses.contested().map(|(address, holder)| contested(address, holder))
     }
 
@@ -235,7 +197,7 @@ impl Desired {
         listed_under(&self.by_address, address)
     }
 
-    fn place_destinations_at(&mut self, address: IpAddr) {
+    pub(super) fn place_destinations_at(&mut self, address: IpAddr) {
         let there: Vec<_> = self.destinations_at(address).collect();
         for id in there {
             self.place_destination(id);
@@ -258,6 +220,7 @@ impl Desired {
     pub(super) fn place_destination(&mut self, id: DestinationId) {
         let Some(row) = self.row(id) else { return };
         let (spec, service, old) = (row.spec, row.service, row.next_hop);
+        let need = if row.is_listed { Need::Resolved } else { Need::Slot };
         let overload_edit = row.overload_edit;
         let Effective { weight, available } = self.effective(id);
         let address = spec.at.address;
@@ -302,13 +265,14 @@ impl Desired {
 
     /// Next hop, MTU and source towards an address of another host; `None` without a route, or if its interface does
     /// not exist.
-    fn path_to(&self, address: IpAddr) -> Option<Path> {
+    pub(super) fn path_to(&self, address: IpAddr) -> Option<Path> {
         let (interface, next_hop, route_mtu) = self.next.routes.lookup(address)?;
         let link_mtu = self.next.interfaces.get(interface)?.mtu;
         let mtu = if route_mtu == 0 { link_mtu } else { route_mtu.min(link_mtu) };
         let learned = self.learned.get(&address).map_or(u16::MAX, |learned| learned.mtu);
         let source = self.source_towards(interface, next_hop);
-        Some(Path { next_hop: Some((interface, next_hop)), mtu: mtu.min(learned), source })
+        let next_hop = Some((interface, next_hop));
+        Some(Path { next_hop, mtu: mtu.min(learned), mtu_of_route: mtu, source })
     }
 
     /// The director's source address towards a next hop: the interface's address in the next hop's network, else

@@ -2,18 +2,19 @@
 
 use crate::conn::Direction;
 use crate::io::Frame;
+use crate::model::DestinationId;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::tunnelled;
-use crate::packet::{Address, Tuple, icmp, icmp_error};
-use crate::reason::{DropReason, PuntReason};
+use crate::packet::{Address, Tuple, icmp_error};
+use crate::reason::DropReason;
 use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
 use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the
-/// inner packet. `None` if the error is not about a tunnel packet of a connection.
+/// Punts the error: the control thread sends the client an error about the inner packet, which counts as a packet to the
+/// client when it is sent. `None` if the error is not about a tunnel packet of a connection.
 #[cold]
 pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -34,7 +35,6 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
         return engine.owners.next(snapshot, &request, true, false, rx.port(), rx.handoff);
     };
     let slot = table.get(id).destination;
-    let destination = snapshot.destinations.get(slot as usize)?;
     // As in the kernel: any service's tunnel will do, and that of a removed destination is none.
     if !snapshot.replies.has_tunnel_end(inner.end.to_ip(), inner.kind) {
         return None;
@@ -42,16 +42,7 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     if !icmp_error::has_valid_checksum(error, packet) {
         return Some(Verdict::Drop(DropReason::BadIcmpChecksum));
     }
-    let is_about_length = (packet.icmp_type, packet.icmp_code)
-        == (icmp::v4::DESTINATION_UNREACHABLE, icmp::v4::FRAGMENTATION_NEEDED);
-    let is_told = inner.dont_fragment || !is_about_length;
-    if is_told
-        && destination.available
-        && let Some(stats) = engine.accounts.stats_of(slot)
-    {
-        stats.count_out(inner.bytes.len() as u16);
-    }
-    Some(Verdict::Punt(PuntReason::TunnelIcmp))
+    Some(Verdict::TunnelError(DestinationId(slot)))
 }
 
 /// The quoted tuple in family `A`. `None` for IPv6, whose tunnel errors are not handled.

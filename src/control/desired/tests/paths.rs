@@ -141,6 +141,44 @@ fn path_mtus_are_used_for_ten_minutes() {
     assert_eq!(mtu_at(&mut fixture, 600), 552);
 }
 
+/// Observed on a kernel: the cached route of a destination keeps its MTU until the next packet, and an edit empties the
+/// cache.
+#[test]
+fn a_client_is_told_the_mtu_of_the_cached_route() {
+    let mut fixture = Fixture::with_service();
+    let spec = DestinationSpec { method: ForwardMethod::Tunnel, ..server("10.9.0.11") };
+    fixture.ok(Command::AddService(service(81)));
+    fixture.ok(add(key(80), spec));
+    fixture.ok(add(key(81), spec));
+    let [one, other] = [80, 81].map(|port| fixture.slots(&key(port))[0]);
+    let packet = |fixture: &Fixture, id| fixture.stats(0, id).count_in(40);
+    let told = |fixture: &mut Fixture, id, mtu| {
+        fixture.desired.tunnel_mtu_learned(id, ip("10.9.0.11"), mtu, Instant::START)
+    };
+    assert_eq!(told(&mut fixture, one, 100), 100, "nothing is cached: the reported one");
+    fixture.desired.expire_path_mtus(Instant::from_secs(600));
+    packet(&fixture, one);
+    packet(&fixture, other);
+    assert_eq!(told(&mut fixture, one, 1500), 1400, "above the route's MTU: nothing is learned");
+    for _ in 0..2 {
+        assert_eq!(told(&mut fixture, one, 1000), 1400, "the cached route is older");
+    }
+    assert_eq!(fixture.newest(&key(80)).mtu, 1000);
+    packet(&fixture, one);
+    assert_eq!(told(&mut fixture, one, 1000), 1000);
+    assert_eq!(told(&mut fixture, one, 900), 900, "the exception itself is cached");
+    assert_eq!(told(&mut fixture, one, 300), 552);
+    assert_eq!(told(&mut fixture, other, 800), 1400, "it had no packet since then");
+    fixture.ok(edit(key(80), spec));
+    assert_eq!(told(&mut fixture, one, 300), 300);
+    fixture.stats(1, one).count_in(40);
+    assert_eq!(told(&mut fixture, one, 700), 552, "packets of every worker count");
+    fixture.ok(delete(key(81), &spec));
+    assert_eq!(told(&mut fixture, other, 800), 1400);
+    fixture.ok(add(key(81), spec));
+    assert_eq!(told(&mut fixture, other, 800), 800);
+}
+
 #[test]
 fn own_addresses_follow_services_and_configuration() {
     let mut fixture = Fixture::with_service();

@@ -2,7 +2,7 @@
 //!
 //! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple in
 //!   `bucket`s, `wheel` by time; `memory` maps the pages
-//! * `expiry`: removes expired connections; `connection`: an entry; `flags`: its forwarding method and flags
+//! * `newest`: connections with the same original tuple; `expiry`: removes expired connections; `connection`: an entry; `flags`: its forwarding method and flags
 //! * `state`: state machines by protocol (`tcp`, `udp`, `sctp`); `step`: one transition; `steps`: all transitions,
 //!   precomputed
 //! * `template`, `template_key`: persistence templates, shared by all workers
@@ -17,6 +17,7 @@ mod flags;
 mod hash;
 mod index;
 mod memory;
+mod newest;
 pub(crate) mod sctp;
 pub mod state;
 mod step;

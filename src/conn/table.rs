@@ -57,6 +57,8 @@ pub struct Table<A> {
     pub(super) wheel: Wheel,
     key: Key,
     len: usize,
+    /// Number of connections whose original tuple a newer one has.
+    pub(super) older: u32,
     /// Entries from here on were never used.
     unused: u32,
     /// First vacant entry that was used before, linked by `next`; zero ends the list.
@@ -88,6 +90,7 @@ impl<A: Address> Table<A> {
             wheel: Wheel::new(),
             key,
             len: 0,
+            older: 0,
             unused: 1,
             vacant: 0,
         })
@@ -143,7 +146,7 @@ impl<A: Address> Table<A> {
     }
 
     /// Adds a connection and starts its timer: it expires `timeout_s` after `now_ms` unless a packet arrives. The
-    /// caller has checked that it is not in the table.
+    /// caller has checked that the table has none with its original tuple.
     ///
     /// # Errors
     /// [`TableFull`] if the table holds `capacity` connections, and only then.
@@ -332,6 +335,9 @@ impl<A: Address> Table<A> {
 
     fn unindex(&mut self, number: u32, (original, reply): (Hash, Option<Hash>)) {
         let mut found = self.index.remove(original, number);
+        if self.older != 0 {
+            found = self.unindex_among_older(number, original, found);
+        }
         if let Some(reply) = reply {
             let SameReply { newer, older } = std::mem::take(&mut self.same_reply[number as usize]);
             found &= match (newer, older) {

@@ -405,3 +405,61 @@ fn the_index_does_not_grow_with_connections_of_equal_replies() {
     }
     assert!(table.is_empty());
 }
+
+/// Connections of one client port to one virtual address and port, each with its own NAT server.
+fn of_server(number: u32) -> Connection<u32> {
+    connection(tuple4(0), SERVER + number, Method::Masq)
+}
+
+/// Packets of the client belong to the newest connection, and replies to that of their server, whatever ends first.
+#[test]
+fn packets_of_the_client_belong_to_the_newest_connection() {
+    for removals in [[3, 2, 1, 0], [0, 1, 2, 3], [1, 3, 0, 2], [2, 0, 3, 1]] {
+        let mut table = Table::<u32>::new(64).unwrap();
+        let tuple = tuple4(0);
+        let owner = |table: &Table<u32>| {
+            let hash = table.hash(&tuple);
+            let (id, direction) = table.find(hash, &tuple)?;
+            assert_eq!(direction, Direction::Original);
+            let hint = table.prefetch_entry(hash);
+            assert_eq!(table.verify_hint(hint, &tuple), Some((id, direction)), "wrong hint");
+            Some(table.get(id).destination_address - SERVER)
+        };
+        let other = table.insert(connection(tuple4(1), SERVER, Method::Masq), 0).unwrap();
+        let ids = [0, 1, 2, 3].map(|number| {
+            let id = table.insert_newest(of_server(number), 0).unwrap();
+            assert_eq!(owner(&table), Some(number));
+            id
+        });
+        table.remove(other);
+        let mut left = vec![0, 1, 2, 3];
+        for removed in removals {
+            table.remove(ids[removed as usize]);
+            left.retain(|number| *number != removed);
+            assert_eq!(owner(&table), left.last().copied(), "{removals:?} after {removed}");
+            for number in &left {
+                let reply = of_server(*number).reply_tuple();
+                let found = table.find(table.hash(&reply), &reply);
+                assert_eq!(found, Some((ids[*number as usize], Direction::Reply)));
+            }
+        }
+        assert_eq!((table.len(), table.older), (0, 0));
+    }
+}
+
+/// Any number of them fits, and the table is empty when all have ended.
+#[test]
+fn many_connections_with_one_original_tuple() {
+    let mut table = Table::<u32>::new(40).unwrap();
+    for number in 0..40 {
+        table.insert_newest(of_server(number), 0).unwrap();
+    }
+    assert_eq!(table.insert_newest(of_server(40), 0), Err(TableFull));
+    assert_eq!(table.older, 39);
+    for number in [7, 40, 1, 20].into_iter().chain(1..=40) {
+        table.remove(ConnectionId(number));
+    }
+    assert_eq!((table.len(), table.older), (0, 0));
+    let tuple = tuple4(0);
+    assert_eq!(table.find(table.hash(&tuple), &tuple), None);
+}

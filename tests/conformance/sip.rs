@@ -78,3 +78,31 @@ fn only_calls_from_the_services_servers_are_translated() {
         assert_eq!(director.server(&packet.build()).frame().1, expected);
     }
 }
+
+/// The client has a connection to one server, and another server calls it: its packets go to the newest.
+#[test]
+fn a_clients_packets_go_to_the_server_that_called_last() {
+    let mut director = director(Protocol::Udp, ForwardMethod::Masq);
+    let (_, sent) = director.client(&invite(7000, "x").build()).frame();
+    let first = server_of(&sent);
+    let call = |last: u8| answer(&format!("10.1.0.{last}")).udp(5060, 7000).payload(message("y"));
+    let sent_to = |director: &mut TestDirector| {
+        server_of(
+            &director.client(&request().udp(7000, 5060).payload(message("x")).build()).frame().1,
+        )
+    };
+    for last in [11, 12, 13] {
+        let sent = director.server(&call(last).build()).frame().1;
+        let expected = to_client(VIP).ttl(63).udp(5060, 7000).payload(message("y")).build();
+        assert_eq!(sent, expected, "{last}");
+        let expected = if last == first { first } else { last };
+        if last != first {
+            assert_eq!(sent_to(&mut director), expected);
+        }
+    }
+    // Each server's replies still belong to its own connection.
+    for last in [11, 12, 13] {
+        let expected = to_client(VIP).ttl(63).udp(5060, 7000).payload(message("y")).build();
+        assert_eq!(director.server(&call(last).build()).frame().1, expected);
+    }
+}

@@ -4,7 +4,7 @@ use super::choice::{Choice, NewFlow, NoChoice, connect};
 use super::forward::forward;
 use super::{mss, persistence, transit};
 use crate::conn::template::TemplateId;
-use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE};
+use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, TableFull};
 use crate::io::Frame;
 use crate::model::{DestinationId, Protocol};
 use crate::packet::ethernet::ETHERNET;
@@ -163,8 +163,32 @@ pub(super) fn insert<F, A: WorkerFamily>(
     snapshot: &Snapshot,
     connection: Connection<A>,
 ) -> Result<ConnectionId, DropReason> {
-    let destination = connection.destination;
     let inserted = A::table_mut(&mut engine.tables).insert(connection, engine.clock.now_ms);
+    account(engine, snapshot, &connection, inserted)
+}
+
+/// As [`insert`], but there may be connections with the same original tuple: the new one replaces them for the client's
+/// packets.
+///
+/// # Errors
+/// As [`insert`].
+pub(super) fn insert_newest<F, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    connection: Connection<A>,
+) -> Result<ConnectionId, DropReason> {
+    let table = A::table_mut(&mut engine.tables);
+    let inserted = table.insert_newest(connection, engine.clock.now_ms);
+    account(engine, snapshot, &connection, inserted)
+}
+
+/// Counts an inserted connection, or releases the template of one that found the table full.
+fn account<F, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    connection: &Connection<A>,
+    inserted: Result<ConnectionId, TableFull>,
+) -> Result<ConnectionId, DropReason> {
     let Ok(id) = inserted else {
         if connection.template != NO_TEMPLATE {
             let template = TemplateId(connection.template);
@@ -172,7 +196,7 @@ pub(super) fn insert<F, A: WorkerFamily>(
         }
         return Err(DropReason::ConnectionTableFull);
     };
-    engine.accounts.conn_added(snapshot, destination);
+    engine.accounts.conn_added(snapshot, connection.destination);
     Ok(id)
 }
 

@@ -70,7 +70,7 @@ pub(super) fn sip_outbound<F: Frame, A: WorkerFamily>(
     let port = packet.flow.source_port;
     let choice = Choice { destination: caller.destination, port, template };
     let connection = connect(snapshot, caller.service, request, &choice);
-    let id = schedule::insert(engine, snapshot, connection).ok()?;
+    let id = schedule::insert_newest(engine, snapshot, connection).ok()?;
     let verdict = reply::reply(engine, snapshot, frame, packet, id);
     if one_packet {
         track::remove_connection::<F, A>(engine, snapshot, id);

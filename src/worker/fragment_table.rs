@@ -5,7 +5,7 @@
 use super::fragment_ranges::{Misfit, Piece, Ranges};
 use crate::conn::{ConnectionId, Direction};
 use crate::limits::FRAGMENTS_OF_SOURCE;
-use crate::model::IngressId;
+use crate::model::{DestinationId, IngressId};
 use crate::packet::{Address, Packet};
 use crate::reason::{DropReason, PuntReason};
 use arrayvec::ArrayVec;
@@ -53,6 +53,8 @@ impl<A: Address> Datagram<A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FragmentRoute {
     Connection(ConnectionId, Direction),
+    /// One-packet scheduling: sent to this destination and port without a connection in the table.
+    Destination(DestinationId, u16),
     Worker(u16),
     /// Routed without a connection.
     Transit,
@@ -85,11 +87,13 @@ pub(super) struct FragmentTable<A, F> {
 pub(super) struct FragmentTables<F> {
     pub(super) ipv4: FragmentTable<u32, F>,
     pub(super) ipv6: FragmentTable<u128, F>,
+    /// Destination and port of the first fragment that is being processed, with one-packet scheduling.
+    pub(super) one_packet: Option<(DestinationId, u16)>,
 }
 
 impl<F> FragmentTables<F> {
     pub(super) fn new() -> Self {
-        FragmentTables { ipv4: FragmentTable::new(), ipv6: FragmentTable::new() }
+        FragmentTables { ipv4: FragmentTable::new(), ipv6: FragmentTable::new(), one_packet: None }
     }
 
     /// Returns where a held fragment was received that has timed out and is dropped now.

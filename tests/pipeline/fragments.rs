@@ -2,7 +2,7 @@
 
 use crate::scene::*;
 use crate::support::{LAN, ROUTER_MAC, TestDirector, VIP, VIP6, WAN, WAN_MAC, server_mac};
-use director::model::{ForwardMethod, Protocol};
+use director::model::{ForwardMethod, Protocol, ServiceId};
 use director::reason::{DropReason, PuntReason};
 use director::testing::frame;
 use director::time::Duration;
@@ -47,6 +47,28 @@ fn any_order_by_nat() {
         assert_eq!(sorted(sent), sorted(went.clone()), "{order:?}");
         let counters = director.counters(ONLY);
         assert_eq!((counters.in_packets, counters.in_bytes), (1, 228), "counted as one packet");
+    }
+}
+
+/// The connection of such a datagram is never in the table.
+#[test]
+fn any_order_with_one_packet_scheduling() {
+    let (came, went) = request_pieces();
+    for order in [[0, 1, 2], [2, 0, 1], [2, 1, 0]] {
+        let mut director = masq();
+        director
+            .change(|snapshot| snapshot.edit_service(ServiceId(0), |spec| spec.one_packet = true));
+        let sent = order.map(|index| director.client(&came[index])).into_iter();
+        let sent = sent.flat_map(|outcome| outcome.sent).map(|(_, frame)| frame).collect();
+        assert_eq!(sorted(sent), sorted(went.clone()), "{order:?}");
+        let counters = director.counters(ONLY);
+        assert_eq!((counters.in_packets, counters.in_bytes), (1, 228), "counted as one packet");
+        assert_eq!(director.load(ONLY), (0, 0, 0));
+        // Without its destination the rest of a datagram is dropped.
+        director.client(&request_pieces_of(100).0[0]).frame();
+        director.change(|snapshot| snapshot.remove_destination(ONLY));
+        let outcome = director.client(&request_pieces_of(100).0[1]);
+        assert_eq!(outcome.drop(), DropReason::DestinationUnavailable);
     }
 }
 

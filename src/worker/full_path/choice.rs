@@ -29,20 +29,31 @@ pub(super) enum NoChoice {
     Drop(DropReason),
 }
 
-/// Creates the connection of a flow to the chosen destination.
+/// Creates the connection of a flow to the chosen destination of a service.
 pub(super) fn connect<A: WorkerFamily>(
     snapshot: &Snapshot,
     service: &Service,
     flow: Tuple<A>,
     choice: &Choice,
 ) -> Connection<A> {
-    let destination = snapshot.destinations.get(choice.destination.index());
+    let mut connection = towards(snapshot, flow, choice.destination, choice.port);
+    connection.service = service.id.0;
+    connection.template = choice.template;
+    connection
+}
+
+/// Creates the connection of a flow to a destination, without a service.
+pub(super) fn towards<A: WorkerFamily>(
+    snapshot: &Snapshot,
+    flow: Tuple<A>,
+    to: DestinationId,
+    port: u16,
+) -> Connection<A> {
+    let destination = snapshot.destinations.get(to.index());
     let method = destination.map_or(Method::Route, |to| Method::of(to.method));
     let mut connection = Connection::new(flow, method);
-    connection.service = service.id.0;
-    connection.destination = choice.destination.0;
-    connection.destination_port = choice.port;
-    connection.template = choice.template;
+    connection.destination = to.0;
+    connection.destination_port = port;
     connection.destination_address =
         destination.and_then(|to| A::from_ip(to.address)).unwrap_or_default();
     connection

@@ -2,20 +2,22 @@
 //! that arrives before its first is held for a short time.
 
 use super::forward::forward;
-use super::{process, transit};
-use crate::conn::{ConnectionId, Direction};
+use super::{choice, process, transit};
+use crate::conn::{Connection, ConnectionId, Direction};
 use crate::io::{Frame, Queue};
+use crate::model::DestinationId;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Fragment, Packet, Role, icmp};
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::Snapshot;
+use crate::worker::accounts::Accounts;
 use crate::worker::batch::Rx;
 use crate::worker::egress::Egress;
 use crate::worker::engine::{Engine, destination_of};
 use crate::worker::fragment_ranges::Piece;
 use crate::worker::fragment_table::{Datagram, FragmentRoute};
 use crate::worker::handoff::Handoff;
-use crate::worker::method;
+use crate::worker::method::{self, Encapsulator};
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
@@ -59,10 +61,11 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
 
 /// The route of the other fragments, after this verdict on the first.
 fn route_of_others<F: Frame, A: WorkerFamily>(
-    engine: &Engine<F>,
+    engine: &mut Engine<F>,
     rx: &Rx<A>,
     verdict: Verdict,
 ) -> FragmentRoute {
+    let one_packet = engine.fragments.one_packet.take();
     match verdict {
         Verdict::HandOff { to } => FragmentRoute::Worker(to),
         Verdict::Probe(workers) => {
@@ -74,7 +77,8 @@ fn route_of_others<F: Frame, A: WorkerFamily>(
         _ if rx.packet.role == Role::IcmpError => FragmentRoute::Transit,
         _ => match A::table(&engine.tables).find(rx.hash, &rx.packet.flow) {
             Some((id, direction)) => FragmentRoute::Connection(id, direction),
-            None => FragmentRoute::Transit,
+            None => one_packet
+                .map_or(FragmentRoute::Transit, |(to, port)| FragmentRoute::Destination(to, port)),
         },
     }
 }
@@ -114,6 +118,9 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
     match table.route_later(&Datagram::of(packet), piece, engine.clock.now_ms) {
         Some(FragmentRoute::Connection(id, direction)) => {
             follow(engine, snapshot, frame, packet, id, direction)
+        }
+        Some(FragmentRoute::Destination(to, port)) => {
+            follow_one_packet(engine, snapshot, frame, packet, to, port)
         }
         Some(FragmentRoute::Worker(to)) if rx.handoff == Handoff::None => Verdict::HandOff { to },
         Some(FragmentRoute::Worker(_)) => Verdict::Drop(DropReason::FragmentTimedOut),
@@ -164,16 +171,7 @@ fn follow<F: Frame, A: WorkerFamily>(
     }
     match direction {
         Direction::Original => {
-            let Some(destination) = destination_of(snapshot, connection) else {
-                return transit::route(snapshot, frame, packet);
-            };
-            if !destination.available {
-                return Verdict::Drop(DropReason::DestinationUnavailable);
-            }
-            if let Some(stats) = accounts.stats_of(connection.destination) {
-                stats.count_in_fragment(packet.length - packet.header);
-            }
-            forward(encapsulator, snapshot, frame, packet, connection, destination)
+            forward_fragment(accounts, encapsulator, snapshot, frame, packet, connection)
         }
         Direction::Reply => {
             let verdict = transit::route(snapshot, frame, packet);
@@ -189,4 +187,39 @@ fn follow<F: Frame, A: WorkerFamily>(
             verdict
         }
     }
+}
+
+/// Forwards a later fragment of a datagram with one-packet scheduling.
+fn follow_one_packet<F: Frame, A: WorkerFamily>(
+    engine: &mut Engine<F>,
+    snapshot: &Snapshot,
+    frame: &mut F,
+    packet: &Packet<A>,
+    to: DestinationId,
+    port: u16,
+) -> Verdict {
+    let connection = choice::towards(snapshot, packet.flow, to, port);
+    let Engine { accounts, encapsulator, .. } = engine;
+    forward_fragment(accounts, encapsulator, snapshot, frame, packet, &connection)
+}
+
+/// Counts a client's later fragment and forwards it on this connection.
+fn forward_fragment<A: WorkerFamily>(
+    accounts: &Accounts,
+    encapsulator: &mut Encapsulator,
+    snapshot: &Snapshot,
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    connection: &Connection<A>,
+) -> Verdict {
+    let Some(destination) = destination_of(snapshot, connection) else {
+        return transit::route(snapshot, frame, packet);
+    };
+    if !destination.available {
+        return Verdict::Drop(DropReason::DestinationUnavailable);
+    }
+    if let Some(stats) = accounts.stats_of(connection.destination) {
+        stats.count_in_fragment(packet.length - packet.header);
+    }
+    forward(encapsulator, snapshot, frame, packet, connection, destination)
 }

@@ -8,7 +8,7 @@ use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLAT
 use crate::io::Frame;
 use crate::model::{DestinationId, Protocol};
 use crate::packet::ethernet::ETHERNET;
-use crate::packet::{Packet, Tuple, sctp, sip, tcp};
+use crate::packet::{Fragment, Packet, Tuple, sctp, sip, tcp};
 use crate::reason::{DropReason, PuntReason};
 use crate::scheduler::Flow;
 use crate::snapshot::{Service, Snapshot};
@@ -234,6 +234,10 @@ fn forward_once<F: Frame, A: WorkerFamily>(
     let Some(destination) = destination_of(snapshot, connection) else {
         return Verdict::Drop(DropReason::NoDestination);
     };
+    if packet.fragment == Fragment::First {
+        let to = (DestinationId(connection.destination), connection.destination_port);
+        engine.fragments.one_packet = Some(to);
+    }
     let Engine { accounts, encapsulator, .. } = engine;
     accounts.conn_added(snapshot, connection.destination);
     if let Some(stats) = accounts.stats_of(connection.destination) {

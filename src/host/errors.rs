@@ -7,7 +7,7 @@ use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::model::{Family, InterfaceId};
 use crate::packet::ethernet::{self, ETHERNET, Payload};
-use crate::packet::options::OptionFault;
+use crate::packet::options::HeaderFault;
 use crate::packet::{Packet, Parse, Role, icmp, icmp_error, udp};
 use crate::reason::{DropReason, Punt};
 use crate::time::Instant;
@@ -27,8 +27,9 @@ pub(super) enum ErrorCause {
     UnservedProtocol {
         place: u16,
     },
-    /// An unknown IPv6 option that asks for an error: offset of its type.
-    UnrecognizedOption {
+    /// An extension header that asks for an error: code and offset of an IPv6 parameter problem.
+    BadExtensionHeader {
+        code: u8,
         place: u16,
     },
     /// Longer than this MTU in bytes.
@@ -60,9 +61,9 @@ impl ErrorCause {
             (ErrorCause::UnservedProtocol { place }, Family::Ipv6) => {
                 (v6::PARAMETER_PROBLEM, UNKNOWN_NEXT_HEADER, place)
             }
-            // IPv4 options are never checked.
-            (ErrorCause::UnrecognizedOption { place }, _) => {
-                (v6::PARAMETER_PROBLEM, UNRECOGNIZED_OPTION, place)
+            // Only IPv6 has extension headers.
+            (ErrorCause::BadExtensionHeader { code, place }, _) => {
+                (v6::PARAMETER_PROBLEM, code, place)
             }
             (
                 ErrorCause::NoDestination | ErrorCause::NoConnection | ErrorCause::UnservedPort,
@@ -84,7 +85,7 @@ impl ErrorCause {
             ErrorCause::UnservedPort | ErrorCause::UnservedProtocol { .. } => {
                 DropReason::UnservedPort
             }
-            ErrorCause::UnrecognizedOption { .. } => DropReason::BadIpHeader,
+            ErrorCause::BadExtensionHeader { .. } => DropReason::BadIpHeader,
             ErrorCause::TooBig(_) => DropReason::TooBig,
             ErrorCause::NoRoute | ErrorCause::DestinationUnreachable => DropReason::NoRoute,
             ErrorCause::HostUnreachable => DropReason::NeighbourUnresolved,
@@ -94,9 +95,8 @@ impl ErrorCause {
 
 /// Code of an ICMP "destination unreachable".
 const PROTOCOL_UNREACHABLE: u8 = 2;
-/// Codes of an ICMPv6 "parameter problem".
+/// Code of an ICMPv6 "parameter problem".
 const UNKNOWN_NEXT_HEADER: u8 = 1;
-const UNRECOGNIZED_OPTION: u8 = 2;
 
 impl<F: Frame> IpHost<F> {
     /// Sends an error to the sender of `packet`, if it is allowed. `frame` contains the packet after an Ethernet
@@ -128,8 +128,8 @@ impl<F: Frame> IpHost<F> {
         self.send_error(ingress, speaks.then_some(original_destination), about, message, now, out);
     }
 
-    /// True if the options of a packet for the director allow its delivery. Otherwise it is dropped, with an error if its
-    /// options ask for one.
+    /// True if the extension headers of a packet for the director allow its delivery. Otherwise it is dropped, with an error
+    /// if they ask for one.
     pub(super) fn may_be_delivered<A: Network>(
         &mut self,
         punt: &Punt<F>,
@@ -138,11 +138,11 @@ impl<F: Frame> IpHost<F> {
         out: &mut impl Outbox<F>,
     ) -> bool {
         let bytes = &punt.frame.bytes()[ETHERNET..][..usize::from(packet.length)];
-        match A::check_options(bytes, usize::from(packet.header)) {
+        match A::check_headers(bytes, usize::from(packet.header)) {
             Ok(()) => return true,
-            Err(OptionFault::Discard) => self.drop(DropReason::BadIpHeader),
-            Err(OptionFault::Unrecognized { place }) => {
-                let trouble = ErrorCause::UnrecognizedOption { place };
+            Err(HeaderFault::Discard) => self.drop(DropReason::BadIpHeader),
+            Err(HeaderFault::Problem { code, place }) => {
+                let trouble = ErrorCause::BadExtensionHeader { code, place };
                 self.error(Some(punt.interface), punt.frame.bytes(), packet, trouble, now, out);
             }
         }

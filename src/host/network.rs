@@ -1,7 +1,7 @@
 //! The host's own packets, for both address families.
 
 use crate::model::Family;
-use crate::packet::options::{self, OptionFault};
+use crate::packet::options::{self, HeaderFault};
 use crate::packet::{Packet, Parse, icmp, icmp_error, ipv4, ipv6, tcp_reset, wire};
 
 /// TTL and hop limit of echo replies (Linux's ip_default_ttl).
@@ -75,11 +75,11 @@ pub(super) trait Network: Parse {
     /// headers between the fragment header and ICMP.
     fn fragment(packet: &[u8]) -> Option<(usize, bool, &[u8])>;
 
-    /// Checks the options of the extension headers of a packet for the director. `end`: offset of the upper-layer header.
+    /// Checks the extension headers of a packet for the director. `end`: offset of the upper-layer header.
     ///
     /// # Errors
     /// The first fault.
-    fn check_options(packet: &[u8], end: usize) -> Result<(), OptionFault>;
+    fn check_headers(packet: &[u8], end: usize) -> Result<(), HeaderFault>;
 
     /// Decrements the TTL.
     fn lower_ttl(packet: &mut [u8]);
@@ -153,7 +153,7 @@ impl Network for u32 {
         Some((offset, word & ipv4::MORE_FRAGMENTS != 0, payload))
     }
 
-    fn check_options(_packet: &[u8], _end: usize) -> Result<(), OptionFault> {
+    fn check_headers(_packet: &[u8], _end: usize) -> Result<(), HeaderFault> {
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Network for u128 {
         (header[0] == ipv6::ICMPV6).then_some((usize::from(word & !7), word & 1 != 0, payload))
     }
 
-    fn check_options(packet: &[u8], end: usize) -> Result<(), OptionFault> {
+    fn check_headers(packet: &[u8], end: usize) -> Result<(), HeaderFault> {
         options::check(packet, end)
     }
 

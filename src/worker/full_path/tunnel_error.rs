@@ -5,7 +5,7 @@ use crate::io::Frame;
 use crate::model::DestinationId;
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::tunnelled;
-use crate::packet::{Address, Tuple, icmp_error};
+use crate::packet::{Address, Tuple, icmp, icmp_error};
 use crate::reason::DropReason;
 use crate::snapshot::Snapshot;
 use crate::worker::batch::Rx;
@@ -13,8 +13,10 @@ use crate::worker::engine::Engine;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Punts the error: the control thread sends the client an error about the inner packet, which counts as a packet to the
-/// client when it is sent. `None` if the error is not about a tunnel packet of a connection.
+/// Counts the error as a packet to the client and punts it: the control thread sends the client an error about the
+/// inner packet. As in the kernel, that one counts too when it is sent.
+///
+/// `None` if the error is not about a tunnel packet of a connection.
 #[cold]
 pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -41,6 +43,11 @@ pub(super) fn tunnel_error<F: Frame, A: WorkerFamily>(
     }
     if !icmp_error::has_valid_checksum(error, packet) {
         return Some(Verdict::Drop(DropReason::BadIcmpChecksum));
+    }
+    let is_about_length = (packet.icmp_type, packet.icmp_code)
+        == (icmp::v4::DESTINATION_UNREACHABLE, icmp::v4::FRAGMENTATION_NEEDED);
+    if inner.dont_fragment || !is_about_length {
+        engine.accounts.count_reply(snapshot, slot, inner.bytes.len() as u16);
     }
     Some(Verdict::TunnelError(DestinationId(slot)))
 }

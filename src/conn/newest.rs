@@ -3,12 +3,12 @@
 //! A SIP server that opens a call to a client with a connection to another server makes a second one (`--pe sip`). As in
 //! IPVS the client's packets belong to the newest connection, and the replies of each server to its own. The index has
 //! only the newest one under the original tuple. The next older one is indexed under the tuple with a protocol number
-//! that no connection has, and so on. When a connection ends, the older ones move up.
+//! that no connection has, and so on. When a connection ends, the older ones move up. An older one by direct routing or
+//! a tunnel is not found by replies that come through the director; they are routed all the same.
 
 use super::connection::{Connection, ConnectionId, Direction};
 use super::hash::Hash;
 use super::table::{Table, TableFull};
-use crate::model::ReplySource;
 use crate::packet::{Address, Tuple};
 
 /// Protocol number of the first older connection; the next ones follow. IANA has assigned none of them.
@@ -31,7 +31,6 @@ impl<A: Address> Table<A> {
         let hash = self.hash(&tuple);
         if !self.is_full()
             && let Some((id, Direction::Original)) = self.find(hash, &tuple)
-            && self.get(id).flags.method().replies_from() == ReplySource::Destination
             && self.index.remove(hash, id.number())
         {
             self.older += 1;

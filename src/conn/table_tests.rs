@@ -447,6 +447,21 @@ fn packets_of_the_client_belong_to_the_newest_connection() {
     }
 }
 
+/// The older connection may use another method.
+#[test]
+fn a_newer_call_takes_the_packets_of_a_tunnel() {
+    let mut table = Table::<u32>::new(4).unwrap();
+    let tuple = tuple4(0);
+    let tunnel = table.insert(connection(tuple, SERVER, Method::Tunnel), 0).unwrap();
+    let call = table.insert_newest(of_server(1), 0).unwrap();
+    let owner = |table: &Table<u32>| table.find(table.hash(&tuple), &tuple);
+    assert_eq!(owner(&table), Some((call, Direction::Original)));
+    table.remove(call);
+    assert_eq!(owner(&table), Some((tunnel, Direction::Original)));
+    table.remove(tunnel);
+    assert_eq!((owner(&table), table.older), (None, 0));
+}
+
 /// Any number of them fits, and the table is empty when all have ended.
 #[test]
 fn many_connections_with_one_original_tuple() {

@@ -146,12 +146,17 @@ impl Lab {
         scenario: &Scenario,
         shrinks: bool,
     ) -> Result<Outcome, String> {
-        let recorded = self.record(scenario)?;
+        let mut recorded = self.record(scenario)?;
         let case = |scenario: &Scenario, transcript: Transcript| {
             let difference = difference(stage, &transcript)?;
             Some(Case { scenario: scenario.clone(), transcript, difference })
         };
         let mut differs = case(scenario, recorded.clone());
+        if differs.is_some() && !self.stop.load(Ordering::Relaxed) {
+            // A busy machine can be late for a timer in one recording. A difference occurs in each.
+            recorded = self.record(scenario)?;
+            differs = case(scenario, recorded.clone());
+        }
         if let (Some(case_found), true) = (&differs, shrinks) {
             differs = Some(shrink::shrink(case_found.clone(), |smaller| {
                 let interrupted = self.stop.load(Ordering::Relaxed);

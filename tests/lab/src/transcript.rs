@@ -18,7 +18,7 @@ pub struct Transcript {
     /// Commands that set up firewall marks on the recorded machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
-    /// Start of each step in seconds after the first, as recorded. A transcript with listings of connections is played
+    /// When each step began, or a command ended, in seconds after the start of the first, as recorded. A transcript with listings of connections is played
     /// no faster; without these times it is played as fast as possible.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at: Vec<f64>,

@@ -97,7 +97,7 @@ pub const REPLY_FRAGMENTS: usize = 54;
 /// Rows of one reply on the control socket; larger listings come in several.
 pub const REPLY_ROWS: usize = 256;
 
-/// Maximum concurrent sessions on the control socket, with one thread each.
+/// Sessions on the control socket at once; one thread each. Further clients wait until one ends.
 pub const SESSIONS: usize = 32;
 
 /// Maximum bytes of a request line on the control socket: enough for the rules of 10,000 services.

@@ -3,13 +3,13 @@
 //! One JSON value per line over a Unix stream socket. A client sends requests in an [`Envelope`];
 //! the daemon answers each with one or more [`Reply`] lines, the last of which is
 //! [`Reply::End`] or [`Reply::Failed`]. Large listings come in pieces of at most
-//! [`REPLY_ROWS`](crate::limits::REPLY_ROWS) rows, so neither side holds a whole listing.
+//! [`REPLY_ROWS`](crate::limits::REPLY_ROWS) rows, so the daemon never holds a whole listing.
 
 mod client;
 mod reply;
 mod request;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, connect_stream};
 pub use reply::{Reply, Rows};
 pub use request::{Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, SyncRole};
 
@@ -18,6 +18,15 @@ pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Where the daemon listens unless configured otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/director/control.sock";
+
+/// How long the tools wait for a piece of an answer, unless told otherwise.
+pub const DEFAULT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Longest timeout that the tools accept, in seconds: one day.
+pub const TIMEOUT_MAX: u64 = 86_400;
+
+/// Environment variable that tells the command line tools another timeout, in whole seconds.
+pub const TIMEOUT_VARIABLE: &str = "DIRECTOR_TIMEOUT";
 
 /// Environment variable that tells the command line tools another socket.
 pub const SOCKET_VARIABLE: &str = "DIRECTOR_SOCKET";

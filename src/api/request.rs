@@ -120,6 +120,43 @@ pub enum SyncRole {
     Backup,
 }
 
+/// As a line of a log.
+impl fmt::Display for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::AddService(spec) => write!(out, "add service {}", spec.key),
+            Command::EditService(spec) => write!(out, "edit service {}", spec.key),
+            Command::DeleteService(key) => write!(out, "delete service {key}"),
+            Command::Flush => out.write_str("delete all services"),
+            Command::AddDestination { service, destination } => {
+                let DestinationSpec { at, weight, .. } = destination;
+                write!(out, "add destination {at} with weight {weight} to service {service}")
+            }
+            Command::EditDestination { service, destination } => {
+                let DestinationSpec { at, weight, .. } = destination;
+                write!(out, "edit destination {at} of service {service}, weight {weight}")
+            }
+            Command::DeleteDestination { service, at } => {
+                write!(out, "delete destination {at} of service {service}")
+            }
+            Command::SetOverlay { target, overlay } => write!(out, "set {overlay} on {target}"),
+            Command::ClearOverlay { target, kind } => write!(out, "clear {kind} on {target}"),
+            Command::Zero(None) => out.write_str("zero all counters"),
+            Command::Zero(Some(key)) => write!(out, "zero the counters of service {key}"),
+            Command::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
+                write!(
+                    out,
+                    "set timeouts: TCP {tcp} s, TCP FIN {tcp_fin} s, UDP {udp} s (0: as before)"
+                )
+            }
+            Command::StartSyncDaemon(daemon) => {
+                write!(out, "start a sync daemon on {}", daemon.interface)
+            }
+            Command::StopSyncDaemon(_) => out.write_str("stop a sync daemon"),
+        }
+    }
+}
+
 /// Arguments of `--start-daemon`; `None` takes the default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncDaemon {
@@ -149,6 +186,8 @@ pub enum RefusalCode {
     EAFNOSUPPORT,
     EOPNOTSUPP,
     ENODEV,
+    /// The session was idle for too long and ended before the request.
+    ETIMEDOUT,
 }
 
 /// A refused command. The state is as it was before.

@@ -3,21 +3,22 @@
 //! Every [question](crate::query) and every [`Change`] is a subcommand.
 
 use super::changes::Change;
-use crate::api::{Client, ClientError, Reply, Request, Rows};
+use super::socket_path;
+use crate::api::{Client, ClientError, Reply, Request, Rows, TIMEOUT_MAX};
 use crate::query::{self, AnyQuery};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand, value_parser};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 use thiserror::Error;
 
 /// What a command line asks for.
 pub enum Task {
     Ask(Question),
-    /// The director's control socket is as in [`Question::socket`].
     Change {
         change: Change,
-        socket: Option<PathBuf>,
+        access: Access,
     },
     /// Prints the completion script of this shell.
     Completion(Shell),
@@ -29,8 +30,28 @@ pub struct Question {
     pub request: Request,
     /// Print JSON instead of tables.
     pub json: bool,
+    pub access: Access,
+}
+
+/// How the director is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
     /// The director's control socket; `None`: as the environment says.
     pub socket: Option<PathBuf>,
+    /// Longest wait for a place at the socket, and for each piece of the answer; `None`: as the environment says.
+    pub timeout: Option<Duration>,
+}
+
+impl Access {
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect(&self) -> Result<Client, ClientError> {
+        let socket = self.socket.clone().unwrap_or_else(socket_path);
+        match self.timeout {
+            Some(timeout) => Client::connect_within(&socket, timeout),
+            None => Client::connect(&socket),
+        }
+    }
 }
 
 /// The grammar of the command line.
@@ -58,6 +79,14 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("The director's control socket [default: $DIRECTOR_SOCKET or /run/director/control.sock]"),
         )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .global(true)
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=TIMEOUT_MAX))
+                .help("Longest wait for the director [default: $DIRECTOR_TIMEOUT or 30]"),
+        )
         .subcommands(query::ALL.iter().map(|query| query.command()))
         .subcommand(
             Command::new("completion").about("Prints the completion script of a shell").arg(
@@ -78,16 +107,19 @@ pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
         let shell = own.get_one::<Shell>("shell").ok_or_else(usage)?;
         return Ok(Task::Completion(*shell));
     }
-    let socket = own.get_one("socket").cloned();
+    let access = Access {
+        socket: own.get_one("socket").cloned(),
+        timeout: own.get_one::<u64>("timeout").map(|seconds| Duration::from_secs(*seconds)),
+    };
     if Change::has_subcommand(name) {
-        return Ok(Task::Change { change: Change::from_arg_matches(matches)?, socket });
+        return Ok(Task::Change { change: Change::from_arg_matches(matches)?, access });
     }
     let query = query::find(name).map_err(|_| usage())?;
     Ok(Task::Ask(Question {
         query,
         request: query.request(own)?,
         json: own.get_flag("json"),
-        socket,
+        access,
     }))
 }
 
@@ -176,8 +208,9 @@ mod tests {
         let setting = "net.ipv4.vs.sync_threshold=3";
         assert_eq!(asked(&format!("directorctl sysctl {setting}")), sysctl(Some(setting)));
         assert!(command().try_get_matches_from(["directorctl"]).is_err());
-        let after = question("directorctl drops --json --socket /x");
-        assert_eq!((after.json, after.socket), (true, Some("/x".into())));
+        let after = question("directorctl drops --json --socket /x --timeout 5");
+        let access = Access { socket: Some("/x".into()), timeout: Some(Duration::from_secs(5)) };
+        assert_eq!((after.json, after.access), (true, access));
     }
 
     #[test]

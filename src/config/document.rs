@@ -32,6 +32,15 @@ impl<'t> Document<'t> {
         let span = error.span().unwrap_or_default();
         let culprit = text.get(span.clone()).unwrap_or_default();
         let message = error.message();
+        if message.contains("duplicate")
+            && has_header(text.get(..span.start).unwrap_or_default(), culprit)
+        {
+            let problem = format!("a second table `{culprit}`");
+            let allowed =
+                format!("one [{culprit}], or [[{culprit}]] each time where several are allowed");
+            report.fault_allowed(span.start, "", problem, allowed);
+            return Document { root: DeTable::default() };
+        }
         if culprit.is_empty() || culprit.contains(char::is_control) {
             report.fault(span.start, "", message);
         } else {
@@ -90,6 +99,15 @@ impl<'t> Document<'t> {
             );
         }
     }
+}
+
+/// The text has a line `[name]`.
+fn has_header(text: &str, name: &str) -> bool {
+    let is_header = |line: &str| {
+        let inner = line.trim().strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        inner.is_some_and(|(inner, _)| inner.trim() == name)
+    };
+    !name.is_empty() && text.lines().any(is_header)
 }
 
 fn remove<'t>(table: &mut DeTable<'t>, name: &str) -> Option<Value<'t>> {

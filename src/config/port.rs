@@ -6,7 +6,7 @@ use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, interface_id, is_word};
 use super::report::{Field, Report};
 use super::table::{Change, Table};
 use crate::limits::PORTS_MAX;
-use crate::model::{InterfaceAddress, InterfaceId, PortSide};
+use crate::model::{InterfaceAddress, InterfaceId, PortSide, Prefix};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::Spanned;
@@ -241,6 +241,7 @@ fn addresses(
         if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
             let problem = format!("{address} cannot be an interface's address");
             report.fault_allowed(offset, KEY, problem, INTERFACE_FORM);
+            continue;
         } else if own.broadcast() == Some(address) {
             report.fault(offset, KEY, format!("{address} is the broadcast address of its network"));
         } else if own.broadcast().is_some() && own.network().address() == address {
@@ -267,11 +268,20 @@ fn clash(own: InterfaceAddress, others: &[PortConfig]) -> Option<String> {
                 Some(format!("{} is an address of port {} already", own.address(), port.name))
             } else if other.network() == own.network() && !own.network().is_host() {
                 Some(format!("{} is the network of port {} already", own.network(), port.name))
+            } else if overlap(own.network(), other.network()) {
+                let (own, other) = (own.network(), other.network());
+                Some(format!("{own} overlaps {other} of port {}", port.name))
             } else {
                 None
             }
         })
     })
+}
+
+/// One network holds a part of the other. An address alone may stand in another port's network: its prefix is longer.
+fn overlap(one: Prefix, other: Prefix) -> bool {
+    let holds = |outer: Prefix, inner: Prefix| outer.contains(inner.address());
+    !one.is_host() && !other.is_host() && (holds(one, other) || holds(other, one))
 }
 
 fn gateways(raw: &Raw, port: &PortConfig, report: &mut Report) {

@@ -181,6 +181,9 @@ impl<F: Frame> Control<F> {
     ) {
         while !stop() {
             if let Some(outcome) = reload() {
+                if let Some(Err(error)) = self.calls.as_mut().map(Calls::restore) {
+                    log::error!("{error}");
+                }
                 self.reload(outcome, ports, clock());
             }
             if !self.run_once(ports, clock())

@@ -1,24 +1,30 @@
 //! The control socket: sessions that read requests and write answers, and touch no state. Everything is asked of the
 //! control thread over a channel; an answer comes back in pieces, as fast as the client takes them and no faster.
 
-use crate::api::{Envelope, PROTOCOL_VERSION, Refusal, RefusalCode, Reply, Request};
-use crate::limits::{REPLY_PIECES, REQUEST_BYTES, SESSIONS};
+mod audit;
+mod places;
+mod session;
+
+use crate::api::{Refusal, Reply, Request, connect_stream};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use places::Places;
+use session::serve;
 use std::fs;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Longest wait for a client to take an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Wait after a client could not be let in.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Longest wait for whatever listens at the path already: a director that was killed takes a moment to end.
+const PROBE: Duration = Duration::from_secs(3);
 /// Requests that may wait for the control thread.
 const CALLS: usize = 64;
 
@@ -27,6 +33,8 @@ const CALLS: usize = 64;
 pub enum ServerError {
     #[error("another director answers at {0}; give this one its own `socket` in [director]")]
     Taken(PathBuf),
+    #[error("{0} is there and is not a socket; remove it or give another `socket` in [director]")]
+    NotSocket(PathBuf),
     #[error(
         "cannot make the control socket {path}: {source}; run as root or give another `socket` in [director]"
     )]
@@ -94,6 +102,12 @@ struct SocketPath {
 }
 
 impl SocketPath {
+    /// The file at the path is the one that this director made.
+    fn is_own(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+    }
+
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         Ok(SocketPath { path: path.to_owned(), device: found.dev(), inode: found.ino() })
@@ -102,8 +116,7 @@ impl SocketPath {
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        let is_own = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
-        if fs::symlink_metadata(&self.path).is_ok_and(is_own) {
+        if self.is_own() {
             // Gone already is as good.
             let _ = fs::remove_file(&self.path);
         }
@@ -114,12 +127,31 @@ impl Drop for SocketPath {
 #[derive(Debug)]
 pub struct Calls {
     receiver: Receiver<Call>,
-    _path: SocketPath,
+    sender: Sender<Call>,
+    places: Arc<Places>,
+    path: SocketPath,
 }
 
 impl Calls {
     pub fn receiver(&self) -> &Receiver<Call> {
         &self.receiver
+    }
+
+    /// Makes the socket again if its file was removed. Takes at most a tenth of a second.
+    ///
+    /// # Errors
+    /// Something else is at its path now, or the file system refuses.
+    pub fn restore(&mut self) -> Result<(), ServerError> {
+        let failed = |source| ServerError::Bind { path: self.path.path.clone(), source };
+        if self.path.is_own() {
+            return Ok(());
+        }
+        let server = Server::bind_unless(&self.path.path, is_listening)?;
+        log::warn!("the control socket {} was gone and is made again", self.path.path.display());
+        spawn_acceptor(server.listener, self.sender.clone(), Arc::clone(&self.places))
+            .map_err(failed)?;
+        self.path = server.path;
+        Ok(())
     }
 }
 
@@ -129,16 +161,20 @@ impl Server {
     /// # Errors
     /// [`ServerError`] if a living director has it, or the file system refuses.
     pub fn bind(path: &Path) -> Result<Server, ServerError> {
+        Self::bind_unless(path, is_answered)
+    }
+
+    fn bind_unless(path: &Path, is_taken: fn(&Path) -> bool) -> Result<Server, ServerError> {
         let failed = |source| ServerError::Bind { path: path.to_owned(), source };
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty())
         {
             fs::create_dir_all(directory).map_err(failed)?;
         }
-        if UnixStream::connect(path).is_ok() {
-            return Err(ServerError::Taken(path.to_owned()));
-        }
         if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
-            return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists)));
+            return Err(ServerError::NotSocket(path.to_owned()));
+        }
+        if is_taken(path) {
+            return Err(ServerError::Taken(path.to_owned()));
         }
         // Under another name first: nobody may connect before the mode is set.
         let draft = path.with_extension(format!("{}.new", std::process::id()));
@@ -155,129 +191,93 @@ impl Server {
     /// If no thread can be made.
     pub fn start(self) -> io::Result<Calls> {
         let (sender, receiver) = bounded(CALLS);
-        let listener = self.listener;
-        thread::Builder::new().name("api".to_owned()).spawn(move || accept(&listener, &sender))?;
-        Ok(Calls { receiver, _path: self.path })
+        let places = Arc::default();
+        spawn_acceptor(self.listener, sender.clone(), Arc::clone(&places))?;
+        Ok(Calls { receiver, sender, places, path: self.path })
     }
 }
 
-fn accept(listener: &UnixListener, calls: &Sender<Call>) {
-    let open = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming() {
-        let stream = match stream {
+/// A director answers at the path. One that was killed accepts for a moment more and then hangs up; one that is stuck
+/// does not answer in time, and counts as there.
+fn is_answered(path: &Path) -> bool {
+    let deadline = Instant::now() + PROBE;
+    while Instant::now() < deadline {
+        let mut stream = match connect_stream(path, PROBE) {
             Ok(stream) => stream,
+            Err(error) => return is_timeout(&error),
+        };
+        // Any line is answered, if only by a refusal.
+        let asked = stream.write_all(b"{}\n").and_then(|()| stream.read(&mut [0; 1]));
+        match asked {
+            Ok(1..) => return true,
+            Err(error) if is_timeout(&error) => return true,
+            _ => thread::sleep(PAUSE),
+        }
+    }
+    true
+}
+
+/// Somebody listens at the path, or is too busy to.
+fn is_listening(path: &Path) -> bool {
+    connect_stream(path, PAUSE).map_or_else(|error| is_timeout(&error), |_| true)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn spawn_acceptor(
+    listener: UnixListener,
+    calls: Sender<Call>,
+    places: Arc<Places>,
+) -> io::Result<()> {
+    thread::Builder::new()
+        .name("api".to_owned())
+        .spawn(move || accept(&listener, &calls, &places))?;
+    Ok(())
+}
+
+fn accept(listener: &UnixListener, calls: &Sender<Call>, places: &Arc<Places>) {
+    loop {
+        let (stream, _) = match listener.accept() {
+            Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, say: the next moment may be better.
+                // There may be no file descriptor left; a moment later there may be one.
                 log::warn!("control socket: {error}");
                 thread::sleep(PAUSE);
                 continue;
             }
         };
+        // The client waits for a place, and those behind it in the kernel's queue of the socket.
+        let place = places.take();
         // A client that stops reading ends its own session only.
         let _ = stream.set_write_timeout(Some(PATIENCE));
-        if open.load(Ordering::Relaxed) >= SESSIONS {
-            let refusal = Refusal::new(
-                RefusalCode::ENOMEM,
-                format!(
-                    "{SESSIONS} sessions are open already, which is all the director serves at once"
-                ),
-            );
-            let _ = write_line(&mut BufWriter::new(stream), &Reply::Failed(refusal));
-            continue;
-        }
-        open.fetch_add(1, Ordering::Relaxed);
-        let (calls, ends) = (calls.clone(), Arc::clone(&open));
+        let calls = calls.clone();
         let session = thread::Builder::new().name("api-session".to_owned()).spawn(move || {
             // A client that breaks off ends its own session only.
-            let _ = serve(stream, &calls);
-            ends.fetch_sub(1, Ordering::Relaxed);
+            let _ = serve(stream, &calls, &place);
         });
-        if session.is_err() {
-            open.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = session {
+            log::warn!("control socket: no thread for a session: {error}");
+            thread::sleep(PAUSE);
         }
     }
-}
-
-/// One session: request after request until the client closes.
-fn serve(stream: UnixStream, calls: &Sender<Call>) -> io::Result<()> {
-    let mut writer = BufWriter::new(stream.try_clone()?);
-    let mut reader = BufReader::new(stream);
-    let mut stats = Vec::new();
-    loop {
-        stats.clear();
-        let room = REQUEST_BYTES as u64 + 1;
-        if reader.by_ref().take(room).read_until(b'\n', &mut stats)? == 0 {
-            return Ok(());
-        }
-        if stats.len() > REQUEST_BYTES {
-            let detail = format!("a request is longer than {REQUEST_BYTES} bytes");
-            write_line(&mut writer, &Reply::Failed(Refusal::new(RefusalCode::EINVAL, detail)))?;
-            return Ok(());
-        }
-        match read(&stats) {
-            Ok(request) => answer(request, calls, &mut writer)?,
-            Err(refusal) => write_line(&mut writer, &Reply::Failed(refusal))?,
-        }
-    }
-}
-
-fn read(stats: &[u8]) -> Result<Request, Refusal> {
-    /// The part of an envelope that every version has.
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let invalid = |error: serde_json::Error| {
-        Refusal::new(RefusalCode::EINVAL, format!("the request is not understood: {error}"))
-    };
-    let Version { version } = serde_json::from_slice(stats).map_err(invalid)?;
-    if version != PROTOCOL_VERSION {
-        let detail = format!(
-            "the client speaks version {version} of the control protocol, the director {PROTOCOL_VERSION}"
-        );
-        return Err(Refusal::new(RefusalCode::EINVAL, detail));
-    }
-    serde_json::from_slice::<Envelope>(stats).map(|envelope| envelope.request).map_err(invalid)
-}
-
-/// Asks the control thread and passes its pieces on to the client.
-fn answer(
-    request: Request,
-    calls: &Sender<Call>,
-    writer: &mut BufWriter<UnixStream>,
-) -> io::Result<()> {
-    let (sender, pieces) = bounded(REPLY_PIECES);
-    let alive = Arc::new(());
-    let ended = || Reply::Failed(Refusal::new(RefusalCode::ENODEV, "the director is ending"));
-    if calls.send(Call { request, answer: Answer(sender, Arc::downgrade(&alive)) }).is_err() {
-        return write_line(writer, &ended());
-    }
-    loop {
-        let piece = pieces.recv().unwrap_or_else(|_| ended());
-        write_line(writer, &piece)?;
-        if matches!(piece, Reply::End | Reply::Failed(_)) {
-            return Ok(());
-        }
-    }
-}
-
-fn write_line(writer: &mut BufWriter<UnixStream>, reply: &Reply) -> io::Result<()> {
-    serde_json::to_writer(&mut *writer, reply)?;
-    writer.write_all(b"\n")?;
-    writer.flush()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{Client, Rows};
+    use crate::limits::SESSIONS;
     use crate::query::{Info, InfoRow, NoArgs, Status, request};
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream;
 
     /// Answers every request with an [`InfoRow`] until the status is asked for.
     fn start(path: &Path) -> thread::JoinHandle<()> {
         let calls = Server::bind(path).unwrap().start().unwrap();
         thread::spawn(move || {
-            while let Ok(call) = calls.receiver().recv_timeout(std::time::Duration::from_secs(2)) {
+            while let Ok(call) = calls.receiver().recv_timeout(Duration::from_secs(20)) {
                 if call.request == request::<Status>(&NoArgs {}) {
                     return;
                 }
@@ -335,7 +335,58 @@ mod tests {
         let path = folder.path().join("control.sock");
         drop(UnixListener::bind(&path).unwrap());
         drop(Server::bind(&path).unwrap());
+        // One that was killed accepts a client and hangs up, then is gone.
+        let dying = UnixListener::bind(&path).unwrap();
+        let end = thread::spawn(move || drop(dying.accept()));
+        drop(Server::bind(&path).unwrap());
+        end.join().unwrap();
         fs::write(&path, "not a socket").unwrap();
-        assert!(matches!(Server::bind(&path), Err(ServerError::Bind { .. })));
+        assert!(matches!(Server::bind(&path), Err(ServerError::NotSocket(_))));
+    }
+
+    #[test]
+    fn a_removed_socket_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let mut calls = Server::bind(&path).unwrap().start().unwrap();
+        let inode = || fs::metadata(&path).unwrap().ino();
+        let first = inode();
+        calls.restore().unwrap();
+        assert_eq!(inode(), first, "it is there");
+        fs::remove_file(&path).unwrap();
+        calls.restore().unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "not a socket").unwrap();
+        assert!(matches!(calls.restore(), Err(ServerError::NotSocket(_))));
+    }
+
+    #[test]
+    fn more_clients_than_places_wait_and_idle_sessions_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let server = start(&path);
+        let idle: Vec<UnixStream> =
+            (0..SESSIONS).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        let clients: Vec<_> = (0..2 * SESSIONS)
+            .map(|_| {
+                let path = path.clone();
+                thread::spawn(move || Client::connect(&path)?.ask::<Info>(&NoArgs {}))
+            })
+            .collect();
+        for client in clients {
+            assert_eq!(client.join().unwrap().expect("a place in the end").len(), 1);
+        }
+        // As many idle sessions ended as were in the way.
+        let told = |stream: &UnixStream| {
+            stream.set_nonblocking(true).unwrap();
+            let mut line = String::new();
+            let _ = BufReader::new(stream).read_line(&mut line);
+            line.contains("the session ended after")
+        };
+        assert!(idle.iter().any(told));
+        let mut client = Client::connect(&path).unwrap();
+        assert!(client.call(request::<Status>(&NoArgs {}), |_| ()).is_err());
+        server.join().unwrap();
     }
 }

@@ -50,6 +50,17 @@ impl fmt::Display for Overlay {
     }
 }
 
+impl fmt::Display for OverlayKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            OverlayKind::Down => "down",
+            OverlayKind::Factor => "factor",
+            OverlayKind::WarmUp => "warm-up",
+            OverlayKind::Drain => "drain",
+        })
+    }
+}
+
 /// Destinations by the address of their server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OverlayTarget {

@@ -49,7 +49,9 @@ log = "info""#,
         (
             r#"[port]
 name = "x""#,
-            &["3: duplicate key: `port`"],
+            &[
+                "3: a second table `port`; allowed: one [port], or [[port]] each time where several are allowed",
+            ],
         ),
         (r#"port = [1]"#, &["2: duplicate key: `port`"]),
         (

@@ -165,6 +165,20 @@ gateway = "192.168.11.2""#,
             ],
         ),
         (
+            r#"[[port]]
+name = "lan0"
+device = "0000:02:00.1"
+addresses = ["192.168.10.1/24", "fd00::1/64"]
+[[port]]
+name = "b"
+device = "0000:02:00.2"
+addresses = ["192.168.10.129/25", "fd00::2/48", "192.168.10.9/32", "fd00::9/128"]"#,
+            &[
+                "8: port.addresses: 192.168.10.128/25 overlaps 192.168.10.0/24 of port lan0",
+                "8: port.addresses: fd00::/48 overlaps fd00::/64 of port lan0",
+            ],
+        ),
+        (
             r#"[[neighbour]]
 port = "lan0"
 address = "10.0.0.254"

@@ -5,6 +5,7 @@
 mod assemble;
 mod clock;
 mod cores;
+mod log_lines;
 mod placement;
 mod ports;
 
@@ -41,19 +42,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(faults) => return fail(faults),
     };
-    env_logger::Builder::new()
-        .filter_level(log::LevelFilter::max())
-        .format(|out, record| {
-            use std::io::Write;
-            writeln!(
-                out,
-                "directord: {}: {}",
-                record.level().as_str().to_lowercase(),
-                record.args()
-            )
-        })
-        .init();
-    log::set_max_level(config.director.log);
+    log_lines::start(config.director.log);
     match assemble::run(config, arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),

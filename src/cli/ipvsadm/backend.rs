@@ -1,6 +1,6 @@
 //! The director, as the commands see it.
 
-use crate::api::{Client, ClientError, Reply, Request};
+use crate::api::{Client, ClientError, RefusalCode, Reply, Request};
 use std::path::PathBuf;
 
 /// Whatever answers requests.
@@ -32,6 +32,13 @@ impl Backend for LazyClient {
             Some(client) => client,
             absent => absent.insert(Client::connect(&self.path)?),
         };
-        client.call(request, each)
+        let outcome = client.call(request.clone(), &mut *each);
+        match outcome {
+            // The session was idle for too long. The director has not read the request.
+            Err(ClientError::Failed(refusal)) if refusal.code == RefusalCode::ETIMEDOUT => {
+                self.client.insert(Client::connect(&self.path)?).call(request, each)
+            }
+            outcome => outcome,
+        }
     }
 }

@@ -186,22 +186,15 @@ fn ask<Q: Query>(
     query::ask::<Q>(args, |request, reply| director.call(request, reply), each)
 }
 
-/// Prints every piece of an answer as it comes.
+/// Reads a whole answer, then prints it: a reader of the output that pauses does not hold up the director.
 fn stream<Q: Query<Args = NoArgs>>(
     director: &mut dyn Backend,
     streams: &mut Streams<'_>,
     mut print: impl FnMut(&[Q::Row], &mut String),
 ) -> Result<(), Failure> {
     let mut text = String::new();
-    let mut written = Ok(());
-    ask::<Q>(&NoArgs {}, director, |rows| {
-        text.clear();
-        print(&rows, &mut text);
-        if written.is_ok() {
-            written = streams.output.write_all(text.as_bytes());
-        }
-    })?;
-    Ok(written?)
+    ask::<Q>(&NoArgs {}, director, |rows| print(&rows, &mut text))?;
+    Ok(streams.output.write_all(text.as_bytes())?)
 }
 
 /// Prints rows one by one.

@@ -32,7 +32,7 @@ impl Subject {
 /// The text for a code, as ipvsadm has it. Only what IPVS never refuses is told in the director's own words.
 pub fn refusal(subject: Subject, refusal: &Refusal) -> &str {
     use RefusalCode::{
-        EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, ERANGE, ESRCH,
+        EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, ERANGE, ESRCH, ETIMEDOUT,
     };
     match (subject, refusal.code) {
         (Subject::Service, EEXIST) => "Service already exists",
@@ -52,6 +52,7 @@ pub fn refusal(subject: Subject, refusal: &Refusal) -> &str {
         (_, EAFNOSUPPORT) => "Operation not supported with specified address family",
         (_, ERANGE) => "Numerical result out of range",
         (_, ENODEV) => "No such device",
+        (_, ETIMEDOUT) => &refusal.detail,
         (_, EEXIST) => "File exists",
         (_, ENOENT) => "No such file or directory",
         (_, ESRCH) => "No such process",

@@ -35,17 +35,19 @@ impl<F: Frame> Control<F> {
         worked
     }
 
-    /// The connection listing at the head of the queue: one at a time, so that workers answer one piece at a time.
+    /// One piece of one connection listing: the workers answer a piece at a time. The listings take turns, and one
+    /// whose client pauses is passed over.
     pub(super) fn walk(&mut self, now: Instant) -> bool {
         let mut worked = self.collect_chores();
-        let Some((walk, answer, is_asked)) = self.walks.front_mut() else { return worked };
-        if answer.is_gone() && !*is_asked {
-            self.walks.pop_front();
-            return true;
-        }
-        if *is_asked || !answer.has_room() {
+        if self.walks.front().is_some_and(|(_, _, is_asked)| *is_asked) {
             return worked;
         }
+        self.walks.retain(|(_, answer, _)| !answer.is_gone());
+        let Some(next) = self.walks.iter().position(|(_, answer, _)| answer.has_room()) else {
+            return worked;
+        };
+        self.walks.rotate_left(next);
+        let Some((walk, answer, is_asked)) = self.walks.front_mut() else { return worked };
         if let Some(job) = walk.job() {
             *is_asked = true;
             self.jobs.push_back(job);
@@ -75,6 +77,7 @@ impl<F: Frame> Control<F> {
                     let destinations = &self.end.publisher.current().destinations;
                     let rows = walk.take(piece, usize::from(self.sizing.workers), destinations);
                     answer.send(Reply::Rows(rows));
+                    self.walks.rotate_left(1);
                 }
             }
         }

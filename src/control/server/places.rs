@@ -1,0 +1,69 @@
+//! The places for sessions: clients beyond the last one wait, and idle sessions make room.
+
+use crate::limits::SESSIONS;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A session without a request ends after so long.
+const IDLE: Duration = Duration::from_secs(60);
+/// The same while other clients wait for a place.
+const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
+/// Shortest time between two log lines about waiting clients.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The places for sessions.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    state: Mutex<PlacesState>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct PlacesState {
+    taken: usize,
+    waiting: bool,
+    logged: Option<Instant>,
+}
+
+/// One session's place, given back when the session ends.
+pub(super) struct Place(Arc<Places>);
+
+impl Places {
+    /// Waits for a place.
+    pub(super) fn take(self: &Arc<Self>) -> Place {
+        let mut state = self.state.lock();
+        if state.taken >= SESSIONS {
+            state.waiting = true;
+            let now = Instant::now();
+            if state.logged.is_none_or(|last| now - last >= LOG_INTERVAL) {
+                state.logged = Some(now);
+                log::warn!(
+                    "control socket: {SESSIONS} sessions are open, which is the limit; further clients wait, and idle sessions end"
+                );
+            }
+            self.ended.wait_while(&mut state, |state| state.taken >= SESSIONS);
+            state.waiting = false;
+        }
+        state.taken += 1;
+        Place(Arc::clone(self))
+    }
+
+    fn idle(&self) -> Duration {
+        if self.state.lock().waiting { IDLE_WHEN_FULL } else { IDLE }
+    }
+}
+
+impl Place {
+    /// How long the session may be idle now.
+    pub(super) fn idle(&self) -> Duration {
+        self.0.idle()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.state.lock().taken -= 1;
+        self.0.ended.notify_one();
+    }
+}

@@ -1,9 +1,8 @@
 //! The subcommands of directorctl that change a running director.
 
 use crate::api::Command;
-use crate::model::{Overlay, OverlayKind, OverlayTarget, ServiceKey};
+use crate::model::{Endpoint, Overlay, OverlayKind, OverlayTarget, ServiceKey};
 use clap::{Args, Subcommand};
-use std::net::{IpAddr, SocketAddr};
 
 /// A change. Its doc comment is the help text of the subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -18,8 +17,8 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct Server {
     /// Address of the real server; with a port, only its destinations with this port
-    #[arg(value_name = "ADDRESS[:PORT]", value_parser = server)]
-    at: (IpAddr, Option<u16>),
+    #[arg(value_name = "ADDRESS[:PORT]")]
+    at: Endpoint,
     /// Only its destination of this service [default: of every service]
     #[arg(long, value_name = "tcp:VIP:PORT|fwm:MARK")]
     service: Option<ServiceKey>,
@@ -41,19 +40,9 @@ impl Change {
 
 impl Server {
     fn target(self) -> OverlayTarget {
-        let (address, port) = self.at;
+        let Endpoint { address, port } = self.at;
         OverlayTarget { address, port, service: self.service }
     }
-}
-
-fn server(text: &str) -> Result<(IpAddr, Option<u16>), String> {
-    if let Ok(address) = text.parse() {
-        return Ok((address, None));
-    }
-    let at: SocketAddr = text.parse().map_err(|_| {
-        "expected an address or an address with a port, such as 192.168.10.11, 192.168.10.11:80 or [fd00::11]:80"
-    })?;
-    Ok((at.ip(), Some(at.port())))
 }
 
 #[cfg(test)]
@@ -77,6 +66,7 @@ mod tests {
             ("192.168.10.11", target("192.168.10.11", None, None)),
             ("192.168.10.11:80", target("192.168.10.11", Some(80), None)),
             ("fd00::11", target("fd00::11", None, None)),
+            ("[fd00::11]", target("fd00::11", None, None)),
             (
                 "[fd00::11]:80 --service udp:[fd00::100]:53",
                 target("fd00::11", Some(80), Some("udp:[fd00::100]:53")),

@@ -1,11 +1,10 @@
 //! Checks that no address has two owners: a VIP is the director's, so it cannot be a real server's, a router's, or the
 //! network or broadcast address of a link; neither can a real server's.
 
-use super::endpoint::endpoint;
 use super::port::PortConfig;
 use super::report::Report;
 use super::route::{RouteConfig, RouteHop};
-use crate::model::Prefix;
+use crate::model::{Endpoint, Prefix};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use toml::Spanned;
@@ -96,7 +95,7 @@ impl Places {
 }
 
 fn place(text: &Spanned<String>, key: &'static str) -> Option<Place> {
-    let at = endpoint(text.get_ref()).ok()?;
+    let at: Endpoint = text.get_ref().parse().ok()?;
     Some(Place { network: Prefix::host(at.address), offset: text.span().start, key })
 }
 

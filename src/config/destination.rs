@@ -1,12 +1,12 @@
 //! `[[service.destination]]`: a service's destinations, by IPVS's rules.
 
 use super::document::Section;
-use super::endpoint::endpoint;
 use super::known::Known;
 use super::port::is_broadcast;
 use super::report::{Field, Report};
 use crate::model::{
-    DestinationAddress, DestinationSpec, Family, ForwardMethod, ServiceSpec, Tunnel, TunnelChecksum,
+    DestinationAddress, DestinationSpec, Endpoint, Family, ForwardMethod, ServiceSpec, Tunnel,
+    TunnelChecksum,
 };
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -86,7 +86,7 @@ fn destination(
         None => Tunnel::default(),
     };
     let key = "service.destination.address";
-    let at = report.text_at(&raw.address, key, ADDRESS_FORM, endpoint)?;
+    let at = report.text_at(&raw.address, key, ADDRESS_FORM, str::parse::<Endpoint>)?;
     let offset = raw.address.span().start;
     if !is_unicast(at.address) || is_broadcast(known, at.address) {
         let problem = format!("{} is not a unicast address of a server", at.address);

@@ -10,7 +10,6 @@ mod destination;
 mod director;
 mod document;
 mod dpdk;
-mod endpoint;
 mod fault;
 mod known;
 mod mark;

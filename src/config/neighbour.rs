@@ -55,7 +55,7 @@ impl Table for Neighbour {
             ) {
                 Ok(mac) if mac.is_unicast() => Ok(mac),
                 Ok(mac) => Err(format!("{mac} is not unicast")),
-                Err(_) => Err(format!("`{}` is no Ethernet address", text.escape_debug())),
+                Err(_) => Err(format!("`{}` is not an Ethernet address", text.escape_debug())),
             });
             let (Some(interface), Some(address), Some(mac)) = (interface, address, mac) else {
                 continue;

@@ -3,7 +3,6 @@
 use super::addresses::Places;
 use super::destination::{self, destinations};
 use super::document::{Document, Scalar, Section};
-use super::endpoint::endpoint;
 use super::known::{Known, PROTOCOLS};
 use super::port::ports;
 use super::report::{Field, Report};
@@ -12,8 +11,8 @@ use super::table::{Change, Table};
 use super::tables::Tables;
 use crate::api::Command;
 use crate::model::{
-    DestinationSpec, Family, Persistence, PersistenceMask, Protocol, SchedulerFlags, SchedulerKind,
-    ServiceKey, ServiceSpec, Timeouts,
+    DestinationSpec, Endpoint, Family, Persistence, PersistenceMask, Protocol, SchedulerFlags,
+    SchedulerKind, ServiceKey, ServiceSpec, Timeouts,
 };
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -206,7 +205,7 @@ fn key(raw: &Raw, offset: usize, report: &mut Report) -> Option<ServiceKey> {
     match (&raw.address, &raw.fwmark) {
         (Some(address), None) => {
             if let Some(family) = &raw.family {
-                let problem = "it goes with fwmark only; an address has a family by itself";
+                let problem = "it belongs to fwmark only; an address shows its family";
                 report.fault(family.span().start, "service.family", problem);
             }
             if raw.protocol.is_none() {
@@ -243,7 +242,7 @@ fn virtual_address(
 ) -> Option<ServiceKey> {
     const FORM: &str = "VIP:PORT as 10.0.0.100:80 or [fd00::100]:80";
     let key = "service.address";
-    let at = report.text_at(text, key, FORM, endpoint)?;
+    let at = report.text_at(text, key, FORM, str::parse::<Endpoint>)?;
     let address = at.address;
     if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
         report.fault_allowed(text.span().start, key, format!("{address} is not unicast"), FORM);
@@ -274,7 +273,7 @@ fn scheduler_flags(
     for text in raw {
         let Some((flag, only)) = report.word_at(text, KEY, &WORDS) else { continue };
         if only.is_some_and(|only| only != scheduler) {
-            let problem = format!("`{}` is no flag of scheduler {scheduler}", text.get_ref());
+            let problem = format!("`{}` is not a flag of scheduler {scheduler}", text.get_ref());
             report.fault(text.span().start, KEY, problem);
         }
         flags |= flag;
@@ -291,7 +290,7 @@ fn persistence(raw: &Raw, family: Option<Family>, report: &mut Report) -> Option
     let family = family?;
     let mask = raw.netmask.as_ref().and_then(|netmask| {
         let offset = netmask.span().start;
-        let problem = format!("`{}` is no netmask", netmask.get_ref());
+        let problem = format!("`{}` is not a netmask", netmask.get_ref());
         match (family, netmask.get_ref()) {
             (Family::Ipv4, Scalar::Text(text)) => match text.parse() {
                 Ok(mask) => return Some(PersistenceMask::Ipv4(mask)),
@@ -336,7 +335,7 @@ fn together(raw: &Raw, spec: &ServiceSpec, report: &mut Report) {
             report.fault(offset, "service.persistence_engine", "it needs persistence");
         }
         if !is_udp {
-            let problem = "the sip engine drops whatever is not UDP";
+            let problem = "the sip engine handles UDP only";
             report.fault(offset, "service.persistence_engine", problem);
         }
     }

@@ -40,7 +40,7 @@ impl Table for Sysctl {
                 }
                 Ok(()) => {}
                 Err(SysctlError::Invalid { value: text, allowed, .. }) => {
-                    let problem = format!("`{text}` is no value for it");
+                    let problem = format!("`{text}` is not a valid value");
                     report.fault_allowed(value.span().start, &key, problem, allowed);
                 }
                 Err(SysctlError::Refused { reason, .. }) => {

@@ -42,7 +42,7 @@ impl Table for Tcp {
             _ => None,
         };
         clamp.unwrap_or_else(|| {
-            let problem = format!("{} is no value for it", value.get_ref());
+            let problem = format!("{} is not a valid value", value.get_ref());
             let allowed = format!(r#""off", "pmtu", {} to {}"#, BYTES.start(), BYTES.end());
             report.fault_allowed(value.span().start, "tcp.mss_clamp", problem, allowed);
             MssClamp::Off

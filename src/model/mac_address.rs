@@ -14,7 +14,7 @@ pub struct MacAddress(pub [u8; 6]);
 
 /// The text is not an Ethernet address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no Ethernet address; six pairs of hexadecimal digits: 02:00:00:00:00:01")]
+#[error("`{0}` is not an Ethernet address; six pairs of hexadecimal digits: 02:00:00:00:00:01")]
 pub struct BadMacAddress(pub String);
 
 impl MacAddress {

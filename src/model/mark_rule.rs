@@ -38,7 +38,7 @@ pub struct PortRange {
 
 /// The text is neither a port nor a range of ports.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no port and no range of ports")]
+#[error("`{0}` is not a port or a range of ports")]
 pub struct BadPortRange(pub String);
 
 impl PortRange {

@@ -2,6 +2,7 @@
 //! Plain data that parses, prints and serialises; no behaviour.
 
 mod destination;
+mod endpoint;
 mod forward_method;
 mod ids;
 mod interface;
@@ -21,6 +22,7 @@ mod timeouts;
 mod unserved;
 
 pub use destination::{DestinationAddress, DestinationSpec, Tunnel, TunnelChecksum, TunnelKind};
+pub use endpoint::Endpoint;
 pub use forward_method::{ForwardMethod, ReplySource};
 pub use ids::{DestinationId, IngressId, InterfaceId, PortId, ServiceId, WorkerId};
 pub use interface::Interface;

@@ -25,7 +25,7 @@ pub struct InterfaceAddress {
 /// Why a text is not a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadPrefix {
-    #[error("`{0}` is no address")]
+    #[error("`{0}` is not an address")]
     Address(String),
     #[error("prefix length `{text}` is not in 0 to {longest}")]
     Length { text: String, longest: u8 },
@@ -216,8 +216,8 @@ mod tests {
     #[test]
     fn refuses_with_a_reason() {
         for (text, reason) in [
-            ("", "`` is no address"),
-            ("10.0.0/8", "`10.0.0` is no address"),
+            ("", "`` is not an address"),
+            ("10.0.0/8", "`10.0.0` is not an address"),
             ("10.0.0.0/33", "prefix length `33` is not in 0 to 32"),
             ("10.0.0.0/", "prefix length `` is not in 0 to 32"),
             ("10.0.0.0/+8", "prefix length `+8` is not in 0 to 32"),

@@ -13,7 +13,7 @@ pub enum SysctlError {
     #[error("unknown setting `{0}`; `directorctl sysctl` lists those there are")]
     Unknown(String),
     /// The value is not allowed. The kernel answers EINVAL.
-    #[error("`{value}` is no value for {name}; allowed: {allowed}")]
+    #[error("`{value}` is not a valid value of {name}; allowed: {allowed}")]
     Invalid { name: &'static str, value: String, allowed: String },
     /// The kernel has the setting; the director does not.
     #[error("{name} does not exist here: {reason}")]
@@ -388,7 +388,7 @@ mod tests {
                 "1",
                 "unknown setting `no_such`; `directorctl sysctl` lists those there are",
             ),
-            ("drop_entry", "4", "`4` is no value for drop_entry; allowed: 0 to 3"),
+            ("drop_entry", "4", "`4` is not a valid value of drop_entry; allowed: 0 to 3"),
             (
                 "net.ipv4.vs.conntrack",
                 "1",

@@ -199,15 +199,15 @@ udp = 2678401"#,
         (
             r#"[sysctl]
 drop_entry = 4"#,
-            &["2: sysctl.drop_entry: `4` is no value for it; allowed: 0 to 3"],
+            &["2: sysctl.drop_entry: `4` is not a valid value; allowed: 0 to 3"],
         ),
         (
             r#"[sysctl]
 sync_threshold = "4 3"
 sync_ports = 3"#,
             &[
-                r#"2: sysctl.sync_threshold: `4 3` is no value for it; allowed: "T P" with 0 <= T < P, or P = 0"#,
-                "3: sysctl.sync_ports: `3` is no value for it; allowed: a power of two, 1 or more",
+                r#"2: sysctl.sync_threshold: `4 3` is not a valid value; allowed: "T P" with 0 <= T < P, or P = 0"#,
+                "3: sysctl.sync_ports: `3` is not a valid value; allowed: a power of two, 1 or more",
             ],
         ),
         (
@@ -256,7 +256,7 @@ fn the_mss_clamp() {
         ("{ pmtu = true }", "{ pmtu = true }"),
     ] {
         let fault = format!(
-            r#"2: tcp.mss_clamp: {shown} is no value for it; allowed: "off", "pmtu", 536 to 65495"#
+            r#"2: tcp.mss_clamp: {shown} is not a valid value; allowed: "off", "pmtu", 536 to 65495"#
         );
         check(&[(&format!("[tcp]\nmss_clamp = {value}"), &[&fault])]);
     }

@@ -36,7 +36,7 @@ address = "10.0.0.100""#,
 protocol = "tcp"
 address = "10.0.0.100:99999""#,
             &[
-                "3: service.address: `99999` is no port from 0 to 65535; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
+                "3: service.address: `99999` is not a port from 0 to 65535; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
             ],
         ),
         (
@@ -44,7 +44,7 @@ address = "10.0.0.100:99999""#,
 protocol = "tcp"
 address = "www:80""#,
             &[
-                "3: service.address: `www:80` is no address; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
+                "3: service.address: `www:80` is not an address; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
             ],
         ),
         (
@@ -89,7 +89,7 @@ family = "inet""#,
 protocol = "tcp"
 address = "10.0.0.100:80"
 family = "ipv4""#,
-            &["4: service.family: it goes with fwmark only; an address has a family by itself"],
+            &["4: service.family: it belongs to fwmark only; an address shows its family"],
         ),
         (
             r#"[[service]]
@@ -107,7 +107,7 @@ address = "10.0.0.100:80"
 scheduler = "rr"
 scheduler_flags = ["sh-port", "fast"]"#,
             &[
-                "5: service.scheduler_flags: `sh-port` is no flag of scheduler rr",
+                "5: service.scheduler_flags: `sh-port` is not a flag of scheduler rr",
                 "5: service.scheduler_flags: unknown value `fast`; allowed: flag-1, flag-2, flag-3, sh-fallback, sh-port, mh-fallback, mh-port",
             ],
         ),
@@ -131,7 +131,7 @@ protocol = "tcp"
 address = "10.0.0.100:80"
 persistence = 60
 netmask = 24"#,
-            &[r#"5: service.netmask: `24` is no netmask; allowed: a mask as "255.255.255.0""#],
+            &[r#"5: service.netmask: `24` is not a netmask; allowed: a mask as "255.255.255.0""#],
         ),
         (
             r#"[[service]]
@@ -139,7 +139,7 @@ protocol = "tcp"
 address = "[fd00::100]:80"
 persistence = 60
 netmask = 129"#,
-            &["5: service.netmask: `129` is no netmask; allowed: a prefix length, 1 to 128"],
+            &["5: service.netmask: `129` is not a netmask; allowed: a prefix length, 1 to 128"],
         ),
         (
             r#"[[service]]
@@ -147,7 +147,9 @@ protocol = "tcp"
 address = "[fd00::100]:80"
 persistence = 60
 netmask = "255.0.0.0""#,
-            &["5: service.netmask: `255.0.0.0` is no netmask; allowed: a prefix length, 1 to 128"],
+            &[
+                "5: service.netmask: `255.0.0.0` is not a netmask; allowed: a prefix length, 1 to 128",
+            ],
         ),
         (
             r#"[[service]]
@@ -162,7 +164,7 @@ protocol = "tcp"
 address = "10.0.0.100:80"
 persistence = 60
 persistence_engine = "sip""#,
-            &["5: service.persistence_engine: the sip engine drops whatever is not UDP"],
+            &["5: service.persistence_engine: the sip engine handles UDP only"],
         ),
         (
             r#"[[service]]
@@ -220,7 +222,7 @@ address = "10.0.0.100:80"
 [[service.destination]]
 address = "server1""#,
             &[
-                "5: service.destination.address: `server1` is no address; allowed: RIP:PORT as 192.168.10.11:80 or [fd00::11]:80, or RIP alone",
+                "5: service.destination.address: `server1` is not an address; allowed: RIP:PORT as 192.168.10.11:80 or [fd00::11]:80, or RIP alone",
             ],
         ),
         (

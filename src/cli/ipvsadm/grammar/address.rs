@@ -15,7 +15,7 @@ pub struct HostPort {
 /// Reads an IPv6 literal, a bracketed literal with a port, or an IPv4 address or host name with or
 /// without a port. Service names need the protocol. `None` if it is none of these.
 ///
-/// Quirks that scripts may rest on: brackets demand a port, a word of digits alone is no address,
+/// Quirks that scripts may rest on: brackets demand a port, a word of digits alone is not an address,
 /// and an IPv4 address in brackets loses its port.
 pub fn host_port(word: &str, protocol: Option<Protocol>, names: &dyn Names) -> Option<HostPort> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {

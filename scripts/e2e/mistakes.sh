@@ -35,6 +35,8 @@ check "--check-config says the same" refuses 'best' directord --check-config "$W
 mistaken "an unknown method" 'detour'
 base | sed 's/iface=lan/iface=lane/' >"$WORLD/mistake.toml"
 mistaken "a device that is not there" 'lan|net_af_packet1'
+check "--check-config --here finds it too" \
+    refuses 'this machine has no interface lane' directord --check-config "$WORLD/mistake.toml" --here
 base | sed 's/^device = "net_af_packet1"/device = "0000:99:00.0"/' >"$WORLD/mistake.toml"
 mistaken "a PCI address without a device" '0000:99:00.0'
 check "no such file" refuses 'nowhere.toml' directord --config "$WORLD/nowhere.toml"

@@ -6,6 +6,7 @@
 //! the checks know of tables before theirs, and `report` collects the faults.
 
 mod addresses;
+mod advice;
 mod destination;
 mod director;
 mod document;
@@ -49,6 +50,8 @@ macro_rules! tables {
         pub struct Config {
             /// The file it was read from, as it is called in faults.
             pub file: String,
+            /// What is allowed and has no effect, or leads nowhere: one sentence for each kind.
+            pub warnings: Vec<String>,
             $(pub $field: <$table as Table>::Checked,)*
         }
 
@@ -67,6 +70,7 @@ macro_rules! tables {
                 let mut known = Known::new(report.count() == 0);
                 Config {
                     file: file.to_owned(),
+                    warnings: Vec::new(),
                     $($field: <$table>::check($field, &mut known, report),)*
                 }
             }
@@ -121,7 +125,7 @@ impl Config {
         let document = Document::parse(text, &mut report);
         let config = Self::check(document, file, &mut report);
         match report.finish() {
-            None => Ok(config),
+            None => Ok(Config { warnings: advice::warnings(&config), ..config }),
             Some(faults) => Err(faults),
         }
     }

@@ -1,5 +1,6 @@
 //! The one place where all parts meet: EAL, ports, rings, workers, control thread, control socket.
 
+use crate::AnyError;
 use crate::clock::Clock;
 use crate::cores::Cores;
 use crate::placement::placement;
@@ -13,7 +14,6 @@ use director::snapshot::Snapshot;
 use director::worker::stats::counters::WorkerCounters;
 use director::worker::steering::Steering;
 use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_rings};
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -21,8 +21,6 @@ use std::thread;
 
 /// Polls without a frame after which a worker that shares its core lets others have it.
 const IDLE_POLLS: u32 = 64;
-
-type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Runs the director until it is told to end.
 pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
@@ -35,6 +33,9 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
 
     let server = Server::bind(&config.director.socket)?;
     let mut cores = Cores::choose(&config.dpdk);
+    // They may explain why one of the next steps fails.
+    config.warnings.iter().chain(&cores.warnings).for_each(|warning| log::warn!("{warning}"));
+    let logged = cores.warnings.len();
     let eal = Eal::start(&eal_options(&config, &cores))?;
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
     let (steering, descriptions) = steering(&config, &ports);
@@ -47,7 +48,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
         warnings: cores.warnings.clone(),
         connections_max: plan.connections_ipv4 as u64,
     };
-    cores.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    cores.warnings.iter().skip(logged).for_each(|warning| log::warn!("{warning}"));
 
     let clock = Clock::start();
     let macs = ports.ports.iter().map(|port| port.hardware_address()).collect();

@@ -5,15 +5,19 @@
 mod assemble;
 mod clock;
 mod cores;
+mod here;
 mod log_lines;
 mod placement;
 mod ports;
 
 use clap::Parser;
 use director::config::{Config, Faults};
+use std::error::Error;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+type AnyError = Box<dyn Error + Send + Sync>;
 
 /// An LVS director on DPDK.
 #[derive(Debug, Parser)]
@@ -25,18 +29,15 @@ struct Arguments {
     /// Checks a configuration file and ends.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     check_config: Option<PathBuf>,
+    /// With --check-config: also checks that this machine has the cores, interfaces and devices.
+    #[arg(long, requires = "check_config")]
+    here: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(path) = arguments.check_config {
-        return match Config::load(&path) {
-            Ok(_) => {
-                println!("{}: no faults", path.display());
-                ExitCode::SUCCESS
-            }
-            Err(faults) => fail(faults),
-        };
+        return check(&path, arguments.here);
     }
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
@@ -47,6 +48,26 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
     }
+}
+
+/// Checks a file; with `here` also against this machine.
+fn check(path: &Path, here: bool) -> ExitCode {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(faults) => return fail(faults),
+    };
+    let (warning, faults) = match here {
+        true => (here::warning(&config), here::faults(&config)),
+        false => (None, Vec::new()),
+    };
+    for warning in config.warnings.iter().chain(&warning) {
+        eprintln!("directord: warning: {warning}");
+    }
+    if !faults.is_empty() {
+        return fail(faults.join("\n"));
+    }
+    println!("{}: no faults", path.display());
+    ExitCode::SUCCESS
 }
 
 /// One sentence for people, whatever went wrong.

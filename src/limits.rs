@@ -94,6 +94,9 @@ pub const REASSEMBLY_BYTES: usize = 1 << 20;
 /// Fragments of one answer of the director: the longest packet at an MTU of 1280.
 pub const REPLY_FRAGMENTS: usize = 54;
 
+/// Bytes of the longest IP packet of a port: its frame, with a VLAN tag and the check sequence, fills one packet buffer.
+pub const MTU_MAX: u16 = 2026;
+
 /// Rows of one reply on the control socket; larger listings come in several.
 pub const REPLY_ROWS: usize = 256;
 

@@ -43,7 +43,7 @@ reasons! {
         NotForUs "not-for-us" "The destination MAC address is another host's.",
         BadIpHeader "bad-ip-header" "Wrong IP version, header length or extension header chain.",
         BadIpChecksum "bad-ip-checksum" "The IPv4 header checksum is wrong.",
-        BadIpLength "bad-ip-length" "The IP length exceeds the frame.",
+        BadIpLength "bad-ip-length" "The IP length exceeds the frame, or the device cut the frame to its buffer.",
         BadTransport "bad-transport" "The transport header is cut off or inconsistent.",
         BadIcmpChecksum "bad-icmp-checksum" "The checksum of an ICMP message is wrong.",
         Martian "martian" "The source or destination address is invalid: loopback, multicast source, own source, or of another link.",

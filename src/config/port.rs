@@ -5,7 +5,7 @@ use super::dpdk::DpdkConfig;
 use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, interface_id, is_word};
 use super::report::{Field, Report};
 use super::table::{Change, Table};
-use crate::limits::PORTS_MAX;
+use crate::limits::{MTU_MAX, PORTS_MAX};
 use crate::model::{InterfaceAddress, InterfaceId, PortSide, Prefix};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -199,7 +199,7 @@ fn port(raw: &Raw, others: &[PortConfig], report: &mut Report) -> PortConfig {
     }
     let speaks_ipv6 = addresses.iter().any(|own| own.address().is_ipv6());
     let mtu_min = if speaks_ipv6 { MTU_MIN_IPV6 } else { MTU_MIN };
-    let mtu = report.number(&raw.mtu, "port.mtu", mtu_min..=u16::MAX);
+    let mtu = report.number(&raw.mtu, "port.mtu", mtu_min..=MTU_MAX);
     let port = PortConfig {
         name: name.unwrap_or_default(),
         device: raw.device.get_ref().clone(),

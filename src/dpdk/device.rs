@@ -146,7 +146,10 @@ fn why_missing(name: &str) -> String {
         names if names.is_empty() => "no device at all".to_owned(),
         names => names.join(", "),
     };
-    format!("DPDK has {present}; name one of them or add it to vdevs: `--vdev={name}`")
+    format!(
+        "DPDK has {present}; name one of them, or add \"{name},...\" to dpdk.vdevs; if it is there, DPDK's own lines on standard \
+         error tell which argument its driver refuses"
+    )
 }
 
 fn why_pci_missing(address: &str, devices: &Path) -> String {

@@ -1,6 +1,8 @@
 //! The settings of a port, and how a device is configured with them: queues and MTU.
 
+use super::mempool::DATA_ROOM;
 use super::{Device, Error, Mempool, Result};
+use crate::limits::MTU_MAX;
 use crate::model::PortSide;
 use dpdk_sys::rte_eth_dev_info;
 use std::ptr;
@@ -9,6 +11,9 @@ use std::time::Duration;
 
 /// Bytes of a frame beyond the MTU: Ethernet header, one VLAN tag, frame check sequence.
 const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
+
+// The configuration allows every MTU that the packet buffers can hold.
+const _: () = assert!(MTU_MAX == DATA_ROOM - FRAME_OVERHEAD);
 
 /// Attempts to set up a queue that the kernel has not released yet, and the pause between them.
 const RELEASE_ATTEMPTS: u32 = 20;
@@ -63,7 +68,13 @@ pub(super) fn check(
     };
     let queues_max = info.max_rx_queues.min(info.max_tx_queues);
     if settings.queues == 0 || settings.queues > queues_max {
-        return refuse("queues", settings.queues, format!("1 to {queues_max}"));
+        // Both drivers make one queue pair unless told otherwise.
+        let hint = match device.driver().unwrap_or_default().as_str() {
+            "net_af_packet" => "; each worker needs a queue: give qpairs=WORKERS in dpdk.vdevs",
+            "net_af_xdp" => "; each worker needs a queue: give queue_count=WORKERS in dpdk.vdevs",
+            _ => "",
+        };
+        return refuse("queues", settings.queues, format!("1 to {queues_max}{hint}"));
     }
     // A frame must fit one mbuf: the director drops those in several.
     let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);

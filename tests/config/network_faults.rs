@@ -101,7 +101,7 @@ name = "lan0"
 device = "0000:02:00.1"
 addresses = ["fd00:b::1/64"]
 mtu = 1000"#,
-            &["5: port.mtu: 1000 is out of range; allowed: 1280 to 65535"],
+            &["5: port.mtu: 1000 is out of range; allowed: 1280 to 2026"],
         ),
         (
             r#"[[port]]
@@ -111,7 +111,7 @@ mtu = 70000
 rx_descriptors = 1
 side = "routers""#,
             &[
-                "4: port.mtu: 70000 is out of range; allowed: 68 to 65535",
+                "4: port.mtu: 70000 is out of range; allowed: 68 to 2026",
                 "5: port.rx_descriptors: 1 is out of range; allowed: 32 to 32768",
                 "6: port.side: unknown value `routers`; allowed: both, clients, servers",
             ],

@@ -44,7 +44,7 @@ fn errors_say_what_failed_and_what_is_allowed() {
     let pool = pool(&eal);
     let missing = Device::find(&eal, "net_missing0,iface=x").unwrap_err().to_string();
     assert!(missing.starts_with("no device net_missing0: DPDK has "), "{missing}");
-    assert!(missing.contains("--vdev=net_missing0"), "{missing}");
+    assert!(missing.contains("add \"net_missing0,...\" to dpdk.vdevs"), "{missing}");
     let pci = Device::find(&eal, "0000:ff:1f.7").unwrap_err().to_string();
     assert!(pci.contains("`lspci -D`"), "{pci}");
     let driver = eal.attach("net_missing0").unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! The ports of the configuration as DPDK devices, and what the control thread asks of them.
 
+use crate::AnyError;
 use crate::cores::Cores;
 use director::config::{Config, PortConfig};
 use director::control::Ports;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 /// Descriptors of a queue unless configured: short rings stay in the cache.
 const DESCRIPTORS: u16 = 512;
+
+/// Memory of a packet buffer with its header, about.
+const MBUF_BYTES: u64 = 2432;
 
 /// Started ports.
 pub(crate) struct PortSet {
@@ -33,13 +37,13 @@ impl PortSet {
         eal: &Eal,
         config: &Config,
         cores: &mut Cores,
-    ) -> Result<(PortSet, Vec<Vec<PortQueue>>), Error> {
+    ) -> Result<(PortSet, Vec<Vec<PortQueue>>), AnyError> {
         let workers = config.dpdk.workers;
         let devices = config
             .ports
             .iter()
             .map(|port| Device::find(eal, &port.device))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, Error>>()?;
         let sockets: Vec<Option<u32>> = devices.iter().map(Device::socket).collect();
         let by_socket = mempools(eal, config, &sockets)?;
         let mut set = PortSet {
@@ -79,7 +83,7 @@ fn mempools(
     eal: &Eal,
     config: &Config,
     sockets: &[Option<u32>],
-) -> Result<BTreeMap<Option<u32>, Arc<Mempool>>, Error> {
+) -> Result<BTreeMap<Option<u32>, Arc<Mempool>>, AnyError> {
     let packed = is_packed(config);
     let mut pools = BTreeMap::new();
     for socket in sockets {
@@ -98,12 +102,21 @@ fn mempools(
         };
         let name = socket.map_or("frames".to_owned(), |socket| format!("frames{socket}"));
         let pool = match packed {
-            true => Mempool::packed(eal, &name, count, *socket)?,
-            false => Mempool::new(eal, &name, count, *socket)?,
+            true => Mempool::packed(eal, &name, count, *socket),
+            false => Mempool::new(eal, &name, count, *socket),
         };
-        pools.insert(*socket, pool);
+        let advice = |error| no_buffers(&error, count, config.dpdk.workers, here.len());
+        pools.insert(*socket, pool.map_err(advice)?);
     }
     Ok(pools)
+}
+
+/// The error of a mempool, with what else needs less memory.
+fn no_buffers(error: &Error, count: u32, workers: usize, ports: usize) -> String {
+    let megabytes = (u64::from(count) * MBUF_BYTES) >> 20;
+    format!(
+        "{error}; or lower dpdk.workers: {workers} workers and {ports} ports need {count} packet buffers, about {megabytes} MB"
+    )
 }
 
 fn interface_of(config: &Config, port: &PortConfig) -> Option<String> {
@@ -182,5 +195,19 @@ impl Ports<Mbuf> for PortSet {
 
     fn set_addresses(&mut self, ports: &[PortConfig]) {
         self.configured = ports.to_vec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use director::dpdk::Errno;
+
+    #[test]
+    fn a_pool_without_memory_names_what_needs_it() {
+        let error = Error::Call { what: "mempool frames0".to_owned(), errno: Errno(12) };
+        let text = no_buffers(&error, 65_535, 16, 2);
+        let end = "; or lower dpdk.workers: 16 workers and 2 ports need 65535 packet buffers, about 151 MB";
+        assert!(text.starts_with("mempool frames0: ") && text.ends_with(end), "{text}");
     }
 }

@@ -63,10 +63,13 @@ macro_rules! tables {
         }
 
         impl Config {
+            /// The names of all tables, as the file spells them.
+            pub const TABLES: &[&str] = &[$(<$table>::NAME),*];
+
             /// Reads every table, then checks every table, in the list's order.
             fn check(mut document: Document<'_>, file: &str, report: &mut Report<'_>) -> Self {
                 $(let $field = <$table>::read(&mut document, report);)*
-                document.refuse_others(&[$(<$table>::NAME),*], report);
+                document.refuse_others(Self::TABLES, report);
                 let mut known = Known::new(report.count() == 0);
                 Config {
                     file: file.to_owned(),

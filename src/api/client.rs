@@ -30,7 +30,7 @@ pub enum ClientError {
     Failed(Refusal),
 }
 
-/// What to do about a socket that cannot be connected to.
+/// Advice for a socket that does not accept a connection.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "the socket is for root alone",

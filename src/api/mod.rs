@@ -1,7 +1,7 @@
-//! What the command line tools and the daemon say to each other.
+//! The protocol between the command line tools and the daemon.
 //!
 //! One JSON value per line over a Unix stream socket. A client sends requests in an [`Envelope`];
-//! the daemon answers each with one or more [`Reply`] lines, the last of which is
+//! the daemon answers each with one or more [`Reply`] lines. The last line is
 //! [`Reply::End`] or [`Reply::Failed`]. Large listings come in pieces of at most
 //! [`REPLY_ROWS`](crate::limits::REPLY_ROWS) rows, so the daemon never holds a whole listing.
 
@@ -19,14 +19,14 @@ pub const PROTOCOL_VERSION: u32 = 2;
 /// Where the daemon listens unless configured otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/director/control.sock";
 
-/// How long the tools wait for a piece of an answer, unless told otherwise.
+/// Default of the tools' wait for each piece of an answer.
 pub const DEFAULT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Longest timeout that the tools accept, in seconds: one day.
 pub const TIMEOUT_MAX: u64 = 86_400;
 
-/// Environment variable that tells the command line tools another timeout, in whole seconds.
+/// Environment variable with the tools' timeout, in whole seconds.
 pub const TIMEOUT_VARIABLE: &str = "DIRECTOR_TIMEOUT";
 
-/// Environment variable that tells the command line tools another socket.
+/// Environment variable with the path of the socket that the tools use.
 pub const SOCKET_VARIABLE: &str = "DIRECTOR_SOCKET";

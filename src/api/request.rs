@@ -24,7 +24,7 @@ pub enum Request {
     /// Changes the desired state, in order. Each command succeeds or is refused on its own; the
     /// reply comes when every worker has acknowledged the outcome.
     Apply(Vec<Command>),
-    /// Asks a question, which changes nothing but settings. The questions and their arguments are in
+    /// Asks a question. Only the question `sysctl` can change something: a setting. The questions and their arguments are in
     /// [`query`](crate::query).
     Query {
         query: String,
@@ -76,7 +76,7 @@ impl Serialize for Request {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     AddService(ServiceSpec),
-    /// Replaces every attribute but the key.
+    /// Replaces every attribute except the key.
     EditService(ServiceSpec),
     DeleteService(ServiceKey),
     /// Removes all services.
@@ -85,7 +85,7 @@ pub enum Command {
         service: ServiceKey,
         destination: DestinationSpec,
     },
-    /// Replaces every attribute but address and port.
+    /// Replaces every attribute except address and port.
     EditDestination {
         service: ServiceKey,
         destination: DestinationSpec,
@@ -94,18 +94,18 @@ pub enum Command {
         service: ServiceKey,
         at: DestinationAddress,
     },
-    /// Puts something over the specification of destinations, which stays as it is. Refused with `ENOENT` if there
-    /// are none.
+    /// Puts an overlay on destinations; their specification stays. Refused with `ENOENT` if there are no such
+    /// destinations.
     SetOverlay {
         target: OverlayTarget,
         overlay: Overlay,
     },
-    /// Takes it off; no error where it is not.
+    /// Removes an overlay. It is not an error if there is none.
     ClearOverlay {
         target: OverlayTarget,
         kind: OverlayKind,
     },
-    /// Counters and rates of one service, or of everything, start from zero.
+    /// Sets the counters and rates of one service, or of all, to zero.
     Zero(Option<ServiceKey>),
     /// A value of 0 keeps the old one.
     SetTimeouts(Timeouts),
@@ -120,7 +120,7 @@ pub enum SyncRole {
     Backup,
 }
 
-/// As a line of a log.
+/// The text for the log.
 impl fmt::Display for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,7 +13,7 @@ pub enum Change {
     Undrain(Server),
 }
 
-/// Selects destinations.
+/// The destinations that a change is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct Server {
     /// Address of the real server; with a port, only its destinations with this port

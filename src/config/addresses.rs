@@ -1,5 +1,5 @@
-//! Checks that no address has two owners: a VIP is the director's, so it cannot be a real server's, a router's, or the
-//! network or broadcast address of a link; neither can a real server's.
+//! Checks that no address has two owners. A VIP is the director's, so it must not be the address of a real server or router.
+//! Neither a VIP nor a real server's address may be the network or broadcast address of a link.
 
 use super::port::PortConfig;
 use super::report::Report;
@@ -21,8 +21,7 @@ struct Place {
     key: &'static str,
 }
 
-/// What the file says of VIPs and real servers. Values that are faulty in themselves are left out: they are reported
-/// elsewhere.
+/// The addresses of VIPs and real servers in the file, without faulty ones, which are reported elsewhere.
 #[derive(Debug, Default)]
 pub struct Places {
     vips: Vec<Place>,
@@ -47,7 +46,7 @@ impl Places {
         self.servers.extend(place(text, SERVER));
     }
 
-    /// To be called for tables without faults.
+    /// Only for tables without faults.
     pub fn check(&self, ports: &[PortConfig], routes: &[RouteConfig], report: &mut Report<'_>) {
         let routers = routers(ports, routes);
         let mut own: Vec<IpAddr> = Vec::new();

@@ -38,8 +38,7 @@ const ADDRESS_FORM: &str = "RIP:PORT as 192.168.10.11:80 or [fd00::11]:80, or RI
 /// The kernel keeps weights in a signed number.
 const WEIGHT_MAX: u32 = i32::MAX as u32;
 
-/// The destinations of one service, in order. Without the service only what concerns each
-/// destination alone is checked.
+/// The destinations of one service, in order. If the service is faulty, each destination is checked alone.
 pub fn destinations(
     sections: Vec<Section<Raw>>,
     service: Option<&ServiceSpec>,

@@ -12,19 +12,19 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;
 
-/// Longest path of a Unix socket: `sun_path` less its terminator.
+/// Longest path of a Unix socket in bytes: `sun_path` without its terminating zero.
 const SOCKET_PATH_MAX: usize = 107;
 
 const PREFIX_FORM: &str = "a network as 10.0.0.0/24 or an address as 10.0.0.1";
 
-/// What `[director]` says.
+/// The checked keys of `[director]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectorConfig {
     /// Path of the control socket.
     pub socket: PathBuf,
     /// Local addresses besides those of ports and services.
     pub vips: Vec<Prefix>,
-    /// What clients of a port without service hear.
+    /// The answer to a packet for a port without a service.
     pub unserved: Unserved,
     pub log: LevelFilter,
 }

@@ -23,7 +23,7 @@ pub struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// A text that is not TOML reads like an empty one, and is reported.
+    /// A text that is not TOML is reported, and read as an empty file.
     pub fn parse(text: &'t str, report: &mut Report<'_>) -> Self {
         let error = match DeTable::parse(text) {
             Ok(root) => return Document { root: root.into_inner() },
@@ -49,7 +49,7 @@ impl<'t> Document<'t> {
         Document { root: DeTable::default() }
     }
 
-    /// `[name]`; an absent or faulty one is an empty one.
+    /// `[name]`. If it is absent or faulty: an empty table.
     pub fn single<T: DeserializeOwned + Default>(
         &mut self,
         name: &str,
@@ -62,7 +62,7 @@ impl<'t> Document<'t> {
             .unwrap_or_default()
     }
 
-    /// Every `[[name]]`; faulty ones are missing.
+    /// Every `[[name]]` without faults.
     pub fn several<T: DeserializeOwned>(
         &mut self,
         name: &str,
@@ -71,7 +71,7 @@ impl<'t> Document<'t> {
         several(&mut self.root, name, name, report)
     }
 
-    /// Every `[[name]]` with its `[[name.inner]]`; faulty ones are missing.
+    /// Every `[[name]]` without faults, with its `[[name.inner]]`.
     pub fn nested<T: DeserializeOwned, I: DeserializeOwned>(
         &mut self,
         name: &str,
@@ -88,7 +88,7 @@ impl<'t> Document<'t> {
         found
     }
 
-    /// Reports every table that is still there; these are the names of those that exist.
+    /// Reports every table that was not read. `names` are all names that are allowed.
     pub fn refuse_others(&self, names: &[&str], report: &mut Report<'_>) {
         for key in self.root.keys() {
             report.fault_allowed(
@@ -169,7 +169,7 @@ fn as_table<'t>(
 
 /// Reads one table, reporting every key that does not fit it.
 ///
-/// serde stops at the first: its key is taken out and the rest read again.
+/// serde stops at the first fault. So the faulty key is taken out, and the rest is read again.
 fn read<T: DeserializeOwned>(
     mut table: DeTable,
     offset: usize,
@@ -214,7 +214,7 @@ fn complain(at: usize, path: &str, message: &str, key: &str, report: &mut Report
     }
 }
 
-/// serde's message about `key`, cut into what is wrong and what it expected, in words of TOML.
+/// Splits serde's message about `key` into what is wrong and what is allowed, in TOML's words.
 fn in_words(message: &str, key: &str) -> (String, Option<String>) {
     if let Some(missing) = message.strip_prefix("missing field ") {
         return (format!("{missing} is missing"), None);

@@ -12,15 +12,15 @@ use toml::Spanned;
 /// How DPDK is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DpdkConfig {
-    /// Workers, which is queue pairs per port: 1 to [`WORKERS_MAX`].
+    /// Number of workers, and of queue pairs of each port: 1 to [`WORKERS_MAX`].
     pub workers: usize,
-    /// The core of each worker, `workers` of them; empty: the daemon chooses.
+    /// The core of each worker. Empty: the daemon chooses.
     pub cores: Vec<u16>,
     /// The core of the control thread; `None`: the daemon chooses.
     pub control_core: Option<u16>,
     /// Runs without hugepages.
     pub no_huge: bool,
-    /// Megabytes DPDK takes at start; `None`, never with `no_huge`: hugepages as it needs them.
+    /// Megabytes that DPDK takes at start. `None`: it takes hugepages when it needs them; never `None` with `no_huge`.
     pub memory_mb: Option<u32>,
     /// Virtual devices, one `--vdev` each.
     pub vdevs: Vec<String>,
@@ -33,7 +33,7 @@ pub struct DpdkConfig {
 }
 
 impl DpdkConfig {
-    /// Megabytes taken with `no_huge` unless the file says otherwise.
+    /// Default of `memory_mb` with `no_huge`.
     pub const NO_HUGE_MEMORY_MB: u32 = 512;
 }
 

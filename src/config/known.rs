@@ -1,4 +1,4 @@
-//! What the checks of one table know of the others, and checks that several tables share.
+//! Values of one table that the checks of later tables need, and checks that several tables share.
 
 use crate::model::{InterfaceId, Protocol};
 use std::any::Any;
@@ -14,14 +14,15 @@ pub const NETWORK_FORM: &str = "a network as 10.0.0.0/8";
 pub const PROTOCOLS: [(&str, Protocol); 3] =
     [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
 
-/// The tables checked so far. A table is held against another only if the other has no faults: one mistake is told once.
+/// Values of the tables checked so far. A table is compared with another one only if the other has no faults, so that one
+/// mistake leads to one message.
 #[derive(Debug, Default)]
 pub struct Known {
     /// The file has the right shape everywhere.
     pub is_readable: bool,
     /// The tables before `[[port]]` have no faults.
     pub is_process_sound: bool,
-    /// The tables up to `[[port]]` have no faults, so what does not fit the ports is at fault.
+    /// The tables up to and including `[[port]]` have no faults, so later tables can be compared with the ports.
     pub are_ports_sound: bool,
     /// One value of each type.
     kept: Vec<Box<dyn Any>>,
@@ -33,17 +34,17 @@ impl Known {
         Known { is_readable, ..Known::default() }
     }
 
-    /// Keeps what a table says, for the checks of the tables after it.
+    /// Keeps a value for the checks of later tables.
     pub fn keep<T: 'static>(&mut self, value: T) {
         self.kept.push(Box::new(value));
     }
 
-    /// What a table before this one kept.
+    /// A value that an earlier table kept.
     pub fn find<T: 'static>(&self) -> Option<&T> {
         self.kept.iter().find_map(|value| value.downcast_ref())
     }
 
-    /// As [`Known::find`]; afterwards it is no longer kept.
+    /// As [`Known::find`], and removes the value.
     pub fn take<T: 'static>(&mut self) -> Option<T> {
         let at = self.kept.iter().position(|value| value.is::<T>())?;
         self.kept.swap_remove(at).downcast().ok().map(|value| *value)

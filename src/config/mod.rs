@@ -1,9 +1,9 @@
-//! The configuration file: TOML text in, typed and checked settings out, or everything that is wrong with it, each fault
-//! with line, key and what is allowed.
+//! Reads the configuration file: TOML text becomes a checked [`Config`], or a list of all faults, each with line, key and
+//! allowed values.
 //!
-//! Each table has a file, which implements [`Table`]: the raw shape, the check and the rule for reloads. The list below
-//! names every table; a new one is its file and its lines here. `document` cuts the text into raw tables, `known` is what
-//! the checks know of tables before theirs, and `report` collects the faults.
+//! Each table has a file that implements [`Table`]: the keys, the check and the rule for reloads. The list `tables!` names
+//! every table. `document` splits the text into tables, `known` has the values of earlier tables that later checks need,
+//! `report` collects the faults, and `advice` has the warnings.
 
 mod addresses;
 mod advice;
@@ -42,21 +42,21 @@ pub use route::{RouteConfig, RouteHop};
 pub use service::{ServiceChange, ServiceConfig, ServicesUpdate};
 pub use tables::Tables;
 
-/// From the list of tables: the valid configuration, its difference to another, and the reading of all tables.
+/// Makes [`Config`], [`Reload`] and the functions that read and compare all tables from the list of tables.
 macro_rules! tables {
     ($($field:ident: $table:ty,)*) => {
         /// A valid configuration.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
-            /// The file it was read from, as it is called in faults.
+            /// Name of the file, for messages.
             pub file: String,
-            /// What is allowed and has no effect, or leads nowhere: one sentence for each kind.
+            /// One sentence for each kind of thing that is allowed and has no effect.
             pub warnings: Vec<String>,
             $(pub $field: <$table as Table>::Checked,)*
         }
 
-        /// What a second reading of the file changes while the director runs. `None`: the table says what it said, so
-        /// what ipvsadm or directorctl changed meanwhile stays.
+        /// The changes that a reload makes while the director runs. `None`: the table is the same in both files, so what
+        /// ipvsadm or directorctl changed meanwhile stays.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Reload {
             $(pub $field: Option<<$table as Table>::Update>,)*
@@ -78,7 +78,7 @@ macro_rules! tables {
                 }
             }
 
-            /// What changes in each table, and the keys that changed but are read at start only.
+            /// The changes of each table, and the changed keys that are read at start only.
             fn compare(&self, new: &Config) -> (Reload, Vec<String>) {
                 let (mut reload, mut keys) = (Reload::default(), Vec::new());
                 $(match <$table>::changed(&self.$field, &new.$field) {
@@ -111,7 +111,7 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// All faults, or the one that the file cannot be read.
+    /// All faults. If the file cannot be read: one fault with the reason.
     pub fn load(path: &Path) -> Result<Self, Faults> {
         let name = path.display().to_string();
         let text = fs::read_to_string(path)
@@ -138,10 +138,10 @@ impl Config {
         self.services.iter().flat_map(ServiceConfig::commands).collect()
     }
 
-    /// What to change in a director that runs `self` so that it runs `new`.
+    /// The changes that lead a director from `self` to `new`.
     ///
     /// # Errors
-    /// The keys that changed but are read at start only; then nothing may be applied.
+    /// The changed keys that are read at start only. Then nothing may be applied.
     pub fn changes(&self, new: &Config) -> Result<Reload, Faults> {
         let (reload, keys) = self.compare(new);
         let problem = "it changed, and is read at start only; restart directord or undo the change";

@@ -219,11 +219,11 @@ fn port(raw: &Raw, others: &[PortConfig], report: &mut Report) -> PortConfig {
 }
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
-    text.parse().map_err(|_| format!("`{text}` is no IPv4 address"))
+    text.parse().map_err(|_| format!("`{text}` is not an IPv4 address"))
 }
 
 fn ipv6(text: &str) -> Result<Ipv6Addr, String> {
-    text.parse().map_err(|_| format!("`{text}` is no IPv6 address"))
+    text.parse().map_err(|_| format!("`{text}` is not an IPv6 address"))
 }
 
 fn addresses(
@@ -256,8 +256,8 @@ fn addresses(
     addresses
 }
 
-/// What the address has in common with those of other ports that it must not. Each link has a
-/// `fe80::/10` of its own.
+/// Why the address conflicts with an address of another port. Link-local addresses never do: each link has its own
+/// `fe80::/10`.
 fn clash(own: InterfaceAddress, others: &[PortConfig]) -> Option<String> {
     if matches!(own.address(), IpAddr::V6(v6) if v6.is_unicast_link_local()) {
         return None;
@@ -278,7 +278,7 @@ fn clash(own: InterfaceAddress, others: &[PortConfig]) -> Option<String> {
     })
 }
 
-/// One network holds a part of the other. An address alone may stand in another port's network: its prefix is longer.
+/// One network contains the other. A single address may be in another port's network: its prefix is longer.
 fn overlap(one: Prefix, other: Prefix) -> bool {
     let holds = |outer: Prefix, inner: Prefix| outer.contains(inner.address());
     !one.is_host() && !other.is_host() && (holds(one, other) || holds(other, one))
@@ -298,7 +298,7 @@ fn gateways(raw: &Raw, port: &PortConfig, report: &mut Report) {
     }
 }
 
-/// Names, devices and default routes belong to one port each.
+/// Each name, device and default route belongs to one port.
 fn unique(raw: &Raw, port: &PortConfig, others: &[PortConfig], report: &mut Report) {
     if let Some(other) = others.iter().find(|other| other.name == port.name) {
         let problem = format!("a second port `{}`", other.name);
@@ -321,7 +321,7 @@ fn unique(raw: &Raw, port: &PortConfig, others: &[PortConfig], report: &mut Repo
     }
 }
 
-/// A `net_...` device is one that `dpdk.vdevs` makes; it may also come from `dpdk.arguments`.
+/// A device called `net_...` must be named in `dpdk.vdevs` or `dpdk.arguments`.
 fn device_exists(device: &Spanned<String>, dpdk: &DpdkConfig, report: &mut Report) {
     let name = device.get_ref();
     let made = dpdk.vdevs.iter().any(|vdev| vdev.split(',').next() == Some(name));

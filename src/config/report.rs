@@ -9,8 +9,8 @@ use toml::Spanned;
 /// A key that may be left out, with its place in the text.
 pub type Field<T> = Option<Spanned<T>>;
 
-/// The faults found so far. A check that finds one returns a value all the same, so that the
-/// checks after it run too; the whole is used only if there are no faults at the end.
+/// The faults found so far. A check that finds a fault still returns a value, so that later checks run too. The result is
+/// used only if there are no faults at the end.
 pub struct Report<'t> {
     file: &'t str,
     /// Offsets of the line ends.
@@ -105,7 +105,7 @@ impl<'t> Report<'t> {
         self.number_at(field.as_ref()?, key, range)
     }
 
-    /// The parsed text, or `None` after reporting what the parser says.
+    /// The parsed text, or `None` after reporting the parser's error.
     pub fn text_at<T, E: Display>(
         &mut self,
         text: &Spanned<String>,

@@ -82,7 +82,7 @@ impl Table for Route {
     }
 }
 
-/// Why there is a route to this network already.
+/// A sentence about the route or port that leads to this network already.
 fn taken(destination: Prefix, routes: &[RouteConfig], ports: &[PortConfig]) -> Option<String> {
     if routes.iter().any(|other| other.destination == destination) {
         return Some(format!("a second route to {destination}"));
@@ -102,7 +102,7 @@ fn taken(destination: Prefix, routes: &[RouteConfig], ports: &[PortConfig]) -> O
     })
 }
 
-/// The next hop; `None` if it cannot be told.
+/// The next hop; `None` if it is at fault.
 fn hop(raw: &Raw, offset: usize, known: &Known, report: &mut Report) -> Option<RouteHop> {
     let named = match &raw.port {
         Some(name) => Some(interface_named(known, name, "route.port", report)?),
@@ -116,7 +116,7 @@ fn hop(raw: &Raw, offset: usize, known: &Known, report: &mut Report) -> Option<R
         return named.map(|interface| RouteHop::OnLink { interface });
     };
     let router = report.text_at(via, "route.via", "an address", ip)?;
-    // A port given beside the router chooses among links, which link-local routers need.
+    // With a port, the router is on that port's link. A link-local router needs the port.
     let candidates = ports(known).iter().enumerate().map(|(at, port)| (interface_id(at), port));
     let on_link: Vec<_> = candidates
         .filter(|(id, port)| named.is_none_or(|named| named == *id) && port.is_on_link(router))

@@ -46,11 +46,11 @@ pub struct ServicesUpdate {
     pub changes: Vec<ServiceChange>,
 }
 
-/// A service that the new file describes differently. The running service may differ from both: what follows is decided in
-/// `src/control/desired/merge.rs`.
+/// A service that the new file describes differently. The running service may differ from both files;
+/// `src/control/desired/merge.rs` decides what happens then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceChange {
-    /// As the file described it before; `None`: it did not.
+    /// As the old file describes it; `None` if it does not.
     pub old: Option<ServiceConfig>,
     pub new: ServiceConfig,
 }
@@ -58,7 +58,7 @@ pub struct ServiceChange {
 /// `[[service]]`.
 pub struct Service;
 
-/// Without its destinations: they are tables of their own.
+/// Without its destinations, which are tables of their own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Raw {

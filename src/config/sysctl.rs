@@ -12,7 +12,7 @@ use toml::Spanned;
 /// `[sysctl]`.
 pub struct Sysctl;
 
-/// Any name: which exist is the business of [`Sysctls`].
+/// Any name is read; [`Sysctls`] knows which names exist.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Raw(BTreeMap<Spanned<String>, Spanned<Scalar>>);
@@ -21,7 +21,8 @@ impl Table for Sysctl {
     const NAME: &'static str = "sysctl";
     type Raw = Raw;
     type Checked = Sysctls;
-    /// Settings for [`Sysctls::set`] whose value in the file changed. One that the new file leaves out gets its default.
+    /// The settings whose value in the file changed, for [`Sysctls::set`]. A setting that the new file leaves out gets its
+    /// default.
     type Update = Vec<(&'static str, String)>;
 
     fn read(document: &mut Document<'_>, report: &mut Report<'_>) -> Raw {

@@ -1,4 +1,4 @@
-//! What every table of the file has: a raw shape, a check, and a rule for reloads.
+//! A table of the file: its keys, its check, and its rule for reloads.
 
 use super::document::Document;
 use super::known::Known;
@@ -9,9 +9,9 @@ use std::fmt;
 pub trait Table {
     /// As the file spells it.
     const NAME: &'static str;
-    /// What the keys say before they are checked: numbers are as wide and texts as free as TOML lets them be.
+    /// The keys before the check: any number and any text of TOML.
     type Raw;
-    /// What a valid table says.
+    /// The keys of a valid table.
     type Checked: Clone + fmt::Debug + PartialEq;
     /// What a reload applies while the director runs; [`Infallible`](std::convert::Infallible) if the table is read at
     /// start only.
@@ -24,30 +24,30 @@ pub trait Table {
     /// valid one, so that the checks after it run too.
     fn check(raw: Self::Raw, known: &mut Known, report: &mut Report<'_>) -> Self::Checked;
 
-    /// What a second reading of the file changes.
+    /// Compares the table of the running configuration with that of the file.
     fn changed(old: &Self::Checked, new: &Self::Checked) -> Change<Self::Update>;
 }
 
-/// What a reload does about a table.
+/// What a reload does with a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<U> {
-    /// The table says what it said.
+    /// The table has not changed.
     None,
-    /// The director takes this over while it runs.
+    /// The running director applies this.
     Live(U),
-    /// These keys changed, and are read at start only.
+    /// These keys changed, but are read at start only.
     Restart(Vec<String>),
 }
 
 impl<U> Change<U> {
-    /// For a table that is read at start only: its keys, each with whether it stayed the same.
+    /// For a table that is read at start only: each key, with true if it has not changed.
     pub fn restart<'k>(keys: impl IntoIterator<Item = (&'k str, bool)>) -> Self {
         let changed = keys.into_iter().filter(|(_, same)| !same);
         let keys: Vec<String> = changed.map(|(key, _)| key.to_owned()).collect();
         if keys.is_empty() { Change::None } else { Change::Restart(keys) }
     }
 
-    /// The rule of one part of a table, then that of the rest. A restart decides.
+    /// Joins the changes of two parts of a table. A restart of one part is a restart of both.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Change::Restart(mut keys), Change::Restart(more)) => {
@@ -62,13 +62,13 @@ impl<U> Change<U> {
 }
 
 impl<U: Clone + PartialEq> Change<U> {
-    /// For a table that the director takes over as a whole while it runs.
+    /// For a table that the running director applies as a whole.
     pub fn live(old: &U, new: &U) -> Self {
         if old == new { Change::None } else { Change::Live(new.clone()) }
     }
 }
 
-/// The value, if it is not what it was.
+/// The new value, if it differs from the old one.
 pub fn if_changed<T: Clone + PartialEq>(old: &T, new: &T) -> Option<T> {
     (old != new).then(|| new.clone())
 }

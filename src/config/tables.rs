@@ -1,4 +1,4 @@
-//! `[tables]`: how much the tables hold.
+//! `[tables]`: the capacities of the director's tables.
 
 use super::document::Document;
 use super::known::Known;
@@ -59,7 +59,7 @@ impl Table for TablesTable {
     }
 
     fn check(raw: Raw, known: &mut Known, report: &mut Report<'_>) -> Tables {
-        /// Entries are numbered with 32 bits, two of which mark the table and the end of a chain.
+        /// An entry has a number of 32 bits; two bits are used for the table and for the end of a chain.
         const ENTRIES: RangeInclusive<usize> = 16..=1 << 30;
         let default = Tables::default();
         let mut size =

@@ -15,7 +15,7 @@ pub struct Tcp;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Raw {
-    /// Of any type, so that one fault says all that is allowed.
+    /// Any type is read, so that one message lists every allowed value.
     mss_clamp: Field<Value>,
 }
 

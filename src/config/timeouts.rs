@@ -22,7 +22,7 @@ impl Table for TimeoutsTable {
     const NAME: &'static str = "timeouts";
     type Raw = Raw;
     type Checked = Timeouts;
-    /// Those that changed; the others are 0, which keeps the running ones.
+    /// The timeouts that changed. The others are 0, which keeps the running values.
     type Update = Timeouts;
 
     fn read(document: &mut Document<'_>, report: &mut Report<'_>) -> Raw {

@@ -1,5 +1,5 @@
-//! The control socket: sessions that read requests and write answers, and touch no state. Everything is asked of the
-//! control thread over a channel; an answer comes back in pieces, as fast as the client takes them and no faster.
+//! The control socket. Sessions read requests and write answers; they have no state of the director. They pass requests to
+//! the control thread through a channel, and answers come back in pieces, as fast as the client reads them.
 
 mod audit;
 mod places;
@@ -28,7 +28,7 @@ const PROBE: Duration = Duration::from_secs(3);
 /// Requests that may wait for the control thread.
 const CALLS: usize = 64;
 
-/// Why the control socket cannot be had.
+/// Why there is no control socket.
 #[derive(Debug, Error)]
 pub enum ServerError {
     #[error("another director answers at {0}; give this one its own `socket` in [director]")]

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SysctlError {
     /// The setting does not exist. The kernel answers ENOENT.
-    #[error("unknown setting `{0}`; `directorctl sysctl` lists those there are")]
+    #[error("unknown setting `{0}`; `directorctl sysctl` lists all settings")]
     Unknown(String),
     /// The value is not allowed. The kernel answers EINVAL.
     #[error("`{value}` is not a valid value of {name}; allowed: {allowed}")]
@@ -172,7 +172,8 @@ impl Sysctls {
     /// ignored.
     ///
     /// # Errors
-    /// Where the kernel says EINVAL, [`SysctlError::Invalid`]; else unknown or refused names.
+    /// [`SysctlError::Invalid`] for a value that the kernel refuses with EINVAL, [`SysctlError::Unknown`] and
+    /// [`SysctlError::Refused`] for names.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
         let setting = find(name)?;
         if setting.write(self, value) {
@@ -383,11 +384,7 @@ mod tests {
     fn errors_say_what_is_wrong() {
         let mut all = Sysctls::default();
         for (name, value, message) in [
-            (
-                "no_such",
-                "1",
-                "unknown setting `no_such`; `directorctl sysctl` lists those there are",
-            ),
+            ("no_such", "1", "unknown setting `no_such`; `directorctl sysctl` lists all settings"),
             ("drop_entry", "4", "`4` is not a valid value of drop_entry; allowed: 0 to 3"),
             (
                 "net.ipv4.vs.conntrack",

@@ -1,8 +1,7 @@
 //! Questions about a running director, one file each.
 //!
-//! A question's file holds all of it: its name, arguments, rows and text columns, and how it is answered. Its wire form,
-//! its JSON, its subcommand of directorctl and the shell completion follow from these. A new question is a new file, and
-//! its name in [`ALL`].
+//! A question's file has its name, arguments, rows, text columns and answer. The wire form, the JSON, the subcommand of
+//! directorctl and the shell completion follow from them. A new question is a new file and a line in [`ALL`].
 
 mod connections;
 mod drops;

@@ -15,7 +15,7 @@ pub trait AnyQuery: Sync {
     /// The subcommand of directorctl.
     fn command(&self) -> clap::Command;
 
-    /// The request that a command line stands for.
+    /// The request of a command line.
     ///
     /// # Errors
     /// The arguments do not fit.
@@ -122,7 +122,7 @@ fn whole<Q: Query>(pieces: &[Rows]) -> serde_json::Result<Vec<Q::Row>> {
     Ok(rows)
 }
 
-/// A long answer that is known already, in pieces of [`REPLY_ROWS`].
+/// A complete answer, in pieces of [`REPLY_ROWS`].
 struct Chunks<R>(std::vec::IntoIter<R>);
 
 impl<R: Serialize + Send + Sync + 'static> Listing for Chunks<R> {

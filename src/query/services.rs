@@ -81,7 +81,7 @@ fn overlays(row: &DestinationRow) -> String {
     }
 }
 
-/// A listing in progress: newest service first. Changes of services that were listed already are not seen.
+/// A listing in progress, newest service first. It does not show later changes of services that are listed already.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceListing {
     /// Number of the last service listed.

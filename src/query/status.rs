@@ -131,7 +131,7 @@ fn status(view: &dyn View, worker: usize) -> WorkerStatus {
     }
 }
 
-/// What is known of each port's placement, and what its first frames have shown.
+/// How each port spreads flows, and the result of the check of its first frames.
 fn steering(view: &dyn View) -> Vec<String> {
     let line =
         |(port, text): (usize, &String)| match rss_check_result(view.shared(), PortId(port as u16))
@@ -142,7 +142,7 @@ fn steering(view: &dyn View) -> Vec<String> {
     view.info().steering.iter().enumerate().map(line).collect()
 }
 
-/// What the first frames of all queues of a port have shown; `None` if the port has no rule to verify.
+/// The result of the check of a port's first frames, over all queues; `None` if the port has no rule to check.
 pub fn rss_check_result(shared: &Shared, port: PortId) -> Option<RssCheckResult> {
     shared.steering.has_rule(port).then(|| {
         let evidence =

@@ -1,4 +1,4 @@
-//! What a question may look at.
+//! The state that questions can read.
 
 use crate::host::Neighbour;
 use crate::model::{ServiceKey, ServiceRow, Sysctls, Timeouts};
@@ -9,7 +9,7 @@ use crate::worker::{Shared, Sizing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is known of the process and does not change while it runs.
+/// Facts about the process that do not change while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct StaticInfo {
     pub version: String,
@@ -49,13 +49,13 @@ pub trait View {
     fn sizing(&self) -> Sizing;
     /// The workers' counters, the steering and the persistence templates.
     fn shared(&self) -> &Shared;
-    /// The newest snapshot, and which one each worker has acknowledged.
+    /// The newest snapshot, and the one that each worker has acknowledged.
     fn publisher(&self) -> &Publisher;
     /// Share of the last second that the worker spent on packets, in percent.
     fn busy_percent(&self, worker: usize) -> f64;
     /// Packets that the control thread itself dropped for this reason.
     fn control_drops(&self, reason: DropReason) -> u64;
-    /// What is wrong with the machine or the running state, one sentence each.
+    /// Problems of the machine or the running state, one sentence each.
     fn warnings(&self) -> Vec<String>;
     fn neighbours(&self) -> Vec<Neighbour>;
     fn ports(&self) -> Vec<PortRow>;
@@ -69,6 +69,6 @@ pub trait View {
     ) -> Box<dyn Iterator<Item = (u64, ServiceRow)> + '_>;
     fn timeouts(&self) -> Timeouts;
     fn sysctls(&self) -> &Sysctls;
-    /// Puts other settings into force.
+    /// Replaces the settings.
     fn set_sysctls(&mut self, sysctls: Sysctls);
 }

@@ -91,8 +91,8 @@ device = "0000:02:00.1"
 gateway = "fd00::1"
 gateway_ipv6 = "10.0.0.1""#,
             &[
-                "4: port.gateway: `fd00::1` is no IPv4 address; allowed: an IPv4 address",
-                "5: port.gateway_ipv6: `10.0.0.1` is no IPv6 address; allowed: an IPv6 address",
+                "4: port.gateway: `fd00::1` is not an IPv4 address; allowed: an IPv4 address",
+                "5: port.gateway_ipv6: `10.0.0.1` is not an IPv6 address; allowed: an IPv6 address",
             ],
         ),
         (

@@ -1,4 +1,4 @@
-//! The one place where all parts meet: EAL, ports, rings, workers, control thread, control socket.
+//! Connects all parts: EAL, ports, rings, workers, control thread, control socket.
 
 use crate::AnyError;
 use crate::clock::Clock;

@@ -70,7 +70,7 @@ fn check(path: &Path, here: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// One sentence for people, whatever went wrong.
+/// Prints an error, each line with the program's name, and returns the exit status.
 fn fail(error: impl Display) -> ExitCode {
     for line in error.to_string().lines() {
         eprintln!("directord: {line}");

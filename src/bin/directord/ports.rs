@@ -170,7 +170,7 @@ impl Ports<Mbuf> for PortSet {
             .zip(&self.interfaces)
             .map(|((port, configured), interface)| {
                 let link = port.link().ok();
-                // The drivers on kernel interfaces report them up whatever their state.
+                // The drivers on kernel interfaces always report the link as up.
                 let is_running = interface.as_deref().is_none_or(is_running);
                 let statistics = port.extended_statistics().unwrap_or_default();
                 PortRow {

@@ -3,7 +3,7 @@
 use crate::api::{Client, ClientError, RefusalCode, Reply, Request};
 use std::path::PathBuf;
 
-/// Whatever answers requests.
+/// Answers requests: the director, or a test.
 pub trait Backend {
     /// Sends one request and hands every piece of the answer to `each`.
     ///

@@ -1,4 +1,4 @@
-//! Carries out a parsed command: asks the director and prints what it says.
+//! Carries out a parsed command: sends requests to the director and prints the answers.
 
 use super::backend::Backend;
 use super::grammar::{CommandLine, Listed, Listing, UsageError};
@@ -33,7 +33,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Gives the exit status. A refusal of the director is no failure: its message has been printed.
+/// Returns the exit status. A refusal of the director is not an error: its message has been printed.
 pub fn execute(
     line: CommandLine,
     names: &dyn Names,

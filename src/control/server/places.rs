@@ -5,7 +5,7 @@ use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A session without a request ends after so long.
+/// A session without a request ends after this time.
 const IDLE: Duration = Duration::from_secs(60);
 /// The same while other clients wait for a place.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often an idle session looks whether it is to end.
+/// How often an idle session checks whether it must end.
 const IDLE_CHECK: Duration = Duration::from_millis(250);
 
 /// One session: request after request until the client closes or is idle for too long.

@@ -5,7 +5,7 @@ use crate::cli::ipvsadm::names::Names;
 use crate::model::Protocol;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address word says.
+/// The parts of an address word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostPort {
     pub address: IpAddr,
@@ -15,7 +15,7 @@ pub struct HostPort {
 /// Reads an IPv6 literal, a bracketed literal with a port, or an IPv4 address or host name with or
 /// without a port. Service names need the protocol. `None` if it is none of these.
 ///
-/// Quirks that scripts may rest on: brackets demand a port, a word of digits alone is not an address,
+/// Details that scripts may depend on: brackets require a port, a word of digits alone is not an address,
 /// and an IPv4 address in brackets loses its port.
 pub fn host_port(word: &str, protocol: Option<Protocol>, names: &dyn Names) -> Option<HostPort> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {

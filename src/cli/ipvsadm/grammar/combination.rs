@@ -78,7 +78,7 @@ const fn rule(verb: Verb) -> Rule {
     Rule { required, optional, exclusive }
 }
 
-/// Goes through the kinds in their order and stops at the first that lacks or is too many.
+/// Checks the kinds in order and stops at the first that is missing or not allowed.
 fn check(given: Kinds, kinds: &[Kind], rule: &Rule, owner: &str) -> Result<(), UsageError> {
     let mut chosen: Option<Kind> = None;
     for &kind in kinds {

@@ -2,7 +2,7 @@
 //!
 //! Letters may be bundled (`-Ln`), a value may be glued (`-t10.0.0.1:80`, `--weight=3`, `-p=100`)
 //! or follow; it is taken even if it begins with `-`, unless it is optional. Long names cannot be
-//! shortened. `--` ends the options; whatever else is not an option is a positional word.
+//! shortened. `--` ends the options. All other words are positional.
 
 use super::option::{Argument, SPELLINGS, Spelling};
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     pub spelling: &'static Spelling,
-    /// The last word that belongs to it, which is the one messages name: its value if that is a word of its own; of
-    /// a bundle, the whole bundle.
+    /// The last word that belongs to it, which messages name: its value if the value is a separate word; for a bundle,
+    /// the whole bundle.
     pub word: &'a str,
     pub value: Option<&'a str>,
 }
@@ -33,10 +33,10 @@ const UNWANTED_ARGUMENT: &str = "option does not take an argument";
 pub struct Lexer<'a> {
     words: &'a [String],
     next: usize,
-    /// Letters of the current bundle that have not been looked at.
+    /// The rest of the current bundle's letters.
     bundle: &'a str,
     options_ended: bool,
-    /// The words that are no options, in order; complete once [`Lexer::next_token`] gave `None`.
+    /// The positional words, in order. Complete after [`Lexer::next_token`] returned `None`.
     pub positional: VecDeque<&'a str>,
 }
 

@@ -78,7 +78,7 @@ pub enum View {
 }
 
 impl CommandLine {
-    /// `-L` as it is meant by no arguments at all.
+    /// The listing of ipvsadm without arguments.
     pub const LIST: CommandLine = CommandLine::List(Listing {
         what: Listed::Services { only: None, view: View::Default, exact: false, sorted: true },
         numeric: false,
@@ -176,7 +176,7 @@ fn key(scan: &Scan) -> Option<ServiceKey> {
     }
 }
 
-/// The key of a command that cannot do without.
+/// The key of a command that requires one.
 fn required_key(scan: &Scan) -> Result<ServiceKey, UsageError> {
     key(scan).ok_or_else(UsageError::try_help)
 }
@@ -226,7 +226,7 @@ fn sync_daemon(scan: Scan) -> Result<SyncDaemon, UsageError> {
     })
 }
 
-/// The server of a command that cannot do without.
+/// The server of a command that requires one.
 fn required_server(scan: &Scan) -> Result<(IpAddr, u16), UsageError> {
     scan.server.ok_or_else(UsageError::try_help)
 }
@@ -234,7 +234,7 @@ fn required_server(scan: &Scan) -> Result<(IpAddr, u16), UsageError> {
 fn destination(scan: &Scan) -> Result<(ServiceKey, DestinationSpec), UsageError> {
     let service = required_key(scan)?;
     let (address, mut port) = required_server(scan)?;
-    // Only NAT can change the port; the others take the service's whatever was said.
+    // Only NAT can change the port. The other methods use the service's port.
     if !service.is_fwmark() && !scan.method.maps_ports() {
         port = service.port();
     }

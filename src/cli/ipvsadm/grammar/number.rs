@@ -9,7 +9,7 @@ pub fn number(word: &str, least: i64, most: i64) -> Option<i64> {
     (least..=most).contains(&value).then_some(value)
 }
 
-/// The number a word begins with, whatever follows; 0 if there is none.
+/// The number at the beginning of a word; 0 if there is none. The rest of the word is ignored.
 pub fn leading_number(word: &str) -> i64 {
     let text = word.trim_start_matches(|letter: char| is_blank(letter));
     let sign_length = usize::from(text.starts_with(['+', '-']));

@@ -47,7 +47,7 @@ impl Verb {
     }
 }
 
-/// Declares the kinds with their words, so that order, list and names cannot disagree.
+/// Declares the kinds with their words, so that order, list and names are always consistent.
 macro_rules! kinds {
     ($($kind:ident = $name:literal,)*) => {
         /// The parameters, in the order in which combinations are checked. Options that exclude
@@ -138,7 +138,7 @@ impl Kinds {
     }
 }
 
-/// What an option says.
+/// The meaning of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     Command(Verb),

@@ -26,12 +26,12 @@ const COUNT_MAX: i64 = i32::MAX as i64;
 /// Largest UDP payload a synchronisation message can have.
 const SYNC_LENGTH_MAX: i64 = 65_507;
 
-/// Everything the options said.
+/// The values of all options.
 #[derive(Clone, Debug)]
 pub struct Scan {
     pub verb: Verb,
     pub given: Kinds,
-    /// Whose names ports have, once a service is given.
+    /// The protocol whose names ports have, after a service was given.
     pub protocol: Option<Protocol>,
     pub address: Option<IpAddr>,
     pub port: u16,
@@ -222,7 +222,7 @@ impl Scan {
         match kind {
             Kind::Scheduler => self.scheduler = value.chars().take(SCHEDULER_NAME).collect(),
             Kind::SchedulerFlags => value.clone_into(&mut self.scheduler_flags),
-            // No name is no engine.
+            // An empty name means no engine.
             Kind::PersistenceEngine => {
                 self.engine = (!value.is_empty()).then(|| value.to_owned());
             }
@@ -258,7 +258,7 @@ impl Scan {
             Kind::McastTtl => {
                 self.group_ttl = Some(ranged(value, 1, 255, "illegal mcast-ttl specified")?);
             }
-            // The rest are flags: that they are given is all there is to know.
+            // The other options are flags without a value.
             _ => {}
         }
         Ok(())

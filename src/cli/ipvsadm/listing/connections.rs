@@ -34,7 +34,7 @@ pub fn connection(
     ));
     let destination = name(row.destination);
     match &row.persistence_engine {
-        // The widths are those of ipvsadm, which has them the other way round in the title.
+        // ipvsadm's widths; in its title the two are exchanged.
         Some((engine, data)) if with_engine => {
             text.push_str(&format!("{destination:<16} {engine:<18} {data}\n"));
         }

@@ -1,8 +1,8 @@
 //! The order of sorted listings.
 //!
-//! ipvsadm compares numbers by the sign of their difference in 32 bits. Where they are 2^31 or more
-//! apart that says the opposite of their order, and the outcome depends on the sorting algorithm as
-//! well: a top-down merge sort, done here in the same way so that listings agree to the last line.
+//! ipvsadm compares numbers by the sign of their difference in 32 bits. If they differ by 2^31 or more, the sign is wrong,
+//! and the result also depends on the sorting algorithm. ipvsadm uses a top-down merge sort. The same one is used here, so
+//! that listings are equal.
 
 use crate::model::{DestinationRow, Family, ServiceKey, ServiceRow};
 use std::net::IpAddr;
@@ -10,14 +10,13 @@ use std::net::IpAddr;
 /// As IPVS keeps services: by the bucket of its hash table, those with a mark last. Rows come newest first and stay so
 /// within a bucket.
 ///
-/// This is the order of unsorted listings, and what sorted ones start from: that shows where the comparison has no
+/// This is the order of unsorted listings. Sorted listings start from it, which matters because the comparison is not a
 /// total order.
 pub fn order_as_kept(rows: &mut [ServiceRow]) {
     rows.sort_by_key(|row| (row.spec.key.is_fwmark(), bucket(&row.spec.key)));
 }
 
-/// The bucket of a service. IPVS mixes in an address of its own memory, which differs from boot to boot; here it is
-/// the same always.
+/// The bucket of a service. IPVS adds an address of its memory, which changes with each boot. Here it is constant.
 fn bucket(key: &ServiceKey) -> u8 {
     const OWN: u32 = 0x40;
     let hash = match *key {

@@ -157,6 +157,10 @@ impl<F: Frame> IpHost<F> {
                 self.announcements.add_virtual(&self.local, address, now);
             }
             if was_virtual != is_virtual {
+                match is_virtual {
+                    true => log::info!("virtual address {address} is taken and announced"),
+                    false => log::info!("virtual address {address} is given up"),
+                }
                 self.groups.virtual_changed(&self.local, address, is_virtual, now);
             }
         }

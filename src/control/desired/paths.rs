@@ -71,6 +71,10 @@ impl Desired {
         if !self.next_hops.neighbour_changed(&mut self.next, at, mac) {
             return;
         }
+        match mac {
+            Some(_) => log::debug!("next hop {address} has a MAC address"),
+            None => log::warn!("next hop {address} is unreachable: it has no MAC address any more"),
+        }
         for id in listed_under(&self.by_next_hop, at) {
             if let Some(&old) = self.next.destinations.get(id.index()) {
                 self.next.set_destination(id, old);

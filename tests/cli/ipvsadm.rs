@@ -3,10 +3,13 @@
 use super::control_socket::{ControlSocket, serve};
 use super::golden::{self, Event, Step};
 use super::model::Table;
-use director::api::{Reply, Rows, SOCKET_VARIABLE};
-use director::cli::ipvsadm::{Streams, SystemNames, run};
+use director::api::{ClientError, Reply, Request, Rows, SOCKET_VARIABLE, TIMEOUT_VARIABLE};
+use director::cli::ipvsadm::{Backend, Streams, SystemNames, run};
 use director::limits::APPLY_COMMANDS;
-use std::io::Write;
+use director::model::ConnectionRow;
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -283,4 +286,85 @@ fn the_wrapper_scripts_run_unchanged() {
     let replaced = shell(&format!("{ours} echo -A -f 1 | {}", restore.display()));
     assert_eq!(replaced.0, 0);
     assert_eq!(shell(&format!("{ours} {}", save.display())).1, "-A -f 1 -s wlc\n");
+}
+
+/// A director that says when its answer is complete.
+struct Announcing<'a> {
+    rows: usize,
+    is_complete: &'a Cell<bool>,
+}
+
+impl Backend for Announcing<'_> {
+    fn call(&mut self, _: Request, each: &mut dyn FnMut(Reply)) -> Result<(), ClientError> {
+        let row = ConnectionRow {
+            protocol: "TCP".to_owned(),
+            state: "ESTABLISHED".to_owned(),
+            expires_s: 900,
+            client: "10.0.0.10:40000".parse().unwrap(),
+            virtual_address: "10.0.0.100:80".parse().unwrap(),
+            destination: "192.168.10.11:80".parse().unwrap(),
+            persistence_engine: None,
+        };
+        (0..self.rows).for_each(|_| each(Reply::Rows(Rows::of(vec![row.clone()]))));
+        self.is_complete.set(true);
+        Ok(())
+    }
+}
+
+/// The reader of a pipe that takes rows only from a complete answer.
+struct Reader<'a> {
+    is_complete: &'a Cell<bool>,
+    text: Vec<u8>,
+}
+
+impl Write for Reader<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let has_row = bytes.windows(9).any(|text| text == b"10.0.0.10");
+        assert!(!has_row || self.is_complete.get(), "a row is printed while the director answers");
+        self.text.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reader that pauses, such as `less`, must not hold up the director.
+#[test]
+fn a_listing_is_read_to_its_end_before_it_is_printed() {
+    let is_complete = Cell::new(false);
+    let mut output = Reader { is_complete: &is_complete, text: Vec::new() };
+    let mut errors = Vec::new();
+    let mut streams = Streams { input: &mut &[][..], output: &mut output, errors: &mut errors };
+    let mut director = Announcing { rows: 3, is_complete: &is_complete };
+    let words = ["-L", "-n", "-c"].map(str::to_owned);
+    let status = run(&words, &SystemNames::default(), &mut director, &mut streams);
+    assert_eq!((status, errors.len()), (0, 0));
+    assert_eq!(String::from_utf8(output.text).unwrap().matches("10.0.0.10:40000").count(), 3);
+}
+
+#[test]
+fn the_tools_give_up_on_a_director_that_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    // Connections wait in its queue.
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let tools = [
+        (env!("CARGO_BIN_EXE_ipvsadm"), "-Ln", 255),
+        (env!("CARGO_BIN_EXE_directorctl"), "status", 1),
+    ];
+    for (program, argument, status) in tools {
+        for (timeout, expected) in [
+            ("1", "the director did not answer within 1 s; DIRECTOR_TIMEOUT gives it longer"),
+            ("soon", "DIRECTOR_TIMEOUT is `soon`; allowed: a whole number of seconds"),
+        ] {
+            let mut tool = Command::new(program);
+            tool.arg(argument).env(SOCKET_VARIABLE, &socket).env(TIMEOUT_VARIABLE, timeout);
+            let output = tool.output().expect("an exit status");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(errors.contains(expected), "{program}: {errors}");
+            assert_eq!(output.status.code(), Some(status), "{program}: {errors}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use director::model::{
 use director::packet::ethernet::{self, EtherType};
 use director::packet::toeplitz::SYMMETRIC_KEY;
 use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, tcp};
-use director::rewrite::{self, End, Layer3, Outer};
+use director::rewrite::{self, Layer3, Outer};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
 use director::snapshot::{
     Adjacency, Destination, Encapsulation, NextHop, Replies, Snapshot, publication,
@@ -217,7 +217,7 @@ fn rewrites<A: Parse + Layer3>(report: &mut Report) {
         let to: A = server_address(3);
         let cost = rewrite::<A, _>(protocol, 0, |frame, packet| {
             rewrite::decrement_hop_limit::<A>(frame);
-            rewrite::translate(frame, packet, End::Destination, to, 8080).is_ok()
+            rewrite::translate_destination(frame, packet, to, 8080).is_ok()
         });
         report.add("rewrite", None, &name(&format!("NAT {protocol}")), cost);
     }

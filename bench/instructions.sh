@@ -61,9 +61,8 @@ each() {
     awk -v few="$few" -v many="$many" -v divisor=$divisor 'BEGIN { printf "%.1f", (many - few) / divisor }'
 }
 
-# within COUNT CEILING: whether the count is at most the ceiling. Half a per cent above it passes, as a precaution: a
-# build in another folder may inline differently. How much builds differ has not been measured.
-within() { awk -v count="$1" -v ceiling="$2" 'BEGIN { exit !(count > 0 && count <= ceiling * 1.005) }'; }
+# within COUNT CEILING: whether the count is at most the ceiling.
+within() { awk -v count="$1" -v ceiling="$2" 'BEGIN { exit !(count > 0 && count <= ceiling) }'; }
 
 mapfile -t rows < <(rows)
 [ -z "$quick" ] || rows=("${rows[@]:0:2}")

@@ -16,6 +16,6 @@ pub use icmp::translate_error;
 pub use layer3::{End, Layer3};
 pub use link::write_link_header;
 pub use mss::clamp_mss;
-pub use nat::translate;
+pub use nat::{translate_destination, translate_source};
 pub use ttl::decrement_hop_limit;
 pub use tunnel::{Outer, encapsulate};

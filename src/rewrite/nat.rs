@@ -10,12 +10,37 @@ use crate::reason::DropReason;
 const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
 
-/// Replaces address and port of one end of the packet.
+/// Replaces the packet's source address and port.
 ///
 /// # Errors
 /// If the port of a fragmented SCTP packet would change: its CRC covers bytes of other fragments.
-#[inline]
-pub fn translate<A: Layer3>(
+#[inline(never)]
+pub fn translate_source<A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    address: A,
+    port: u16,
+) -> Result<(), DropReason> {
+    translate(frame, packet, End::Source, address, port)
+}
+
+/// Replaces the packet's destination address and port.
+///
+/// # Errors
+/// As [`translate_source`].
+#[inline(never)]
+pub fn translate_destination<A: Layer3>(
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+    address: A,
+    port: u16,
+) -> Result<(), DropReason> {
+    translate(frame, packet, End::Destination, address, port)
+}
+
+/// Replaces address and port of one end, which is constant in each caller: the offsets are then constants too.
+#[inline(always)]
+fn translate<A: Layer3>(
     frame: &mut impl Frame,
     packet: &Packet<A>,
     end: End,

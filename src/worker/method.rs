@@ -136,7 +136,7 @@ pub(super) fn rewrite_request<A: WorkerFamily>(
         Method::Tunnel => encapsulator.encapsulate(snapshot, frame, packet, destination),
         Method::Masq => {
             let (address, port) = (connection.destination_address, connection.destination_port);
-            rewrite::translate(frame, packet, End::Destination, address, port)
+            rewrite::translate_destination(frame, packet, address, port)
         }
         Method::LocalNode | Method::Route | Method::Bypass => Ok(()),
     }
@@ -155,7 +155,7 @@ pub(super) fn rewrite_reply<A: WorkerFamily>(
     match connection.flags.method() {
         Method::Masq => {
             let (address, port) = (connection.virtual_address, connection.virtual_port);
-            rewrite::translate(frame, packet, End::Source, address, port)
+            rewrite::translate_source(frame, packet, address, port)
         }
         Method::LocalNode | Method::Tunnel | Method::Route | Method::Bypass => Ok(()),
     }

@@ -81,7 +81,11 @@ fn translate<A: Shortened>(case: &Case) {
     }
     let (end, address) = (case.end(), A::shortened(case.address));
     let was_right = oracle::is_upper_right(&packet, &before);
-    if rewrite::translate(&mut frame, &packet, end, address, case.port).is_err() {
+    let translated = match end {
+        End::Source => rewrite::translate_source(&mut frame, &packet, address, case.port),
+        End::Destination => rewrite::translate_destination(&mut frame, &packet, address, case.port),
+    };
+    if translated.is_err() {
         let is_sctp_piece = packet.protocol == ipv4::SCTP && packet.fragment != Fragment::Whole;
         assert!(is_sctp_piece, "refused {packet:?}");
         return;

@@ -1,5 +1,7 @@
 //! Every bound of the program with its reason.
 
+use std::time::Duration;
+
 /// Frames received at once: a burst fills the prefetch window and still fits the L1 cache.
 pub const BURST: usize = 32;
 
@@ -108,6 +110,31 @@ pub const REQUEST_BYTES: usize = 16 << 20;
 
 /// Pieces of an answer that wait for a client to read them.
 pub const REPLY_PIECES: usize = 8;
+
+/// Commands that the control thread applies in one turn for clients, and as many for a reload: most take about ten
+/// microseconds, so a turn stays below one millisecond.
+pub const COMMANDS_AT_ONCE: usize = 64;
+
+/// Time that the control thread spends on these in one turn, even if they are fewer; half of the bound for both together.
+pub const SLICE: Duration = Duration::from_micros(400);
+
+/// Templates the control thread looks at in one turn; the same bound.
+pub const TEMPLATES_AT_ONCE: usize = 4096;
+
+/// Services whose lblc or lblcr maps the control thread cleans in one turn; the same bound.
+pub const SERVICES_AT_ONCE: usize = 64;
+
+/// A worker that has not polled for so long is stuck: no poll takes a hundredth of it.
+pub const WORKER_STALLED: Duration = Duration::from_secs(2);
+
+/// A change that a worker has not taken for so long is logged and shown.
+pub const ACKNOWLEDGEMENT_LATE: Duration = Duration::from_secs(1);
+
+/// A change that a worker has not taken for so long is answered with an error, and further ones are refused.
+pub const ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(5);
+
+/// Longest wait for workers at the end of the process.
+pub const JOIN_MAX: Duration = Duration::from_secs(3);
 
 /// Longest scheduler name of the ipvsadm interface.
 pub const SCHEDULER_NAME: usize = 15;

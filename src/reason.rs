@@ -153,6 +153,11 @@ pub enum PuntConsumer {
     Host,
 }
 
+impl PuntConsumer {
+    pub const ALL: [PuntConsumer; 3] =
+        [PuntConsumer::Neighbours, PuntConsumer::Unresolved, PuntConsumer::Host];
+}
+
 /// The rings from one worker to the control thread. Each has room and a budget of its own, so a flood in one does not starve
 /// another. The order is control's: the first are emptied first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,6 +246,12 @@ mod tests {
         );
         assert!(
             PuntReason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index)
+        );
+        assert!(
+            PuntConsumer::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, consumer)| *consumer as usize == index)
         );
         assert!(PuntClass::ALL.iter().enumerate().all(|(index, class)| *class as usize == index));
     }

@@ -186,7 +186,7 @@ pub enum RefusalCode {
     EAFNOSUPPORT,
     EOPNOTSUPP,
     ENODEV,
-    /// The session was idle for too long and ended before the request.
+    /// A worker does not take changes, or the session was idle for too long.
     ETIMEDOUT,
 }
 

@@ -1,85 +1,66 @@
-//! The control thread: takes what workers punt and clients ask, keeps the desired state, and publishes it.
+//! The control thread's loop: punts, messages, timers, events, publishing, listings. What it does with them is the tasks'.
 //!
-//! `answers`, `listings` and `view` serve the clients, `reload` follows the configuration file.
-
-mod answers;
-mod listings;
-mod reload;
-mod view;
+//! A turn is bounded: punts by a budget for each class and worker, commands by a slice, tasks by their contract, listings by one
+//! piece. Between turns the loop sleeps until a message comes or the next deadline. Punts come from rings, which wake nobody
+//! up, so it never sleeps longer than [`QUIET`].
 
 use super::busy::BusyMeter;
-use super::defence::{self, Room};
 use super::desired::{Capacity, Desired, Topology};
 use super::destination_totals::DestinationTotals;
+use super::event::Event;
+use super::listings::Listings;
+use super::mailbox::{Mailbox, Message, Rereads};
+use super::notify::Notifier;
 use super::outbox::WorkerOutbox;
-use super::server::{Answer, Call, Calls};
-use super::topology;
-use crate::api::{Command, Refusal, Reply};
-use crate::config::{Config, Faults, PortConfig};
-use crate::conn::template::{Cursor, Template};
-use crate::host::{IpHost, Outbox, PathMtu, Settings};
+use super::server::Calls;
+use super::state::{Jobs, State};
+use super::task::{Context, Task};
+use super::timers::Timers;
+use super::{Ports, tasks, topology};
+use crate::api::{Command, Refusal};
+use crate::config::Config;
+use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
-use crate::model::{DestinationId, Family, Origin, PortId};
-use crate::query::{self, Listing, PortRow, StaticInfo, Walk};
-use crate::reason::{Punt, PuntClass, PuntDetail};
+use crate::model::{Origin, PortId};
+use crate::query::{StaticInfo, Turns};
+use crate::reason::{Punt, PuntClass, PuntConsumer};
 use crate::time::{Duration, Instant};
-use crate::worker::defence::IdleSampler;
-use crate::worker::stats::counters::WorkerCounters;
-use crate::worker::{ControlEnd, Shared, Sizing, TableJob};
-use reload::ReloadStep;
+use crate::worker::{ControlEnd, Injection, PuntReceiver, Shared, Sizing};
+use rtrb::Producer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Longest wait for a request when nothing else is to be done: what a punted packet may have to wait too.
-const IDLE: std::time::Duration = std::time::Duration::from_micros(200);
-const TICK: Duration = Duration::from_millis(100);
-const SECOND: Duration = Duration::from_secs(1);
-/// Persistence templates looked at per second.
-const TEMPLATES_SWEPT: usize = 1 << 18;
-/// drop_entry looks at this part of a table each second, as IPVS does of its buckets.
-const DROP_ENTRY_SHARE: usize = 32;
+/// Longest sleep right after a punt, and while workers or clients are waited for: neither wakes the thread up.
+const EAGER: Duration = Duration::from_micros(200);
+/// How long after a punt the thread stays eager.
+const EAGER_FOR: Duration = Duration::from_millis(10);
+/// Longest sleep while punts come now and then: what a ping once a second waits at most.
+const ATTENTIVE: Duration = Duration::from_millis(1);
+/// How long after a punt the thread stays attentive.
+const ATTENTIVE_FOR: Duration = Duration::from_secs(2);
+/// Longest sleep of all: what the first punt after a quiet time waits at most, at 200 wake-ups a second.
+const QUIET: Duration = Duration::from_millis(5);
+/// Messages taken in one turn.
+const MESSAGES_AT_ONCE: usize = 16;
+/// A task that takes longer is named in the log at level `debug`.
+const TASK_SLOW: Duration = Duration::from_millis(1);
+/// Rounds of events that cause events.
+const EVENT_ROUNDS: usize = 4;
 
-/// What the control thread asks of the ports as devices.
-pub trait Ports<F> {
-    /// An empty frame that `port` can send.
-    fn allocate(&mut self, port: PortId) -> Option<F>;
-    fn rows(&self) -> Vec<PortRow>;
-    /// The configured addresses changed; rows show them.
-    fn set_addresses(&mut self, ports: &[PortConfig]);
-}
-
-/// See the module.
+/// The control thread.
 pub struct Control<F> {
-    config: Config,
-    /// The ports' own MAC addresses, by [`PortId`].
-    macs: Vec<[u8; 6]>,
-    sizing: Sizing,
-    desired: Desired,
-    host: IpHost<F>,
-    end: ControlEnd<F>,
-    shared: Shared,
-    info: StaticInfo,
-    calls: Option<Calls>,
-    busy: BusyMeter,
-    /// Generation of the desired state that was published.
-    published: u64,
-    removals_swept: u64,
-    /// Frames of the host path that no worker had room for.
+    state: State<F>,
+    tasks: Vec<Box<dyn Task<F>>>,
+    /// The task for each [`PuntConsumer`].
+    consumers: [Option<usize>; PuntConsumer::ALL.len()],
+    timers: Timers,
+    mailbox: Mailbox,
+    /// By worker.
+    punts: Vec<PuntReceiver<F>>,
+    injections: Vec<Producer<Injection<F>>>,
+    /// Frames that no worker had room for.
     refused: u64,
-    /// Answers that wait for every worker's acknowledgement of an epoch.
-    waiting: VecDeque<(u64, Answer, Reply)>,
-    listings: Vec<(Box<dyn Listing>, Answer)>,
-    walks: VecDeque<(Walk, Answer, bool)>,
-    jobs: VecDeque<(usize, TableJob)>,
-    /// What a reload has still to do.
-    reloading: VecDeque<ReloadStep>,
-    /// Differences between file and running table that the last reload found.
-    drift: usize,
-    templates: Cursor,
-    /// Of templates.
-    idle_sampler: IdleSampler,
-    next_tick: Instant,
-    next_second: Instant,
+    last_punt: Instant,
 }
 
 impl<F: Frame> Control<F> {
@@ -88,13 +69,14 @@ impl<F: Frame> Control<F> {
     /// # Errors
     /// The sentence of a service or destination that cannot be had.
     pub fn new(
-        config: Config,
+        config: impl Into<Arc<Config>>,
         macs: Vec<[u8; 6]>,
         sizing: Sizing,
         end: ControlEnd<F>,
         shared: Shared,
         info: StaticInfo,
     ) -> Result<Self, Refusal> {
+        let config = config.into();
         let routes = Arc::new(topology::routes(&config.ports, &config.routes));
         let settings = Settings { unserved: config.director.unserved, ..Settings::default() };
         let interfaces = topology::interfaces(&config.ports, &macs);
@@ -106,11 +88,8 @@ impl<F: Frame> Control<F> {
             vip_networks: topology::virtual_networks(&config.director.vips),
         };
         let capacity = Capacity { services: sizing.services, destinations: sizing.destinations };
-        let mut desired = Desired::new(
-            capacity,
-            topology,
-            DestinationTotals::new(shared.destination_stats.clone()),
-        );
+        let totals = DestinationTotals::new(shared.destination_stats.clone());
+        let mut desired = Desired::new(capacity, topology, totals);
         desired.set_routes(routes);
         desired.set_marks(topology::marks(&config.marks));
         desired.set_sysctls(config.sysctls);
@@ -119,328 +98,249 @@ impl<F: Frame> Control<F> {
         for command in config.commands() {
             desired.apply(&command, Origin::File, Instant::START)?;
         }
-        Ok(Control {
+        let ControlEnd { publisher, punts, injections, jobs, done } = end;
+        let jobs = Jobs { rings: jobs, done, waiting: VecDeque::new(), under_way: 0, listed: None };
+        let state = State {
             config,
             macs,
             sizing,
             desired,
             host,
-            end,
             shared,
             info,
-            calls: None,
             busy: BusyMeter::default(),
-            published: u64::MAX,
-            removals_swept: 0,
-            refused: 0,
+            turns: Turns::default(),
+            published: None,
+            published_at: Instant::START,
+            settled: publisher.current().epoch,
+            publisher,
+            batches: VecDeque::new(),
             waiting: VecDeque::new(),
-            listings: Vec::new(),
-            walks: VecDeque::new(),
-            jobs: VecDeque::new(),
             reloading: VecDeque::new(),
             drift: 0,
-            templates: Cursor::default(),
-            idle_sampler: IdleSampler::default(),
-            next_tick: Instant::START,
-            next_second: Instant::START,
+            listings: Listings::default(),
+            jobs,
+            complaints: Vec::new(),
+            notifier: Notifier::default(),
+            events: vec![Event::NetworksChanged, Event::StaticNeighboursChanged],
+        };
+        let tasks: Vec<Box<dyn Task<F>>> = tasks::all();
+        Ok(Control {
+            state,
+            consumers: PuntConsumer::ALL
+                .map(|consumer| tasks.iter().position(|task| task.punts().contains(&consumer))),
+            timers: Timers::new(tasks.len()),
+            tasks,
+            mailbox: Mailbox::default(),
+            punts,
+            injections,
+            refused: 0,
+            last_punt: Instant::START,
         })
     }
 
     /// Announces the director on its networks and gives the workers their first snapshot.
     pub fn start(&mut self, ports: &mut impl Ports<F>, now: Instant) {
-        let neighbours = topology::static_neighbours(&self.config.neighbours);
-        {
-            let (host, mut out) = self.host(ports);
-            host.set_static_neighbours(&neighbours, now, &mut out);
-            host.announce(now, &mut out);
-        }
-        self.follow_desired(ports, now);
-        self.follow_neighbours();
-        self.publish(now);
+        let (mut this, mut out) = self.with_outbox(ports);
+        this.deliver_events(now, &mut out);
+        this.state.publish(now);
     }
 
     /// Lets clients in.
     pub fn open(&mut self, calls: Calls) {
-        self.calls = Some(calls);
+        self.mailbox.open(calls);
+    }
+
+    /// What another thread reads of the configuration file comes from here.
+    pub fn set_rereads(&mut self, rereads: Rereads) {
+        self.mailbox.set_rereads(rereads);
+    }
+
+    /// Tells the service manager from now on that the director is alive.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.state.notifier = notifier;
+        self.state.notifier.send("READY=1");
     }
 
     /// Every worker uses what is desired now.
     pub fn is_settled(&self) -> bool {
-        self.reloading.is_empty()
-            && self.published == self.desired.generation()
-            && self.end.publisher.is_settled()
+        let state = &self.state;
+        state.is_published() && state.reloading.is_empty() && state.publisher.is_settled()
     }
 
-    /// Works until `stop` says so. `reload` brings the configuration read anew when that was asked for.
+    /// Works until `stop` says so. It asks once in a turn, so at least every [`QUIET`].
     pub fn run(
         &mut self,
         ports: &mut impl Ports<F>,
         clock: impl Fn() -> Instant,
         stop: impl Fn() -> bool,
-        reload: impl Fn() -> Option<Result<Config, Faults>>,
     ) {
         while !stop() {
-            if let Some(outcome) = reload() {
-                if let Some(Err(error)) = self.calls.as_mut().map(Calls::restore) {
-                    log::error!("{error}");
-                }
-                self.reload(outcome, ports, clock());
+            let began = clock();
+            let worked = self.run_once(ports, began);
+            let ended = clock();
+            self.state.turns.note(ended.since(began));
+            if worked {
+                continue;
             }
-            if !self.run_once(ports, clock())
-                && let Some(call) = self.next_call(IDLE)
-            {
-                self.answer(call, ports, clock());
+            if let Some(message) = self.mailbox.next(self.patience(ended)) {
+                self.handle(message, ports, clock());
             }
         }
+        self.state.notifier.send("STOPPING=1");
     }
 
     /// One turn of everything that may be waiting; true if there was something.
     pub fn run_once(&mut self, ports: &mut impl Ports<F>, now: Instant) -> bool {
         let mut worked = self.take_punts(ports, now);
-        while let Some(call) = self.next_call(std::time::Duration::ZERO) {
-            self.answer(call, ports, now);
+        // Nobody sees half of a batch: what comes after it waits.
+        for _ in 0..MESSAGES_AT_ONCE {
+            if !self.state.batches.is_empty() {
+                break;
+            }
+            let Some(message) = self.mailbox.next(Duration::ZERO) else { break };
+            self.handle(message, ports, now);
             worked = true;
         }
-        worked |= self.continue_reload(now);
-        self.keep_time(ports, now);
-        self.follow_desired(ports, now);
-        self.follow_neighbours();
-        worked |= self.publish(now);
-        worked |= self.list(ports, now);
-        worked |= self.walk(now);
-        self.send_jobs();
-        worked
+        worked |= self.state.continue_batch(now);
+        worked |= self.state.continue_reload(now);
+        {
+            let (mut this, mut out) = self.with_outbox(ports);
+            this.run_timers(now, &mut out);
+            this.deliver_events(now, &mut out);
+        }
+        worked |= self.state.publish(now);
+        if self.state.batches.is_empty() {
+            worked |= self.state.list(ports, self.refused, now);
+            worked |= self.state.walk(now);
+        }
+        worked | !self.state.events.is_empty()
     }
 
-    /// The next request, waited for no longer than `patience`.
-    fn next_call(&self, patience: std::time::Duration) -> Option<Call> {
-        let Some(calls) = &self.calls else {
-            std::thread::sleep(patience);
-            return None;
+    /// How long to sleep for the next message at most.
+    fn patience(&self, now: Instant) -> Duration {
+        let quiet_for = now.since(self.last_punt);
+        let longest = if self.state.is_waiting() || quiet_for < EAGER_FOR {
+            EAGER
+        } else if quiet_for < ATTENTIVE_FOR {
+            ATTENTIVE
+        } else {
+            QUIET
         };
-        calls.receiver().recv_timeout(patience).ok()
+        self.timers.next().map_or(longest, |next| next.since(now).min(longest))
     }
 
-    fn host<'a>(
-        &'a mut self,
-        ports: &'a mut impl Ports<F>,
-    ) -> (&'a mut IpHost<F>, impl Outbox<F> + 'a) {
-        self.host_behind(0, ports)
+    fn handle(&mut self, message: Message, ports: &mut impl Ports<F>, now: Instant) {
+        match message {
+            Message::Call(call) => self.state.answer(*call, ports, self.refused, now),
+            Message::Reload(outcome) => {
+                self.state.reload(*outcome, now);
+                ports.set_addresses(&self.state.config.ports);
+            }
+        }
     }
 
-    /// The host path, whose frames go out through `worker` if it has room.
-    fn host_behind<'a>(
+    /// The thread beside its way to the wire.
+    fn with_outbox<'a>(
         &'a mut self,
-        worker: usize,
         ports: &'a mut impl Ports<F>,
-    ) -> (&'a mut IpHost<F>, impl Outbox<F> + 'a) {
+    ) -> (Parts<'a, F>, WorkerOutbox<'a, F, impl FnMut(PortId) -> Option<F> + 'a>) {
+        let Control {
+            state, tasks, consumers, timers, punts, injections, refused, last_punt, ..
+        } = self;
         let out = WorkerOutbox {
-            injections: &mut self.end.injections,
-            first: worker,
-            interfaces: self.desired.interfaces(),
+            injections,
+            first: 0,
+            interfaces: Arc::clone(state.desired.interfaces()),
             allocate: move |port| ports.allocate(port),
-            refused: &mut self.refused,
+            refused,
         };
-        (&mut self.host, out)
+        (Parts { state, tasks, consumers, timers, punts, last_punt }, out)
     }
 
-    /// Punts of each worker, of each class up to its budget.
     fn take_punts(&mut self, ports: &mut impl Ports<F>, now: Instant) -> bool {
+        let (mut this, mut out) = self.with_outbox(ports);
         let mut worked = false;
-        for worker in 0..self.end.punts.len() {
-            for class in PuntClass::ALL {
+        for class in PuntClass::ALL {
+            for worker in 0..this.punts.len() {
                 for _ in 0..class.budget() {
-                    let Some(mut punt) = self.end.punts[worker].pop(class) else { break };
-                    self.learn_path_mtu(&mut punt, now);
-                    let (host, mut out) = self.host_behind(worker, ports);
-                    host.input(punt, now, &mut out);
+                    let Some(punt) = this.punts[worker].pop(class) else { break };
+                    // The worker of this packet has its connection, so it sends the answer.
+                    out.first = worker;
+                    this.deliver(punt, now, &mut out);
                     worked = true;
                 }
             }
         }
+        if worked {
+            *this.last_punt = now;
+        }
         worked
     }
+}
 
-    /// Uses the path MTU that an error about a tunnel packet reports, and adds the MTU that the client is told.
-    fn learn_path_mtu(&mut self, punt: &mut Punt<F>, now: Instant) {
-        let Some(PathMtu { destination, mtu }) = self.host.reported_path_mtu(punt) else { return };
-        if let PuntDetail::Destination(id) = punt.detail {
-            let told = self.desired.tunnel_mtu_learned(id, destination, mtu, now);
-            punt.detail = PuntDetail::Mtu(told);
+/// The control thread without its way to the wire.
+struct Parts<'a, F> {
+    state: &'a mut State<F>,
+    tasks: &'a mut [Box<dyn Task<F>>],
+    consumers: &'a [Option<usize>],
+    timers: &'a mut Timers,
+    punts: &'a mut [PuntReceiver<F>],
+    last_punt: &'a mut Instant,
+}
+
+impl<F: Frame> Parts<'_, F> {
+    /// Calls one task, and notes when it wants to be called again.
+    fn call(
+        &mut self,
+        task: usize,
+        now: Instant,
+        out: &mut dyn Outbox<F>,
+        work: impl FnOnce(&mut dyn Task<F>, &mut Context<'_, F>),
+    ) {
+        let mut context = Context::new(now, self.state, out);
+        work(&mut *self.tasks[task], &mut context);
+        if let Some(deadline) = context.take_wake() {
+            self.timers.advance(task, deadline);
         }
     }
 
-    fn keep_time(&mut self, ports: &mut impl Ports<F>, now: Instant) {
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            let (host, mut out) = self.host(ports);
-            host.tick(now, &mut out);
-        }
-        self.desired.estimate(now);
-        self.desired.empty_trash(now);
-        self.busy.sample(&self.shared, now);
-        if now >= self.next_second {
-            self.next_second = now + SECOND;
-            self.desired.expire_path_mtus(now);
-            self.desired.collect_locality(now);
-            self.defend();
-            self.sweep_templates(now);
-            self.check_rss();
+    fn deliver(&mut self, punt: Punt<F>, now: Instant, out: &mut dyn Outbox<F>) {
+        if let Some(task) = self.consumers[punt.reason.consumer() as usize] {
+            self.call(task, now, out, |task, context| task.on_punt(punt, context));
         }
     }
 
-    /// A device that does not place frames as it says is no longer relied on.
-    fn check_rss(&mut self) {
-        for port in (0..self.sizing.ports).map(|port| PortId(port as u16)) {
-            if !self.shared.steering.is_placed(port) {
-                continue;
+    fn run_timers(&mut self, now: Instant, out: &mut dyn Outbox<F>) {
+        for task in self.timers.take_due(now) {
+            let mut next = None;
+            let began = std::time::Instant::now();
+            self.call(task, now, out, |task, context| next = task.on_timer(context));
+            let took = began.elapsed();
+            if took > TASK_SLOW {
+                log::debug!("the task `{}` took {} us", self.tasks[task].name(), took.as_micros());
             }
-            if let Some(result) = query::rss_check_result(&self.shared, port)
-                && result.is_mismatch()
-            {
-                self.shared.steering.distrust(port);
-                log::warn!("port {}: {result}", self.info.ports[port.index()]);
-            }
-        }
-    }
-
-    /// Judges the defence and puts drop_entry to work where room is short. Short of templates, that is at every table:
-    /// a template stays while a connection lives by it.
-    fn defend(&mut self) {
-        let tables = self.connection_tables();
-        let all = tables.iter().map(|(.., room)| room.capacity).sum();
-        let templates = Room::new(self.sizing.templates, self.shared.templates.len() as u64);
-        let rooms = tables.iter().map(|(.., room)| *room).chain([templates]);
-        self.desired.defend(rooms.map(|room| room.weighted(all)).min().unwrap_or(all));
-        if !self.desired.settings().drop_entry {
-            return;
-        }
-        let sysctls = *self.desired.sysctls();
-        let everywhere = defence::drops_everywhere(&sysctls) || templates.is_short(all, &sysctls);
-        for (worker, family, room) in tables {
-            if everywhere || room.is_short(all, &sysctls) {
-                let entries = (room.capacity as usize / DROP_ENTRY_SHARE).max(1) as u32;
-                self.jobs.push_back((worker, TableJob::DropEntries { family, entries }));
+            if let Some(next) = next {
+                self.timers.advance(task, next);
             }
         }
     }
 
-    /// The connection tables by worker and family.
-    fn connection_tables(&self) -> Vec<(usize, Family, Room)> {
-        let of_worker = |(worker, counters): (usize, &Arc<WorkerCounters>)| {
-            let (ipv4, ipv6) = (counters.connections_ipv4.get(), counters.connections_ipv6.get());
-            [
-                (worker, Family::Ipv4, Room::new(self.sizing.connections_ipv4, ipv4)),
-                (worker, Family::Ipv6, Room::new(self.sizing.connections_ipv6, ipv6)),
-            ]
-        };
-        self.shared.counters.iter().enumerate().flat_map(of_worker).collect()
-    }
-
-    /// Ends templates whose time is over, and under drop_entry those nothing was established by.
-    fn sweep_templates(&mut self, now: Instant) {
-        let drop_entry = self.desired.settings().drop_entry;
-        let idle_sampler = &mut self.idle_sampler;
-        let unwanted = |template: &Template| {
-            let is_looked_at = drop_entry && fastrand::usize(..DROP_ENTRY_SHARE) == 0;
-            // Only one-packet connections count packets on a template.
-            is_looked_at
-                && match template.in_packets {
-                    0 => !template.assured,
-                    packets => idle_sampler.takes(packets, template.idle(now)),
+    /// Tells all tasks what has happened. What that causes is told too; a rest waits for the next turn.
+    fn deliver_events(&mut self, now: Instant, out: &mut dyn Outbox<F>) {
+        for _ in 0..EVENT_ROUNDS {
+            let events = self.state.take_events();
+            if events.is_empty() {
+                return;
+            }
+            for event in &events {
+                for task in 0..self.tasks.len() {
+                    self.call(task, now, out, |task, context| task.on_event(event, context));
                 }
-        };
-        let gone = |template: &Template| template_gone(&self.shared, template);
-        self.shared.templates.sweep(&mut self.templates, TEMPLATES_SWEPT, now, unwanted, gone);
-    }
-
-    /// Ends the templates of removed destinations that no connection lives by; those of the others go with the last.
-    fn sweep_removed_templates(&mut self, now: Instant) {
-        let destinations = &self.end.publisher.current().destinations;
-        let unwanted = |template: &Template| {
-            !destinations.get(template.destination as usize).is_some_and(|to| to.available)
-        };
-        let gone = |template: &Template| template_gone(&self.shared, template);
-        let all = usize::MAX;
-        self.shared.templates.sweep(&mut Cursor::default(), all, now, unwanted, gone);
-    }
-
-    /// The host path keeps up with the desired state: addresses to answer for, next hops to resolve.
-    fn follow_desired(&mut self, ports: &mut impl Ports<F>, now: Instant) {
-        let addresses = self.desired.take_virtual_address_changes();
-        let next_hops = self.desired.take_wanted_changes();
-        if addresses.is_empty() && next_hops.is_empty() {
-            return;
-        }
-        let (host, mut out) = self.host(ports);
-        host.change_virtual_addresses(addresses, now, &mut out);
-        for (next_hop, is_wanted) in next_hops {
-            match is_wanted {
-                true => host.want(next_hop, now, &mut out),
-                false => host.unwant(next_hop),
-            }
-        }
-    }
-
-    /// The desired state keeps up with what the host path learned about neighbours, and with its multicast groups.
-    fn follow_neighbours(&mut self) {
-        for ((interface, address), mac) in self.host.take_neighbour_changes() {
-            self.desired.neighbour_changed(interface, address, mac);
-        }
-        for ((interface, group), is_member) in self.host.take_group_changes() {
-            self.desired.membership_changed(interface, group, is_member);
-        }
-    }
-
-    /// Publishes what changed once every worker has the last, and answers those who waited for it.
-    fn publish(&mut self, now: Instant) -> bool {
-        self.end.publisher.collect();
-        if !self.end.publisher.is_settled() {
-            return false;
-        }
-        if self.published != u64::MAX {
-            self.desired.acknowledged(self.published);
-        }
-        let epoch = self.end.publisher.current().epoch;
-        while self.waiting.front().is_some_and(|(wanted, ..)| *wanted <= epoch) {
-            if let Some((_, answer, reply)) = self.waiting.pop_front() {
-                answer.finish(reply);
-            }
-        }
-        self.sweep_removed(now);
-        if self.published == self.desired.generation() {
-            return false;
-        }
-        self.published = self.desired.generation();
-        self.end.publisher.publish(self.desired.snapshot())
-    }
-
-    /// With `expire_nodest_conn`, connections of removed destinations end once the workers know of the removal.
-    fn sweep_removed(&mut self, now: Instant) {
-        if self.published != self.desired.generation()
-            || self.removals_swept == self.desired.removals()
-        {
-            return;
-        }
-        self.removals_swept = self.desired.removals();
-        if self.desired.sysctls().expire_nodest_conn == 0 {
-            return;
-        }
-        self.sweep_removed_templates(now);
-        for worker in 0..usize::from(self.sizing.workers) {
-            for family in [Family::Ipv4, Family::Ipv6] {
-                self.jobs.push_back((worker, TableJob::SweepRemoved { family, cursor: 0 }));
             }
         }
     }
 }
 
-/// A template is no longer: its destination has one persistent connection less.
-fn template_gone(shared: &Shared, template: &Template) {
-    let own = shared.destination_stats.last();
-    if let Some(stats) =
-        own.and_then(|stats_table| stats_table.get(DestinationId(template.destination)))
-    {
-        stats.template_removed();
-    }
-}
+#[cfg(test)]
+mod tests;

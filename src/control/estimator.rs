@@ -143,6 +143,11 @@ impl Estimator {
         true
     }
 
+    /// When the next snapshot is due; `None`: the clock has not started.
+    pub fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
     pub fn estimate_destination(&mut self, id: DestinationId) {
         if let Some(slot) = self.destinations.get_mut(id.index()) {
             slot.subject.estimate();

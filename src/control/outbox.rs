@@ -5,13 +5,14 @@ use crate::model::{InterfaceId, PortId};
 use crate::snapshot::Interfaces;
 use crate::worker::Injection;
 use rtrb::Producer;
+use std::sync::Arc;
 
 /// Frames of the host path, spread over the workers' injection rings.
 pub(super) struct WorkerOutbox<'a, F, A> {
     pub(super) injections: &'a mut [Producer<Injection<F>>],
     /// The worker that is asked first: the one whose packet is answered, because it has the connection.
     pub(super) first: usize,
-    pub(super) interfaces: &'a Interfaces,
+    pub(super) interfaces: Arc<Interfaces>,
     pub(super) allocate: A,
     /// Frames that found every ring full.
     pub(super) refused: &'a mut u64,

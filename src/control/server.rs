@@ -7,6 +7,7 @@ mod session;
 
 use crate::api::{Refusal, Reply, Request, connect_stream};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
 use places::Places;
 use session::serve;
 use std::fs;
@@ -86,6 +87,16 @@ impl Answer {
     }
 }
 
+#[cfg(test)]
+impl Answer {
+    /// An answer, where its pieces arrive, and what lives as long as the client does.
+    pub(super) fn to_test() -> (Answer, Receiver<Reply>, Arc<()>) {
+        let (sender, pieces) = bounded(crate::limits::REPLY_PIECES);
+        let alive = Arc::new(());
+        (Answer(sender, Arc::downgrade(&alive)), pieces, alive)
+    }
+}
+
 /// The bound socket, before anybody is let in.
 #[derive(Debug)]
 pub struct Server {
@@ -127,7 +138,13 @@ impl Drop for SocketPath {
 #[derive(Debug)]
 pub struct Calls {
     receiver: Receiver<Call>,
-    sender: Sender<Call>,
+    socket: Arc<Mutex<Socket>>,
+}
+
+/// What it takes to make the socket again.
+#[derive(Debug)]
+struct Socket {
+    calls: Sender<Call>,
     places: Arc<Places>,
     path: SocketPath,
 }
@@ -137,20 +154,33 @@ impl Calls {
         &self.receiver
     }
 
-    /// Makes the socket again if its file was removed. Takes at most a tenth of a second.
+    /// For a thread that may wait for the file system.
+    pub fn socket_keeper(&self) -> SocketKeeper {
+        SocketKeeper(Arc::downgrade(&self.socket))
+    }
+}
+
+/// Makes the socket again while its [`Calls`] exist.
+#[derive(Clone, Debug)]
+pub struct SocketKeeper(Weak<Mutex<Socket>>);
+
+impl SocketKeeper {
+    /// Makes the socket again if its file was removed. Takes at most a tenth of a second if the file system is quick.
     ///
     /// # Errors
     /// Something else is at its path now, or the file system refuses.
-    pub fn restore(&mut self) -> Result<(), ServerError> {
-        let failed = |source| ServerError::Bind { path: self.path.path.clone(), source };
-        if self.path.is_own() {
+    pub fn restore(&self) -> Result<(), ServerError> {
+        let Some(socket) = self.0.upgrade() else { return Ok(()) };
+        let mut socket = socket.lock();
+        if socket.path.is_own() {
             return Ok(());
         }
-        let server = Server::bind_unless(&self.path.path, is_listening)?;
-        log::warn!("the control socket {} was gone and is made again", self.path.path.display());
-        spawn_acceptor(server.listener, self.sender.clone(), Arc::clone(&self.places))
-            .map_err(failed)?;
-        self.path = server.path;
+        let path = socket.path.path.clone();
+        let server = Server::bind_unless(&path, is_listening)?;
+        log::warn!("the control socket {} was gone and is made again", path.display());
+        spawn_acceptor(server.listener, socket.calls.clone(), Arc::clone(&socket.places))
+            .map_err(|source| ServerError::Bind { path, source })?;
+        socket.path = server.path;
         Ok(())
     }
 }
@@ -190,10 +220,11 @@ impl Server {
     /// # Errors
     /// If no thread can be made.
     pub fn start(self) -> io::Result<Calls> {
-        let (sender, receiver) = bounded(CALLS);
+        let (calls, receiver) = bounded(CALLS);
         let places = Arc::default();
-        spawn_acceptor(self.listener, sender.clone(), Arc::clone(&places))?;
-        Ok(Calls { receiver, sender, places, path: self.path })
+        spawn_acceptor(self.listener, calls.clone(), Arc::clone(&places))?;
+        let socket = Socket { calls, places, path: self.path };
+        Ok(Calls { receiver, socket: Arc::new(Mutex::new(socket)) })
     }
 }
 
@@ -348,17 +379,20 @@ mod tests {
     fn a_removed_socket_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
-        let mut calls = Server::bind(&path).unwrap().start().unwrap();
+        let calls = Server::bind(&path).unwrap().start().unwrap();
+        let keeper = calls.socket_keeper();
         let inode = || fs::metadata(&path).unwrap().ino();
         let first = inode();
-        calls.restore().unwrap();
+        keeper.restore().unwrap();
         assert_eq!(inode(), first, "it is there");
         fs::remove_file(&path).unwrap();
-        calls.restore().unwrap();
+        keeper.restore().unwrap();
         assert!(UnixStream::connect(&path).is_ok());
         fs::remove_file(&path).unwrap();
         fs::write(&path, "not a socket").unwrap();
-        assert!(matches!(calls.restore(), Err(ServerError::NotSocket(_))));
+        assert!(matches!(keeper.restore(), Err(ServerError::NotSocket(_))));
+        drop(calls);
+        assert!(keeper.restore().is_ok(), "nothing is to be kept");
     }
 
     #[test]

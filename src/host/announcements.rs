@@ -53,6 +53,11 @@ impl Announcements {
         }
     }
 
+    /// When the next one is due; `None` if all are sent.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.pending.first_key_value().map(|((due, ..), _)| *due)
+    }
+
     /// Takes one that is due, and schedules the next one of its address.
     fn next(&mut self, now: Instant) -> Option<(InterfaceId, IpAddr)> {
         let entry = self.pending.first_entry().filter(|entry| entry.key().0 <= now)?;
@@ -65,8 +70,8 @@ impl Announcements {
 }
 
 impl<F: Frame> IpHost<F> {
-    /// Sends the announcements that are due.
-    pub(super) fn send_announcements(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+    /// Sends announcements that are due, a part of them at each call.
+    pub fn send_announcements(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         for _ in 0..AT_ONCE {
             let Some((interface, address)) = self.announcements.next(now) else { return };
             match address {

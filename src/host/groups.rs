@@ -256,8 +256,13 @@ impl<F: Frame> IpHost<F> {
         self.groups.answer(punt.interface, A::FAMILY, group, now + delay);
     }
 
-    /// Sends the reports that are due.
-    pub(super) fn send_reports(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+    /// When the next report is due; `None` if all are sent.
+    pub fn next_report(&self) -> Option<Instant> {
+        self.groups.due.first().map(|(due, _)| *due)
+    }
+
+    /// Sends reports that are due, a part of them at each call.
+    pub fn send_reports(&mut self, now: Instant, out: &mut impl Outbox<F>) {
         for _ in 0..AT_ONCE {
             let Some(&(_, (interface, group))) = self.groups.due.first() else { return };
             let is_old = self.groups.needs_older(interface, Family::of(group), now);

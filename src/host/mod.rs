@@ -69,6 +69,20 @@ pub trait Outbox<F> {
     }
 }
 
+impl<F, O: Outbox<F> + ?Sized> Outbox<F> for &mut O {
+    fn allocate(&mut self, interface: InterfaceId) -> Option<F> {
+        (**self).allocate(interface)
+    }
+
+    fn send(&mut self, interface: InterfaceId, frame: F) {
+        (**self).send(interface, frame);
+    }
+
+    fn send_own_packet(&mut self, interface: InterfaceId, frame: F) {
+        (**self).send_own_packet(interface, frame);
+    }
+}
+
 /// The director as a host in its networks.
 #[derive(Debug)]
 pub struct IpHost<F> {
@@ -152,20 +166,26 @@ impl<F: Frame> IpHost<F> {
         out: &mut impl Outbox<F>,
     ) {
         for (address, is_virtual) in changes {
-            let was_virtual = self.local.is_virtual(address);
-            if self.local.set_virtual(address, is_virtual) {
-                self.announcements.add_virtual(&self.local, address, now);
-            }
-            if was_virtual != is_virtual {
-                match is_virtual {
-                    true => log::info!("virtual address {address} is taken and announced"),
-                    false => log::info!("virtual address {address} is given up"),
-                }
-                self.groups.virtual_changed(&self.local, address, is_virtual, now);
-            }
+            self.set_virtual_address(address, is_virtual, now);
         }
         self.send_reports(now, out);
         self.send_announcements(now, out);
+    }
+
+    /// One address becomes a virtual one, or (false) is no longer. What is to be said about it is due at once: see
+    /// [`Self::send_reports`] and [`Self::send_announcements`].
+    pub fn set_virtual_address(&mut self, address: IpAddr, is_virtual: bool, now: Instant) {
+        let was_virtual = self.local.is_virtual(address);
+        if self.local.set_virtual(address, is_virtual) {
+            self.announcements.add_virtual(&self.local, address, now);
+        }
+        if was_virtual != is_virtual {
+            match is_virtual {
+                true => log::info!("virtual address {address} is taken and announced"),
+                false => log::info!("virtual address {address} is given up"),
+            }
+            self.groups.virtual_changed(&self.local, address, is_virtual, now);
+        }
     }
 
     /// Replaces the networks of virtual addresses. All their addresses are answered, none is announced.
@@ -219,12 +239,27 @@ impl<F: Frame> IpHost<F> {
 
     /// Sends retransmissions and announcements that are due, and removes expired state. Called about every 100 ms.
     pub fn tick(&mut self, now: Instant, out: &mut impl Outbox<F>) {
-        self.neighbours.tick(now);
-        let drops = &mut self.drops;
-        self.reassembly.expire(now, |reason| drops[reason as usize] += 1);
-        self.settle(now, out);
+        self.tick_neighbours(now, out);
+        self.expire_fragments(now);
         self.send_announcements(now, out);
         self.send_reports(now, out);
+    }
+
+    /// Asks again for neighbours, and forgets those that do not answer. A part of [`Self::tick`].
+    pub fn tick_neighbours(&mut self, now: Instant, out: &mut impl Outbox<F>) {
+        self.neighbours.tick(now);
+        self.settle(now, out);
+    }
+
+    /// Drops fragments whose datagram was not complete in time. A part of [`Self::tick`].
+    pub fn expire_fragments(&mut self, now: Instant) {
+        let drops = &mut self.drops;
+        self.reassembly.expire(now, |reason| drops[reason as usize] += 1);
+    }
+
+    /// When the next announcement is due; `None` if all are sent.
+    pub fn next_announcement(&self) -> Option<Instant> {
+        self.announcements.due()
     }
 
     /// The neighbours, sorted by interface and address.

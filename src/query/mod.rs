@@ -36,7 +36,7 @@ pub use sync_daemons::SyncDaemons;
 pub use sysctl::{Sysctl, SysctlArgs, SysctlRow};
 pub use table::{Column, table};
 pub use timeouts::TimeoutsQuery;
-pub use view::{PortRow, StaticInfo, View};
+pub use view::{PortRow, PortRows, StaticInfo, Turns, View};
 
 use registry::Entry;
 
@@ -90,6 +90,8 @@ pub struct NoArgs {}
 pub enum Answer<R> {
     /// At once.
     Now(Vec<R>),
+    /// By a thread of its own, because the rows come from devices.
+    Elsewhere(Box<dyn FnOnce() -> Vec<R> + Send>),
     /// The question changed something: when every worker uses the change.
     Published(Vec<R>),
     /// Piece by piece, as the client takes them.

@@ -22,7 +22,7 @@ impl Query for Ports {
     type Row = PortRow;
 
     fn answer(view: &mut dyn View, _: NoArgs) -> Result<Answer<PortRow>, Refusal> {
-        Ok(Answer::Now(view.ports()))
+        Ok(Answer::Elsewhere(view.ports()))
     }
 
     /// The ports, then the addresses and statistics of each that has any.

@@ -43,6 +43,7 @@ pub trait AnyQuery: Sync {
 /// An [`Answer`] without the type of its rows.
 pub enum Pieces {
     Now(Rows),
+    Elsewhere(Box<dyn FnOnce() -> Rows + Send>),
     Published(Rows),
     Listing(Box<dyn Listing>),
     Walk(Walk),
@@ -94,6 +95,7 @@ impl<Q: Query> AnyQuery for Entry<Q> {
                 Pieces::Listing(Box::new(Chunks(rows.into_iter())))
             }
             Answer::Now(rows) => Pieces::Now(Rows::of(rows)),
+            Answer::Elsewhere(ask) => Pieces::Elsewhere(Box::new(|| Rows::of(ask()))),
             Answer::Published(rows) => Pieces::Published(Rows::of(rows)),
             Answer::Listing(listing) => Pieces::Listing(listing),
             Answer::Walk(walk) => Pieces::Walk(walk),

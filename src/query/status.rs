@@ -18,6 +18,11 @@ pub struct StatusReport {
     pub epoch: u64,
     pub services: u64,
     pub destinations: u64,
+    /// The longest turn of the control thread since the start, in microseconds.
+    pub longest_turn_us: u64,
+    /// Its turns since the start that took longer than this.
+    pub turns_over_1ms: u64,
+    pub turns_over_10ms: u64,
     pub workers: Vec<WorkerStatus>,
     /// How each port spreads flows over the workers, and why.
     pub steering: Vec<String>,
@@ -63,13 +68,16 @@ impl Query for Status {
 
     fn answer(view: &mut dyn View, _: NoArgs) -> Result<Answer<StatusReport>, Refusal> {
         let view = &*view;
-        let info = view.info();
+        let (info, turns) = (view.info(), view.turns());
         Ok(Answer::Now(vec![StatusReport {
             version: info.version.clone(),
             uptime_s: view.now().since(Instant::START).as_secs(),
             epoch: view.publisher().current().epoch,
             services: view.services_len(),
             destinations: view.destinations_len(),
+            longest_turn_us: turns.longest.as_micros() as u64,
+            turns_over_1ms: turns.over_1ms,
+            turns_over_10ms: turns.over_10ms,
             workers: (0..view.shared().counters.len()).map(|worker| status(view, worker)).collect(),
             steering: steering(view),
             warnings: view.warnings(),
@@ -80,9 +88,15 @@ impl Query for Status {
         let Some(report) = rows.first() else { return String::new() };
         let StatusReport { version, uptime_s, epoch, services, destinations, .. } = report;
         let mut text = format!(
-            "directord {version}, up {}\n{services} services, {destinations} destinations, snapshot {epoch}\n\n",
+            "directord {version}, up {}\n{services} services, {destinations} destinations, snapshot {epoch}\n",
             duration(*uptime_s)
         );
+        text.push_str(&format!(
+            "longest turn of the control thread {:.1} ms, {} over 1 ms, {} over 10 ms\n\n",
+            report.longest_turn_us as f64 / 1000.0,
+            report.turns_over_1ms,
+            report.turns_over_10ms
+        ));
         text.push_str(&table(WORKERS, &report.workers));
         if !report.steering.is_empty() {
             text.push_str("\nsteering\n");
@@ -187,6 +201,9 @@ mod tests {
             epoch: 17,
             services: 3,
             destinations: 9,
+            longest_turn_us: 1234,
+            turns_over_1ms: 2,
+            turns_over_10ms: 0,
             workers: vec![worker.clone(), WorkerStatus { worker: 1, core: None, ..worker }],
             steering: vec!["wan0: RSS by the device".to_owned()],
             warnings: vec!["core 2 is shared".to_owned()],
@@ -194,6 +211,7 @@ mod tests {
         let expected = [
             "directord 0.1.0, up 2d 03:04:05",
             "3 services, 9 destinations, snapshot 17",
+            "longest turn of the control thread 1.2 ms, 2 over 1 ms, 0 over 10 ms",
             "",
             "worker  core  snapshot  IPv4 connections  IPv6 connections  room for each    busy  handed off  taken over",
             "     0     2        17              1000                 0        1048576  12.3 %           5           7",

@@ -47,9 +47,13 @@ impl Query for Sysctl {
         }
         .map_err(refusal)?;
         if sysctls != *view.sysctls() {
-            view.set_sysctls(sysctls);
+            view.set_sysctls(sysctls)?;
         }
-        Ok(Answer::Published(rows(view.sysctls(), name)))
+        let rows = rows(view.sysctls(), name);
+        Ok(match value {
+            Some(_) => Answer::Published(rows),
+            None => Answer::Now(rows),
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! The state that questions can read.
 
+use crate::api::Refusal;
 use crate::host::Neighbour;
 use crate::model::{ServiceKey, ServiceRow, Sysctls, Timeouts};
 use crate::reason::DropReason;
 use crate::snapshot::Publisher;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::worker::{Shared, Sizing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +43,18 @@ pub struct PortRow {
     pub xstats: BTreeMap<String, u64>,
 }
 
+/// Asks the devices for their rows. Drivers may sleep meanwhile, so this is not for the control thread.
+pub type PortRows = Box<dyn FnOnce() -> Vec<PortRow> + Send>;
+
+/// Turns of the control thread since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    pub longest: Duration,
+    /// Turns that took longer than this.
+    pub over_1ms: u64,
+    pub over_10ms: u64,
+}
+
 /// The running director, as questions see it. The control thread implements it.
 pub trait View {
     fn now(&self) -> Instant;
@@ -53,12 +66,15 @@ pub trait View {
     fn publisher(&self) -> &Publisher;
     /// Share of the last second that the worker spent on packets, in percent.
     fn busy_percent(&self, worker: usize) -> f64;
+    /// How long the turns of the control thread took.
+    fn turns(&self) -> Turns;
     /// Packets that the control thread itself dropped for this reason.
     fn control_drops(&self, reason: DropReason) -> u64;
     /// Problems of the machine or the running state, one sentence each.
     fn warnings(&self) -> Vec<String>;
     fn neighbours(&self) -> Vec<Neighbour>;
-    fn ports(&self) -> Vec<PortRow>;
+    /// How to get the rows of all ports.
+    fn ports(&self) -> PortRows;
     fn services_len(&self) -> u64;
     fn destinations_len(&self) -> u64;
     fn service(&self, key: &ServiceKey) -> Option<ServiceRow>;
@@ -70,5 +86,8 @@ pub trait View {
     fn timeouts(&self) -> Timeouts;
     fn sysctls(&self) -> &Sysctls;
     /// Replaces the settings.
-    fn set_sysctls(&mut self, sysctls: Sysctls);
+    ///
+    /// # Errors
+    /// A worker does not take changes at present.
+    fn set_sysctls(&mut self, sysctls: Sysctls) -> Result<(), Refusal>;
 }

@@ -36,6 +36,8 @@ fn kinds(code: &Code) -> BTreeMap<&'static str, Vec<Thing>> {
         ("Encapsulation", exact(code.variants("src/model/destination.rs", "TunnelKind", &[]))),
         ("Drop reason", exact(code.reasons("DropReason"))),
         ("Punt reason", exact(code.reasons("PuntReason"))),
+        ("Consumer of punts", exact(code.variants("src/reason.rs", "PuntConsumer", &[]))),
+        ("Duty of the control thread", code.implementors("src/control/tasks/", "name")),
         ("Setting", code.settings()),
         ("Command of ipvsadm", exact(code.variants("src/api/request.rs", "Command", &[]))),
         ("Question of directorctl", code.implementors("src/query/", "ABOUT")),

@@ -5,6 +5,7 @@ mod device;
 mod host;
 mod neighbours;
 mod pool;
+mod stuck;
 mod syn_flood;
 mod testbed;
 mod two_workers;

@@ -1,7 +1,7 @@
 //! A director with one port and one or more workers, polled by the test.
 
 use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
-use director::api::{Client, Reply, Request};
+use director::api::{Client, ClientError, Reply, Request};
 use director::config::{Config, PortConfig};
 use director::control::server::Server;
 use director::control::{Control, Ports};
@@ -9,7 +9,7 @@ use director::limits::BURST;
 use director::model::PortId;
 use director::packet::ethernet::ETHERNET;
 use director::packet::{Parse, Tuple, tcp};
-use director::query::{PortRow, StaticInfo};
+use director::query::{PortRows, StaticInfo};
 use director::reason::DropReason;
 use director::snapshot::Snapshot;
 use director::testing::frame;
@@ -86,8 +86,8 @@ impl Ports<PoolFrame> for OnePort {
         self.0.allocate()
     }
 
-    fn rows(&self) -> Vec<PortRow> {
-        Vec::new()
+    fn rows(&self) -> PortRows {
+        Box::new(Vec::new)
     }
 
     fn set_addresses(&mut self, _: &[PortConfig]) {}
@@ -227,9 +227,11 @@ impl Testbed {
     pub fn poll(&mut self) {
         self.now = self.now + self.poll_time;
         self.polls += 1;
-        for (worker, pace) in self.workers.iter_mut().zip(&self.pace) {
+        let workers = self.workers.iter_mut().zip(&self.shared.counters);
+        for ((worker, counters), pace) in workers.zip(&self.pace) {
             if self.polls.is_multiple_of(*pace) {
                 worker.poll(self.now);
+                counters.time.add(self.poll_time.as_nanos() as u64);
             }
         }
         if self.polls.is_multiple_of(self.polls_per_turn) {
@@ -337,13 +339,27 @@ impl Testbed {
         request: Request,
         round: &mut dyn FnMut(&mut Testbed),
     ) -> (Vec<Reply>, std::time::Duration) {
+        let (outcome, wait) = self.try_ask_during(request, round);
+        (outcome.unwrap(), wait)
+    }
+
+    /// Why a request as a whole is refused.
+    pub fn refusal(&mut self, request: Request) -> String {
+        self.try_ask_during(request, &mut Testbed::poll).0.unwrap_err().to_string()
+    }
+
+    fn try_ask_during(
+        &mut self,
+        request: Request,
+        round: &mut dyn FnMut(&mut Testbed),
+    ) -> (Result<Vec<Reply>, ClientError>, std::time::Duration) {
         let socket = self.socket.clone();
         let client = thread::spawn(move || {
             let mut client = Client::connect(&socket).unwrap();
             let started = std::time::Instant::now();
             let mut pieces = Vec::new();
-            client.call(request, |piece| pieces.push(piece)).unwrap();
-            (pieces, started.elapsed())
+            let outcome = client.call(request, |piece| pieces.push(piece));
+            (outcome.map(|()| pieces), started.elapsed())
         });
         while !client.is_finished() {
             round(self);

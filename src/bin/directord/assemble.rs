@@ -5,19 +5,24 @@ use crate::clock::Clock;
 use crate::cores::Cores;
 use crate::placement::placement;
 use crate::ports::PortSet;
+use crossbeam_channel::bounded;
 use director::config::Config;
-use director::control::Control;
-use director::control::server::Server;
+use director::control::server::{Server, SocketKeeper};
+use director::control::{Control, Notifier, Reloader, Rereads};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
+use director::limits::JOIN_MAX;
 use director::query::StaticInfo;
 use director::snapshot::Snapshot;
 use director::worker::stats::counters::WorkerCounters;
 use director::worker::steering::Steering;
 use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_rings};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Polls without a frame after which a worker that shares its core lets others have it.
 const IDLE_POLLS: u32 = 64;
@@ -25,11 +30,12 @@ const IDLE_POLLS: u32 = 64;
 /// Runs the director until it is told to end.
 pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     let stop = Arc::new(AtomicBool::new(false));
-    let reload = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+    for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload))?;
+    let config = Arc::new(config);
+    // A hangup during the start is obeyed after it.
+    let hangups = Signals::new([SIGHUP])?;
 
     let server = Server::bind(&config.director.socket)?;
     let mut cores = Cores::choose(&config.dpdk);
@@ -53,21 +59,56 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     let clock = Clock::start();
     let macs = ports.ports.iter().map(|port| port.hardware_address()).collect();
     let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
-    let mut director = Control::new(config, macs, plan, control, shared.clone(), info)
+    let mut director = Control::new(Arc::clone(&config), macs, plan, control, shared.clone(), info)
         .map_err(|refusal| refusal.detail)?;
     let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
     director.start(&mut ports, clock.now());
     while !director.is_settled() && !stop.load(Ordering::Relaxed) {
         director.run_once(&mut ports, clock.now());
     }
-    director.open(server.start()?);
+    let calls = server.start()?;
+    let reloader = Reloader::new(path, config);
+    director.set_rereads(reread_on_hangup(hangups, reloader, calls.socket_keeper())?);
+    director.open(calls);
     eprintln!("directord: ready");
-    director.run(
-        &mut ports,
-        || clock.now(),
-        || stop.load(Ordering::Relaxed),
-        || reload.swap(false, Ordering::Relaxed).then(|| crate::reload(&path)),
-    );
+    director.set_notifier(Notifier::from_environment());
+    director.run(&mut ports, || clock.now(), || stop.load(Ordering::Relaxed));
+    // The control socket goes first, so that no client waits for an answer that does not come.
+    drop(director);
+    join(workers)
+}
+
+/// On each SIGHUP, makes a removed control socket again and reads the configuration file again. It does so on a thread of its
+/// own, because the control thread may not wait for a file system.
+fn reread_on_hangup(
+    mut hangups: Signals,
+    mut reloader: Reloader,
+    socket: SocketKeeper,
+) -> Result<Rereads, AnyError> {
+    let (sender, rereads) = bounded(1);
+    thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        for _ in hangups.forever() {
+            if let Err(error) = socket.restore() {
+                log::error!("{error}");
+            }
+            if sender.send(reloader.reread()).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(rereads)
+}
+
+/// Waits for the workers, but not for one that is stuck: only the end of the process stops its lcore.
+fn join(workers: Vec<LcoreTask<()>>) -> Result<(), AnyError> {
+    let patience = Instant::now() + JOIN_MAX;
+    while workers.iter().any(|worker| !worker.is_finished()) {
+        if Instant::now() > patience {
+            eprintln!("directord: a worker does not end within {} s", JOIN_MAX.as_secs());
+            std::process::exit(1);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
     for worker in workers {
         worker.join().map_err(|_| "a worker ended by a panic")?;
     }

@@ -11,7 +11,7 @@ mod placement;
 mod ports;
 
 use clap::Parser;
-use director::config::{Config, Faults};
+use director::config::Config;
 use std::error::Error;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -76,9 +76,4 @@ fn fail(error: impl Display) -> ExitCode {
         eprintln!("directord: {line}");
     }
     ExitCode::FAILURE
-}
-
-/// Reads the configuration again (SIGHUP).
-fn reload(path: &std::path::Path) -> Result<Config, Faults> {
-    Config::load(path)
 }

@@ -9,7 +9,7 @@ use director::dpdk::{
 };
 use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
 use director::model::{MacAddress, PortId};
-use director::query::PortRow;
+use director::query::{PortRow, PortRows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -163,38 +163,43 @@ impl Ports<Mbuf> for PortSet {
         self.mempools.get(port.index())?.allocate()
     }
 
-    fn rows(&self) -> Vec<PortRow> {
-        self.ports
-            .iter()
-            .zip(&self.configured)
-            .zip(&self.interfaces)
-            .map(|((port, configured), interface)| {
-                let link = port.link().ok();
-                // The drivers on kernel interfaces always report the link as up.
-                let is_running = interface.as_deref().is_none_or(is_running);
-                let statistics = port.extended_statistics().unwrap_or_default();
-                PortRow {
-                    name: configured.name.clone(),
-                    device: configured.device.clone(),
-                    driver: port.driver().to_owned(),
-                    mac: MacAddress(port.hardware_address()).to_string(),
-                    mtu: port.mtu().unwrap_or(configured.mtu),
-                    link_up: is_running && link.is_some_and(|link| link.up),
-                    link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
-                    queues: self.queues,
-                    addresses: configured
-                        .addresses
-                        .iter()
-                        .map(|own| format!("{}/{}", own.address(), own.length()))
-                        .collect(),
-                    xstats: statistics.into_iter().filter(|(_, value)| *value > 0).collect(),
-                }
-            })
-            .collect()
+    fn rows(&self) -> PortRows {
+        let (ports, configured) = (self.ports.clone(), self.configured.clone());
+        let (interfaces, queues) = (self.interfaces.clone(), self.queues);
+        Box::new(move || {
+            let ports = ports.iter().zip(&configured).zip(&interfaces);
+            ports
+                .map(|((port, configured), on)| row(port, configured, on.as_deref(), queues))
+                .collect()
+        })
     }
 
     fn set_addresses(&mut self, ports: &[PortConfig]) {
         self.configured = ports.to_vec();
+    }
+}
+
+/// Asks a device for its link, its MTU and its own statistics. `interface`: its kernel interface.
+fn row(port: &Port, configured: &PortConfig, interface: Option<&str>, queues: u16) -> PortRow {
+    let link = port.link().ok();
+    // The drivers on kernel interfaces always report the link as up.
+    let is_running = interface.is_none_or(is_running);
+    let statistics = port.extended_statistics().unwrap_or_default();
+    PortRow {
+        name: configured.name.clone(),
+        device: configured.device.clone(),
+        driver: port.driver().to_owned(),
+        mac: MacAddress(port.hardware_address()).to_string(),
+        mtu: port.mtu().unwrap_or(configured.mtu),
+        link_up: is_running && link.is_some_and(|link| link.up),
+        link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
+        queues,
+        addresses: configured
+            .addresses
+            .iter()
+            .map(|own| format!("{}/{}", own.address(), own.length()))
+            .collect(),
+        xstats: statistics.into_iter().filter(|(_, value)| *value > 0).collect(),
     }
 }
 

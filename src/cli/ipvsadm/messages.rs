@@ -52,9 +52,9 @@ pub fn refusal(subject: Subject, refusal: &Refusal) -> &str {
         (_, EAFNOSUPPORT) => "Operation not supported with specified address family",
         (_, ERANGE) => "Numerical result out of range",
         (_, ENODEV) => "No such device",
-        (_, ETIMEDOUT) => &refusal.detail,
         (_, EEXIST) => "File exists",
         (_, ENOENT) => "No such file or directory",
         (_, ESRCH) => "No such process",
+        (_, ETIMEDOUT) => &refusal.detail,
     }
 }

@@ -269,7 +269,7 @@ impl Desired {
     }
 
     /// The interfaces as the next snapshot has them.
-    pub fn interfaces(&self) -> &Interfaces {
+    pub fn interfaces(&self) -> &Arc<Interfaces> {
         &self.next.interfaces
     }
 
@@ -314,6 +314,11 @@ impl Desired {
         self.order.range(before).rev().filter_map(|(&incarnation, &id)| {
             Some((incarnation, id, &self.services[id.index()].listed.as_ref()?.spec))
         })
+    }
+
+    /// The service that was added last.
+    pub fn newest_service(&self) -> Option<ServiceKey> {
+        self.services_before(None).next().map(|(_, _, spec)| spec.key)
     }
 
     /// A listed service's slot.

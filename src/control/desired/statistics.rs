@@ -3,6 +3,7 @@
 use super::Desired;
 use crate::model::{DestinationId, SchedulerKind};
 use crate::time::Instant;
+use std::ops::Range;
 
 /// Destinations estimated at once, so that no command has to wait for all of them.
 const AT_ONCE: usize = 2048;
@@ -46,9 +47,19 @@ impl Desired {
         }
     }
 
-    /// Garbage collection of the address maps of lblc and lblcr; every second.
-    pub fn collect_locality(&self, now: Instant) {
-        for service in self.next.services.iter() {
+    /// When [`Self::estimate`] has work again; `None` before the first service.
+    pub fn next_estimation(&self, now: Instant) -> Option<Instant> {
+        match self.estimating {
+            Some(_) => Some(now),
+            None => self.statistics.next(),
+        }
+    }
+
+    /// Garbage collection of the address maps of lblc and lblcr, for the services at these places; all of them every second.
+    /// True: there are no services after them.
+    pub fn collect_locality(&self, places: Range<usize>, now: Instant) -> bool {
+        let mut services = self.next.services.iter().skip(places.start);
+        for service in services.by_ref().take(places.len()) {
             let expiration = match service.scheduler.kind() {
                 SchedulerKind::Lblc => self.sysctls().lblc_expiration,
                 SchedulerKind::Lblcr => self.sysctls().lblcr_expiration,
@@ -56,5 +67,6 @@ impl Desired {
             };
             service.scheduler.collect(now, u32::try_from(expiration).unwrap_or(0));
         }
+        services.next().is_none()
     }
 }

@@ -116,6 +116,11 @@ impl Desired {
         }
     }
 
+    /// A round through the trash is under way: [`Self::empty_trash`] goes on with it.
+    pub fn is_emptying_trash(&self) -> bool {
+        self.trash.cursor.is_some()
+    }
+
     /// A slot for a destination. When all are taken, those of removed destinations without connections are given back
     /// before their time.
     pub(super) fn take_destination_slot(&mut self) -> Option<u32> {

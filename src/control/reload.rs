@@ -1,12 +1,16 @@
 //! The configuration file read again: what it changed is carried out, a faulty file changes nothing.
 //!
-//! Services and destinations are followed a piece at a time, so that a large reload does not hold up the loop. When all
-//! is done, the running table is held against the file, and each difference is logged.
+//! A [`Reloader`](super::Reloader) reads, checks and compares on another thread. The control thread follows services and destinations a slice
+//! at a time, so that a large reload does not hold up the loop. When all is done, the running table is held against the file,
+//! and each difference is logged.
 
-use super::{Control, Ports};
+use super::event::Event;
+use super::reread::{DriftScan, ReloadStep, Reread};
+use super::slice::Slice;
+use super::state::State;
+use super::topology;
 use crate::api::{Command, Refusal, RefusalCode};
-use crate::config::{Config, Faults, ServiceChange, ServicesUpdate};
-use crate::control::topology;
+use crate::config::{Config, Faults, ServicesUpdate};
 use crate::io::Frame;
 use crate::model::Origin;
 use crate::route::Routes;
@@ -14,27 +18,8 @@ use crate::time::Instant;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Steps of a reload in one turn of the loop.
-const STEPS_AT_ONCE: usize = 64;
 /// Lines that one reload writes into the log about differences.
 const DIFFERENCES_LOGGED: usize = 100;
-
-/// One step of a reload.
-#[derive(Debug)]
-pub(super) enum ReloadStep {
-    Delete(Command),
-    Follow(ServiceChange),
-    Apply(Command),
-    FindDrift(DriftScan),
-}
-
-/// The search for differences between file and running table.
-#[derive(Debug, Default)]
-pub(super) struct DriftScan {
-    /// Index of the service in the file that is next.
-    service: usize,
-    differences: usize,
-}
 
 fn tell(outcome: Result<(), Refusal>) {
     if let Err(refusal) = outcome {
@@ -42,16 +27,10 @@ fn tell(outcome: Result<(), Refusal>) {
     }
 }
 
-impl<F: Frame> Control<F> {
-    /// Applies the difference between the file as it was and as it is; a faulty file changes nothing.
-    pub(super) fn reload(
-        &mut self,
-        outcome: Result<Config, Faults>,
-        ports: &mut impl Ports<F>,
-        now: Instant,
-    ) {
-        let reread = outcome.and_then(|new| Ok((self.config.changes(&new)?, new)));
-        let (changes, new) = match reread {
+impl<F: Frame> State<F> {
+    /// Begins to apply the difference between the file as it was and as it is; a faulty file changes nothing.
+    pub(super) fn reload(&mut self, outcome: Result<Reread, Faults>, now: Instant) {
+        let Reread { changes, config: new } = match outcome {
             Ok(reread) => reread,
             Err(faults) => {
                 log::error!("the configuration stays as it was: {faults}");
@@ -60,12 +39,10 @@ impl<F: Frame> Control<F> {
         };
         let director = changes.director.unwrap_or_default();
         if changes.ports.is_some() || changes.routes.is_some() || director.vips.is_some() {
-            self.change_networks(&new, ports, now);
+            self.change_networks(&new);
         }
-        if let Some(list) = &changes.neighbours {
-            let neighbours = topology::static_neighbours(list);
-            let (host, mut out) = self.host(ports);
-            host.set_static_neighbours(&neighbours, now, &mut out);
+        if changes.neighbours.is_some() {
+            self.events.push(Event::StaticNeighboursChanged);
         }
         if let Some(rules) = &changes.marks {
             self.desired.set_marks(topology::marks(rules));
@@ -99,13 +76,13 @@ impl<F: Frame> Control<F> {
         self.reloading.push_back(ReloadStep::FindDrift(DriftScan::default()));
         self.config = new;
         log::info!("the configuration was read again");
-        self.continue_reload(now);
     }
 
-    /// Carries out some steps of a reload under way; true if there were any.
+    /// Carries out a slice of a reload under way; true if it can go on at once.
     pub(super) fn continue_reload(&mut self, now: Instant) -> bool {
-        for step in 0..STEPS_AT_ONCE {
-            let Some(next) = self.reloading.pop_front() else { return step > 0 };
+        let mut slice = Slice::new();
+        while !self.reloading.is_empty() && slice.take() {
+            let Some(next) = self.reloading.pop_front() else { break };
             match next {
                 ReloadStep::Delete(command) => {
                     match self.desired.apply(&command, Origin::File, now) {
@@ -125,7 +102,7 @@ impl<F: Frame> Control<F> {
                     if is_full && self.desired.is_room_to_come() {
                         // Slots come back as soon as every worker has acknowledged the deletions.
                         self.reloading.push_front(ReloadStep::Apply(command));
-                        return step > 0;
+                        return false;
                     }
                     tell(outcome);
                 }
@@ -136,7 +113,7 @@ impl<F: Frame> Control<F> {
                 }
             }
         }
-        true
+        !self.reloading.is_empty()
     }
 
     /// Holds one more service of the file against the running table; `None`: all are done.
@@ -170,7 +147,7 @@ impl<F: Frame> Control<F> {
     }
 
     /// New addresses, gateways, routes or VIPs.
-    fn change_networks(&mut self, new: &Config, ports: &mut impl Ports<F>, now: Instant) {
+    fn change_networks(&mut self, new: &Config) {
         let routes: Arc<Routes> = Arc::new(topology::routes(&new.ports, &new.routes));
         let interfaces = topology::interfaces(&new.ports, &self.macs);
         self.host.set_interfaces(interfaces);
@@ -179,9 +156,7 @@ impl<F: Frame> Control<F> {
         self.desired.set_routes(Arc::clone(&routes));
         self.desired.set_vips(topology::virtual_addresses(&new.director.vips));
         self.desired.set_vip_networks(topology::virtual_networks(&new.director.vips));
-        ports.set_addresses(&new.ports);
-        let (host, mut out) = self.host(ports);
-        host.set_routes(routes);
-        host.announce(now, &mut out);
+        self.host.set_routes(routes);
+        self.events.push(Event::NetworksChanged);
     }
 }

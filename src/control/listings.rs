@@ -1,0 +1,29 @@
+//! Listings under way.
+
+use super::server::Answer;
+use crate::query::{Listing, Walk};
+use std::collections::VecDeque;
+
+/// Listings under way.
+#[derive(Default)]
+pub(super) struct Listings {
+    /// Of the control thread's own state.
+    pub(super) own: VecDeque<(Box<dyn Listing>, Answer)>,
+    /// Of the workers' tables. The first may have a piece with a worker; `is_asked` then.
+    pub(super) walks: VecDeque<(Walk, Answer)>,
+    pub(super) is_asked: bool,
+}
+
+impl Listings {
+    pub(super) fn add_listing(&mut self, listing: Box<dyn Listing>, answer: Answer) {
+        self.own.push_back((listing, answer));
+    }
+
+    pub(super) fn add_walk(&mut self, walk: Walk, answer: Answer) {
+        self.walks.push_back((walk, answer));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.walks.is_empty()
+    }
+}

@@ -1,0 +1,48 @@
+//! ARP, neighbour discovery, and frames that wait for a next hop's address.
+
+use super::TICK;
+use crate::control::event::Event;
+use crate::control::task::{Context, Task};
+use crate::control::topology;
+use crate::io::Frame;
+use crate::reason::{Punt, PuntConsumer};
+use crate::time::Instant;
+
+pub(super) struct Neighbours;
+
+impl<F: Frame> Task<F> for Neighbours {
+    fn name(&self) -> &'static str {
+        "neighbours"
+    }
+
+    fn punts(&self) -> &'static [PuntConsumer] {
+        &[PuntConsumer::Neighbours, PuntConsumer::Unresolved]
+    }
+
+    fn on_punt(&mut self, punt: Punt<F>, context: &mut Context<'_, F>) {
+        context.state.host.input(punt, context.now, &mut context.out);
+    }
+
+    fn on_event(&mut self, event: &Event, context: &mut Context<'_, F>) {
+        let state = &mut context.state;
+        match *event {
+            Event::StaticNeighboursChanged => {
+                let neighbours = topology::static_neighbours(&state.config.neighbours);
+                state.host.set_static_neighbours(&neighbours, context.now, &mut context.out);
+            }
+            Event::NextHopChanged { next_hop, is_wanted: true } => {
+                state.host.want(next_hop, context.now, &mut context.out);
+            }
+            Event::NextHopChanged { next_hop, is_wanted: false } => state.host.unwant(next_hop),
+            Event::NeighbourChanged { next_hop: (interface, address), mac } => {
+                state.desired.neighbour_changed(interface, address, mac);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_timer(&mut self, context: &mut Context<'_, F>) -> Option<Instant> {
+        context.state.host.tick_neighbours(context.now, &mut context.out);
+        Some(context.now + TICK)
+    }
+}

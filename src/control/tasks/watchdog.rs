@@ -1,0 +1,59 @@
+//! Watches the workers: one that does not poll, or does not take a change, is logged and shown, and the service manager is told
+//! that all is well only while all workers poll.
+
+use crate::control::task::{Context, Task};
+use crate::io::Frame;
+use crate::limits::{ACKNOWLEDGEMENT_LATE, WORKER_STALLED};
+use crate::time::{Duration, Instant};
+
+/// How often it looks: several times within the service manager's patience.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+pub(super) struct Watchdog {
+    /// By worker: the time it has worked, and when that last grew.
+    polled: Vec<(u64, Instant)>,
+    /// What was logged last.
+    complaints: Vec<String>,
+}
+
+impl<F: Frame> Task<F> for Watchdog {
+    fn name(&self) -> &'static str {
+        "watchdog"
+    }
+
+    fn on_timer(&mut self, context: &mut Context<'_, F>) -> Option<Instant> {
+        let (now, state) = (context.now, &mut context.state);
+        self.polled.resize(state.shared.counters.len(), (0, now));
+        let mut complaints = Vec::new();
+        for (worker, counters) in state.shared.counters.iter().enumerate() {
+            let (time, grew) = &mut self.polled[worker];
+            if counters.time.get() != *time {
+                (*time, *grew) = (counters.time.get(), now);
+            } else if now.since(*grew) > WORKER_STALLED {
+                complaints.push(format!(
+                    "worker {worker} has not polled for {} s or more",
+                    WORKER_STALLED.as_secs()
+                ));
+            }
+        }
+        let all_poll = complaints.is_empty();
+        if state.unacknowledged_for(now) > ACKNOWLEDGEMENT_LATE {
+            complaints.extend(state.late_workers().map(|worker| {
+                format!("worker {worker} has not taken the last change; no other change can follow")
+            }));
+        }
+        if complaints != self.complaints {
+            complaints.iter().for_each(|complaint| log::error!("{complaint}"));
+            if complaints.is_empty() {
+                log::info!("all workers poll and take changes again");
+            }
+            self.complaints.clone_from(&complaints);
+        }
+        state.complaints = complaints;
+        if all_poll {
+            state.notifier.send("WATCHDOG=1");
+        }
+        Some(now + INTERVAL)
+    }
+}

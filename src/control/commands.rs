@@ -1,6 +1,6 @@
 //! Commands of clients, applied a slice in each turn of the loop.
 
-use super::batch::Batch;
+use super::batch::{Batch, Parts};
 use super::server::Answer;
 use super::slice::Slice;
 use super::state::State;
@@ -22,25 +22,42 @@ impl<F: Frame> State<F> {
     pub(super) fn continue_batch(&mut self, now: Instant) -> bool {
         let Some(mut batch) = self.batches.pop_front() else { return false };
         let mut slice = Slice::new();
-        while let Some(command) = batch.commands.peek() {
+        while batch.commands.peek().is_some() {
             if !slice.take() {
                 self.batches.push_front(batch);
                 return true;
             }
-            // All services are deleted one by one.
-            if matches!(command, Command::Flush)
-                && let Some(newest) = self.desired.newest_service().map(Command::DeleteService)
-                && self.desired.apply(&newest, Origin::Operator, now).is_ok()
-            {
-                continue;
-            }
-            let outcome = self.check_interface(command);
-            let outcome = outcome.and_then(|()| self.desired.apply(command, Origin::Operator, now));
-            batch.outcomes.push(outcome);
-            batch.commands.next();
+            self.apply_next(&mut batch, now);
         }
         self.acknowledge(batch.answer, Reply::Applied(batch.outcomes));
         true
+    }
+
+    /// Applies the next command, or the next part of it.
+    fn apply_next(&mut self, batch: &mut Batch, now: Instant) {
+        let Some(command) = batch.commands.peek() else { return };
+        let outcome = if let Some(parts) = &mut batch.parts {
+            if let Some(part) = parts.left.next() {
+                match self.desired.apply(&part, Origin::Operator, now) {
+                    // A reload may have deleted the service since the command was split.
+                    Err(Refusal { code: RefusalCode::ESRCH | RefusalCode::ENOENT, .. }) => {}
+                    outcome => parts.add(outcome),
+                }
+                return;
+            }
+            self.desired.complete(command);
+            batch.parts.take().map_or(Ok(()), |parts| parts.outcome)
+        } else {
+            let parts = self.desired.split(command);
+            if !parts.is_empty() {
+                batch.parts = Some(Parts::new(parts));
+                return;
+            }
+            let outcome = self.check_interface(command);
+            outcome.and_then(|()| self.desired.apply(command, Origin::Operator, now))
+        };
+        batch.outcomes.push(outcome);
+        batch.commands.next();
     }
 
     /// Synchronisation goes through a port.

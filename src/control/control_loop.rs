@@ -42,8 +42,6 @@ const ATTENTIVE_FOR: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_millis(5);
 /// Messages taken in one turn.
 const MESSAGES_AT_ONCE: usize = 16;
-/// A task that takes longer is named in the log at level `debug`.
-const TASK_SLOW: Duration = Duration::from_millis(1);
 /// Rounds of events that cause events.
 const EVENT_ROUNDS: usize = 4;
 
@@ -143,6 +141,7 @@ impl<F: Frame> Control<F> {
     pub fn start(&mut self, ports: &mut impl Ports<F>, now: Instant) {
         let (mut this, mut out) = self.with_outbox(ports);
         this.deliver_events(now, &mut out);
+        this.state.desired.sweep(|| true);
         this.state.publish(now);
     }
 
@@ -175,16 +174,17 @@ impl<F: Frame> Control<F> {
         clock: impl Fn() -> Instant,
         stop: impl Fn() -> bool,
     ) {
+        let mut message = None;
         while !stop() {
             let began = clock();
+            if let Some(message) = message.take() {
+                self.handle(message, ports, began);
+            }
             let worked = self.run_once(ports, began);
             let ended = clock();
             self.state.turns.note(ended.since(began));
-            if worked {
-                continue;
-            }
-            if let Some(message) = self.mailbox.next(self.patience(ended)) {
-                self.handle(message, ports, clock());
+            if !worked {
+                message = self.mailbox.next(self.patience(ended));
             }
         }
         self.state.notifier.send("STOPPING=1");
@@ -202,17 +202,19 @@ impl<F: Frame> Control<F> {
             self.handle(message, ports, now);
             worked = true;
         }
-        worked |= self.state.continue_batch(now);
-        worked |= self.state.continue_reload(now);
+        worked |= self.state.measured("commands", |state| state.continue_batch(now));
+        worked |= self.state.measured("reload", |state| state.continue_reload(now));
         {
             let (mut this, mut out) = self.with_outbox(ports);
             this.run_timers(now, &mut out);
             this.deliver_events(now, &mut out);
         }
-        worked |= self.state.publish(now);
+        worked |= self.state.measured("sweep", State::sweep);
+        worked |= self.state.measured("publication", |state| state.publish(now));
         if self.state.batches.is_empty() {
-            worked |= self.state.list(ports, self.refused, now);
-            worked |= self.state.walk(now);
+            let refused = self.refused;
+            worked |= self.state.measured("listing", |state| state.list(ports, refused, now));
+            worked |= self.state.measured("connection listing", |state| state.walk(now));
         }
         worked | !self.state.events.is_empty()
     }
@@ -232,9 +234,12 @@ impl<F: Frame> Control<F> {
 
     fn handle(&mut self, message: Message, ports: &mut impl Ports<F>, now: Instant) {
         match message {
-            Message::Call(call) => self.state.answer(*call, ports, self.refused, now),
+            Message::Call(call) => {
+                let refused = self.refused;
+                self.state.measured("request", |state| state.answer(*call, ports, refused, now));
+            }
             Message::Reload(outcome) => {
-                self.state.reload(*outcome, now);
+                self.state.measured("reload", |state| state.reload(*outcome, now));
                 ports.set_addresses(&self.state.config.ports);
             }
         }
@@ -290,7 +295,7 @@ struct Parts<'a, F> {
 }
 
 impl<F: Frame> Parts<'_, F> {
-    /// Calls one task, and notes when it wants to be called again.
+    /// Calls one task, measures it, and notes when it wants to be called again.
     fn call(
         &mut self,
         task: usize,
@@ -298,11 +303,13 @@ impl<F: Frame> Parts<'_, F> {
         out: &mut dyn Outbox<F>,
         work: impl FnOnce(&mut dyn Task<F>, &mut Context<'_, F>),
     ) {
+        let began = std::time::Instant::now();
         let mut context = Context::new(now, self.state, out);
         work(&mut *self.tasks[task], &mut context);
         if let Some(deadline) = context.take_wake() {
             self.timers.advance(task, deadline);
         }
+        self.state.turns.note_part(self.tasks[task].name(), began.elapsed());
     }
 
     fn deliver(&mut self, punt: Punt<F>, now: Instant, out: &mut dyn Outbox<F>) {
@@ -314,12 +321,7 @@ impl<F: Frame> Parts<'_, F> {
     fn run_timers(&mut self, now: Instant, out: &mut dyn Outbox<F>) {
         for task in self.timers.take_due(now) {
             let mut next = None;
-            let began = std::time::Instant::now();
             self.call(task, now, out, |task, context| next = task.on_timer(context));
-            let took = began.elapsed();
-            if took > TASK_SLOW {
-                log::debug!("the task `{}` took {} us", self.tasks[task].name(), took.as_micros());
-            }
             if let Some(next) = next {
                 self.timers.advance(task, next);
             }

@@ -10,12 +10,11 @@ use super::slice::Slice;
 use super::state::State;
 use super::topology;
 use crate::api::{Command, Refusal, RefusalCode};
-use crate::config::{Config, Faults, ServicesUpdate};
+use crate::config::{Config, Faults};
 use crate::io::Frame;
 use crate::model::Origin;
 use crate::route::Routes;
 use crate::time::Instant;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Lines that one reload writes into the log about differences.
@@ -30,7 +29,7 @@ fn tell(outcome: Result<(), Refusal>) {
 impl<F: Frame> State<F> {
     /// Begins to apply the difference between the file as it was and as it is; a faulty file changes nothing.
     pub(super) fn reload(&mut self, outcome: Result<Reread, Faults>, now: Instant) {
-        let Reread { changes, config: new } = match outcome {
+        let Reread { changes, mut steps, routes, config: new } = match outcome {
             Ok(reread) => reread,
             Err(faults) => {
                 log::error!("the configuration stays as it was: {faults}");
@@ -38,8 +37,11 @@ impl<F: Frame> State<F> {
             }
         };
         let director = changes.director.unwrap_or_default();
-        if changes.ports.is_some() || changes.routes.is_some() || director.vips.is_some() {
-            self.change_networks(&new);
+        if let Some(routes) = routes {
+            self.change_networks(&new, routes);
+        }
+        if director.vips.is_some() {
+            self.change_vips(&new);
         }
         if changes.neighbours.is_some() {
             self.events.push(Event::StaticNeighboursChanged);
@@ -69,11 +71,7 @@ impl<F: Frame> State<F> {
         if let Some(level) = director.log {
             log::set_max_level(level);
         }
-        if let Some(ServicesUpdate { deletions, changes }) = changes.services {
-            self.reloading.extend(deletions.into_iter().map(ReloadStep::Delete));
-            self.reloading.extend(changes.into_iter().map(ReloadStep::Follow));
-        }
-        self.reloading.push_back(ReloadStep::FindDrift(DriftScan::default()));
+        self.reloading.append(&mut steps);
         self.config = new;
         log::info!("the configuration was read again");
     }
@@ -116,27 +114,23 @@ impl<F: Frame> State<F> {
         !self.reloading.is_empty()
     }
 
-    /// Holds one more service of the file against the running table; `None`: all are done.
+    /// Holds one more service of the file, or one more running service, against the other; `None`: all are done.
     fn find_drift(&mut self, mut scan: DriftScan) -> Option<DriftScan> {
         let services = &self.config.services;
-        // A file without services leaves them all to ipvsadm.
-        let lines = match services.get(scan.service) {
-            Some(service) => self.desired.drift(service),
-            None if services.is_empty() => Vec::new(),
-            None => {
-                let named: HashSet<_> = services.iter().map(|service| service.spec.key).collect();
-                let unnamed = self.desired.unnamed(&named);
-                unnamed.map(|key| format!("{key}: the file does not have this service")).collect()
-            }
-        };
-        for line in lines {
-            if scan.differences < DIFFERENCES_LOGGED {
-                log::warn!("drift: {line}");
-            }
-            scan.differences += 1;
-        }
-        if scan.service < services.len() {
+        if let Some(service) = services.get(scan.service) {
+            scan.named.insert(service.spec.key);
             scan.service += 1;
+            report_drift(&mut scan, self.desired.drift(service));
+            return Some(scan);
+        }
+        let mut running = self.desired.services_before(scan.before);
+        // A file without services leaves them all to ipvsadm.
+        if let Some((number, _, spec)) = running.next().filter(|_| !services.is_empty()) {
+            scan.before = Some(number);
+            if !scan.named.contains(&spec.key) {
+                let line = format!("{}: the file does not have this service", spec.key);
+                report_drift(&mut scan, [line]);
+            }
             return Some(scan);
         }
         if scan.differences > DIFFERENCES_LOGGED {
@@ -146,17 +140,29 @@ impl<F: Frame> State<F> {
         None
     }
 
-    /// New addresses, gateways, routes or VIPs.
-    fn change_networks(&mut self, new: &Config) {
-        let routes: Arc<Routes> = Arc::new(topology::routes(&new.ports, &new.routes));
-        let interfaces = topology::interfaces(&new.ports, &self.macs);
-        self.host.set_interfaces(interfaces);
-        self.host.set_virtual_networks(topology::virtual_networks(&new.director.vips));
+    /// New addresses, gateways or routes.
+    fn change_networks(&mut self, new: &Config, routes: Arc<Routes>) {
+        self.host.set_interfaces(topology::interfaces(&new.ports, &self.macs));
         self.desired.set_interfaces(self.host.interfaces().to_vec());
         self.desired.set_routes(Arc::clone(&routes));
-        self.desired.set_vips(topology::virtual_addresses(&new.director.vips));
-        self.desired.set_vip_networks(topology::virtual_networks(&new.director.vips));
         self.host.set_routes(routes);
         self.events.push(Event::NetworksChanged);
+    }
+
+    /// Other addresses or networks in `vips`.
+    fn change_vips(&mut self, new: &Config) {
+        let networks = topology::virtual_networks(&new.director.vips);
+        self.host.set_virtual_networks(networks.clone());
+        self.desired.set_vips(topology::virtual_addresses(&new.director.vips));
+        self.desired.set_vip_networks(networks);
+    }
+}
+
+fn report_drift(scan: &mut DriftScan, lines: impl IntoIterator<Item = String>) {
+    for line in lines {
+        if scan.differences < DIFFERENCES_LOGGED {
+            log::warn!("drift: {line}");
+        }
+        scan.differences += 1;
     }
 }

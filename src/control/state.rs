@@ -8,6 +8,7 @@ use super::listings::Listings;
 use super::notify::Notifier;
 use super::reread::ReloadStep;
 use super::server::Answer;
+use super::slice::Slice;
 use crate::api::{Refusal, RefusalCode, Reply};
 use crate::config::Config;
 use crate::conn::template::Template;
@@ -109,12 +110,20 @@ impl<F: Frame> State<F> {
             self.settled = epoch;
             self.events.push(Event::SnapshotSettled);
         }
-        if self.is_published() || !self.batches.is_empty() {
+        if self.is_published() || !self.batches.is_empty() || !self.desired.is_swept() {
             return false;
         }
         self.published = Some(self.desired.generation());
         self.published_at = now;
         self.publisher.publish(self.desired.snapshot())
+    }
+
+    /// Goes on with what a change of routes or neighbours did to destinations; true if there was something.
+    pub(super) fn sweep(&mut self) -> bool {
+        let is_over = self.desired.is_swept();
+        let mut slice = Slice::new();
+        self.desired.sweep(|| slice.take());
+        !is_over
     }
 
     /// How long a worker has not taken the newest snapshot; zero if all have.
@@ -182,6 +191,7 @@ impl<F: Frame> State<F> {
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
             || !self.reloading.is_empty()
+            || !self.desired.is_swept()
             || !self.listings.is_empty()
             || !self.publisher.is_settled()
     }

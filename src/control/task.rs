@@ -11,7 +11,7 @@ use crate::time::Instant;
 ///
 /// Calls are dynamic: there are a dozen tasks and a few thousand calls a second, none of them in the packet path.
 pub(super) trait Task<F> {
-    /// The name in logs.
+    /// The name in logs, and in `directorctl status` if the task takes longest.
     fn name(&self) -> &'static str;
 
     /// Whose punts it takes. Each consumer has one task.

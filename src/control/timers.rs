@@ -55,6 +55,53 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// What is done with the queue.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(usize, Option<u64>),
+        Advance(usize, u64),
+        TakeDue(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..5_usize, proptest::option::of(0..20_u64))
+                .prop_map(|(task, at)| Step::Set(task, at)),
+            (0..5_usize, 0..20_u64).prop_map(|(task, at)| Step::Advance(task, at)),
+            (0..20_u64).prop_map(Step::TakeDue),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_queue_does_what_a_list_of_deadlines_does(steps in proptest::collection::vec(step(), 0..60)) {
+            let at = Instant::from_millis;
+            let mut timers = Timers::new(5);
+            let mut list = [Some(Instant::START); 5];
+            for step in steps {
+                match step {
+                    Step::Set(task, deadline) => {
+                        timers.set(task, deadline.map(at));
+                        list[task] = deadline.map(at);
+                    }
+                    Step::Advance(task, deadline) => {
+                        timers.advance(task, at(deadline));
+                        list[task] = Some(list[task].map_or(at(deadline), |old| old.min(at(deadline))));
+                    }
+                    Step::TakeDue(now) => {
+                        let is_due = |task: &usize| list[*task].is_some_and(|deadline| deadline <= at(now));
+                        let mut due: Vec<usize> = (0..5).filter(is_due).collect();
+                        due.sort_by_key(|task| (list[*task], *task));
+                        due.iter().for_each(|task| list[*task] = None);
+                        prop_assert_eq!(timers.take_due(at(now)), due);
+                    }
+                }
+                prop_assert_eq!(timers.next(), list.iter().flatten().min().copied());
+            }
+        }
+    }
 
     #[test]
     fn deadlines_come_in_order_and_once() {

@@ -23,6 +23,9 @@ pub struct StatusReport {
     /// Its turns since the start that took longer than this.
     pub turns_over_1ms: u64,
     pub turns_over_10ms: u64,
+    /// The task or work that took longest in a turn, and how long, in microseconds.
+    pub longest_part: String,
+    pub longest_part_us: u64,
     pub workers: Vec<WorkerStatus>,
     /// How each port spreads flows over the workers, and why.
     pub steering: Vec<String>,
@@ -78,6 +81,8 @@ impl Query for Status {
             longest_turn_us: turns.longest.as_micros() as u64,
             turns_over_1ms: turns.over_1ms,
             turns_over_10ms: turns.over_10ms,
+            longest_part: turns.longest_part.0.to_owned(),
+            longest_part_us: turns.longest_part.1.as_micros() as u64,
             workers: (0..view.shared().counters.len()).map(|worker| status(view, worker)).collect(),
             steering: steering(view),
             warnings: view.warnings(),
@@ -92,10 +97,12 @@ impl Query for Status {
             duration(*uptime_s)
         );
         text.push_str(&format!(
-            "longest turn of the control thread {:.1} ms, {} over 1 ms, {} over 10 ms\n\n",
+            "longest turn of the control thread {:.1} ms, {} over 1 ms, {} over 10 ms; longest part: {}, {:.1} ms\n\n",
             report.longest_turn_us as f64 / 1000.0,
             report.turns_over_1ms,
-            report.turns_over_10ms
+            report.turns_over_10ms,
+            report.longest_part,
+            report.longest_part_us as f64 / 1000.0
         ));
         text.push_str(&table(WORKERS, &report.workers));
         if !report.steering.is_empty() {
@@ -204,6 +211,8 @@ mod tests {
             longest_turn_us: 1234,
             turns_over_1ms: 2,
             turns_over_10ms: 0,
+            longest_part: "statistics".to_owned(),
+            longest_part_us: 987,
             workers: vec![worker.clone(), WorkerStatus { worker: 1, core: None, ..worker }],
             steering: vec!["wan0: RSS by the device".to_owned()],
             warnings: vec!["core 2 is shared".to_owned()],
@@ -211,7 +220,7 @@ mod tests {
         let expected = [
             "directord 0.1.0, up 2d 03:04:05",
             "3 services, 9 destinations, snapshot 17",
-            "longest turn of the control thread 1.2 ms, 2 over 1 ms, 0 over 10 ms",
+            "longest turn of the control thread 1.2 ms, 2 over 1 ms, 0 over 10 ms; longest part: statistics, 1.0 ms",
             "",
             "worker  core  snapshot  IPv4 connections  IPv6 connections  room for each    busy  handed off  taken over",
             "     0     2        17              1000                 0        1048576  12.3 %           5           7",

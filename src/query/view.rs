@@ -53,6 +53,8 @@ pub struct Turns {
     /// Turns that took longer than this.
     pub over_1ms: u64,
     pub over_10ms: u64,
+    /// The longest part of any turn: the name of its task or work.
+    pub longest_part: (&'static str, Duration),
 }
 
 /// The running director, as questions see it. The control thread implements it.

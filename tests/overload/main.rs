@@ -5,6 +5,7 @@ mod device;
 mod host;
 mod neighbours;
 mod pool;
+mod reload;
 mod stuck;
 mod syn_flood;
 mod testbed;

@@ -1,10 +1,11 @@
 //! A director with one port and one or more workers, polled by the test.
 
 use crate::pool::{Pool, PoolFrame, PoolQueue, Wire};
+use crossbeam_channel::{Sender, bounded};
 use director::api::{Client, ClientError, Reply, Request};
-use director::config::{Config, PortConfig};
+use director::config::{Config, Faults, PortConfig};
 use director::control::server::Server;
-use director::control::{Control, Ports};
+use director::control::{Control, Ports, Reloader, Reread};
 use director::limits::BURST;
 use director::model::PortId;
 use director::packet::ethernet::ETHERNET;
@@ -20,7 +21,8 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use tempfile::TempDir;
 
 /// Size of the worker's connection table.
@@ -114,6 +116,13 @@ pub struct Testbed {
     hosts: Vec<([u8; 4], [u8; 6])>,
     flood_client: u32,
     socket: PathBuf,
+    /// The configuration file that it was started with.
+    pub text: String,
+    /// Where the next one is read from.
+    pub file: PathBuf,
+    /// `None` while it reads.
+    reloader: Option<Reloader>,
+    rereads: Sender<Result<Reread, Faults>>,
     /// Folder of the socket; removed with the value.
     _folder: TempDir,
 }
@@ -130,6 +139,14 @@ impl Testbed {
         let services = &CONFIGURATION[CONFIGURATION.find("[[service]]").unwrap()..];
         let hosts = vec![([10, 0, 0, 254], ROUTER_MAC), ([10, 0, 0, 11], SERVER_MAC)];
         Self::build(1, Placement::Software, &(text + services), hosts)
+    }
+
+    /// As [`Self::new`] with room for this many services and destinations.
+    pub fn with_tables(services: usize, destinations: usize) -> Self {
+        let text = CONFIGURATION
+            .replace("services = 16", &format!("services = {services}"))
+            .replace("destinations = 64", &format!("destinations = {destinations}"));
+        Self::build(1, Placement::Software, &text, Vec::new())
     }
 
     /// As [`Self::new`] with this many workers; each has the established flows that it owns.
@@ -151,15 +168,17 @@ impl Testbed {
             ports: 1,
             connections_ipv4: CONNECTIONS,
             connections_ipv6: 64,
-            services: 16,
-            destinations: 64,
+            services: config.tables.services,
+            destinations: config.tables.destinations,
             templates: 64,
         };
+        let config = Arc::new(config);
         let steering = Steering::new(workers, vec![placement]);
         let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
         let info = StaticInfo::default();
         let mut director =
-            Control::new(config, vec![MAC], plan, control, shared.clone(), info).unwrap();
+            Control::new(Arc::clone(&config), vec![MAC], plan, control, shared.clone(), info)
+                .unwrap();
         let pool = Pool::default();
         let wires: Vec<Rc<RefCell<Wire>>> = seats.iter().map(|_| Rc::default()).collect();
         let queue =
@@ -173,6 +192,10 @@ impl Testbed {
         let mut ports = OnePort(pool.clone());
         director.start(&mut ports, now);
         director.open(Server::bind(&socket).unwrap().start().unwrap());
+        let (rereads, received) = bounded(1);
+        director.set_rereads(received);
+        let file = folder.path().join("director.toml");
+        let reloader = Some(Reloader::new(file.clone(), config));
         let (polls_per_turn, polls, flood_client) = (1, 0, 0);
         let mut testbed = Testbed {
             director,
@@ -189,6 +212,10 @@ impl Testbed {
             hosts,
             flood_client,
             socket,
+            text,
+            file,
+            reloader,
+            rereads,
             _folder: folder,
         };
         testbed.run(8);
@@ -321,6 +348,15 @@ impl Testbed {
 
     pub fn dropped_by(&self, worker: usize, reason: DropReason) -> u64 {
         self.shared.counters[worker].queues[0].drop_of(reason).get()
+    }
+
+    /// Begins to read [`Self::file`] again, on another thread as the daemon does. The result ends the reading.
+    pub fn begin_reload(&mut self) -> JoinHandle<Reloader> {
+        let (mut reloader, rereads) = (self.reloader.take().unwrap(), self.rereads.clone());
+        thread::spawn(move || {
+            rereads.send(reloader.reread()).unwrap();
+            reloader
+        })
     }
 
     /// Sends a query over the control socket while mixed bursts go on; returns the reply and the time the client

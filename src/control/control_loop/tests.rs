@@ -19,6 +19,8 @@ use crate::worker::{Worker, connect_rings};
 use crossbeam_channel::{Receiver, bounded};
 use std::fs;
 
+mod slices;
+
 const CONFIGURATION: &str = "[[port]]\nname = \"wan\"\ndevice = \"net_null0\"\naddresses = [\"10.0.0.1/24\"]\n\
      [dpdk]\nvdevs = [\"net_null0\"]\n";
 

@@ -7,7 +7,7 @@
 use super::Desired;
 use crate::api::Command;
 use crate::config::{ServiceChange, ServiceConfig};
-use crate::model::{DestinationAddress, DestinationSpec, ServiceKey, ServiceSpec};
+use crate::model::{DestinationAddress, DestinationSpec, ServiceSpec};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -120,15 +120,6 @@ impl Desired {
             lines.push(format!("{at} of {key}: the file has it, the running table does not"));
         }
         lines
-    }
-
-    /// Keys of running services that are not in the file, newest first.
-    pub fn unnamed<'a>(
-        &'a self,
-        file: &'a HashSet<ServiceKey>,
-    ) -> impl Iterator<Item = ServiceKey> + 'a {
-        let running = self.services_before(None).map(|(_, _, spec)| spec.key);
-        running.filter(|key| !file.contains(key))
     }
 }
 

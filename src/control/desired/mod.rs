@@ -1,8 +1,8 @@
 //! What the director is to do: services, destinations and settings, changed by commands as IPVS changes them, and the
-//! next [`Snapshot`] that says so to the workers.
+//! next [`Snapshot`], by which the workers learn of it.
 //!
-//! [`Desired`] is the only owner of services and destinations. It keeps the next of the snapshot up to date with
-//! every command, so that an edit costs what it touches: next are shared with published snapshots until they change.
+//! [`Desired`] is the only owner of services and destinations. It keeps the next snapshot up to date with every command, so
+//! that an edit costs what it touches: parts are shared with published snapshots until they change.
 
 mod addresses;
 mod checks;
@@ -16,7 +16,9 @@ mod rows;
 mod services;
 mod settings;
 mod slots;
+mod split;
 mod statistics;
+mod sweeps;
 mod trash;
 
 use super::destination_totals::DestinationTotals;
@@ -34,9 +36,11 @@ use overlay::Overlays;
 use path_mtus::{CachedRoute, Learned};
 use paths::networks_of;
 use slots::Slots;
+use statistics::Progress;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use sweeps::Sweeps;
 use trash::Trash;
 
 /// How many there may be at once.
@@ -102,7 +106,7 @@ struct Row {
     tunnel_end: Option<TunnelKind>,
 }
 
-/// See the module.
+/// Services, destinations and settings, and the next snapshot.
 #[derive(Debug)]
 pub struct Desired {
     capacity: Capacity,
@@ -135,9 +139,10 @@ pub struct Desired {
     next_hops: NextHops,
     gateways: Vec<(InterfaceId, IpAddr)>,
     learned: HashMap<IpAddr, Learned>,
+    sweeps: Sweeps,
     statistics: Estimator,
     /// Where an estimation under way goes on.
-    estimating: Option<usize>,
+    estimating: Option<Progress>,
 }
 
 fn refusal(code: RefusalCode, detail: String) -> Refusal {
@@ -187,6 +192,7 @@ impl Desired {
             next_hops: NextHops::new(),
             gateways: Vec::new(),
             learned: HashMap::new(),
+            sweeps: Sweeps::default(),
             statistics: Estimator::default(),
             estimating: None,
         };
@@ -239,8 +245,10 @@ impl Desired {
         }
     }
 
-    /// The next snapshot; the publisher gives it its epoch.
-    pub fn snapshot(&self) -> Snapshot {
+    /// The next snapshot; the publisher gives it its epoch. Sweeps that are not over are finished, however long it takes:
+    /// see [`Self::is_swept`].
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.sweep(|| true);
         self.next.clone()
     }
 
@@ -314,11 +322,6 @@ impl Desired {
         self.order.range(before).rev().filter_map(|(&incarnation, &id)| {
             Some((incarnation, id, &self.services[id.index()].listed.as_ref()?.spec))
         })
-    }
-
-    /// The service that was added last.
-    pub fn newest_service(&self) -> Option<ServiceKey> {
-        self.services_before(None).next().map(|(_, _, spec)| spec.key)
     }
 
     /// A listed service's slot.

@@ -4,6 +4,7 @@
 use super::Desired;
 use super::addresses::Holder;
 use super::next_hops::Need;
+use super::sweeps::Sweep;
 use crate::model::{
     DestinationId, Effective, Family, Interface, InterfaceAddress, InterfaceId, Prefix,
 };
@@ -23,7 +24,7 @@ pub(super) struct Path {
 }
 
 impl Desired {
-    /// Replaces the routes and looks up every destination again.
+    /// Replaces the routes and begins to look up every destination again.
     pub fn set_routes(&mut self, routes: Arc<Routes>) {
         for gateway in std::mem::take(&mut self.gateways) {
             self.next_hops.give_back(gateway, Need::Resolved);
@@ -35,9 +36,7 @@ impl Desired {
         }
         self.next.routes = routes;
         self.next.forwarding_changed();
-        for slot in 0..self.destinations.len() {
-            self.place_destination(DestinationId(slot as u32));
-        }
+        self.begin(Sweep::All(DestinationId(0)));
         self.contest_all_again();
         self.touch();
     }
@@ -75,12 +74,7 @@ impl Desired {
             Some(_) => log::debug!("next hop {address} has a MAC address"),
             None => log::warn!("next hop {address} is unreachable: it has no MAC address any more"),
         }
-        for id in listed_under(&self.by_next_hop, at) {
-            if let Some(&old) = self.next.destinations.get(id.index()) {
-                self.next.set_destination(id, old);
-            }
-        }
-        self.touch();
+        self.begin(Sweep::next_hop(at));
     }
 
     /// An interface has joined a multicast group, or (false) left it.
@@ -202,20 +196,14 @@ impl Desired {
     }
 
     pub(super) fn place_destinations_at(&mut self, address: IpAddr) {
-        let there: Vec<_> = self.destinations_at(address).collect();
-        for id in there {
-            self.place_destination(id);
+        if self.destinations_at(address).next().is_some() {
+            self.begin(Sweep::addresses(address, address));
         }
     }
 
     /// Updates destinations after addresses of the network became the director's, or no longer are.
     pub(super) fn place_destinations_in(&mut self, network: &Prefix) {
-        let first = (network.address(), DestinationId(0));
-        let last = (network.last(), DestinationId(u32::MAX));
-        let there: Vec<_> = self.by_address.range(first..=last).map(|(_, id)| *id).collect();
-        for id in there {
-            self.place_destination(id);
-        }
+        self.begin(Sweep::addresses(network.address(), network.last()));
         let gateways = self.gateways.iter().filter(|(_, at)| network.contains(*at));
         gateways.for_each(|gateway| self.next_hops.reconsider(*gateway));
     }

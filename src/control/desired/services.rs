@@ -141,9 +141,14 @@ impl Desired {
             }
         }
         if key.is_none() {
-            self.statistics.zero_total();
+            self.zero_total();
         }
         Ok(())
+    }
+
+    /// Zeroes the sum over all services.
+    pub(super) fn zero_total(&mut self) {
+        self.statistics.zero_total();
     }
 
     pub(super) fn publish_service(&mut self, service: Service) {

@@ -1,12 +1,19 @@
 //! What happens to statistics and to the schedulers' memory as time goes by.
 
 use super::Desired;
-use crate::model::{DestinationId, SchedulerKind};
+use crate::model::{DestinationId, SchedulerKind, ServiceId};
 use crate::time::Instant;
 use std::ops::Range;
 
-/// Destinations estimated at once, so that no command has to wait for all of them.
+/// Destinations and services estimated at once, so that no command has to wait for all of them.
 const AT_ONCE: usize = 2048;
+
+/// The slots from which an estimation under way goes on. Services come after their destinations.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    destinations: usize,
+    services: usize,
+}
 
 impl Desired {
     /// Takes the snapshot of the statistics, every two seconds, a piece at each call; to be called often. True: it is
@@ -16,19 +23,26 @@ impl Desired {
             && self.statistics.is_due(now)
             && self.next.settings.sysctls.run_estimation != 0
         {
-            self.estimating = Some(0);
+            self.estimating = Some(Progress::default());
         }
-        let Some(first) = self.estimating else { return false };
-        let end = self.destinations.len().min(first + AT_ONCE);
-        (first..end).for_each(|slot| self.estimate_destination(DestinationId(slot as u32)));
+        let Some(Progress { destinations, services }) = self.estimating else { return false };
+        let end = (destinations + AT_ONCE).min(self.destinations.len());
+        for slot in destinations..end {
+            self.estimate_destination(DestinationId(slot as u32));
+        }
         if end < self.destinations.len() {
-            self.estimating = Some(end);
+            self.estimating = Some(Progress { destinations: end, services });
+            return false;
+        }
+        let last = (services + AT_ONCE).min(self.services.len());
+        for slot in services..last {
+            self.statistics.estimate_service(ServiceId(slot as u32));
+        }
+        if last < self.services.len() {
+            self.estimating = Some(Progress { destinations: end, services: last });
             return false;
         }
         self.estimating = None;
-        for &id in self.order.values() {
-            self.statistics.estimate_service(id);
-        }
         self.statistics.estimate_total();
         true
     }

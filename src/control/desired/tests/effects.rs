@@ -11,8 +11,7 @@ impl Fixture {
     }
 
     fn servers(&self, key: &ServiceKey) -> Vec<(IpAddr, u32)> {
-        let snapshot = self.desired.snapshot();
-        let scheduler = &snapshot.services.get(key).unwrap().scheduler;
+        let scheduler = &self.desired.next.services.get(key).unwrap().scheduler;
         let shown: Vec<_> =
             scheduler.candidates().iter().map(|one| (one.address, one.weight)).collect();
         let listed = self.listing().into_iter().find(|row| row.spec.key == *key).unwrap();

@@ -6,6 +6,7 @@ mod oracle;
 mod paths;
 mod reload;
 mod statistics;
+mod sweeps;
 mod thresholds;
 mod trash;
 
@@ -46,8 +47,12 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        let workers: Vec<_> =
-            (0..2).map(|_| Arc::new(DestinationStatsTable::new(CAPACITY.destinations))).collect();
+        Self::with_capacity(CAPACITY)
+    }
+
+    pub(super) fn with_capacity(capacity: Capacity) -> Self {
+        let table = || Arc::new(DestinationStatsTable::new(capacity.destinations));
+        let workers: Vec<_> = (0..2).map(|_| table()).collect();
         let topology = Topology {
             interfaces: vec![
                 interface(0, 1500, &[("fe80::1", 64), ("10.0.0.1", 24), ("fd00:a::1", 64)]),
@@ -56,7 +61,7 @@ impl Fixture {
             vips: BTreeSet::new(),
             vip_networks: Vec::new(),
         };
-        let mut desired = Desired::new(CAPACITY, topology, DestinationTotals::new(workers.clone()));
+        let mut desired = Desired::new(capacity, topology, DestinationTotals::new(workers.clone()));
         desired.set_routes(Arc::new(Routes::build([
             ((ip("10.0.0.0"), 24), InterfaceId(0), None, 0),
             ((ip("fd00:a::"), 64), InterfaceId(0), None, 0),
@@ -75,6 +80,7 @@ impl Fixture {
 
     pub(super) fn at(&mut self, second: u64, command: Command) -> Result<(), RefusalCode> {
         let outcome = self.desired.apply(&command, Origin::Operator, Instant::from_secs(second));
+        self.desired.sweep(|| true);
         outcome.map_err(|refusal| {
             assert!(!refusal.detail.is_empty(), "{command:?}");
             refusal.code
@@ -127,7 +133,7 @@ impl Fixture {
     }
 
     pub(super) fn row(&self, id: DestinationId) -> crate::snapshot::Destination {
-        *self.desired.snapshot().destinations.get(id.index()).unwrap()
+        *self.desired.next.destinations.get(id.index()).unwrap()
     }
 
     /// Runs the trash every second from one time to another.

@@ -5,8 +5,7 @@ use crate::snapshot::{NextHop, UNROUTED};
 
 impl Fixture {
     fn hop(&self, key: &ServiceKey) -> NextHop {
-        let snapshot = self.desired.snapshot();
-        *snapshot.next_hops.get(self.newest(key).next_hop.0 as usize).unwrap()
+        *self.desired.next.next_hops.get(self.newest(key).next_hop.0 as usize).unwrap()
     }
 }
 
@@ -49,6 +48,7 @@ fn new_routes_move_destinations() {
     let default = ((ip("0.0.0.0"), 0), InterfaceId(0), Some(ip("10.0.0.254")), 0);
     let nowhere = ((ip("10.1.0.0"), 24), InterfaceId(7), None, 0);
     fixture.desired.set_routes(Arc::new(Routes::build([default, nowhere])));
+    fixture.desired.sweep(|| true);
     assert_eq!(fixture.newest(&key(80)).mtu, 1500);
     assert_eq!(fixture.hop(&key(80)).address, ip("10.0.0.254"));
     assert_eq!(*fixture.wanted(), BTreeSet::from([(InterfaceId(0), ip("10.0.0.254"))]));
@@ -63,21 +63,24 @@ fn neighbours_reach_next_hops_and_the_table() {
     let (interface, address) = (InterfaceId(1), ip("10.1.0.11"));
     let mac = [2, 9, 9, 9, 9, 9];
     fixture.desired.neighbour_changed(interface, address, Some(mac));
+    fixture.desired.sweep(|| true);
     let hop = fixture.hop(&key(80));
     assert!(hop.resolved);
     assert_eq!(hop.adjacency.header[..14], [2, 9, 9, 9, 9, 9, 2, 0, 0, 0, 0, 1, 8, 0]);
-    let neighbours =
-        |fixture: &Fixture| fixture.desired.snapshot().neighbours.get(interface, address);
+    let neighbours = |fixture: &Fixture| fixture.desired.next.neighbours.get(interface, address);
     assert_eq!(neighbours(&fixture), Some(fixture.newest(&key(80)).next_hop));
     let before = fixture.desired.generation();
     fixture.desired.neighbour_changed(interface, address, Some(mac));
+    fixture.desired.sweep(|| true);
     fixture.desired.neighbour_changed(interface, ip("10.1.0.99"), None);
+    fixture.desired.sweep(|| true);
     assert_eq!(fixture.desired.generation(), before, "no news");
     // The destination is removed while the neighbour stays; then the neighbour too.
     fixture.ok(delete(key(80), &server("10.1.0.11")));
     fixture.pass(1..=300);
     assert!(neighbours(&fixture).is_some());
     fixture.desired.neighbour_changed(interface, address, None);
+    fixture.desired.sweep(|| true);
     assert_eq!(neighbours(&fixture), None);
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert!(!fixture.hop(&key(80)).resolved);
@@ -88,7 +91,7 @@ fn changes_of_forwarding_change_its_number() {
     let mut fixture = Fixture::with_service();
     let mut last = 0;
     let mut changed = |fixture: &Fixture| {
-        let now = fixture.desired.snapshot().forwarding;
+        let now = fixture.desired.next.forwarding;
         std::mem::replace(&mut last, now) != now
     };
     assert!(changed(&fixture), "it is never 0");
@@ -97,10 +100,12 @@ fn changes_of_forwarding_change_its_number() {
     let (interface, address) = (InterfaceId(1), ip("10.1.0.11"));
     for (mac, is_other) in [(Some([2; 6]), true), (Some([4; 6]), false), (None, true)] {
         fixture.desired.neighbour_changed(interface, address, mac);
+        fixture.desired.sweep(|| true);
         assert_eq!(changed(&fixture), is_other, "{mac:?}: the next hop's slot keeps its number");
     }
     let default = ((ip("0.0.0.0"), 0), InterfaceId(0), Some(ip("10.0.0.254")), 0);
     fixture.desired.set_routes(Arc::new(Routes::build([default])));
+    fixture.desired.sweep(|| true);
     assert!(changed(&fixture));
 }
 
@@ -125,19 +130,25 @@ fn path_mtus_are_used_for_ten_minutes() {
     let address = ip("10.9.0.11");
     let mtu_at = |fixture: &mut Fixture, second| {
         fixture.desired.expire_path_mtus(Instant::from_secs(second));
+        fixture.desired.sweep(|| true);
         fixture.newest(&key(80)).mtu
     };
     fixture.desired.path_mtu_learned(address, 1000, Instant::START);
+    fixture.desired.sweep(|| true);
     fixture.ok(add(key(80), server("10.9.0.11")));
     assert_eq!(mtu_at(&mut fixture, 0), 1400, "there was no destination");
     fixture.desired.path_mtu_learned(address, 1401, Instant::START);
+    fixture.desired.sweep(|| true);
     assert_eq!(mtu_at(&mut fixture, 0), 1400);
     fixture.desired.path_mtu_learned(address, 1000, Instant::START);
+    fixture.desired.sweep(|| true);
     assert_eq!(mtu_at(&mut fixture, 599), 1000);
     fixture.desired.path_mtu_learned(address, 1200, Instant::from_secs(300));
+    fixture.desired.sweep(|| true);
     assert_eq!(mtu_at(&mut fixture, 599), 1000, "a larger one does not raise it");
     assert_eq!(mtu_at(&mut fixture, 600), 1400);
     fixture.desired.path_mtu_learned(address, 68, Instant::from_secs(600));
+    fixture.desired.sweep(|| true);
     assert_eq!(mtu_at(&mut fixture, 600), 552);
 }
 
@@ -153,10 +164,14 @@ fn a_client_is_told_the_mtu_of_the_cached_route() {
     let [one, other] = [80, 81].map(|port| fixture.slots(&key(port))[0]);
     let packet = |fixture: &Fixture, id| fixture.stats(0, id).count_in(40);
     let told = |fixture: &mut Fixture, id, mtu| {
-        fixture.desired.tunnel_mtu_learned(id, ip("10.9.0.11"), mtu, Instant::START)
+        let address = ip("10.9.0.11");
+        let told = fixture.desired.tunnel_mtu_learned(id, address, mtu, Instant::START);
+        fixture.desired.sweep(|| true);
+        told
     };
     assert_eq!(told(&mut fixture, one, 100), 100, "nothing is cached: the reported one");
     fixture.desired.expire_path_mtus(Instant::from_secs(600));
+    fixture.desired.sweep(|| true);
     packet(&fixture, one);
     packet(&fixture, other);
     assert_eq!(told(&mut fixture, one, 1500), 1400, "above the route's MTU: nothing is learned");
@@ -186,14 +201,16 @@ fn own_addresses_follow_services_and_configuration() {
     assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
     // A real server that is the director itself.
     fixture.desired.set_vips(BTreeSet::from([ip("10.0.0.200"), ip("10.0.0.100")]));
+    fixture.desired.sweep(|| true);
     fixture.ok(add(key(80), server("10.0.0.200")));
     let row = fixture.newest(&key(80));
     assert_eq!((row.is_local, row.next_hop), (true, UNROUTED));
     assert_eq!(fixture.vips().len(), 2);
     let local = |fixture: &Fixture, last| {
-        fixture.desired.snapshot().local.contains(u32::from_be_bytes([10, 0, 0, last]))
+        fixture.desired.next.local.contains(u32::from_be_bytes([10, 0, 0, last]))
     };
     fixture.desired.set_vips(BTreeSet::new());
+    fixture.desired.sweep(|| true);
     assert!(!fixture.newest(&key(80)).is_local && !local(&fixture, 200));
     fixture.ok(Command::DeleteService(key(80)));
     assert!(local(&fixture, 100), "the other service has it");
@@ -212,6 +229,7 @@ fn every_address_of_a_vip_network_is_local() {
     assert!(!fixture.row(id).is_local && fixture.wanted().contains(&hop));
     let networks = ["10.1.0.64/26", "fd00:c::/64"].map(|text| text.parse().unwrap());
     fixture.desired.set_vip_networks(networks.to_vec());
+    fixture.desired.sweep(|| true);
     assert!(fixture.row(id).is_local && !fixture.wanted().contains(&hop));
     for (address, expected) in [
         ("10.1.0.63", false),
@@ -224,6 +242,7 @@ fn every_address_of_a_vip_network_is_local() {
         assert_eq!(fixture.desired.is_local(ip(address)), expected, "{address}");
     }
     fixture.desired.set_vip_networks(Vec::new());
+    fixture.desired.sweep(|| true);
     assert!(!fixture.row(id).is_local && fixture.wanted().contains(&hop));
     assert!(!fixture.desired.is_local(ip("10.1.0.100")));
 }
@@ -258,6 +277,7 @@ fn a_vip_that_another_host_has_is_present_but_not_active() {
         None,
         0,
     )])));
+    fixture.desired.sweep(|| true);
     let active = ["10.0.0.100", "10.1.0.11", "10.1.0.254"].map(ip);
     assert_eq!(*fixture.vips(), BTreeSet::from(active));
     // A destination that is added at an active VIP is the director itself.

@@ -55,8 +55,9 @@ fn drift(fixture: &Fixture, file: &str) -> Vec<String> {
     let config = parse(file);
     let mut lines: Vec<_> =
         config.services.iter().flat_map(|service| fixture.desired.drift(service)).collect();
-    let named = config.services.iter().map(|service| service.spec.key).collect();
-    lines.extend(fixture.desired.unnamed(&named).map(|key| key.to_string()));
+    let named: Vec<_> = config.services.iter().map(|service| service.spec.key).collect();
+    let running = fixture.desired.services_before(None).map(|(_, _, spec)| spec.key);
+    lines.extend(running.filter(|key| !named.contains(key)).map(|key| key.to_string()));
     lines
 }
 

@@ -153,6 +153,7 @@ fn a_removed_destination_keeps_its_next_hop_but_does_not_need_it_resolved() {
     assert_eq!(*fixture.wanted(), gateway);
     let routes = Arc::clone(&fixture.desired.snapshot().routes);
     fixture.desired.set_routes(routes);
+    fixture.desired.sweep(|| true);
     assert_eq!(*fixture.wanted(), gateway);
     assert_eq!(fixture.row(id).next_hop, next_hop);
     fixture.ok(add(key(80), one));
@@ -171,9 +172,8 @@ fn nat_replies_are_registered_while_there_may_be_connections() {
         destination_port: 4000,
         protocol: 6,
     };
-    let known =
-        |fixture: &Fixture| fixture.desired.snapshot().replies.origins(&reply).next().is_some();
-    let is_server = |fixture: &Fixture| fixture.desired.snapshot().replies.has_server(&reply);
+    let known = |fixture: &Fixture| fixture.desired.next.replies.origins(&reply).next().is_some();
+    let is_server = |fixture: &Fixture| fixture.desired.next.replies.has_server(&reply);
     fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(!known(&fixture));
     fixture.ok(edit(key(80), one));
@@ -212,8 +212,7 @@ fn only_destinations_of_sip_services_may_open_calls() {
         protocol: 17,
         ..Default::default()
     };
-    let may_call =
-        |fixture: &Fixture| fixture.desired.snapshot().replies.sip_caller(&datagram).is_some();
+    let may_call = |fixture: &Fixture| fixture.desired.next.replies.sip_caller(&datagram).is_some();
     fixture.ok(Command::AddService(sip(None)));
     fixture.ok(add(sip(None).key, at));
     assert!(!may_call(&fixture));

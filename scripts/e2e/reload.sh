@@ -62,6 +62,22 @@ check "after undrain the weight is the one of the file" \
 unknown() { ! directorctl drain 192.168.10.99 2>"$WORLD/refusal" && grep -qF 192.168.10.99 "$WORLD/refusal"; }
 check "a drain of an unknown server is refused" unknown
 
+# A file on a disk that hangs holds up nothing but the reload. Here it is a pipe into which nobody writes yet.
+mv "$WORLD/director.toml" "$WORLD/slow.toml"
+mkfifo "$WORLD/director.toml"
+hangup
+check "the VIP answers pings while the file hangs" \
+    quietly inside client ping -q -c 5 -i 0.2 -W 1 $VIP_NAT
+check "and commands are carried out" ipvsadm -A -t $VIP_NAT:81 -s rr
+check "the file can be read at last" \
+    timeout 10 tee "$WORLD/director.toml" <"$WORLD/slow.toml" >/dev/null
+went_on() { [ "$(grep -c 'the configuration was read again' "$WORLD/director.log")" -ge 4 ]; }
+wait_for "the reload" went_on
+ipvsadm -D -t $VIP_NAT:81
+check "the longest turn of the control thread is shown" \
+    says "longest turn of the control thread" directorctl status
+rm "$WORLD/director.toml"
+
 {
     world_config 1 no
     world_service tcp $VIP_NAT:80 masq 8080

@@ -26,6 +26,10 @@ fn count_in_family<F: Frame, A: WorkerFamily>(
     snapshot: &Snapshot,
     frame: &F,
 ) {
+    // Without services IPVS does not see packets.
+    if !snapshot.services.serves(A::FAMILY) {
+        return;
+    }
     let Ok(packet) = A::parse(&frame.bytes()[ETHERNET..]) else { return };
     let request = match packet.role {
         Role::Transport if packet.fragment == Fragment::Whole => packet.flow.reversed(),

@@ -101,3 +101,20 @@ fn a_reset_revives_the_connection_that_its_syn_ended() {
     assert_eq!(director.client(&syn).punt().reason, PuntReason::UnservedPort);
     assert!(director.connections(Family::Ipv4).is_empty());
 }
+
+/// Without services the director is a host as any other: its reset does not concern the connection.
+#[test]
+fn without_services_a_reset_changes_no_connection() {
+    let mut director = one(Protocol::Tcp, "10.1.0.11:80", ForwardMethod::Route);
+    director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
+    let before = director.state();
+    // The only service is one of IPv6 from now on.
+    let address = VIP6.parse().unwrap();
+    let key = ServiceKey::Address { protocol: Protocol::Tcp, address, port: 80 };
+    director.change(|snapshot| {
+        snapshot.remove_destination(ONLY);
+        snapshot.edit_service(ServiceId(0), |spec| spec.key = key);
+    });
+    director.answer(&reset());
+    assert_eq!(director.state(), before);
+}

@@ -18,7 +18,10 @@ impl Reference {
             true => self.inbound(packet),
             false => self.through(packet),
         };
-        if let Outcome::Host { answer: Some(answer), .. } = &outcome {
+        // Without services of the family IPVS sees no packet, so not that of the director either.
+        if let Outcome::Host { answer: Some(answer), .. } = &outcome
+            && self.serves(packet.family())
+        {
             self.passes_out(packet, answer.kind);
         }
         outcome

@@ -77,11 +77,15 @@ impl Ranges {
         Ranges { seen, count: 1, first_end: first.end, total: None }
     }
 
+    /// True if every byte of the datagram has arrived.
+    pub(super) fn is_complete(&self) -> bool {
+        self.count == 1 && self.total == Some(self.seen[0].1)
+    }
+
     /// True if another first fragment with the same identification is a duplicate or begins a new datagram. While this
     /// datagram is incomplete, it must have the same length.
     pub(super) fn takes_first(&self, first: Piece) -> bool {
-        let is_complete = self.count == 1 && self.total == Some(self.seen[0].1);
-        is_complete || first.end == self.first_end
+        self.is_complete() || first.end == self.first_end
     }
 
     /// Adds a later fragment.

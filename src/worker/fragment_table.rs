@@ -149,7 +149,8 @@ impl<A: Address, F> FragmentTable<A, F> {
         })
     }
 
-    /// The route for a later fragment; `None` if its first is unknown or too old.
+    /// The route for a later fragment; `None` if its first is unknown or too old. After a complete datagram a fragment
+    /// belongs to the next one with the same identification, as in the kernel, which forgets complete datagrams.
     pub(super) fn route_later(
         &mut self,
         datagram: &Datagram<A>,
@@ -160,6 +161,9 @@ impl<A: Address, F> FragmentTable<A, F> {
         let overlap = FragmentRoute::Dropped(DropReason::FragmentOverlap);
         if entry.route == overlap {
             return Some(overlap);
+        }
+        if entry.ranges.is_complete() {
+            return None;
         }
         Some(match entry.ranges.add(piece) {
             Ok(()) => entry.route,

@@ -50,6 +50,34 @@ fn any_order_by_nat() {
     }
 }
 
+/// Without services of its family a later fragment waits for nothing, but it is not routed out again either.
+#[test]
+fn later_fragments_for_the_director_are_never_routed() {
+    let mut director = masq();
+    let to_director = frame().macs(WAN_MAC, ROUTER_MAC).ipv6(CLIENT6, "fd00:a::1");
+    let pieces = to_director.udp(3000, 80).payload(PAYLOAD).fragments(96);
+    assert_eq!(director.client(&pieces[1]).drop(), DropReason::UnservedPort);
+    assert_eq!(director.client(&pieces[0]).punt().reason, PuntReason::UnservedPort);
+    assert_eq!(director.client(&pieces[2]).drop(), DropReason::UnservedPort);
+}
+
+/// The next datagram with the same identification may have other lengths, and its first fragment may come last.
+#[test]
+fn two_datagrams_with_one_identification() {
+    let mut director = masq();
+    for piece in &request_pieces().0 {
+        director.client(piece).frame();
+    }
+    let payload = [0x33; 100];
+    let next = request().identification(99).udp(3000, 80).payload(payload).fragments(48);
+    for piece in next[1..].iter().rev() {
+        assert!(director.client(piece).sent.is_empty(), "held until the first one arrives");
+    }
+    let sent = director.client(&next[0]).sent.into_iter().map(|(_, frame)| frame).collect();
+    let expected = to_server(SERVER).ttl(63).identification(99).udp(3000, 53).payload(payload);
+    assert_eq!(sorted(sent), sorted(expected.fragments(48)));
+}
+
 /// The connection of such a datagram is never in the table.
 #[test]
 fn any_order_with_one_packet_scheduling() {

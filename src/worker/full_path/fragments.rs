@@ -134,6 +134,10 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         // The first one was answered; later fragments never are (RFC 1122 section 3.2.2).
         Some(FragmentRoute::Punted(reason)) => Verdict::Drop(reason.drop_reason()),
         None if may_be_balanced(snapshot, packet) => Verdict::Hold,
+        // Only the first fragment of a datagram for the director is answered, and none is routed out.
+        Some(FragmentRoute::Transit) | None if snapshot.local.contains(packet.destination()) => {
+            Verdict::Drop(DropReason::UnservedPort)
+        }
         Some(FragmentRoute::Transit) | None => transit::route_checked(snapshot, frame, packet),
     }
 }

@@ -47,7 +47,8 @@ impl<A: Address> Table<A> {
             let mut remaining_ms = entry.remaining_ms(now_ms);
             if remaining_ms == 0 {
                 let Expiry::Keep(timeout_s) = expired(id, entry) else {
-                    self.remove(id);
+                    // `run_ahead` has prefetched its references.
+                    self.take_out(id, true);
                     continue;
                 };
                 let entry = &mut self.entries[id.index()];

@@ -197,12 +197,20 @@ impl<A: Address> Table<A> {
 
     /// Removes a connection. Removing a connection twice changes nothing and returns the old entry.
     pub fn remove(&mut self, id: ConnectionId) -> Connection<A> {
+        self.take_out(id, false)
+    }
+
+    /// [`Table::remove`]; `are_prefetched`: the buckets of its references are in the cache already.
+    #[inline(always)]
+    pub(super) fn take_out(&mut self, id: ConnectionId, are_prefetched: bool) -> Connection<A> {
         let connection = self.entries[id.index()];
         if !connection.is_filed() {
             return connection;
         }
         let references = self.references(id.0);
-        self.prefetch_references(references);
+        if !are_prefetched {
+            self.prefetch_references(references);
+        }
         self.wheel.unfile(&mut self.entries, id.0);
         self.unindex(id.0, references);
         let entry = &mut self.entries[id.index()];

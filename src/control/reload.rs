@@ -71,7 +71,11 @@ impl<F: Frame> State<F> {
         if let Some(level) = director.log {
             log::set_max_level(level);
         }
-        self.reloading.append(&mut steps);
+        // Usually none is left of the last reload; then they are taken over without a copy.
+        match self.reloading.is_empty() {
+            true => self.reloading = steps,
+            false => self.reloading.append(&mut steps),
+        }
         self.config = new;
         log::info!("the configuration was read again");
     }

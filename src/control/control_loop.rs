@@ -167,7 +167,7 @@ impl<F: Frame> Control<F> {
         state.is_published() && state.reloading.is_empty() && state.publisher.is_settled()
     }
 
-    /// Works until `stop` says so. It asks once in a turn, so at least every [`QUIET`].
+    /// Works until `stop` returns true. It is asked once in a turn, which is at least every [`QUIET`].
     pub fn run(
         &mut self,
         ports: &mut impl Ports<F>,

@@ -91,7 +91,7 @@ struct Slot {
     subject: Subject,
 }
 
-/// See the module.
+/// The counters and rates of destinations, services and their total.
 #[derive(Debug, Default)]
 pub struct Estimator {
     destinations: Vec<Slot>,

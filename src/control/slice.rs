@@ -16,7 +16,7 @@ impl Slice {
         Slice { left: COMMANDS_AT_ONCE, until: time::Instant::now() + SLICE }
     }
 
-    /// Takes one command of the slice, of which the first is always there; false if the slice is used up.
+    /// Takes one command of the slice. False if the slice is used up; the first call is always true, so that work goes on.
     pub(super) fn take(&mut self) -> bool {
         let is_first = self.left == COMMANDS_AT_ONCE;
         let has_room = self.left > 0 && (is_first || time::Instant::now() < self.until);

@@ -53,23 +53,9 @@ impl<F: Frame> State<F> {
                 batch.parts = Some(Parts::new(parts));
                 return;
             }
-            let outcome = self.check_interface(command);
-            outcome.and_then(|()| self.desired.apply(command, Origin::Operator, now))
+            self.desired.apply(command, Origin::Operator, now)
         };
         batch.outcomes.push(outcome);
         batch.commands.next();
-    }
-
-    /// Synchronisation goes through a port.
-    fn check_interface(&self, command: &Command) -> Result<(), Refusal> {
-        match command {
-            Command::StartSyncDaemon(daemon)
-                if self.config.ports.iter().all(|port| port.name != daemon.interface) =>
-            {
-                let detail = format!("there is no port `{}`", daemon.interface);
-                Err(Refusal::new(RefusalCode::ENODEV, detail))
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -115,6 +115,7 @@ impl<F: Frame> Control<F> {
             batches: VecDeque::new(),
             waiting: VecDeque::new(),
             reloading: VecDeque::new(),
+            last_reload: None,
             drift: 0,
             listings: Listings::default(),
             jobs,

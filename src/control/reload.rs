@@ -13,6 +13,7 @@ use crate::api::{Command, Refusal, RefusalCode};
 use crate::config::{Config, Faults};
 use crate::io::Frame;
 use crate::model::Origin;
+use crate::query::LastReload;
 use crate::route::Routes;
 use crate::time::Instant;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ impl<F: Frame> State<F> {
             Ok(reread) => reread,
             Err(faults) => {
                 log::error!("the configuration stays as it was: {faults}");
+                self.last_reload = Some(LastReload { at: now, fault: Some(faults.to_string()) });
                 return;
             }
         };
@@ -76,7 +78,9 @@ impl<F: Frame> State<F> {
             true => self.reloading = steps,
             false => self.reloading.append(&mut steps),
         }
+        new.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.config = new;
+        self.last_reload = Some(LastReload { at: now, fault: None });
         log::info!("the configuration was read again");
     }
 

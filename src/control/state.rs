@@ -16,7 +16,7 @@ use crate::host::IpHost;
 use crate::io::Frame;
 use crate::limits::ACKNOWLEDGEMENT_MAX;
 use crate::model::DestinationId;
-use crate::query::{StaticInfo, Turns};
+use crate::query::{LastReload, StaticInfo, Turns};
 use crate::snapshot::Publisher;
 use crate::time::{Duration, Instant};
 use crate::worker::{ConnectionPiece, Shared, Sizing, TableJob};
@@ -49,6 +49,8 @@ pub(super) struct State<F> {
     pub(super) waiting: VecDeque<(u64, Answer, Reply)>,
     /// What a reload has still to do.
     pub(super) reloading: VecDeque<ReloadStep>,
+    /// `None` before the first.
+    pub(super) last_reload: Option<LastReload>,
     /// Differences between file and running table that the last reload found.
     pub(super) drift: usize,
     pub(super) listings: Listings,

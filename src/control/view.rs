@@ -7,7 +7,7 @@ use crate::api::Refusal;
 use crate::host::Neighbour;
 use crate::io::Frame;
 use crate::model::{ServiceKey, ServiceRow, Sysctls, Timeouts};
-use crate::query::{PortRows, StaticInfo, Turns, View};
+use crate::query::{LastReload, PortRows, StaticInfo, Turns, View};
 use crate::reason::DropReason;
 use crate::snapshot::Publisher;
 use crate::time::Instant;
@@ -58,6 +58,7 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.state.info.warnings.clone();
+        warnings.extend_from_slice(&self.state.config.warnings);
         warnings.extend_from_slice(&self.state.complaints);
         warnings.extend(self.state.desired.warnings());
         if self.state.drift > 0 {
@@ -67,6 +68,10 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
             ));
         }
         warnings
+    }
+
+    fn last_reload(&self) -> Option<&LastReload> {
+        self.state.last_reload.as_ref()
     }
 
     fn neighbours(&self) -> Vec<Neighbour> {

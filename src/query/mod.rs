@@ -31,12 +31,12 @@ pub use ports::Ports;
 pub use queues::{QueueRow, Queues};
 pub use registry::{AnyQuery, Pieces, find};
 pub use services::{ServiceListing, Services, ServicesArgs};
-pub use status::{Status, StatusReport, WorkerStatus, rss_check_result};
+pub use status::{ReloadStatus, Status, StatusReport, WorkerStatus, rss_check_result};
 pub use sync_daemons::SyncDaemons;
 pub use sysctl::{Sysctl, SysctlArgs, SysctlRow};
 pub use table::{Column, table};
 pub use timeouts::TimeoutsQuery;
-pub use view::{PortRow, PortRows, StaticInfo, Turns, View};
+pub use view::{LastReload, PortRow, PortRows, StaticInfo, Turns, View};
 
 use registry::Entry;
 

@@ -30,6 +30,17 @@ pub struct StatusReport {
     /// How each port spreads flows over the workers, and why.
     pub steering: Vec<String>,
     pub warnings: Vec<String>,
+    /// `None` before the first reload.
+    pub last_reload: Option<ReloadStatus>,
+}
+
+/// How the last reading of the configuration file ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    pub seconds_ago: u64,
+    pub applied: bool,
+    /// Why it was not applied.
+    pub fault: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +97,11 @@ impl Query for Status {
             workers: (0..view.shared().counters.len()).map(|worker| status(view, worker)).collect(),
             steering: steering(view),
             warnings: view.warnings(),
+            last_reload: view.last_reload().map(|reload| ReloadStatus {
+                seconds_ago: view.now().since(reload.at).as_secs(),
+                applied: reload.fault.is_none(),
+                fault: reload.fault.clone(),
+            }),
         }]))
     }
 
@@ -108,6 +124,16 @@ impl Query for Status {
         if !report.steering.is_empty() {
             text.push_str("\nsteering\n");
             report.steering.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+        if let Some(reload) = &report.last_reload {
+            let ago = duration(reload.seconds_ago);
+            match &reload.fault {
+                None => text.push_str(&format!("\nlast reload {ago} ago: applied\n")),
+                Some(fault) => {
+                    text.push_str(&format!("\nlast reload {ago} ago: refused\n"));
+                    fault.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+                }
+            }
         }
         if !report.warnings.is_empty() {
             text.push('\n');
@@ -216,6 +242,11 @@ mod tests {
             workers: vec![worker.clone(), WorkerStatus { worker: 1, core: None, ..worker }],
             steering: vec!["wan0: RSS by the device".to_owned()],
             warnings: vec!["core 2 is shared".to_owned()],
+            last_reload: Some(ReloadStatus {
+                seconds_ago: 5,
+                applied: false,
+                fault: Some("f:1: dance: unknown table".to_owned()),
+            }),
         };
         let expected = [
             "directord 0.1.0, up 2d 03:04:05",
@@ -228,6 +259,9 @@ mod tests {
             "",
             "steering",
             "  wan0: RSS by the device",
+            "",
+            "last reload 00:00:05 ago: refused",
+            "  f:1: dance: unknown table",
             "",
             "warning: core 2 is shared",
         ];

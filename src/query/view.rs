@@ -57,6 +57,14 @@ pub struct Turns {
     pub longest_part: (&'static str, Duration),
 }
 
+/// How the last reading of the configuration file ended.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    pub at: Instant,
+    /// Why nothing was applied.
+    pub fault: Option<String>,
+}
+
 /// The running director, as questions see it. The control thread implements it.
 pub trait View {
     fn now(&self) -> Instant;
@@ -74,6 +82,8 @@ pub trait View {
     fn control_drops(&self, reason: DropReason) -> u64;
     /// Problems of the machine or the running state, one sentence each.
     fn warnings(&self) -> Vec<String>;
+    /// `None` before the first reload.
+    fn last_reload(&self) -> Option<&LastReload>;
     fn neighbours(&self) -> Vec<Neighbour>;
     /// How to get the rows of all ports.
     fn ports(&self) -> PortRows;

@@ -234,10 +234,13 @@ fn changes_go_on_while_a_large_file_is_reloaded() {
     sender.send(reloader.reread()).unwrap();
     fixture.settle();
     assert_eq!(fixture.services(), count);
+    let told = |fixture: &Fixture| fixture.control.state.last_reload.clone().unwrap().fault;
+    assert!(told(&fixture).unwrap().contains("`name` is missing"));
     fs::write(&path, file(2)).unwrap();
     sender.send(reloader.reread()).unwrap();
     fixture.settle();
     assert_eq!(fixture.services(), 2);
+    assert_eq!(told(&fixture), None);
 }
 
 #[test]

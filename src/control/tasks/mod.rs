@@ -3,6 +3,7 @@
 mod announcements;
 mod busy;
 pub(super) mod defence;
+mod full_tables;
 mod groups;
 mod host;
 mod locality;
@@ -37,6 +38,7 @@ pub(super) fn all<F: Frame>() -> Vec<Box<dyn Task<F>>> {
         Box::new(trash::Trash),
         Box::new(busy::Busy),
         Box::new(defence::Defence),
+        Box::new(full_tables::FullTables::default()),
         Box::new(templates::TemplateSweep::default()),
         Box::new(removed::RemovedSweep::default()),
         Box::new(rss_check::RssCheck),

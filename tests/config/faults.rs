@@ -27,7 +27,7 @@ pub fn check(cases: &[(&str, &[&str])]) {
 fn an_unknown_table_lists_those_that_exist() {
     let fault = format!("1: directr: unknown table; allowed: {}", Config::TABLES.join(", "));
     check(&[("[directr]\nlog = \"info\"", &[&fault])]);
-    assert!(fault.contains("director, dpdk, "), "{fault}");
+    assert!(fault.contains(" director, "), "{fault}");
 }
 
 #[test]

@@ -21,6 +21,8 @@
 //! The binaries use all of them: `directord` connects the parts, `ipvsadm` and `directorctl` send it requests.
 
 #![deny(unsafe_code)]
+// What is not used outside the library is not `pub`, so that the compiler finds dead code.
+#![deny(unreachable_pub)]
 // A panic would end the daemon and all connections. `#[expect]` marks code that cannot fail, with the reason.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![deny(clippy::todo, clippy::unimplemented, clippy::unreachable, clippy::dbg_macro)]

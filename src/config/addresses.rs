@@ -23,31 +23,36 @@ struct Place {
 
 /// The addresses of VIPs and real servers in the file, without faulty ones, which are reported elsewhere.
 #[derive(Debug, Default)]
-pub struct Places {
+pub(super) struct Places {
     vips: Vec<Place>,
     servers: Vec<Place>,
 }
 
 impl Places {
     /// An element of `director.vips`.
-    pub fn add_network(&mut self, text: &Spanned<String>) {
+    pub(super) fn add_network(&mut self, text: &Spanned<String>) {
         if let Ok(network) = text.get_ref().parse() {
             self.vips.push(Place { network, offset: text.span().start, key: VIPS });
         }
     }
 
     /// The address of a service.
-    pub fn add_service(&mut self, text: &Spanned<String>) {
+    pub(super) fn add_service(&mut self, text: &Spanned<String>) {
         self.vips.extend(place(text, SERVICE));
     }
 
     /// The address of a real server.
-    pub fn add_server(&mut self, text: &Spanned<String>) {
+    pub(super) fn add_server(&mut self, text: &Spanned<String>) {
         self.servers.extend(place(text, SERVER));
     }
 
     /// Only for tables without faults.
-    pub fn check(&self, ports: &[PortConfig], routes: &[RouteConfig], report: &mut Report<'_>) {
+    pub(super) fn check(
+        &self,
+        ports: &[PortConfig],
+        routes: &[RouteConfig],
+        report: &mut Report<'_>,
+    ) {
         let routers = routers(ports, routes);
         let mut own: Vec<IpAddr> = Vec::new();
         own.extend(ports.iter().flat_map(|port| &port.addresses).map(|own| own.address()));

@@ -26,7 +26,7 @@ pub struct Raw {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RawTunnel {
+pub(super) struct RawTunnel {
     #[serde(rename = "type")]
     kind: Field<String>,
     port: Field<i64>,
@@ -39,7 +39,7 @@ const ADDRESS_FORM: &str = "RIP:PORT as 192.168.10.11:80 or [fd00::11]:80, or RI
 const WEIGHT_MAX: u32 = i32::MAX as u32;
 
 /// The destinations of one service, in order. If the service is faulty, each destination is checked alone.
-pub fn destinations(
+pub(super) fn destinations(
     sections: Vec<Section<Raw>>,
     service: Option<&ServiceSpec>,
     known: &Known,

@@ -238,7 +238,7 @@ fn in_words(message: &str, key: &str) -> (String, Option<String>) {
 
 /// A value that may be written as a number or as a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scalar {
+pub(super) enum Scalar {
     Integer(i64),
     Text(String),
 }

@@ -5,13 +5,13 @@ use std::any::Any;
 use std::net::IpAddr;
 
 /// Smallest link MTU of IPv4 (RFC 791 section 3.1).
-pub const MTU_MIN: u16 = 68;
+pub(super) const MTU_MIN: u16 = 68;
 /// Smallest link MTU of IPv6 (RFC 8200 section 5).
-pub const MTU_MIN_IPV6: u16 = 1280;
+pub(super) const MTU_MIN_IPV6: u16 = 1280;
 
-pub const NETWORK_FORM: &str = "a network as 10.0.0.0/8";
+pub(super) const NETWORK_FORM: &str = "a network as 10.0.0.0/8";
 
-pub const PROTOCOLS: [(&str, Protocol); 3] =
+pub(super) const PROTOCOLS: [(&str, Protocol); 3] =
     [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
 
 /// Values of the tables checked so far. A table is compared with another one only if the other has no faults, so that one
@@ -52,7 +52,7 @@ impl Known {
 }
 
 /// There are at most [`PORTS_MAX`](crate::limits::PORTS_MAX) ports, each with one interface.
-pub fn interface_id(position: usize) -> InterfaceId {
+pub(super) fn interface_id(position: usize) -> InterfaceId {
     InterfaceId(position as u16)
 }
 
@@ -60,12 +60,12 @@ pub fn interface_id(position: usize) -> InterfaceId {
 ///
 /// # Errors
 /// A sentence.
-pub fn ip(text: &str) -> Result<IpAddr, String> {
+pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("`{text}` is not an address"))
 }
 
 /// 1 to 32 letters, digits and characters of `more`.
-pub fn is_word(text: &str, more: &str) -> bool {
+pub(super) fn is_word(text: &str, more: &str) -> bool {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || more.contains(letter);
     (1..=32).contains(&text.len()) && text.chars().all(fits)
 }

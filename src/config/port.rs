@@ -130,18 +130,18 @@ fn restart<U>(old: &PortConfig, new: &PortConfig) -> Change<U> {
 }
 
 /// The ports, for the tables checked after them.
-pub fn ports(known: &Known) -> &[PortConfig] {
+pub(super) fn ports(known: &Known) -> &[PortConfig] {
     known.find::<Vec<PortConfig>>().map_or(&[], Vec::as_slice)
 }
 
 /// The address is the broadcast address of a network on a port's link.
-pub fn is_broadcast(known: &Known, address: IpAddr) -> bool {
+pub(super) fn is_broadcast(known: &Known, address: IpAddr) -> bool {
     let mut own = ports(known).iter().flat_map(|port| &port.addresses);
     own.any(|own| own.broadcast() == Some(address))
 }
 
 /// The interface of the port with that name, or `None` after listing the names.
-pub fn interface_named(
+pub(super) fn interface_named(
     known: &Known,
     name: &Spanned<String>,
     key: &str,
@@ -158,7 +158,7 @@ pub fn interface_named(
 }
 
 /// Why the address cannot be a neighbour on the port's link.
-pub fn unfit_neighbour(address: IpAddr, port: &PortConfig) -> Option<String> {
+pub(super) fn unfit_neighbour(address: IpAddr, port: &PortConfig) -> Option<String> {
     if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
         Some(format!("{address} is not unicast"))
     } else if port.addresses.iter().any(|own| own.address() == address) {

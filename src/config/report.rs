@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 
 /// A key that may be left out, with its place in the text.
-pub type Field<T> = Option<Spanned<T>>;
+pub(super) type Field<T> = Option<Spanned<T>>;
 
 /// The faults found so far. A check that finds a fault still returns a value, so that later checks run too. The result is
 /// used only if there are no faults at the end.

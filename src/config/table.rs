@@ -69,7 +69,7 @@ impl<U: Clone + PartialEq> Change<U> {
 }
 
 /// The new value, if it differs from the old one.
-pub fn if_changed<T: Clone + PartialEq>(old: &T, new: &T) -> Option<T> {
+pub(super) fn if_changed<T: Clone + PartialEq>(old: &T, new: &T) -> Option<T> {
     (old != new).then(|| new.clone())
 }
 

@@ -16,15 +16,15 @@ use std::net::IpAddr;
 pub type NextHop = (InterfaceId, IpAddr);
 
 /// Time between two solicitations for one address (RFC 4861 RETRANS_TIMER).
-pub const RETRANSMIT: Duration = Duration::from_secs(1);
+pub(super) const RETRANSMIT: Duration = Duration::from_secs(1);
 /// How long an answer is valid (RFC 4861 REACHABLE_TIME).
-pub const REACHABLE: Duration = Duration::from_secs(30);
+pub(super) const REACHABLE: Duration = Duration::from_secs(30);
 /// Delay before an unconfirmed address is probed (RFC 4861 DELAY_FIRST_PROBE_TIME).
-pub const DELAY: Duration = Duration::from_secs(5);
+pub(super) const DELAY: Duration = Duration::from_secs(5);
 /// How long an entry is kept that is not in use; Linux's gc_stale_time.
-pub const STALE: Duration = Duration::from_secs(60);
+pub(super) const STALE: Duration = Duration::from_secs(60);
 /// Pause before a wanted neighbour that did not answer is solicited again.
-pub const FAILED: Duration = Duration::from_secs(5);
+pub(super) const FAILED: Duration = Duration::from_secs(5);
 /// Maximum unanswered solicitations, for unicast and multicast each (RFC 4861 MAX_*CAST_SOLICIT).
 const TRIES: u8 = 3;
 /// Maximum solicitations between two ticks, so that many dead servers leave room in the rings.
@@ -32,7 +32,7 @@ const SOLICITATIONS: usize = INJECT_RING * 3 / 4;
 
 /// An action for the owner of the table.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Effect<F> {
+pub(super) enum Effect<F> {
     /// Solicit the address: unicast to `mac`, or by broadcast or multicast.
     Solicit { next_hop: NextHop, mac: Option<[u8; 6]> },
     /// Send a frame that waited.
@@ -45,7 +45,7 @@ pub enum Effect<F> {
 
 /// Content of a message about a neighbour.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim {
+pub(super) struct Claim {
     /// The link-layer address, if the message has one.
     pub mac: Option<[u8; 6]>,
     /// It answers our solicitation, so the neighbour receives our frames.
@@ -171,7 +171,7 @@ impl<F> Entry<F> {
 
 /// The neighbours of all interfaces.
 #[derive(Debug)]
-pub struct Neighbours<F> {
+pub(super) struct Neighbours<F> {
     entries: BTreeMap<NextHop, Entry<F>>,
     effects: VecDeque<Effect<F>>,
     generation: u64,
@@ -201,20 +201,20 @@ impl<F> Default for Neighbours<F> {
 
 impl<F> Neighbours<F> {
     /// Changes whenever a usable address appears, changes or disappears.
-    pub fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
     /// Neighbours whose usable address may have changed since the last call, with their present one. The cost depends
     /// on the number of changes, not of neighbours.
-    pub fn take_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
+    pub(super) fn take_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
         let usable = |next_hop: NextHop| self.entries.get(&next_hop).and_then(Entry::usable);
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|next_hop| (next_hop, usable(next_hop))).collect()
     }
 
     /// All neighbours, sorted by interface and address.
-    pub fn iter(&self) -> impl Iterator<Item = Neighbour> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Neighbour> + '_ {
         self.entries.iter().map(|(&(interface, address), entry)| Neighbour {
             interface,
             address,
@@ -225,12 +225,12 @@ impl<F> Neighbours<F> {
     }
 
     /// The next effect, oldest first.
-    pub fn next_effect(&mut self) -> Option<Effect<F>> {
+    pub(super) fn next_effect(&mut self) -> Option<Effect<F>> {
         self.effects.pop_front()
     }
 
     /// Sends `frame` to the next hop: at once if its address is known, otherwise after it has answered.
-    pub fn send(&mut self, next_hop: NextHop, frame: F, now: Instant) {
+    pub(super) fn send(&mut self, next_hop: NextHop, frame: F, now: Instant) {
         if !self.admit(next_hop, now) {
             self.effects.push_back(Effect::Drop(DropReason::NeighbourQueueFull));
             return;
@@ -249,7 +249,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Handles a message about a neighbour.
-    pub fn claim(&mut self, next_hop: NextHop, claim: Claim, now: Instant) {
+    pub(super) fn claim(&mut self, next_hop: NextHop, claim: Claim, now: Instant) {
         if !self.entries.contains_key(&next_hop) {
             if let (true, Some(mac)) = (claim.creates && self.has_room(), claim.mac) {
                 let state = State::Stale { until: now + STALE };
@@ -295,7 +295,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Keeps the address of a destination or a gateway resolved.
-    pub fn want(&mut self, next_hop: NextHop, now: Instant) {
+    pub(super) fn want(&mut self, next_hop: NextHop, now: Instant) {
         let entry = self
             .entries
             .entry(next_hop)
@@ -308,7 +308,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Ends one [`Self::want`]: without destinations and gateways it is solicited again only for a frame.
-    pub fn unwant(&mut self, next_hop: NextHop) {
+    pub(super) fn unwant(&mut self, next_hop: NextHop) {
         if let Some(entry) = self.entries.get_mut(&next_hop) {
             entry.wanted = false;
             entry.asked_for = false;
@@ -316,7 +316,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Replaces the permanent addresses. Removed ones are forgotten, or solicited if wanted.
-    pub fn set_permanent(&mut self, list: &BTreeMap<NextHop, [u8; 6]>, now: Instant) {
+    pub(super) fn set_permanent(&mut self, list: &BTreeMap<NextHop, [u8; 6]>, now: Instant) {
         let dropped: Vec<NextHop> = self
             .entries
             .iter()
@@ -345,7 +345,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Advances all entries that are due. Called about every 100 ms.
-    pub fn tick(&mut self, now: Instant) {
+    pub(super) fn tick(&mut self, now: Instant) {
         self.budget = SOLICITATIONS;
         self.swept = false;
         let due: Vec<NextHop> = self

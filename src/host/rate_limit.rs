@@ -20,14 +20,14 @@ const HOSTS: usize = 4096;
 
 /// Counts messages for a [`Limit`].
 #[derive(Debug)]
-pub struct Limiter {
+pub(super) struct Limiter {
     limit: Limit,
     overall: TokenBucket,
     hosts: Box<[(Option<IpAddr>, TokenBucket)]>,
 }
 
 impl Limiter {
-    pub fn new(limit: Limit) -> Self {
+    pub(super) fn new(limit: Limit) -> Self {
         let slots = if limit.per_host.is_some() { HOSTS } else { 0 };
         Limiter {
             limit,
@@ -37,7 +37,7 @@ impl Limiter {
     }
 
     /// True if one more message to `host` is within the limit, which then counts it.
-    pub fn allow(&mut self, host: IpAddr, now: Instant) -> bool {
+    pub(super) fn allow(&mut self, host: IpAddr, now: Instant) -> bool {
         if !self.overall.has_token(self.limit.overall, now) {
             return false;
         }

@@ -15,7 +15,7 @@ use std::io;
 
 /// Why a command line was not carried out.
 #[derive(Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     Usage(UsageError),
     Backend(ClientError),
     Stream(io::Error),
@@ -34,7 +34,7 @@ impl From<io::Error> for Failure {
 }
 
 /// Returns the exit status. A refusal of the director is not an error: its message has been printed.
-pub fn execute(
+pub(super) fn execute(
     line: CommandLine,
     names: &dyn Names,
     director: &mut dyn Backend,
@@ -74,7 +74,7 @@ pub fn execute(
 }
 
 /// Sends changes together and prints the refusals; the status is that of the last change.
-pub fn apply(
+pub(super) fn apply(
     commands: Vec<Command>,
     director: &mut dyn Backend,
     streams: &mut Streams<'_>,

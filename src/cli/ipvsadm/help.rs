@@ -1,9 +1,9 @@
 //! The texts of `-v` and `-h`.
 
 /// The ipvsadm version whose commands and listings are implemented, as scripts look for it.
-pub const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
+pub(super) const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
 
-pub const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage:
   ipvsadm -A|E virtual-service [-s scheduler] [-p [timeout]] [-M netmask] [--pe engine] [-o] [-b sched-flags]
   ipvsadm -D virtual-service

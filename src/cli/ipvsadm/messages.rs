@@ -4,7 +4,7 @@ use crate::api::{Command, Refusal, RefusalCode};
 
 /// What a command is about; the same code means different things for different subjects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub(super) enum Subject {
     Service,
     Destination,
     SyncDaemon,
@@ -12,7 +12,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    pub fn of(command: &Command) -> Self {
+    pub(super) fn of(command: &Command) -> Self {
         match command {
             Command::AddService(_)
             | Command::EditService(_)
@@ -30,7 +30,7 @@ impl Subject {
 }
 
 /// The text for a code, as ipvsadm has it. Only what IPVS never refuses is told in the director's own words.
-pub fn refusal(subject: Subject, refusal: &Refusal) -> &str {
+pub(super) fn refusal(subject: Subject, refusal: &Refusal) -> &str {
     use RefusalCode::{
         EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, ERANGE, ESRCH, ETIMEDOUT,
     };

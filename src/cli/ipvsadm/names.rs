@@ -58,7 +58,7 @@ impl Names for SystemNames {
 /// Names for tests.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub struct FixedNames {
+pub(crate) struct FixedNames {
     pub hosts: Vec<(String, IpAddr)>,
     pub services: Vec<(String, u16, Protocol)>,
 }

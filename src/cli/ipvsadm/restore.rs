@@ -13,7 +13,7 @@ use crate::limits::APPLY_COMMANDS;
 ///
 /// # Errors
 /// If a line is invalid, which ends the run; earlier changes are made.
-pub fn run(
+pub(super) fn run(
     names: &dyn Names,
     director: &mut dyn Backend,
     streams: &mut Streams<'_>,

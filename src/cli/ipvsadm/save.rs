@@ -9,7 +9,7 @@ use crate::model::{
 use std::fmt::Write;
 
 /// Appends a service and its destinations, one line each. As in ipvsadm, thresholds are not saved.
-pub fn service(text: &mut String, row: &ServiceRow, addresses: AddressText<'_>) {
+pub(super) fn service(text: &mut String, row: &ServiceRow, addresses: AddressText<'_>) {
     let name = service_name(&row.spec.key, addresses);
     let _ = write!(text, "-A {name} -s {}", row.spec.scheduler);
     push_attributes(text, &row.spec);

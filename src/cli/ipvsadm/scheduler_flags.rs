@@ -16,7 +16,7 @@ const MAGLEV_HASHING: [(&str, SchedulerFlags); 2] =
 
 /// Why a list of flags is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlagError {
+pub(super) enum FlagError {
     /// No scheduler has this flag.
     Invalid(String),
     /// Another scheduler has this flag.
@@ -41,7 +41,7 @@ fn find(names: &[(&str, SchedulerFlags)], word: &str) -> Option<SchedulerFlags> 
 ///
 /// # Errors
 /// The first flag that does not exist or belongs to another scheduler.
-pub fn parse(list: &str, scheduler: &str) -> Result<SchedulerFlags, FlagError> {
+pub(super) fn parse(list: &str, scheduler: &str) -> Result<SchedulerFlags, FlagError> {
     let mut flags = SchedulerFlags::empty();
     for word in list.split(',').filter(|word| !word.is_empty()) {
         let flag = find(&GENERIC, word).or_else(|| find(own_names(scheduler), word));
@@ -57,7 +57,7 @@ pub fn parse(list: &str, scheduler: &str) -> Result<SchedulerFlags, FlagError> {
 }
 
 /// The flags as in listings. sh and mh have no name for the third.
-pub fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
+pub(super) fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     let own = own_names(scheduler.name());
     let names = if own.is_empty() { &GENERIC[..] } else { own };
     let words: Vec<&str> =
@@ -67,7 +67,7 @@ pub fn names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
 
 /// The flags as `-R` reads them. The third flag of sh or mh, which listings omit, gets its general name; otherwise it
 /// would be lost.
-pub fn saved_names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
+pub(super) fn saved_names(flags: SchedulerFlags, scheduler: SchedulerKind) -> String {
     let mut names = names(flags, scheduler);
     if flags.contains(SchedulerFlags::FLAG_3) && !own_names(scheduler.name()).is_empty() {
         names += if names.is_empty() { "flag-3" } else { ",flag-3" };

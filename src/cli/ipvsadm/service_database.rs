@@ -7,20 +7,20 @@ const PATH: &str = "/etc/services";
 
 /// Names and ports per protocol. If a name or port is listed twice, the first line counts.
 #[derive(Debug, Default)]
-pub struct ServiceDatabase {
+pub(super) struct ServiceDatabase {
     ports: HashMap<(String, Protocol), u16>,
     names: HashMap<(u16, Protocol), String>,
 }
 
 impl ServiceDatabase {
     /// Reads this system's database; empty if there is none.
-    pub fn of_system() -> Self {
+    pub(super) fn of_system() -> Self {
         std::fs::read(PATH)
             .map_or_else(|_| Self::default(), |text| Self::parse(&String::from_utf8_lossy(&text)))
     }
 
     /// Parses lines of `name port/protocol alias...`, with comments after `#`. Other lines are skipped.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut database = Self::default();
         for line in text.lines() {
             let mut words = line.split('#').next().unwrap_or("").split_whitespace();
@@ -34,11 +34,11 @@ impl ServiceDatabase {
         database
     }
 
-    pub fn port_of(&self, name: &str, protocol: Protocol) -> Option<u16> {
+    pub(super) fn port_of(&self, name: &str, protocol: Protocol) -> Option<u16> {
         self.ports.get(&(name.to_owned(), protocol)).copied()
     }
 
-    pub fn service_of(&self, port: u16, protocol: Protocol) -> Option<&str> {
+    pub(super) fn service_of(&self, port: u16, protocol: Protocol) -> Option<&str> {
         self.names.get(&(port, protocol)).map(String::as_str)
     }
 }

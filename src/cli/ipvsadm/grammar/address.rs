@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The parts of an address word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostPort {
+pub(super) struct HostPort {
     pub address: IpAddr,
     pub port: Option<u16>,
 }
@@ -17,7 +17,11 @@ pub struct HostPort {
 ///
 /// Details that scripts may depend on: brackets require a port, a word of digits alone is not an address,
 /// and an IPv4 address in brackets loses its port.
-pub fn host_port(word: &str, protocol: Option<Protocol>, names: &dyn Names) -> Option<HostPort> {
+pub(super) fn host_port(
+    word: &str,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) -> Option<HostPort> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -45,7 +49,7 @@ pub fn host_port(word: &str, protocol: Option<Protocol>, names: &dyn Names) -> O
 }
 
 /// An IPv4 address, or the first one a host name has.
-pub fn ipv4(host: &str, names: &dyn Names) -> Option<Ipv4Addr> {
+pub(super) fn ipv4(host: &str, names: &dyn Names) -> Option<Ipv4Addr> {
     dotted(host).or_else(|| names.address_of(host))
 }
 

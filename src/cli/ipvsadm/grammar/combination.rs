@@ -105,13 +105,13 @@ fn check(given: Kinds, kinds: &[Kind], rule: &Rule, owner: &str) -> Result<(), U
 
 /// # Errors
 /// An option is missing, has no meaning with this command, or excludes another.
-pub fn check_command(verb: Verb, given: Kinds) -> Result<(), UsageError> {
+pub(super) fn check_command(verb: Verb, given: Kinds) -> Result<(), UsageError> {
     check(given, Kind::ALL, &rule(verb), &format!("'{}' command", verb.name()))
 }
 
 /// # Errors
 /// The listings asked for do not go together.
-pub fn check_listing(given: Kinds) -> Result<(), UsageError> {
+pub(super) fn check_listing(given: Kinds) -> Result<(), UsageError> {
     let tables = Kinds::of(&[Kind::Connection, Kind::Timeout, Kind::Daemon]);
     let views = Kinds::of(&[Kind::Stats, Kind::Rate, Kind::Thresholds]);
     let settings = Kinds::of(&[Kind::Timeout, Kind::Daemon]);
@@ -133,13 +133,13 @@ const TUNNEL: [Kind; 5] = [
 ];
 
 /// True if any option about tunnels is given.
-pub fn has_tunnel_options(given: Kinds) -> bool {
+pub(super) fn has_tunnel_options(given: Kinds) -> bool {
     given.intersects(Kinds::of(&TUNNEL))
 }
 
 /// # Errors
 /// A tunnel option is missing or has no meaning with the tunnel type called `name`.
-pub fn check_tunnel(name: &str, given: Kinds) -> Result<(), UsageError> {
+pub(super) fn check_tunnel(name: &str, given: Kinds) -> Result<(), UsageError> {
     let (required, exclusive) = match name {
         "gue" => (
             Kinds::of(&[Kind::TunnelPort]),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 /// An option as it was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token<'a> {
+pub(super) struct Token<'a> {
     pub spelling: &'static Spelling,
     /// The last word that belongs to it, which messages name: its value if the value is a separate word; for a bundle,
     /// the whole bundle.
@@ -19,7 +19,7 @@ pub struct Token<'a> {
 
 /// A word that cannot be understood, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LexicalError<'a> {
+pub(super) struct LexicalError<'a> {
     pub word: &'a str,
     pub reason: &'static str,
 }
@@ -30,7 +30,7 @@ const UNWANTED_ARGUMENT: &str = "option does not take an argument";
 
 /// Goes through the words of a command line once.
 #[derive(Debug)]
-pub struct Lexer<'a> {
+pub(super) struct Lexer<'a> {
     words: &'a [String],
     next: usize,
     /// The rest of the current bundle's letters.
@@ -41,12 +41,12 @@ pub struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub fn new(words: &'a [String]) -> Self {
+    pub(super) fn new(words: &'a [String]) -> Self {
         Lexer { words, next: 0, bundle: "", options_ended: false, positional: VecDeque::new() }
     }
 
     /// The next option, or `None` at the end of the line.
-    pub fn next_token(&mut self) -> Option<Result<Token<'a>, LexicalError<'a>>> {
+    pub(super) fn next_token(&mut self) -> Option<Result<Token<'a>, LexicalError<'a>>> {
         while self.bundle.is_empty() {
             let word = self.words.get(self.next)?.as_str();
             self.next += 1;

@@ -3,14 +3,14 @@
 use std::net::Ipv4Addr;
 
 /// A decimal number that is the whole word, leading blanks and a sign allowed.
-pub fn number(word: &str, least: i64, most: i64) -> Option<i64> {
+pub(super) fn number(word: &str, least: i64, most: i64) -> Option<i64> {
     let digits = word.trim_start_matches(|letter: char| is_blank(letter));
     let value: i64 = digits.parse().ok()?;
     (least..=most).contains(&value).then_some(value)
 }
 
 /// The number at the beginning of a word; 0 if there is none. The rest of the word is ignored.
-pub fn leading_number(word: &str) -> i64 {
+pub(super) fn leading_number(word: &str) -> i64 {
     let text = word.trim_start_matches(|letter: char| is_blank(letter));
     let sign_length = usize::from(text.starts_with(['+', '-']));
     let digits = text[sign_length..].bytes().take_while(u8::is_ascii_digit).count();
@@ -19,7 +19,7 @@ pub fn leading_number(word: &str) -> i64 {
 
 /// An IPv4 address of one to four parts, each decimal, octal (`0…`) or hexadecimal (`0x…`); the
 /// last part fills all the octets that are left. Blanks and what follows them are ignored.
-pub fn dotted(word: &str) -> Option<Ipv4Addr> {
+pub(super) fn dotted(word: &str) -> Option<Ipv4Addr> {
     let text = word.split(is_blank).next()?;
     let parts: Vec<u64> = text.split('.').map(part).collect::<Option<_>>()?;
     let (last, leading) = parts.split_last()?;

@@ -4,7 +4,7 @@ use crate::model::{ForwardMethod, Protocol, TunnelChecksum};
 
 /// The commands. The first option of a command line must be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(super) enum Verb {
     AddService,
     EditService,
     DeleteService,
@@ -25,7 +25,7 @@ pub enum Verb {
 
 impl Verb {
     /// The word for it in messages.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Verb::AddService => "add-service",
             Verb::EditService => "edit-service",
@@ -53,15 +53,15 @@ macro_rules! kinds {
         /// The parameters, in the order in which combinations are checked. Options that exclude
         /// each other by nature (`-t` and `-f`, say) are one kind.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Kind {
+        pub(crate) enum Kind {
             $($kind,)*
         }
 
         impl Kind {
-            pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+            pub(crate) const ALL: &[Kind] = &[$(Kind::$kind,)*];
 
             /// The word for it in messages.
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Kind::$kind => $name,)*
                 }
@@ -109,10 +109,10 @@ kinds! {
 
 /// Which kinds a command line has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(u64);
+pub(super) struct Kinds(u64);
 
 impl Kinds {
-    pub const fn of(kinds: &[Kind]) -> Self {
+    pub(super) const fn of(kinds: &[Kind]) -> Self {
         let mut set = 0;
         let mut index = 0;
         while index < kinds.len() {
@@ -122,16 +122,16 @@ impl Kinds {
         Kinds(set)
     }
 
-    pub const fn contains(self, kind: Kind) -> bool {
+    pub(super) const fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << kind as u64) != 0
     }
 
-    pub const fn intersects(self, other: Kinds) -> bool {
+    pub(super) const fn intersects(self, other: Kinds) -> bool {
         self.0 & other.0 != 0
     }
 
     /// False if it was there already.
-    pub fn insert(&mut self, kind: Kind) -> bool {
+    pub(super) fn insert(&mut self, kind: Kind) -> bool {
         let new = !self.contains(kind);
         self.0 |= 1 << kind as u64;
         new
@@ -140,7 +140,7 @@ impl Kinds {
 
 /// The meaning of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(super) enum Meaning {
     Command(Verb),
     /// The service by address.
     Service(Protocol),
@@ -158,7 +158,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// The kind it counts as; `None` if it is a command or may be repeated.
-    pub const fn kind(self) -> Option<Kind> {
+    pub(super) const fn kind(self) -> Option<Kind> {
         match self {
             Meaning::Command(_) | Meaning::Ipv6 | Meaning::Sort => None,
             Meaning::Service(_) | Meaning::Fwmark => Some(Kind::ServiceAddress),
@@ -173,7 +173,7 @@ impl Meaning {
 
 /// Whether an option is followed by a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Argument {
+pub(super) enum Argument {
     None,
     Required,
     /// Taken unless the next word begins with `-`.
@@ -182,7 +182,7 @@ pub enum Argument {
 
 /// One way to write an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelling {
+pub(super) struct Spelling {
     /// The letters for it, any of them.
     pub short: &'static str,
     pub long: &'static str,
@@ -203,7 +203,7 @@ const fn valued(short: &'static str, long: &'static str, meaning: Meaning) -> Sp
 }
 
 /// Every option there is.
-pub const SPELLINGS: [Spelling; 57] = [
+pub(super) const SPELLINGS: [Spelling; 57] = [
     command("A", "add-service", Verb::AddService),
     command("E", "edit-service", Verb::EditService),
     command("D", "delete-service", Verb::DeleteService),

@@ -28,7 +28,7 @@ const SYNC_LENGTH_MAX: i64 = 65_507;
 
 /// The values of all options.
 #[derive(Clone, Debug)]
-pub struct Scan {
+pub(super) struct Scan {
     pub verb: Verb,
     pub given: Kinds,
     /// The protocol whose names ports have, after a service was given.
@@ -98,7 +98,7 @@ impl Scan {
     ///
     /// # Errors
     /// The message and exit status for the first word that is wrong.
-    pub fn of(words: &[String], names: &dyn Names) -> Result<Self, UsageError> {
+    pub(super) fn of(words: &[String], names: &dyn Names) -> Result<Self, UsageError> {
         let mut lexer = Lexer::new(words);
         let Some(Ok(first)) = lexer.next_token() else { return Err(UsageError::try_help()) };
         let Meaning::Command(verb) = first.spelling.meaning else {

@@ -6,17 +6,17 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Writes addresses; with names if it has any to ask for.
 #[derive(Clone, Copy)]
-pub struct AddressText<'a> {
+pub(crate) struct AddressText<'a> {
     names: Option<&'a dyn Names>,
 }
 
 impl<'a> AddressText<'a> {
-    pub fn new(numeric: bool, names: &'a dyn Names) -> Self {
+    pub(crate) fn new(numeric: bool, names: &'a dyn Names) -> Self {
         AddressText { names: (!numeric).then_some(names) }
     }
 
     /// `host:port`, IPv6 hosts in brackets. Without a protocol the port has no name.
-    pub fn write(&self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> String {
+    pub(crate) fn write(&self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> String {
         let host =
             self.names.and_then(|names| names.host_of(address)).unwrap_or_else(|| numeric(address));
         let port = self

@@ -5,7 +5,7 @@ use crate::model::{ConnectionRow, Protocol};
 use std::net::SocketAddr;
 
 /// The two title lines.
-pub fn titles(with_engine: bool) -> String {
+pub(crate) fn titles(with_engine: bool) -> String {
     let mut line = format!("pro expire {:<11} {:<18} {:<18} ", "state", "source", "virtual");
     if with_engine {
         line.push_str(&format!("{:<18} {:<16} pe_data", "destination", "pe name"));
@@ -16,7 +16,7 @@ pub fn titles(with_engine: bool) -> String {
 }
 
 /// Appends one line.
-pub fn connection(
+pub(crate) fn connection(
     text: &mut String,
     row: &ConnectionRow,
     with_engine: bool,

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 ///
 /// This is the order of unsorted listings. Sorted listings start from it, which matters because the comparison is not a
 /// total order.
-pub fn order_as_kept(rows: &mut [ServiceRow]) {
+pub(crate) fn order_as_kept(rows: &mut [ServiceRow]) {
     rows.sort_by_key(|row| (row.spec.key.is_fwmark(), bucket(&row.spec.key)));
 }
 
@@ -31,12 +31,12 @@ fn bucket(key: &ServiceKey) -> u8 {
 }
 
 /// By firewall mark, family, protocol, address and port.
-pub fn sort_services(rows: &mut Vec<ServiceRow>) {
+pub(crate) fn sort_services(rows: &mut Vec<ServiceRow>) {
     merge_sort(rows, &|left, right| compare_services(&left.spec.key, &right.spec.key));
 }
 
 /// By address and port.
-pub fn sort_destinations(rows: &mut Vec<DestinationRow>) {
+pub(crate) fn sort_destinations(rows: &mut Vec<DestinationRow>) {
     merge_sort(rows, &|left, right| {
         let (left, right) = (left.spec.at, right.spec.at);
         let address = compare_addresses(left.address, right.address);

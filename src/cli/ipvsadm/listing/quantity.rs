@@ -1,7 +1,7 @@
 //! Counters in nine columns.
 
 /// A counter, shortened by thousands once it has more than eight digits, or in full if `exact`.
-pub fn quantity(value: u64, exact: bool) -> String {
+pub(super) fn quantity(value: u64, exact: bool) -> String {
     const STEPS: [(u64, u64, char); 3] = [
         (1_000_000_000, 1_000, 'K'),
         (100_000_000_000, 1_000_000, 'M'),

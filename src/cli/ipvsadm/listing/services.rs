@@ -18,12 +18,12 @@ const SERVICE_COLUMNS: usize = 33;
 const DESTINATION_COLUMNS: usize = 28;
 
 /// The line above a listing of all services. `size` is the number of slots of the connection table.
-pub fn banner(size: u64) -> String {
+pub(crate) fn banner(size: u64) -> String {
     format!("IP Virtual Server version 1.2.1 (size={size})\n")
 }
 
 /// The two title lines.
-pub fn titles(view: View) -> String {
+pub(crate) fn titles(view: View) -> String {
     let counters = |columns: [&str; 5]| {
         let mut line = format!("{:<33}", "Prot LocalAddress:Port");
         columns.iter().for_each(|column| line.push_str(&format!(" {column:>8}")));
@@ -59,7 +59,7 @@ pub fn titles(view: View) -> String {
 }
 
 /// Appends a service and its destinations, one line each.
-pub fn service(
+pub(crate) fn service(
     text: &mut String,
     row: &ServiceRow,
     view: View,

@@ -3,13 +3,13 @@
 use crate::api::{SyncDaemon, SyncRole};
 use crate::model::Timeouts;
 
-pub fn timeouts(timeouts: &Timeouts) -> String {
+pub(crate) fn timeouts(timeouts: &Timeouts) -> String {
     let Timeouts { tcp, tcp_fin, udp } = timeouts;
     format!("Timeout (tcp tcpfin udp): {tcp} {tcp_fin} {udp}\n")
 }
 
 /// One line per running daemon, the master first.
-pub fn sync_daemons(daemons: &[SyncDaemon]) -> String {
+pub(crate) fn sync_daemons(daemons: &[SyncDaemon]) -> String {
     [(SyncRole::Master, "master"), (SyncRole::Backup, "backup")]
         .into_iter()
         .flat_map(|(role, name)| {

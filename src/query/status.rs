@@ -52,13 +52,16 @@ pub struct WorkerStatus {
     pub epoch: u64,
     pub connections_ipv4: u64,
     pub connections_ipv6: u64,
-    /// Connections each of the two tables can hold.
+    /// Maximum IPv4 connections of the worker.
     pub connections_max: u64,
+    /// Maximum IPv6 connections of the worker.
+    #[serde(default)]
+    pub connections_ipv6_max: u64,
     /// Share of the last second that the worker spent on packets, in percent.
     pub busy_percent: f64,
-    /// Packets given to other workers because their connection lives there.
+    /// Packets handed off to the workers that own their connections.
     pub handoff_tx: u64,
-    /// Packets taken from other workers.
+    /// Packets received from other workers by hand-off.
     pub handoff_rx: u64,
     /// Connections that the drop_entry defence ended.
     pub entries_dropped: u64,
@@ -148,11 +151,12 @@ const WORKERS: &[Column<WorkerStatus>] = &[
     Column::right("core", |row| row.core.map_or_else(|| "-".to_owned(), |core| core.to_string())),
     Column::right("snapshot", |row| row.epoch.to_string()),
     Column::right("IPv4 connections", |row| row.connections_ipv4.to_string()),
+    Column::right("IPv4 capacity", |row| row.connections_max.to_string()),
     Column::right("IPv6 connections", |row| row.connections_ipv6.to_string()),
-    Column::right("room for each", |row| row.connections_max.to_string()),
+    Column::right("IPv6 capacity", |row| row.connections_ipv6_max.to_string()),
     Column::right("busy", |row| format!("{:.1} %", row.busy_percent)),
     Column::right("handed off", |row| row.handoff_tx.to_string()),
-    Column::right("taken over", |row| row.handoff_rx.to_string()),
+    Column::right("received by hand-off", |row| row.handoff_rx.to_string()),
 ];
 
 fn status(view: &dyn View, worker: usize) -> WorkerStatus {
@@ -166,6 +170,7 @@ fn status(view: &dyn View, worker: usize) -> WorkerStatus {
         connections_ipv4: counters.connections_ipv4.get(),
         connections_ipv6: counters.connections_ipv6.get(),
         connections_max: info.connections_max,
+        connections_ipv6_max: info.connections_ipv6_max,
         busy_percent: view.busy_percent(worker),
         handoff_tx: counters.handoff_tx.get(),
         handoff_rx: counters.handoff_rx.get(),
@@ -218,6 +223,7 @@ mod tests {
             connections_ipv4: 1000,
             connections_ipv6: 0,
             connections_max: 1_048_576,
+            connections_ipv6_max: 262_144,
             busy_percent: 12.34,
             handoff_tx: 5,
             handoff_rx: 7,
@@ -253,9 +259,9 @@ mod tests {
             "3 services, 9 destinations, snapshot 17",
             "longest turn of the control thread 1.2 ms, 2 over 1 ms, 0 over 10 ms; longest part: statistics, 1.0 ms",
             "",
-            "worker  core  snapshot  IPv4 connections  IPv6 connections  room for each    busy  handed off  taken over",
-            "     0     2        17              1000                 0        1048576  12.3 %           5           7",
-            "     1     -        17              1000                 0        1048576  12.3 %           5           7",
+            "worker  core  snapshot  IPv4 connections  IPv4 capacity  IPv6 connections  IPv6 capacity    busy  handed off  received by hand-off",
+            "     0     2        17              1000        1048576                 0         262144  12.3 %           5                     7",
+            "     1     -        17              1000        1048576                 0         262144  12.3 %           5                     7",
             "",
             "steering",
             "  wan0: RSS by the device",

@@ -21,8 +21,10 @@ pub struct StaticInfo {
     /// How each port spreads flows, and why.
     pub steering: Vec<String>,
     pub warnings: Vec<String>,
-    /// Connections that one table of one worker holds.
+    /// Maximum IPv4 connections of one worker.
     pub connections_max: u64,
+    /// Maximum IPv6 connections of one worker.
+    pub connections_ipv6_max: u64,
 }
 
 /// A port as its device describes it.

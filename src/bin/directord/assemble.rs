@@ -53,6 +53,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
         steering: descriptions,
         warnings: cores.warnings.clone(),
         connections_max: plan.connections_ipv4 as u64,
+        connections_ipv6_max: plan.connections_ipv6 as u64,
     };
     cores.warnings.iter().skip(logged).for_each(|warning| log::warn!("{warning}"));
 

@@ -22,6 +22,17 @@ pub struct SysctlRow {
     pub help: String,
 }
 
+impl SysctlArgs {
+    /// The name of the setting, and the value that it gets.
+    pub fn parts(&self) -> Option<(&str, Option<&str>)> {
+        let text = self.setting.as_deref()?;
+        Some(match text.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim())),
+            None => (text.trim(), None),
+        })
+    }
+}
+
 impl Query for Sysctl {
     const NAME: &'static str = "sysctl";
     const ABOUT: &'static str = "Reads all settings or one, or sets one";
@@ -34,11 +45,8 @@ impl Query for Sysctl {
     type Row = SysctlRow;
 
     fn answer(view: &mut dyn View, args: SysctlArgs) -> Result<Answer<SysctlRow>, Refusal> {
-        let (name, value) = match args.setting.as_deref().map(|text| text.split_once('=')) {
-            Some(Some((name, value))) => (Some(name.trim()), Some(value.trim())),
-            Some(None) => (args.setting.as_deref().map(str::trim), None),
-            None => (None, None),
-        };
+        let (name, value) = args.parts().unzip();
+        let value = value.flatten();
         let mut sysctls = *view.sysctls();
         match (name, value) {
             (Some(name), Some(value)) => sysctls.set(name, value),

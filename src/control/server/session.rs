@@ -105,10 +105,8 @@ fn answer(
     }
     loop {
         let piece = pieces.recv().unwrap_or_else(|_| ended());
-        if let Reply::Applied(outcomes) = &piece {
-            for (level, line) in changes.lines(peer, outcomes) {
-                log::log!(level, "{line}");
-            }
+        for (level, line) in changes.lines(peer, &piece) {
+            log::log!(level, "{line}");
         }
         write_line(writer, &piece)?;
         if matches!(piece, Reply::End | Reply::Failed(_)) {

@@ -59,8 +59,10 @@ impl Table for TablesTable {
     }
 
     fn check(raw: Raw, known: &mut Known, report: &mut Report<'_>) -> Tables {
-        /// An entry has a number of 32 bits; two bits are used for the table and for the end of a chain.
+        /// A connection has a number of 32 bits; two bits are used for the table and for the end of a chain.
         const ENTRIES: RangeInclusive<usize> = 16..=1 << 30;
+        /// A template has a number of 32 bits, which also has its shard and a counter of its slot's uses.
+        const TEMPLATES: RangeInclusive<usize> = 16..=1 << 28;
         let default = Tables::default();
         let mut size =
             |field, key: &str, range, default| report.number(field, key, range).unwrap_or(default);
@@ -79,7 +81,7 @@ impl Table for TablesTable {
                 1..=1 << 24,
                 default.destinations,
             ),
-            templates: size(&raw.templates, "tables.templates", ENTRIES, default.templates),
+            templates: size(&raw.templates, "tables.templates", TEMPLATES, default.templates),
         };
         known.keep(tables);
         tables

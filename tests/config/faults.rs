@@ -181,10 +181,12 @@ vdevs = [""]"#,
         (
             r#"[tables]
 connections = 0
-services = 2000000"#,
+services = 2000000
+templates = 268435457"#,
             &[
                 "2: tables.connections: 0 is out of range; allowed: 16 to 1073741824",
                 "3: tables.services: 2000000 is out of range; allowed: 1 to 1048576",
+                "4: tables.templates: 268435457 is out of range; allowed: 16 to 268435456",
             ],
         ),
         (

@@ -96,7 +96,8 @@ impl Table for Port {
             ports.push(port);
         }
         if known.is_readable && ports.is_empty() {
-            report.fault_of_file("port", "no [[port]] is given; a director needs one or two");
+            let problem = format!("no [[port]] is given; a director needs 1 to {PORTS_MAX}");
+            report.fault_of_file("port", problem);
         }
         known.are_ports_sound = known.is_process_sound && report.count() == 0;
         known.keep(ports.clone());

@@ -94,7 +94,7 @@ address = "10.0.0.254""#,
 #[test]
 fn files_without_ports() {
     for (text, expected) in [
-        ("", "f: port: no [[port]] is given; a director needs one or two"),
+        ("", "f: port: no [[port]] is given; a director needs 1 to 32"),
         ("[port]", "f:1: port: not a list of tables; allowed: [[port]]"),
         ("port = [1]", "f:1: port: not a table; allowed: [[port]]"),
         ("[[port]]\nname = \"a\"", "f:1: port: `device` is missing"),

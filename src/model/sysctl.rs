@@ -130,7 +130,7 @@ settings! {
     sloppy_tcp: i32 = 0, Number(ANY);
     /// For persistent services only the templates are synchronised, not the connections.
     sync_persist_mode: i32 = 0, Number(ANY);
-    /// Number of UDP ports that synchronisation uses, at most 64. Read when the first daemon starts.
+    /// Number of UDP ports that synchronisation uses; above 64 counts as 64. Read when the first daemon starts.
     sync_ports: i32 = 1, PowerOfTwo;
     /// Largest number of synchronisation messages that wait to be sent (kernel default: free pages / 32).
     sync_qlen_max: i64 = 32_768, Number(0..=i64::MAX);

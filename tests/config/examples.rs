@@ -4,7 +4,7 @@ use director::config::{Config, RouteHop};
 use director::model::Unserved;
 use director::model::{
     Family, ForwardMethod, InterfaceId, MssClamp, PersistenceMask, Protocol, SchedulerFlags,
-    SchedulerKind, ServiceKey, Tunnel, TunnelChecksum,
+    SchedulerKind, ServiceKey, Sysctls, Tunnel, TunnelChecksum,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,11 +48,14 @@ fn the_readme_explains_every_key() {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in config/README.md");
         }
     }
-    for name in director::model::Sysctls::names() {
-        assert!(readme.contains(&format!("`{name}`")), "{name} is not in config/README.md");
+    for setting in Sysctls::default().iter() {
+        let (name, default) = (setting.name, setting.default.replace('\t', " "));
+        let row = format!("| `{name}` | {default} | {} | {} |", setting.allowed, setting.help);
+        assert!(readme.lines().any(|line| line == row), "not in config/README.md: {row}");
     }
-    for (name, _) in director::model::Sysctls::refused() {
-        assert!(readme.contains(&format!("`{name}`")), "{name} is not in config/README.md");
+    for (name, why) in Sysctls::refused() {
+        let row = format!("| `{name}` | {why} |");
+        assert!(readme.lines().any(|line| line == row), "not in config/README.md: {row}");
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn placement(
         ByClient::Refused(..) => format!("; {by_client}"),
         _ => String::new(),
     };
-    (Placement::Software, format!("{name}: software hash and hand-over; RSS {rss}{refused}"))
+    (Placement::Software, format!("{name}: software hash and hand-off; RSS {rss}{refused}"))
 }
 
 #[cfg(test)]
@@ -60,13 +60,13 @@ mod tests {
                 &none,
                 &unable,
                 2,
-                "wan: software hash and hand-over; RSS none (the device has no RSS)",
+                "wan: software hash and hand-off; RSS none (the device has no RSS)",
             ),
             (
                 &none,
                 &refused,
                 2,
-                "wan: software hash and hand-over; RSS none (the device has no RSS); \
+                "wan: software hash and hand-off; RSS none (the device has no RSS); \
                  by flow, not by client alone though the port's side is servers: it has none",
             ),
         ];

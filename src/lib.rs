@@ -1,6 +1,7 @@
 //! An LVS director on DPDK.
 //!
-//! The modules, lowest first. Each imports only from those above it in this list; `tests/architecture/main.rs` checks this:
+//! The modules, lowest first. Each imports only from modules that are listed before it. `tests/architecture/main.rs`
+//! checks this:
 //!
 //! * `limits`, `model`, `time`: every bound; the types of LVS; time as an argument
 //! * `rate`, `reason`: token buckets; drop and punt reasons

@@ -15,8 +15,10 @@
 //! `own_packets` (the same for the packets of the director's own IP host). What they work on: `engine` (a worker's state in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering`
 //! (which worker owns a flow), `stats` (what is counted). `builder` makes the workers and the rings between them.
 //!
-//! The packet path never allocates, locks, logs, waits or calls the system. One exception: the shared table of persistence
-//! templates takes a short lock when a connection is created or ends.
+//! The packet path never allocates, locks, logs, waits or calls the system. Two short locks are exceptions:
+//!
+//! * one shard of the persistence templates, when a connection is created, becomes established or ends
+//! * one bucket of an lblc or lblcr map, when a connection is created; if it is locked, the worker goes on without it
 
 mod accounts;
 mod batch;

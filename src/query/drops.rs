@@ -20,7 +20,7 @@ pub struct DropRow {
 
 impl Query for Drops {
     const NAME: &'static str = "drops";
-    const ABOUT: &'static str = "Packets dropped or handed to the host path, by reason";
+    const ABOUT: &'static str = "Packets dropped, or punted to the control thread, by reason";
     const COLUMNS: &'static [Column<DropRow>] = &[
         Column::left("left by", |row| row.kind.clone()),
         Column::left("reason", |row| row.reason.clone()),

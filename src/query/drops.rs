@@ -22,7 +22,7 @@ impl Query for Drops {
     const NAME: &'static str = "drops";
     const ABOUT: &'static str = "Packets dropped, or punted to the control thread, by reason";
     const COLUMNS: &'static [Column<DropRow>] = &[
-        Column::left("left by", |row| row.kind.clone()),
+        Column::left("kind", |row| row.kind.clone()),
         Column::left("reason", |row| row.reason.clone()),
         Column::right("packets", |row| row.packets.to_string()),
         Column::left("meaning", |row| row.help.clone()),
@@ -63,8 +63,8 @@ mod tests {
             packets: 12,
         };
         let expected = [
-            "left by  reason    packets  meaning",
-            "drop     no_route       12  no route to the destination",
+            "kind  reason    packets  meaning",
+            "drop  no_route       12  no route to the destination",
         ];
         assert_eq!(Drops::text(&[row]).lines().collect::<Vec<_>>(), expected);
     }

@@ -109,7 +109,7 @@ struct Reason {
 const REASONS: &[Column<Reason>] = &[
     Column::right("worker", |row| row.worker.to_string()),
     Column::left("port", |row| row.port.clone()),
-    Column::left("left by", |row| row.kind.to_owned()),
+    Column::left("kind", |row| row.kind.to_owned()),
     Column::left("reason", |row| row.reason.clone()),
     Column::right("packets", |row| row.packets.to_string()),
 ];
@@ -160,10 +160,10 @@ mod tests {
             "     0  wan0        1000     64000        100       10.0         990     63360  55.5 %        5       5",
             "     1  lan0           0         0          0          -           0         0   0.0 %        0       0",
             "",
-            "worker  port  left by  reason         packets",
-            "     0  wan0  drop     ipv4_checksum        3",
-            "     0  wan0  drop     no_route             2",
-            "     0  wan0  punt     arp                  5",
+            "worker  port  kind  reason         packets",
+            "     0  wan0  drop  ipv4_checksum        3",
+            "     0  wan0  drop  no_route             2",
+            "     0  wan0  punt  arp                  5",
         ];
         assert_eq!(Queues::text(&[busy, idle.clone()]).lines().collect::<Vec<_>>(), expected);
         assert_eq!(Queues::text(&[idle]).lines().count(), 2);

@@ -68,8 +68,8 @@ pub(super) fn choices(offered: RssFunctions, side: PortSide, reta_size: u16) -> 
 }
 
 /// Some drivers report the size of the redirection table only after the start, which is too late.
-const CANNOT: &str = "the device has no hash of one address, and tells no table of 16 to 4096 \
-     entries that a key could be made for";
+const CANNOT: &str = "the device cannot hash one address, and its redirection table does not have \
+     16 to 4096 entries";
 
 /// All address hash functions of the device, limited to one address. `None` if the device cannot limit them, or if one
 /// family would then not be hashed at all.
@@ -113,26 +113,24 @@ impl fmt::Display for ByClient {
         };
         match self {
             ByClient::Unasked { able: false } => {
-                formatter.write_str("by flow, as the device cannot hash by client alone")
+                formatter.write_str("by flow, because the device cannot hash by client address")
             }
             ByClient::Unasked { able: true } => {
-                formatter.write_str("by flow, as the port's side is both")
+                formatter.write_str("by flow, because the port's side is both")
             }
             ByClient::Used(side) => {
-                write!(formatter, "by client alone, as the port's side is {}", whom(side))
+                write!(formatter, "by client address, because the port's side is {}", whom(side))
             }
             ByClient::ByKey(side) => {
                 let whom = whom(side);
                 write!(
                     formatter,
-                    "by client alone, by way of the key, as the port's side is {whom}"
+                    "by client address with a special RSS key, because the port's side is {whom}"
                 )
             }
-            ByClient::Refused(side, why) => write!(
-                formatter,
-                "by flow, not by client alone though the port's side is {}: {why}",
-                whom(side)
-            ),
+            ByClient::Refused(side, why) => {
+                write!(formatter, "by flow, although the port's side is {}: {why}", whom(side))
+            }
         }
     }
 }
@@ -242,8 +240,7 @@ mod tests {
         let said = without_rss(PortSide::Servers).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port's side is servers: \
-             no hash of the device's is used"
+            "by flow, although the port's side is servers: no hash of the device's is used"
         );
     }
 
@@ -259,8 +256,7 @@ mod tests {
         let said = settle(used, addresses(), true).to_string();
         assert_eq!(
             said,
-            "by flow, not by client alone though the port's side is clients: \
-             the device hashes both addresses all the same"
+            "by flow, although the port's side is clients: the device hashes both addresses all the same"
         );
     }
 
@@ -269,23 +265,27 @@ mod tests {
         let told = |offered, side, size| choices(offered, side, size)[0].by_client.to_string();
         let able = usual() | RssFunctions::ONE_ADDRESS;
         let cases = [
-            (usual(), PortSide::Both, 0, "by flow, as the device cannot hash by client alone"),
-            (usual(), PortSide::Both, 64, "by flow, as the port's side is both"),
-            (able, PortSide::Both, 0, "by flow, as the port's side is both"),
-            (able, PortSide::Servers, 64, "by client alone, as the port's side is servers"),
+            (
+                usual(),
+                PortSide::Both,
+                0,
+                "by flow, because the device cannot hash by client address",
+            ),
+            (usual(), PortSide::Both, 64, "by flow, because the port's side is both"),
+            (able, PortSide::Both, 0, "by flow, because the port's side is both"),
+            (able, PortSide::Servers, 64, "by client address, because the port's side is servers"),
             (
                 usual(),
                 PortSide::Servers,
                 64,
-                "by client alone, by way of the key, as the port's side is servers",
+                "by client address with a special RSS key, because the port's side is servers",
             ),
             (
                 usual(),
                 PortSide::Servers,
                 0,
-                "by flow, not by client alone though the port's side is servers: \
-                 the device has no hash of one address, and tells no table of 16 to 4096 entries that a \
-                 key could be made for",
+                "by flow, although the port's side is servers: the device cannot hash one address, and its \
+                 redirection table does not have 16 to 4096 entries",
             ),
         ];
         for (offered, side, size, text) in cases {

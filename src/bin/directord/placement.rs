@@ -47,14 +47,14 @@ mod tests {
                 &unable,
                 2,
                 "wan: RSS programmed, 4 entries; ports hashed for TCP over IPv4; \
-                 by flow, as the device cannot hash by client alone",
+                 by flow, because the device cannot hash by client address",
             ),
             (
                 &clients,
                 &used,
                 2,
                 "wan: RSS programmed, 4 entries; source addresses hashed alone; \
-                 by client alone, as the port's side is clients",
+                 by client address, because the port's side is clients",
             ),
             (
                 &none,
@@ -67,7 +67,7 @@ mod tests {
                 &refused,
                 2,
                 "wan: software hash and hand-off; RSS none (the device has no RSS); \
-                 by flow, not by client alone though the port's side is servers: it has none",
+                 by flow, although the port's side is servers: it has none",
             ),
         ];
         for (rss, by_client, workers, text) in cases {

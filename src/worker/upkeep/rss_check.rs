@@ -103,14 +103,20 @@ impl fmt::Display for RssCheckResult {
                  device's key and table say: frames are handed off by the software hash"
             )?;
         } else if *misplaced > 0 {
-            write!(formatter, "placement verified on {checked} frames but {misplaced}")?;
+            write!(
+                formatter,
+                "placement verified on {checked} frames, {misplaced} on another queue"
+            )?;
         } else {
             write!(formatter, "placement verified on {checked} frames")?;
         }
         match (reported, mismatched) {
             (0, _) => formatter.write_str("; the device reports no hash"),
             (_, 0) => write!(formatter, "; its hash verified on {reported}"),
-            _ => write!(formatter, "; {mismatched} of {reported} hashes are not Toeplitz's"),
+            _ => write!(
+                formatter,
+                "; {mismatched} of {reported} hashes differ from the software Toeplitz hash"
+            ),
         }
     }
 }
@@ -224,6 +230,8 @@ mod tests {
         };
         let told = deliver(1..1000, queue_of, |_| None);
         assert!((1..16).contains(&told.misplaced) && !told.is_mismatch(), "{told:?}");
+        let text = format!("on 256 frames, {} on another queue;", told.misplaced);
+        assert!(told.to_string().contains(&text), "{told}");
         let first = RssCheckResult { checked: 4, misplaced: 4, ..RssCheckResult::default() };
         assert!(!first.is_mismatch(), "too few frames");
     }
@@ -252,7 +260,7 @@ mod tests {
     fn a_different_hash_is_reported_and_harmless() {
         let told = deliver(1..100, |hash| (hash % 4) as u16, |hash| Some(hash ^ 4));
         assert_eq!((told.mismatched, told.is_mismatch()), (told.reported, false));
-        let text = "placement verified on 99 frames; 99 of 99 hashes are not Toeplitz's";
+        let text = "placement verified on 99 frames; 99 of 99 hashes differ from the software Toeplitz hash";
         assert_eq!(told.to_string(), text);
     }
 

@@ -150,7 +150,7 @@ impl<F: Frame> State<F> {
         }
         let workers: Vec<String> = self.late_workers().map(|worker| worker.to_string()).collect();
         let detail = format!(
-            "worker {} has not taken the last change for {} s; changes are refused until it does",
+            "worker {} has not acknowledged the last change for {} s; changes are refused until it does",
             workers.join(", "),
             ACKNOWLEDGEMENT_MAX.as_secs()
         );

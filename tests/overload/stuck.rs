@@ -29,7 +29,7 @@ fn changes_are_refused_after_a_bound_while_a_worker_is_stuck() {
     let began = testbed.now;
     let refusal = testbed.refusal(edit(77));
     assert!(testbed.now.since(began) > ACKNOWLEDGEMENT_MAX);
-    assert!(refusal.starts_with("worker 0 has not taken the last change"), "{refusal}");
+    assert!(refusal.starts_with("worker 0 has not acknowledged the last change"), "{refusal}");
     assert!(refusal.ends_with("this change is kept and comes into force then"), "{refusal}");
 
     let began = testbed.now;
@@ -38,7 +38,7 @@ fn changes_are_refused_after_a_bound_while_a_worker_is_stuck() {
     let warnings = ask::<Status>(&mut testbed)[0].warnings.clone();
     for sentence in [
         "worker 0 has not polled for 2 s or more",
-        "worker 0 has not taken the last change; no other change can follow",
+        "worker 0 has not acknowledged the last change; other changes wait",
     ] {
         assert!(warnings.iter().any(|warning| warning == sentence), "{warnings:?}");
     }

@@ -1,5 +1,5 @@
-//! Watches the workers: one that does not poll, or does not take a change, is logged and shown, and the service manager is told
-//! that all is well only while all workers poll.
+//! Watches the workers. A worker that does not poll, or does not acknowledge a change, is logged and shown. The service
+//! manager is told that the director is alive only while all workers poll.
 
 use crate::control::task::{Context, Task};
 use crate::io::Frame;
@@ -40,13 +40,13 @@ impl<F: Frame> Task<F> for Watchdog {
         let all_poll = complaints.is_empty();
         if state.unacknowledged_for(now) > ACKNOWLEDGEMENT_LATE {
             complaints.extend(state.late_workers().map(|worker| {
-                format!("worker {worker} has not taken the last change; no other change can follow")
+                format!("worker {worker} has not acknowledged the last change; other changes wait")
             }));
         }
         if complaints != self.complaints {
             complaints.iter().for_each(|complaint| log::error!("{complaint}"));
             if complaints.is_empty() {
-                log::info!("all workers poll and take changes again");
+                log::info!("all workers poll and acknowledge changes again");
             }
             self.complaints.clone_from(&complaints);
         }

@@ -71,7 +71,7 @@ check "the VIP answers pings while the file hangs" \
 check "and commands are carried out" ipvsadm -A -t $VIP_NAT:81 -s rr
 check "the file can be read at last" \
     timeout 10 tee "$WORLD/director.toml" <"$WORLD/slow.toml" >/dev/null
-went_on() { [ "$(grep -c 'the configuration was read again' "$WORLD/director.log")" -ge 4 ]; }
+went_on() { [ "$(grep -c 'the file was read without faults' "$WORLD/director.log")" -ge 4 ]; }
 wait_for "the reload" went_on
 ipvsadm -D -t $VIP_NAT:81
 check "the longest turn of the control thread is shown" \

@@ -1,8 +1,8 @@
-//! The configuration file read again: what it changed is carried out, a faulty file changes nothing.
+//! Applies what has changed in the configuration file. A faulty file changes nothing.
 //!
-//! A [`Reloader`](super::Reloader) reads, checks and compares on another thread. The control thread follows services and destinations a slice
-//! at a time, so that a large reload does not hold up the loop. When all is done, the running table is held against the file,
-//! and each difference is logged.
+//! A [`Reloader`](super::Reloader) reads, checks and compares the file on another thread. The control thread then changes
+//! services and destinations a slice at a time, so that a large reload does not hold up the loop. At the end it compares
+//! the running table with the file and logs each difference.
 
 use super::event::Event;
 use super::reread::{DriftScan, ReloadStep, Reread};
@@ -81,7 +81,7 @@ impl<F: Frame> State<F> {
         new.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.config = new;
         self.last_reload = Some(LastReload { at: now, fault: None });
-        log::info!("the configuration was read again");
+        log::info!("reload: the file was read without faults and is being applied");
     }
 
     /// Carries out a slice of a reload under way; true if it can go on at once.
@@ -122,7 +122,8 @@ impl<F: Frame> State<F> {
         !self.reloading.is_empty()
     }
 
-    /// Holds one more service of the file, or one more running service, against the other; `None`: all are done.
+    /// Compares one more service of the file with the running one, or checks that the file has one more running service.
+    /// `None`: all are compared.
     fn find_drift(&mut self, mut scan: DriftScan) -> Option<DriftScan> {
         let services = &self.config.services;
         if let Some(service) = services.get(scan.service) {
@@ -142,7 +143,10 @@ impl<F: Frame> State<F> {
             return Some(scan);
         }
         if scan.differences > DIFFERENCES_LOGGED {
-            log::warn!("drift: {} more differences", scan.differences - DIFFERENCES_LOGGED);
+            log::warn!(
+                "reload: {} more differences from the file",
+                scan.differences - DIFFERENCES_LOGGED
+            );
         }
         self.drift = scan.differences;
         None
@@ -169,7 +173,7 @@ impl<F: Frame> State<F> {
 fn report_drift(scan: &mut DriftScan, lines: impl IntoIterator<Item = String>) {
     for line in lines {
         if scan.differences < DIFFERENCES_LOGGED {
-            log::warn!("drift: {line}");
+            log::warn!("reload: differs from the file: {line}");
         }
         scan.differences += 1;
     }

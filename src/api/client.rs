@@ -16,7 +16,7 @@ use thiserror::Error;
 pub enum ClientError {
     #[error("cannot reach the director at {path}: {source}; {}", advice(source))]
     Connect { path: PathBuf, source: io::Error },
-    #[error("the director did not answer within {} s; {TIMEOUT_VARIABLE} gives it longer", .0.as_secs_f32())]
+    #[error("the director did not answer within {} s; raise {TIMEOUT_VARIABLE}", .0.as_secs_f32())]
     Silent(Duration),
     #[error(
         "{TIMEOUT_VARIABLE} is `{0}`; allowed: a whole number of seconds from 1 to {TIMEOUT_MAX}"
@@ -33,7 +33,7 @@ pub enum ClientError {
 /// Advice for a socket that does not accept a connection.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "the socket is for root alone",
+        io::ErrorKind::PermissionDenied => "only root may open the socket",
         _ => "is directord running?",
     }
 }

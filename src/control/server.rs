@@ -177,7 +177,10 @@ impl SocketKeeper {
         }
         let path = socket.path.path.clone();
         let server = Server::bind_unless(&path, is_listening)?;
-        log::warn!("the control socket {} was gone and is made again", path.display());
+        log::warn!(
+            "control socket {} did not exist any more; it was created again",
+            path.display()
+        );
         spawn_acceptor(server.listener, socket.calls.clone(), Arc::clone(&socket.places))
             .map_err(|source| ServerError::Bind { path, source })?;
         socket.path = server.path;

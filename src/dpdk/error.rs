@@ -44,7 +44,9 @@ pub enum Error {
     #[error("{what} {text:?} holds a NUL byte; remove it")]
     NulByte { what: &'static str, text: String },
 
-    #[error("core {core} does not exist or is not ours to use; `nproc` and `taskset -p $$` tell")]
+    #[error(
+        "core {core} does not exist, or this process may not use it; check with `nproc` and `taskset -p $$`"
+    )]
     NoCore { core: usize },
 
     #[error("{what}: {errno}; {}", errno.advice())]

@@ -158,7 +158,8 @@ impl<F: Frame> IpHost<F> {
         self.settle(now, out);
     }
 
-    /// Makes addresses virtual, i.e. answered on every interface and announced, or (false) no longer so.
+    /// Adds (true) or removes (false) virtual addresses. The host answers for a virtual address on every interface, and
+    /// announces it.
     pub fn change_virtual_addresses(
         &mut self,
         changes: impl IntoIterator<Item = (IpAddr, bool)>,
@@ -172,8 +173,8 @@ impl<F: Frame> IpHost<F> {
         self.send_announcements(now, out);
     }
 
-    /// One address becomes a virtual one, or (false) is no longer. What is to be said about it is due at once: see
-    /// [`Self::send_reports`] and [`Self::send_announcements`].
+    /// Adds (true) or removes (false) one virtual address. Its reports and announcements are due at once, but not sent
+    /// here: see [`Self::send_reports`] and [`Self::send_announcements`].
     pub fn set_virtual_address(&mut self, address: IpAddr, is_virtual: bool, now: Instant) {
         let was_virtual = self.local.is_virtual(address);
         if self.local.set_virtual(address, is_virtual) {
@@ -181,8 +182,8 @@ impl<F: Frame> IpHost<F> {
         }
         if was_virtual != is_virtual {
             match is_virtual {
-                true => log::info!("virtual address {address} is taken and announced"),
-                false => log::info!("virtual address {address} is given up"),
+                true => log::info!("virtual address {address} added: announced"),
+                false => log::info!("virtual address {address} removed"),
             }
             self.groups.virtual_changed(&self.local, address, is_virtual, now);
         }

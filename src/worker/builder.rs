@@ -92,7 +92,7 @@ pub struct WorkerBuilder<F> {
 /// Why a worker could not be created.
 #[derive(Debug, Error)]
 #[error(
-    "worker {worker}: {family} connection table: {source}; fewer connections under [tables] need less"
+    "worker {worker}: {family} connection table: {source}; lower tables.connections or tables.connections_ipv6"
 )]
 pub struct SetupError {
     worker: u16,

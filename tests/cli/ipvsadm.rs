@@ -356,7 +356,7 @@ fn the_tools_give_up_on_a_director_that_does_not_answer() {
     ];
     for (program, argument, status) in tools {
         for (timeout, expected) in [
-            ("1", "the director did not answer within 1 s; DIRECTOR_TIMEOUT gives it longer"),
+            ("1", "the director did not answer within 1 s; raise DIRECTOR_TIMEOUT"),
             ("soon", "DIRECTOR_TIMEOUT is `soon`; allowed: a whole number of seconds"),
         ] {
             let mut tool = Command::new(program);

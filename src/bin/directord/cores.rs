@@ -60,7 +60,7 @@ impl Cores {
             for (port, socket) in ports {
                 if let Some(socket) = socket.filter(|socket| socket != node) {
                     self.warnings.push(format!(
-                        "core {core} is on NUMA node {node}, port {port} on node {socket}: every frame crosses"
+                        "core {core} is on NUMA node {node}, port {port} on node {socket}: every frame crosses between the NUMA nodes"
                     ));
                 }
             }
@@ -167,8 +167,8 @@ mod tests {
         cores.warn_of_distance(&[(2, 0), (8, 1)], &ports);
         let expected = [
             "first",
-            "core 2 is on NUMA node 0, port lan on node 1: every frame crosses",
-            "core 8 is on NUMA node 1, port wan on node 0: every frame crosses",
+            "core 2 is on NUMA node 0, port lan on node 1: every frame crosses between the NUMA nodes",
+            "core 8 is on NUMA node 1, port wan on node 0: every frame crosses between the NUMA nodes",
         ];
         assert_eq!(cores.warnings, expected);
     }

@@ -65,7 +65,7 @@ impl<F: Frame> Control<F> {
     /// The control thread's state from the configuration. `macs`: the ports' own MAC addresses.
     ///
     /// # Errors
-    /// The sentence of a service or destination that cannot be had.
+    /// Why a service or destination of the configuration cannot be created.
     pub fn new(
         config: impl Into<Arc<Config>>,
         macs: Vec<[u8; 6]>,
@@ -329,7 +329,8 @@ impl<F: Frame> Parts<'_, F> {
         }
     }
 
-    /// Tells all tasks what has happened. What that causes is told too; a rest waits for the next turn.
+    /// Gives the waiting events to every task. Tasks may cause more events: these are given too, for a few rounds. What
+    /// is left waits for the next turn.
     fn deliver_events(&mut self, now: Instant, out: &mut dyn Outbox<F>) {
         for _ in 0..EVENT_ROUNDS {
             let events = self.state.take_events();

@@ -1,4 +1,4 @@
-//! What tasks of the control thread hear of each other.
+//! Events: what tasks of the control thread tell each other.
 
 use crate::host::NextHop;
 use crate::model::InterfaceId;
@@ -7,17 +7,18 @@ use std::net::IpAddr;
 /// Something has happened that tasks may have to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// The director answers for this virtual address from now on and announces it, or (false) no longer.
+    /// The director started (`is_active`) or stopped answering for this virtual address.
     VipChanged { address: IpAddr, is_active: bool },
-    /// A destination or a gateway is behind this next hop, whose address is to be kept resolved, or (false) none is any more.
+    /// A destination or gateway started (`is_wanted`) to use this next hop, or none uses it any more. The MAC address of a
+    /// wanted next hop is kept resolved.
     NextHopChanged { next_hop: NextHop, is_wanted: bool },
-    /// The usable Ethernet address of a neighbour; `None`: it has none.
+    /// The usable MAC address of a neighbour changed. `None`: it has none.
     NeighbourChanged { next_hop: NextHop, mac: Option<[u8; 6]> },
-    /// An interface has become a member of a multicast group, or (false) is no longer one.
+    /// An interface joined (`is_member`) or left a multicast group.
     MembershipChanged { interface: InterfaceId, group: IpAddr, is_member: bool },
-    /// The interfaces have other addresses, or other networks are around them; at the start too.
+    /// The addresses or networks of the interfaces changed. Also sent at the start.
     NetworksChanged,
-    /// The configuration lists other neighbours; at the start too.
+    /// The static neighbours of the configuration changed. Also sent at the start.
     StaticNeighboursChanged,
     /// Every worker uses the newest snapshot.
     SnapshotSettled,

@@ -1,4 +1,4 @@
-//! The host path's way out: frames go through the workers, who own the transmit queues.
+//! Sends the frames of the control thread through the workers, because the workers own the transmit queues.
 
 use crate::host::Outbox;
 use crate::model::{InterfaceId, PortId};

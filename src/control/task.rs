@@ -24,8 +24,8 @@ pub(super) trait Task<F> {
 
     fn on_event(&mut self, _event: &Event, _context: &mut Context<'_, F>) {}
 
-    /// Its deadline has come, as it has for every task at the start. Gives the next one: `context.now` to go on in the next
-    /// turn, `None` to wait for punts and events alone.
+    /// The deadline of the task has come. Every task is also called once at the start. Returns the next deadline:
+    /// `context.now` to be called in the next turn, `None` to wait for punts and events only.
     fn on_timer(&mut self, _context: &mut Context<'_, F>) -> Option<Instant> {
         None
     }
@@ -35,7 +35,7 @@ pub(super) trait Task<F> {
 pub(super) struct Context<'a, F> {
     pub(super) now: Instant,
     pub(super) state: &'a mut State<F>,
-    /// The way to the wire.
+    /// Sends frames.
     pub(super) out: &'a mut dyn Outbox<F>,
     wake: Option<Instant>,
 }

@@ -1,5 +1,5 @@
-//! The one environment abstraction layer of the process: started once, stopped when the last thing
-//! that stands on it is dropped.
+//! The environment abstraction layer (EAL) of the process. It is started once. It stops when the last of its ports, pools
+//! and lcores is dropped.
 
 use super::{EalOptions, Error, Result};
 use parking_lot::Mutex;
@@ -152,7 +152,7 @@ fn free_hugepages_mb() -> u64 {
     kilobytes.sum::<u64>() / 1024
 }
 
-/// The EAL's own failure does not tell missing hugepages from missing permission: asked beforehand.
+/// Checks the hugepages before the start: the EAL's own error is the same for missing hugepages and missing permission.
 fn check_hugepages(free_mb: u64, memory_mb: Option<u32>) -> Result<()> {
     let wanted_mb = u64::from(memory_mb.unwrap_or(0));
     if free_mb == 0 {
@@ -164,7 +164,8 @@ fn check_hugepages(free_mb: u64, memory_mb: Option<u32>) -> Result<()> {
     }
 }
 
-/// A name in the abstract socket namespace: as exclusive as a lock file, and leaves no file.
+/// Claims the file prefix with a name in the abstract socket namespace. Only one process can have it, as with a lock file,
+/// and no file is left behind.
 fn claim_file_prefix(file_prefix: &str) -> Result<UnixListener> {
     let what = || format!("file prefix {file_prefix}");
     let name = format!("director/dpdk/{file_prefix}");

@@ -116,8 +116,8 @@ impl Queue for PortQueue {
     }
 }
 
-/// Drops the frames that wait on a queue. A started device receives at once, by a table of its own until ours is written:
-/// frames from before then may be on the wrong queues.
+/// Drops the frames that wait on a queue. A device receives as soon as it is started. It uses a redirection table of its
+/// own until ours is written, so earlier frames may be on the wrong queue.
 fn discard_waiting(queue: &mut PortQueue, descriptors: u16) {
     let mut burst = Burst::new();
     for _ in 0..usize::from(descriptors).div_ceil(BURST) {

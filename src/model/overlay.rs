@@ -1,4 +1,4 @@
-//! What lies over the specification of a destination for a time. The specification itself stays as its owner wrote it.
+//! Overlays: temporary changes of how a destination is used. They do not change its specification.
 
 use super::{Origin, ServiceKey};
 use serde::{Deserialize, Serialize};

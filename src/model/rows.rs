@@ -50,12 +50,12 @@ pub struct ServiceRow {
 pub struct DestinationRow {
     /// As its owner wrote it; `ipvsadm -S` saves this.
     pub spec: DestinationSpec,
-    /// The weight in force: of the specification and the overlays together.
+    /// The effective weight, from the specification and the overlays.
     pub weight: u32,
     /// Who wrote the specification last.
     #[serde(default)]
     pub origin: Origin,
-    /// What lies over the specification.
+    /// Overlays of the destination. They do not change the specification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<OwnedOverlay>,
     pub active_connections: u32,

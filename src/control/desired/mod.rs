@@ -1,5 +1,5 @@
-//! What the director is to do: services, destinations and settings, changed by commands as IPVS changes them, and the
-//! next [`Snapshot`], by which the workers learn of it.
+//! The desired state: services, destinations and settings. Commands change it as they change IPVS. From it comes the next
+//! [`Snapshot`], which workers read.
 //!
 //! [`Desired`] is the only owner of services and destinations. It keeps the next snapshot up to date with every command, so
 //! that an edit costs what it touches: parts are shared with published snapshots until they change.
@@ -43,11 +43,11 @@ use std::sync::Arc;
 use sweeps::Sweeps;
 use trash::Trash;
 
-/// How many there may be at once.
+/// Maximum numbers of services and destinations.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     pub services: usize,
-    /// Over all services, including removed ones that are kept for their connections.
+    /// Of all services, with removed destinations that are kept for their connections.
     pub destinations: usize,
 }
 
@@ -66,7 +66,8 @@ pub struct Topology {
 #[derive(Debug)]
 struct ListedService {
     spec: ServiceSpec,
-    /// Tells apart services that had the same key one after the other; grows, so it is also their order.
+    /// Number of the service. It grows with each added service, so it also orders them, and tells apart services that had
+    /// the same key one after the other.
     incarnation: u64,
     /// Oldest first.
     destinations: Vec<DestinationId>,
@@ -84,25 +85,25 @@ struct ServiceSlot {
 struct Row {
     /// As its owner wrote it last.
     spec: DestinationSpec,
-    /// That owner.
+    /// Who wrote the specification last.
     origin: Origin,
     overlays: Overlays,
     service: ServiceId,
     key: ServiceKey,
-    /// That of the service it was last added to.
+    /// Incarnation of the service to which it was last added.
     incarnation: u64,
     is_listed: bool,
     next_hop: Option<((InterfaceId, IpAddr), Need)>,
     cached_route: CachedRoute,
-    /// It is among the replies.
+    /// The snapshot knows replies of this destination.
     answers: bool,
     /// See [`Destination::overload_edit`](crate::snapshot::Destination::overload_edit).
     overload_edit: u16,
-    /// It is among the listed NAT servers.
+    /// The snapshot has it as a listed NAT server.
     is_nat_server: bool,
-    /// It is among the destinations of SIP services that may begin calls.
+    /// The snapshot has it as a SIP server that may begin calls.
     is_sip_caller: bool,
-    /// It is among the ends of tunnels with this encapsulation.
+    /// The snapshot has it as the end of a tunnel with this encapsulation.
     tunnel_end: Option<TunnelKind>,
 }
 
@@ -263,8 +264,8 @@ impl Desired {
         self.removals
     }
 
-    /// Addresses that ARP and neighbour discovery are to answer for besides those of the interfaces, or (false) no longer:
-    /// what has changed since the last call.
+    /// Virtual addresses for which ARP and neighbour discovery started (true) or stopped (false) answering since the last
+    /// call.
     pub fn take_virtual_address_changes(&mut self) -> Vec<(IpAddr, bool)> {
         self.addresses.take_virtual_changes()
     }

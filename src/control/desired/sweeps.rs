@@ -1,7 +1,8 @@
-//! Destinations that are written again after a change which may concern many: other routes, an address that the director has
-//! got or lost, another path MTU, another MAC address of a neighbour.
+//! Writes destinations again after a change that may concern many of them: a change of routes, of the director's addresses,
+//! of a path MTU, or of a neighbour's MAC address.
 //!
-//! They are written some at a time, so that no change holds up the control thread. A snapshot is complete only after the last.
+//! A few destinations are written at a time, so that no change holds up the control thread. The next snapshot is complete
+//! when all are written.
 
 use super::Desired;
 use crate::model::{DestinationId, InterfaceId};
@@ -16,7 +17,7 @@ const AT_ONCE: usize = 64;
 pub(super) enum Sweep {
     /// All, from this slot on.
     All(DestinationId),
-    /// Those with an address from that of `next` to `last`.
+    /// Those with an address from the one in `next` to `last`.
     Addresses { next: (IpAddr, DestinationId), last: IpAddr },
     /// Those behind a next hop. Only what they copy from it has changed.
     NextHop { at: (InterfaceId, IpAddr), next: DestinationId },
@@ -37,7 +38,7 @@ impl Sweep {
 pub(super) struct Sweeps(VecDeque<Sweep>);
 
 impl Desired {
-    /// Every destination is as it must be: a snapshot is complete.
+    /// No sweep is under way: the next snapshot is complete.
     pub fn is_swept(&self) -> bool {
         self.sweeps.0.is_empty()
     }

@@ -27,8 +27,8 @@ impl<F: Frame> Task<F> for Defence {
     }
 }
 
-/// Decides about the measures, each second and after a change of a setting. drop_entry works where room is short. Short of
-/// templates, that is at every table: a template stays while a connection lives by it.
+/// Decides about the measures, each second and after a change of a setting. `drop_entry` works on the tables that are short
+/// of room. If templates are short of room, it works on all tables, because a template stays while it has connections.
 pub(in crate::control) fn defend<F: Frame>(state: &mut State<F>) {
     let tables = connection_tables(state);
     let all = tables.iter().map(|(.., room)| room.capacity).sum();

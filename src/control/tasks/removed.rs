@@ -45,7 +45,7 @@ impl<F: Frame> Task<F> for RemovedSweep {
         context.wake();
     }
 
-    /// Connections end their templates themselves; here those that no connection lives by.
+    /// Connections end their own templates. This ends the templates that have no connections.
     fn on_timer(&mut self, context: &mut Context<'_, F>) -> Option<Instant> {
         if self.left == 0 {
             return None;

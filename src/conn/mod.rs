@@ -2,7 +2,8 @@
 //!
 //! * `table`: the connections of one worker and one address family. `index` finds them by the `hash` of a tuple in
 //!   `bucket`s, `wheel` by time; `memory` maps the pages
-//! * `newest`: connections with the same original tuple; `expiry`: removes expired connections; `connection`: an entry; `flags`: its forwarding method and flags
+//! * `newest`: connections with the same original tuple; `expiry`: removes expired connections; `connection`: an entry;
+//!   `flags`: its forwarding method and flags
 //! * `state`: state machines by protocol (`tcp`, `udp`, `sctp`); `step`: one transition; `steps`: all transitions,
 //!   precomputed
 //! * `template`, `template_key`: persistence templates, shared by all workers

@@ -3,8 +3,8 @@
 //! The path of a packet, in order. Each step is a file or a folder:
 //!
 //! 1. `poll` (here): adopt a new snapshot if there is one; receive a burst from every port
-//! 2. `ingress`: check Ethernet, IP and transport headers and every length; sort packets by family into a `batch`;
-//!    prefetch the table bucket, then the entry
+//! 2. `ingress`: classify frames: check Ethernet, IP and transport headers and every length; sort packets by family into
+//!    a `batch`; prefetch the table bucket, then the entry
 //! 3. `fast_path`: packets of established connections that need no further check: rewrite, count, step, send
 //! 4. `full_path`: every other packet; its page lists the questions in order
 //! 5. `egress`: carries out the `verdict`: transmit buffer, punt, hand-off, counted drop
@@ -12,8 +12,9 @@
 //! 7. `upkeep`: a bounded slice of expiry, `drop_entry` and listings per poll
 //!
 //! What the steps use: `method` (what each forwarding method does), `track` (what a packet does to its connection),
-//! `own_packets` (the same for the packets of the director's own IP host). What they work on: `engine` (a worker's state in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering`
-//! (which worker owns a flow), `stats` (what is counted). `builder` makes the workers and the rings between them.
+//! `own_packets` (the same for the packets of the director's own IP host). What they work on: `engine` (a worker's state
+//! in parts: `tables` and `fragment_table`, `accounts`, `defence`), `steering` (which worker owns a flow), `stats` (what
+//! is counted). `builder` makes the workers and the rings between them.
 //!
 //! The packet path never allocates, locks, logs, waits or calls the system. Two short locks are exceptions:
 //!

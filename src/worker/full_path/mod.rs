@@ -11,6 +11,9 @@
 //! Packets without ports: `icmp_error` (and `tunnel_error`), `ipsec`, `fragments`. Used by several steps: `forward`
 //! sends a client's packet to its destination, `mss` clamps SYNs.
 //!
+//! The director's own ICMP errors are made in `host::errors`; those of other hosts are translated in `rewrite::icmp`. The
+//! cached route of replies is `conn::CachedReplyRoute`; `reply` fills it and `fast_path` uses it.
+//!
 //! Every step is a function of the engine's parts, the snapshot, the frame and its metadata. It returns a verdict,
 //! which `egress` carries out.
 

@@ -64,6 +64,12 @@ fn compare(name: &str, step: &Step, (status, output, errors): (i64, String, Stri
         "-Lnc" => assert_eq!(unordered(&output), unordered(&step.output), "{at}"),
         // Rates are averages over time.
         "-Ln --rate" => assert_eq!(output.lines().count(), step.output.lines().count(), "{at}"),
+        // The original leaves out the third flag of sh and mh.
+        "-Sn" if name.starts_with("min-flags-") => {
+            assert!(output.contains("flag-3"), "{at}");
+            let output = output.replace(",flag-3", "").replace("flag-3", "");
+            assert_eq!(output, step.output, "{at}");
+        }
         _ => assert_eq!(output, step.output, "{at}"),
     }
 }

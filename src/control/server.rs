@@ -426,4 +426,28 @@ mod tests {
         assert!(client.call(request::<Status>(&NoArgs {}), |_| ()).is_err());
         server.join().unwrap();
     }
+
+    #[test]
+    fn clients_that_send_a_request_byte_by_byte_do_not_keep_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let server = start(&path);
+        let mut slow: Vec<UnixStream> =
+            (0..SESSIONS).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        let end = Arc::new(());
+        let going_on = Arc::downgrade(&end);
+        let drip = thread::spawn(move || {
+            while going_on.strong_count() > 0 {
+                slow.retain_mut(|stream| stream.write_all(b" ").is_ok());
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let ask = || Client::connect_within(&path, Duration::from_secs(5))?.ask::<Info>(&NoArgs {});
+        assert_eq!(ask().expect("a place").len(), 1);
+        drop(end);
+        drip.join().unwrap();
+        let mut client = Client::connect(&path).unwrap();
+        assert!(client.call(request::<Status>(&NoArgs {}), |_| ()).is_err());
+        server.join().unwrap();
+    }
 }

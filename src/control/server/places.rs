@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 /// A session without a request ends after this time.
 const IDLE: Duration = Duration::from_secs(60);
-/// The same while other clients wait for a place.
-const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
+/// A request is complete this long after its first byte, or the session ends. The tools write a request at once, and
+/// the longest takes less than a second.
+const REQUEST: Duration = Duration::from_secs(10);
+/// Both times while other clients wait for a place.
+const WHEN_FULL: Duration = Duration::from_secs(1);
 /// Shortest time between two log lines about waiting clients.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -49,15 +52,20 @@ impl Places {
         Place(Arc::clone(self))
     }
 
-    fn idle(&self) -> Duration {
-        if self.state.lock().waiting { IDLE_WHEN_FULL } else { IDLE }
+    fn unless_full(&self, time: Duration) -> Duration {
+        if self.state.lock().waiting { WHEN_FULL } else { time }
     }
 }
 
 impl Place {
     /// How long the session may be idle now.
     pub(super) fn idle(&self) -> Duration {
-        self.0.idle()
+        self.0.unless_full(IDLE)
+    }
+
+    /// How long a request may take now, from its first byte to its end.
+    pub(super) fn request(&self) -> Duration {
+        self.0.unless_full(REQUEST)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Answer, Call, is_timeout};
 use crate::api::{Envelope, PROTOCOL_VERSION, Refusal, RefusalCode, Reply, Request};
 use crate::limits::{REPLY_PIECES, REQUEST_BYTES};
 use crossbeam_channel::{Sender, bounded};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,13 +23,9 @@ pub(super) fn serve(stream: UnixStream, calls: &Sender<Call>, place: &Place) -> 
     let mut line = Vec::new();
     loop {
         line.clear();
-        if !read_request(&mut reader, &mut line, place)? {
-            let seconds = place.idle().as_secs();
-            let detail = format!("the session ended after {seconds} s without a request");
-            return write_line(
-                &mut writer,
-                &Reply::Failed(Refusal::new(RefusalCode::ETIMEDOUT, detail)),
-            );
+        if let Err(detail) = read_request(&mut reader, &mut line, place)? {
+            let refusal = Refusal::new(RefusalCode::ETIMEDOUT, detail);
+            return write_line(&mut writer, &Reply::Failed(refusal));
         }
         if line.is_empty() {
             return Ok(());
@@ -46,26 +42,40 @@ pub(super) fn serve(stream: UnixStream, calls: &Sender<Call>, place: &Place) -> 
     }
 }
 
-/// Reads one line, empty at the end of the stream. False if the session was idle for too long.
+/// Reads one line, empty at the end of the stream. The inner error says why the session ends: it was idle for too long,
+/// or a request took too long. The time of a request runs from its first byte, so a client that sends byte after byte
+/// does not keep its place.
 fn read_request(
     reader: &mut BufReader<UnixStream>,
     line: &mut Vec<u8>,
     place: &Place,
-) -> io::Result<bool> {
+) -> io::Result<Result<(), String>> {
     let mut since = Instant::now();
     loop {
-        let before = line.len();
-        let room = (REQUEST_BYTES + 1 - before) as u64;
-        match reader.by_ref().take(room).read_until(b'\n', line) {
-            Ok(_) => return Ok(true),
-            Err(error) if is_timeout(&error) => {
-                if line.len() > before {
+        let room = REQUEST_BYTES + 1 - line.len();
+        match reader.fill_buf() {
+            Ok(bytes) => {
+                if line.is_empty() {
                     since = Instant::now();
-                } else if since.elapsed() >= place.idle() {
-                    return Ok(false);
+                }
+                let end = bytes.iter().position(|byte| *byte == b'\n');
+                let taken = end.map_or(bytes.len(), |at| at + 1).min(room);
+                line.extend(bytes.iter().take(taken));
+                reader.consume(taken);
+                if taken == 0 || end.is_some() || line.len() > REQUEST_BYTES {
+                    return Ok(Ok(()));
                 }
             }
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+        let (allowed, without) = match line.is_empty() {
+            true => (place.idle(), "a request"),
+            false => (place.request(), "the end of a request"),
+        };
+        if since.elapsed() >= allowed {
+            let seconds = allowed.as_secs();
+            return Ok(Err(format!("the session ended after {seconds} s without {without}")));
         }
     }
 }

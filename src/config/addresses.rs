@@ -1,6 +1,8 @@
-//! Checks that no address has two owners. A VIP is the director's, so it must not be the address of a real server or router.
-//! Neither a VIP nor a real server's address may be the network or broadcast address of a link.
+//! Checks that no address has two owners. A VIP is the director's, so it must not be the address of a real server, router or
+//! static neighbour. Neither a VIP nor a real server's address may be the network, broadcast or subnet-router anycast address
+//! of a link.
 
+use super::neighbour::NeighbourConfig;
 use super::port::PortConfig;
 use super::report::Report;
 use super::route::{RouteConfig, RouteHop};
@@ -51,15 +53,17 @@ impl Places {
         &self,
         ports: &[PortConfig],
         routes: &[RouteConfig],
+        neighbours: &[NeighbourConfig],
         report: &mut Report<'_>,
     ) {
-        let routers = routers(ports, routes);
+        let mut hosts = routers(ports, routes);
+        hosts.extend(static_neighbours(ports, neighbours));
         let mut own: Vec<IpAddr> = Vec::new();
         own.extend(ports.iter().flat_map(|port| &port.addresses).map(|own| own.address()));
         let mut lines = HashMap::new();
         for vip in &self.vips {
             lines.entry(vip.network).or_insert_with(|| report.line(vip.offset));
-            let links = link_addresses(ports).chain(routers.iter().cloned());
+            let links = link_addresses(ports).chain(hosts.iter().cloned());
             if let Some((address, role)) =
                 links.into_iter().find(|(address, _)| vip.network.contains(*address))
             {
@@ -103,18 +107,34 @@ fn place(text: &Spanned<String>, key: &'static str) -> Option<Place> {
     Some(Place { network: Prefix::host(at.address), offset: text.span().start, key })
 }
 
-/// The network and broadcast addresses of the ports' networks: no host has them (RFC 1122 section 3.2.1.3).
+/// Addresses of the ports' networks that no single host has: in IPv4 the network and broadcast address (RFC 1122 section
+/// 3.2.1.3), in IPv6 the subnet-router anycast address (RFC 4291 section 2.6.1).
 fn link_addresses(ports: &[PortConfig]) -> impl Iterator<Item = (IpAddr, String)> {
     ports.iter().flat_map(|port| {
-        port.addresses.iter().filter_map(|own| Some((own, own.broadcast()?))).flat_map(
-            |(own, broadcast)| {
-                let network = own.network().address();
-                [
-                    (network, format!("the network address of port {}", port.name)),
-                    (broadcast, format!("the broadcast address of port {}", port.name)),
-                ]
-            },
-        )
+        port.addresses.iter().flat_map(|own| {
+            let broadcast = own.broadcast();
+            let network = broadcast.map(|_| own.network().address());
+            [
+                (network, "network"),
+                (broadcast, "broadcast"),
+                (own.anycast(), "subnet-router anycast"),
+            ]
+            .into_iter()
+            .filter_map(|(at, kind)| {
+                Some((at?, format!("the {kind} address of port {}", port.name)))
+            })
+        })
+    })
+}
+
+/// The neighbours of the file.
+fn static_neighbours(
+    ports: &[PortConfig],
+    neighbours: &[NeighbourConfig],
+) -> impl Iterator<Item = (IpAddr, String)> {
+    neighbours.iter().filter_map(|neighbour| {
+        let port = ports.get(neighbour.interface.index())?;
+        Some((neighbour.address, format!("a static neighbour on port {}", port.name)))
     })
 }
 

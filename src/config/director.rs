@@ -2,7 +2,7 @@
 
 use super::addresses::Places;
 use super::document::Document;
-use super::known::Known;
+use super::known::{Known, is_reserved};
 use super::report::{Field, Report};
 use super::table::{Change, Table, if_changed};
 use crate::api::DEFAULT_SOCKET;
@@ -114,14 +114,16 @@ fn vips(raw: &[Spanned<String>], report: &mut Report) -> Vec<Prefix> {
         let Some(vip) = report.text_at(text, KEY, PREFIX_FORM, str::parse::<Prefix>) else {
             continue;
         };
-        let address = vip.address();
-        if address.is_unspecified() || address.is_multicast() {
-            report.fault_allowed(
-                text.span().start,
-                KEY,
-                format!("{vip} is not unicast"),
-                PREFIX_FORM,
-            );
+        let [first, last] = [vip.address(), vip.last()];
+        let offset = text.span().start;
+        if first.is_unspecified() || first.is_multicast() || last.is_multicast() {
+            report.fault_allowed(offset, KEY, format!("{vip} is not unicast"), PREFIX_FORM);
+        } else if is_reserved(last) {
+            let problem = match vip.is_host() {
+                true => format!("{vip} is reserved"),
+                false => format!("{vip} holds reserved addresses"),
+            };
+            report.fault_allowed(offset, KEY, problem, PREFIX_FORM);
         } else if vips.contains(&vip) {
             report.fault(text.span().start, KEY, format!("{vip} is listed twice"));
         } else {

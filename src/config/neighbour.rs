@@ -72,6 +72,7 @@ impl Table for Neighbour {
             }
             neighbours.push(NeighbourConfig { interface, address, mac });
         }
+        known.keep(neighbours.clone());
         neighbours
     }
 

@@ -3,7 +3,8 @@
 use super::addresses::Places;
 use super::destination::{self, destinations};
 use super::document::{Document, Scalar, Section};
-use super::known::{Known, PROTOCOLS};
+use super::known::{Known, PROTOCOLS, is_reserved};
+use super::neighbour::NeighbourConfig;
 use super::port::ports;
 use super::report::{Field, Report};
 use super::route::RouteConfig;
@@ -111,7 +112,8 @@ impl Table for Service {
         }
         if report.count() == 0 {
             let routes = known.find::<Vec<RouteConfig>>().map_or(&[][..], Vec::as_slice);
-            places.check(ports(known), routes, report);
+            let neighbours = known.find::<Vec<NeighbourConfig>>().map_or(&[][..], Vec::as_slice);
+            places.check(ports(known), routes, neighbours, report);
         }
         services
     }
@@ -246,6 +248,8 @@ fn virtual_address(
     let address = at.address;
     if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
         report.fault_allowed(text.span().start, key, format!("{address} is not unicast"), FORM);
+    } else if is_reserved(address) {
+        report.fault_allowed(text.span().start, key, format!("{address} is reserved"), FORM);
     }
     let Some(port) = at.port else {
         report.fault_allowed(text.span().start, key, "the port is missing", FORM);

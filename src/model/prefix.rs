@@ -142,6 +142,12 @@ impl InterfaceAddress {
         Prefix { address: masked(self.address, self.length), length: self.length }
     }
 
+    /// The network's subnet-router anycast address, which belongs to every router on the link (RFC 4291 section 2.6.1).
+    /// `None` for IPv4, and for IPv6 networks of 127 and 128 bits (RFC 6164).
+    pub fn anycast(&self) -> Option<IpAddr> {
+        (self.address.is_ipv6() && self.length < 127).then(|| self.network().address())
+    }
+
     /// The network's directed broadcast address (RFC 919). `None` for IPv6, and for IPv4 networks of 31 and 32 bits
     /// (RFC 3021).
     pub fn broadcast(&self) -> Option<IpAddr> {

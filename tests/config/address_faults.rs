@@ -35,6 +35,112 @@ address = "10.0.0.254:53""#,
 }
 
 #[test]
+fn a_vip_must_not_be_a_static_neighbour() {
+    check(&[(
+        r#"[director]
+vips = ["10.0.0.32", "10.0.0.32/28"]
+[[neighbour]]
+port = "wan0"
+address = "10.0.0.32"
+mac = "02:00:00:00:00:32"
+[[service]]
+protocol = "tcp"
+address = "10.0.0.32:80"
+[[service]]
+protocol = "tcp"
+address = "10.0.0.101:80"
+[[service.destination]]
+address = "10.0.0.32""#,
+        &[
+            "2: director.vips: 10.0.0.32 is a static neighbour on port wan0, so it cannot be a VIP",
+            "2: director.vips: 10.0.0.32/28 holds 10.0.0.32, which is a static neighbour on port wan0",
+            "9: service.address: 10.0.0.32 is a static neighbour on port wan0, so it cannot be a VIP",
+            "14: service.destination.address: 10.0.0.32 is the VIP of line 2, so no real server can have it",
+        ],
+    )]);
+    // A real server may be a static neighbour.
+    let text = r#"
+[[port]]
+name = "wan0"
+device = "0000:01:00.0"
+addresses = ["10.0.0.1/24"]
+[[neighbour]]
+port = "wan0"
+address = "10.0.0.11"
+mac = "02:00:00:00:00:11"
+[[service]]
+protocol = "tcp"
+address = "10.0.0.100:80"
+[[service.destination]]
+address = "10.0.0.11"
+"#;
+    Config::parse(text, "f").unwrap_or_else(|faults| panic!("{faults}"));
+}
+
+#[test]
+fn the_subnet_router_anycast_address_is_no_vip_and_no_real_server() {
+    check(&[(
+        r#"[director]
+vips = ["fd00:a::"]
+[[service]]
+protocol = "tcp"
+address = "[fd00:a::]:80"
+[[service]]
+protocol = "tcp"
+address = "[fd00:a::100]:80"
+[[service.destination]]
+address = "fd00:a::""#,
+        &[
+            "2: director.vips: fd00:a:: is the subnet-router anycast address of port wan0, so it cannot be a VIP",
+            "5: service.address: fd00:a:: is the subnet-router anycast address of port wan0, so it cannot be a VIP",
+            "10: service.destination.address: fd00:a:: is the VIP of line 2, so no real server can have it",
+        ],
+    )]);
+    let text = r#"
+[[port]]
+name = "wan0"
+device = "0000:01:00.0"
+addresses = ["fd00:a::1/127"]
+[[service]]
+protocol = "tcp"
+address = "[fd00:c::1]:80"
+[[service.destination]]
+address = "fd00:a::"
+"#;
+    Config::parse(text, "f").unwrap_or_else(|faults| panic!("{faults}"));
+    let faults = Config::parse(&text.replace("/127", "/126"), "f").unwrap_err().to_string();
+    let expected = "f:10: service.destination.address: fd00:a:: is the subnet-router anycast address of port wan0";
+    assert_eq!(faults, expected);
+}
+
+#[test]
+fn reserved_and_multicast_addresses_are_no_vips() {
+    check(&[(
+        r#"[director]
+vips = ["255.255.255.255", "240.0.0.1", "224.0.0.5", "192.0.0.0/2", "ff02::1"]
+[[service]]
+protocol = "tcp"
+address = "255.255.255.255:80"
+[[service]]
+protocol = "tcp"
+address = "240.0.0.1:80"
+[[service]]
+protocol = "tcp"
+address = "224.0.0.5:80""#,
+        &[
+            "2: director.vips: 255.255.255.255/32 is reserved; allowed: a network as 10.0.0.0/24 or an address as 10.0.0.1",
+            "2: director.vips: 240.0.0.1/32 is reserved; allowed: a network as 10.0.0.0/24 or an address as 10.0.0.1",
+            "2: director.vips: 224.0.0.5/32 is not unicast; allowed: a network as 10.0.0.0/24 or an address as 10.0.0.1",
+            "2: director.vips: 192.0.0.0/2 holds reserved addresses; allowed: a network as 10.0.0.0/24 or an address as 10.0.0.1",
+            "2: director.vips: ff02::1/128 is not unicast; allowed: a network as 10.0.0.0/24 or an address as 10.0.0.1",
+            "5: service.address: 255.255.255.255 is reserved; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
+            "8: service.address: 240.0.0.1 is reserved; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
+            "11: service.address: 224.0.0.5 is not unicast; allowed: VIP:PORT as 10.0.0.100:80 or [fd00::100]:80",
+        ],
+    )]);
+}
+
+#[test]
 fn a_real_server_must_not_be_a_vip_or_a_networks_own_address() {
     check(&[(
         r#"[director]

@@ -8,13 +8,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Which other host has the address of an inactive VIP.
+/// Which other host has the address of an inactive VIP, or why none may have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
     Router,
     /// It is the network or broadcast address of a link.
     Link,
+    /// It is the subnet-router anycast address of a link.
+    Anycast,
+    /// It has an entry `[[neighbour]]`.
+    Neighbour,
     RealServer,
+    /// Nobody may have it: it is in 240.0.0.0/4 (RFC 1112 section 4).
+    Reserved,
 }
 
 impl fmt::Display for Holder {
@@ -22,7 +28,10 @@ impl fmt::Display for Holder {
         out.write_str(match self {
             Holder::Router => "the address of a router",
             Holder::Link => "the network or broadcast address of a link",
+            Holder::Anycast => "the subnet-router anycast address of a link",
+            Holder::Neighbour => "the address of a static neighbour",
             Holder::RealServer => "the address of a real server",
+            Holder::Reserved => "a reserved address",
         })
     }
 }

@@ -5,7 +5,7 @@ use super::path_mtus::CachedRoute;
 use super::{Desired, Row, checks, refusal};
 use crate::api::{Refusal, RefusalCode};
 use crate::model::{
-    DestinationAddress, DestinationId, DestinationSpec, Effective, ForwardMethod, Origin,
+    DestinationAddress, DestinationId, DestinationSpec, Effective, ForwardMethod, Origin, Prefix,
     ServiceId, ServiceKey,
 };
 use crate::scheduler::{Candidate, Change};
@@ -43,6 +43,13 @@ impl Desired {
         self.empty_cached_route(id);
         self.place_destination(id);
         self.relist(service, Change::Added(id));
+        let address = spec.at.address;
+        let mut networks = self.vip_networks.iter();
+        if let Some(network) = networks.find(|network| network.contains(address))
+            && let Some(warning) = self.kept_server(&Prefix::host(address), network)
+        {
+            log::warn!("{warning}");
+        }
         Ok(())
     }
 

@@ -137,6 +137,7 @@ pub struct Desired {
 
     addresses: Addresses,
     vip_networks: Vec<Prefix>,
+    static_neighbours: BTreeSet<IpAddr>,
     next_hops: NextHops,
     gateways: Vec<(InterfaceId, IpAddr)>,
     learned: HashMap<IpAddr, Learned>,
@@ -190,6 +191,7 @@ impl Desired {
             trash: Trash::default(),
             addresses,
             vip_networks: Vec::new(),
+            static_neighbours: BTreeSet::new(),
             next_hops: NextHops::new(),
             gateways: Vec::new(),
             learned: HashMap::new(),
@@ -294,6 +296,9 @@ impl Desired {
         for network in &concerned {
             self.place_destinations_in(network);
         }
+        let kept =
+            self.vip_networks.iter().filter_map(|network| self.kept_server(network, network));
+        kept.for_each(|warning| log::warn!("{warning}"));
         self.touch();
     }
 

@@ -129,15 +129,17 @@ impl Desired {
 
     /// Decides if a VIP is active. `has_server`: a real server had the address before the director.
     fn contest(&mut self, address: IpAddr, has_server: bool) {
-        let mut interfaces = self.interfaces.iter();
-        let is_own =
-            interfaces.any(|interface| interface.addresses.iter().any(|(own, _)| *own == address));
+        let is_own = self.is_interface_address(address);
         let holder = if is_own || !self.addresses.is_virtual(address) {
             None
         } else if self.gateways.iter().any(|(_, gateway)| *gateway == address) {
             Some(Holder::Router)
-        } else if self.link_addresses().any(|of_link| of_link == address) {
-            Some(Holder::Link)
+        } else if let Some((_, holder)) = self.link_addresses().find(|(at, _)| *at == address) {
+            Some(holder)
+        } else if self.static_neighbours.contains(&address) {
+            Some(Holder::Neighbour)
+        } else if matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240) {
+            Some(Holder::Reserved)
         } else {
             has_server.then_some(Holder::RealServer)
         };
@@ -164,7 +166,8 @@ impl Desired {
 
     /// Decides again for all VIPs, after a change of routes or interfaces.
     fn contest_all_again(&mut self) {
-        let mut concerned: BTreeSet<IpAddr> = self.link_addresses().collect();
+        let mut concerned: BTreeSet<IpAddr> = self.link_addresses().map(|(at, _)| at).collect();
+        concerned.extend(&self.static_neighbours);
         concerned.extend(self.gateways.iter().map(|(_, gateway)| *gateway));
         concerned.extend(self.addresses.contested().map(|(address, _)| address));
         for address in concerned {
@@ -172,16 +175,52 @@ impl Desired {
         }
     }
 
-    /// Network and broadcast addresses of the links.
-    fn link_addresses(&self) -> impl Iterator<Item = IpAddr> {
+    /// Network, broadcast and subnet-router anycast addresses of the links.
+    fn link_addresses(&self) -> impl Iterator<Item = (IpAddr, Holder)> {
         let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
         let own = own.filter_map(|(address, length)| InterfaceAddress::new(*address, *length));
-        own.filter_map(|own| Some([own.network().address(), own.broadcast()?])).flatten()
+        own.flat_map(|own| {
+            let broadcast = own.broadcast();
+            let network = broadcast.map(|_| own.network().address());
+            let of_link = [network, broadcast].map(|at| (at, Holder::Link));
+            let all = of_link.into_iter().chain([(own.anycast(), Holder::Anycast)]);
+            all.filter_map(|(at, holder)| Some((at?, holder)))
+        })
     }
 
-    /// A sentence about each inactive VIP.
+    /// Addresses of static neighbours: VIPs that are among them are not active.
+    pub fn set_static_neighbours(&mut self, addresses: BTreeSet<IpAddr>) {
+        let old = std::mem::replace(&mut self.static_neighbours, addresses);
+        let changed: Vec<_> = old.symmetric_difference(&self.static_neighbours).copied().collect();
+        changed.into_iter().for_each(|address| self.contest_again(address));
+    }
+
+    /// A sentence about each inactive VIP, and about a real server in each network of VIPs that has one.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.addresses.contested().map(|(address, holder)| contested(address, holder))
+        let inactive =
+            self.addresses.contested().map(|(address, holder)| contested(address, holder));
+        inactive.chain(
+            self.vip_networks.iter().filter_map(|network| self.kept_server(network, network)),
+        )
+    }
+
+    /// A sentence about a real server of `part` of a network of VIPs: its packets stay here. An address of a port is meant
+    /// to be the director.
+    pub(super) fn kept_server(&self, part: &Prefix, network: &Prefix) -> Option<String> {
+        let within = (part.address(), DestinationId(0))..=(part.last(), DestinationId(u32::MAX));
+        let mut listed = self
+            .by_address
+            .range(within)
+            .filter(|(_, id)| self.row(*id).is_some_and(|row| row.is_listed));
+        let (server, _) = listed.find(|(address, _)| !self.is_interface_address(*address))?;
+        Some(format!(
+            "real server {server} is in the network {network} of director.vips, so the director keeps its packets"
+        ))
+    }
+
+    fn is_interface_address(&self, address: IpAddr) -> bool {
+        let mut own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        own.any(|(own, _)| *own == address)
     }
 
     /// The director's own addresses are never solicited, so gateways with this address must be updated.

@@ -29,6 +29,8 @@ impl<F: Frame> Task<F> for Neighbours {
             Event::StaticNeighboursChanged => {
                 let neighbours = topology::static_neighbours(&state.config.neighbours);
                 state.host.set_static_neighbours(&neighbours, context.now, &mut context.out);
+                let addresses = neighbours.keys().map(|(_, address)| *address).collect();
+                state.desired.set_static_neighbours(addresses);
             }
             Event::NextHopChanged { next_hop, is_wanted: true } => {
                 state.host.want(next_hop, context.now, &mut context.out);

@@ -286,3 +286,56 @@ fn a_vip_that_another_host_has_is_present_but_not_active() {
     fixture.ok(Command::DeleteService(at("10.1.0.255")));
     assert_eq!(fixture.desired.warnings().count(), 0);
 }
+
+#[test]
+fn a_vip_that_nobody_may_answer_for_is_present_but_not_active() {
+    let mut fixture = Fixture::with_capacity(Capacity { services: 8, ..CAPACITY });
+    fixture.ok(Command::AddService(service(80)));
+    let at = |address: &str| ServiceKey::Address {
+        protocol: Protocol::Tcp,
+        address: ip(address),
+        port: 80,
+    };
+    fixture.desired.set_static_neighbours(BTreeSet::from([ip("10.0.0.50")]));
+    let cases = [
+        ("10.0.0.50", "the address of a static neighbour"),
+        ("240.0.0.1", "a reserved address"),
+        ("fd00:a::", "the subnet-router anycast address of a link"),
+    ];
+    for (address, reason) in cases {
+        fixture.ok(Command::AddService(spec(at(address))));
+        let local = fixture.desired.snapshot().local;
+        let is_present = match ip(address) {
+            IpAddr::V4(address) => local.contains(address.to_bits()),
+            IpAddr::V6(address) => local.contains(address.to_bits()),
+        };
+        assert!(is_present, "{address} is served");
+        assert!(!fixture.desired.is_local(ip(address)), "{address}");
+        let told = fixture.desired.warnings().any(|warning| warning.contains(reason));
+        assert!(told, "{address}");
+    }
+    assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.100")]));
+    // The kernel takes these too; no host can be asked for them.
+    for address in ["224.0.0.1", "255.255.255.255"] {
+        fixture.ok(Command::AddService(spec(at(address))));
+    }
+    fixture.desired.set_static_neighbours(BTreeSet::from([ip("10.0.0.100")]));
+    assert_eq!(*fixture.vips(), BTreeSet::from([ip("10.0.0.50")]));
+}
+
+#[test]
+fn a_real_server_in_a_network_of_vips_is_warned_of() {
+    let mut fixture = Fixture::with_service();
+    let warnings = |fixture: &Fixture| fixture.desired.warnings().collect::<Vec<_>>();
+    let network = "10.1.0.0/26".parse().unwrap();
+    fixture.desired.set_vip_networks(vec![network]);
+    fixture.ok(add(key(80), server("10.1.0.1")));
+    assert!(warnings(&fixture).is_empty(), "the director itself");
+    fixture.ok(add(key(80), server("10.1.0.65")));
+    assert!(warnings(&fixture).is_empty(), "outside");
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let told = "real server 10.1.0.11 is in the network 10.1.0.0/26 of director.vips, so the director keeps its packets";
+    assert_eq!(warnings(&fixture), [told]);
+    fixture.ok(delete(key(80), &server("10.1.0.11")));
+    assert!(warnings(&fixture).is_empty());
+}

@@ -8,6 +8,7 @@
 mod addresses;
 mod advice;
 mod destination;
+mod devices;
 mod director;
 mod document;
 mod dpdk;

@@ -1,5 +1,6 @@
 //! `[[port]]`: the network ports.
 
+use super::devices;
 use super::document::{Document, Section};
 use super::dpdk::DpdkConfig;
 use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, interface_id, is_word};
@@ -82,7 +83,7 @@ impl Table for Port {
 
     fn check(sections: Self::Raw, known: &mut Known, report: &mut Report<'_>) -> Vec<PortConfig> {
         known.is_process_sound = report.count() == 0;
-        let mut ports = Vec::new();
+        let mut ports: Vec<PortConfig> = Vec::new();
         for Section { raw, offset } in sections {
             if ports.len() == PORTS_MAX {
                 report.fault(offset, "port", format!("more than {PORTS_MAX} ports"));
@@ -92,6 +93,8 @@ impl Table for Port {
             unique(&raw, &port, &ports, report);
             if let Some(dpdk) = known.find::<DpdkConfig>().filter(|_| known.is_process_sound) {
                 device_exists(&raw.device, dpdk, report);
+                let others = ports.iter().map(|port| (port.name.as_str(), port.device.as_str()));
+                devices::check(&raw.device, others, dpdk, report);
             }
             ports.push(port);
         }

@@ -323,3 +323,38 @@ protocol = "tcp""#,
         ),
     ]);
 }
+
+#[test]
+fn a_virtual_device_needs_a_queue_pair_for_each_worker() {
+    check(&[
+        (
+            r#"[dpdk]
+workers = 2
+vdevs = ["net_af_packet0,iface=lo", "net_af_xdp0,iface=veth0,queue_count=1", "net_af_packet1,iface=veth1,qpairs=2"]
+[[port]]
+name = "a"
+device = "net_af_packet0"
+[[port]]
+name = "b"
+device = "net_af_xdp0"
+[[port]]
+name = "c"
+device = "net_af_packet1""#,
+            &[
+                "6: port.device: net_af_packet0 has 1 of the 2 queue pairs that dpdk.workers needs; allowed: qpairs=2 in its dpdk.vdevs",
+                "9: port.device: net_af_xdp0 has 1 of the 2 queue pairs that dpdk.workers needs; allowed: queue_count=2 in its dpdk.vdevs",
+            ],
+        ),
+        (
+            r#"[dpdk]
+no_huge = true
+vdevs = ["net_af_xdp0,iface=veth0"]
+[[port]]
+name = "lan0"
+device = "net_af_xdp0""#,
+            &[
+                "9: port.device: 0000:01:00.0 and net_af_xdp0 of port lan0 cannot share packet buffers without hugepages; allowed: dpdk.no_huge = false, or devices of one kind",
+            ],
+        ),
+    ]);
+}

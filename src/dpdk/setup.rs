@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Bytes of a frame beyond the MTU: Ethernet header, one VLAN tag, frame check sequence.
 const FRAME_OVERHEAD: u16 = 14 + 4 + 4;
+/// The same without a tag: what DPDK adds to an MTU for a driver that does not say otherwise.
+const UNTAGGED_OVERHEAD: u32 = 14 + 4;
 
 // The configuration allows every MTU that the packet buffers can hold.
 const _: () = assert!(MTU_MAX == DATA_ROOM - FRAME_OVERHEAD);
@@ -78,13 +80,24 @@ pub(super) fn check(
     }
     // A frame must fit one mbuf: the director drops those in several.
     let room = pools.iter().map(|pool| pool.data_room()).min().unwrap_or(0);
-    let mtu_max = info.max_mtu.min(room.saturating_sub(FRAME_OVERHEAD));
+    let mtu_max =
+        largest_mtu(info.max_mtu, info.max_rx_pktlen).min(room.saturating_sub(FRAME_OVERHEAD));
     match settings.mtu {
         Some(mtu) if mtu < info.min_mtu || mtu > mtu_max => {
-            refuse("mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
+            refuse("port.mtu", mtu, format!("{} to {mtu_max}", info.min_mtu))
         }
         _ => Ok(()),
     }
+}
+
+/// The largest MTU that DPDK takes for a device: it must not exceed `max_mtu`, and a frame with that MTU must not exceed
+/// `max_frame`. A driver may leave out `max_mtu`, then only the frame counts.
+fn largest_mtu(max_mtu: u16, max_frame: u32) -> u16 {
+    let overhead = match max_frame.checked_sub(max_mtu.into()) {
+        Some(overhead @ 1..) if max_mtu != u16::MAX => overhead,
+        _ => UNTAGGED_OVERHEAD,
+    };
+    max_mtu.min(u16::try_from(max_frame.saturating_sub(overhead)).unwrap_or(u16::MAX))
 }
 
 /// Sets up the queues of a configured device, one pair per mempool. Returns the number of descriptors.
@@ -167,6 +180,22 @@ pub(super) fn set_mtu(device: &Device, wanted: Option<u16>, old: u16) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_mtu_follows_from_both_limits() {
+        // (largest MTU, longest frame, what is allowed)
+        let table = [
+            (u16::MAX, 1518, 1500),
+            (u16::MAX, u32::MAX, u16::MAX),
+            (9000, 9022, 9000),
+            (9000, 1518, 1500),
+            (1500, 1500, 1482),
+            (1500, 0, 0),
+        ];
+        for (max_mtu, max_frame, allowed) in table {
+            assert_eq!(largest_mtu(max_mtu, max_frame), allowed, "{max_mtu}, {max_frame}");
+        }
+    }
 
     #[test]
     fn a_queue_that_is_still_held_is_set_up_again() {

@@ -122,8 +122,8 @@ impl<F: Frame> State<F> {
         !self.reloading.is_empty()
     }
 
-    /// Compares one more service of the file with the running one, or checks that the file has one more running service.
-    /// `None`: all are compared.
+    /// Compares one more service of the file with the running one, or checks that the file has one more running service; the
+    /// settings come last. `None`: all are compared.
     fn find_drift(&mut self, mut scan: DriftScan) -> Option<DriftScan> {
         let services = &self.config.services;
         if let Some(service) = services.get(scan.service) {
@@ -148,6 +148,8 @@ impl<F: Frame> State<F> {
                 scan.differences - DIFFERENCES_LOGGED
             );
         }
+        let Config { timeouts, sysctls, .. } = &*self.config;
+        report_drift(&mut scan, self.desired.drift_of_settings(timeouts, sysctls));
         self.drift = scan.differences;
         None
     }

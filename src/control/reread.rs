@@ -71,7 +71,8 @@ pub(super) enum ReloadStep {
     FindDrift(DriftScan),
 }
 
-/// The search for differences between file and running table: the services of the file first, then the running ones.
+/// The search for differences between file and running table: the services of the file first, then the running ones, then the
+/// settings.
 #[derive(Debug, Default)]
 pub(super) struct DriftScan {
     /// Index of the service in the file that is next.

@@ -63,7 +63,7 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
         warnings.extend(self.state.desired.warnings());
         if self.state.drift > 0 {
             warnings.push(format!(
-                "the running services differ from the file in {} places; the log of the last reload lists them",
+                "the running services and settings differ from the file in {} places; the log of the last reload lists them",
                 self.state.drift
             ));
         }

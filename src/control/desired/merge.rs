@@ -7,7 +7,7 @@
 use super::Desired;
 use crate::api::Command;
 use crate::config::{ServiceChange, ServiceConfig};
-use crate::model::{DestinationAddress, DestinationSpec, ServiceSpec};
+use crate::model::{DestinationAddress, DestinationSpec, ServiceSpec, Sysctls, Timeouts};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -121,6 +121,43 @@ impl Desired {
         }
         lines
     }
+
+    /// Differences between the running timeouts and settings and the file's, one line each. A table of the file that has
+    /// only defaults leaves its values to ipvsadm and directorctl.
+    pub fn drift_of_settings(&self, timeouts: &Timeouts, sysctls: &Sysctls) -> Vec<String> {
+        let mut lines = Vec::new();
+        if *timeouts != Timeouts::default() {
+            let (running, file) =
+                (timeout_attributes(&self.timeouts()), timeout_attributes(timeouts));
+            push_differences(&mut lines, &"timeouts", running, file);
+        }
+        if *sysctls != Sysctls::default() {
+            let (running, file) = (without_measures(*self.sysctls()), without_measures(*sysctls));
+            let differing =
+                running.iter().zip(file.iter()).filter(|(one, other)| one.value != other.value);
+            lines.extend(differing.map(|(running, file)| {
+                let (name, running, file) = (running.name, running.value, file.value);
+                format!("sysctl: {name} is {running}, the file says {file}")
+            }));
+        }
+        lines
+    }
+}
+
+/// The modes 1 and 2 of the defence are one setting: the director changes between them.
+fn without_measures(mut sysctls: Sysctls) -> Sysctls {
+    for mode in [&mut sysctls.drop_entry, &mut sysctls.drop_packet, &mut sysctls.secure_tcp] {
+        if *mode == 2 {
+            *mode = 1;
+        }
+    }
+    sysctls
+}
+
+fn timeout_attributes(timeouts: &Timeouts) -> [Attribute; 3] {
+    let Timeouts { tcp, tcp_fin, udp } = timeouts;
+    [("tcp", tcp), ("tcpfin", tcp_fin), ("udp", udp)]
+        .map(|(name, value)| (name, format!("{value} s")))
 }
 
 type Attribute = (&'static str, String);

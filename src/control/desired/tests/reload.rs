@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{Config, ServicesUpdate};
-use crate::model::{Overlay, OverlayKind, OverlayTarget};
+use crate::model::{Overlay, OverlayKind, OverlayTarget, Sysctls, Timeouts};
 
 const FILE: &str = r#"
 [[port]]
@@ -156,4 +156,25 @@ fn overlays_survive_a_reload_that_changes_the_weight() {
     let candidates: Vec<_> =
         scheduler.candidates().iter().map(|one| (one.id, one.weight)).collect();
     assert_eq!(candidates, [(slots[0], 7), (slots[1], 6)]);
+}
+
+#[test]
+fn timeouts_and_settings_that_differ_from_the_file_are_drift() {
+    let mut fixture = Fixture::new();
+    fixture.ok(Command::SetTimeouts(Timeouts { tcp: 600, tcp_fin: 0, udp: 0 }));
+    let running = Sysctls { sync_period: 9, drop_entry: 2, ..Sysctls::default() };
+    fixture.desired.set_sysctls(running);
+    let drift = |timeouts, sysctls| fixture.desired.drift_of_settings(&timeouts, &sysctls);
+    assert!(drift(Timeouts::default(), Sysctls::default()).is_empty(), "the file is silent");
+    // The defence changes drop_entry between 1 and 2.
+    let file = Sysctls { drop_entry: 1, sloppy_tcp: 1, ..Sysctls::default() };
+    assert_eq!(
+        drift(Timeouts { tcp: 800, ..Timeouts::default() }, file),
+        [
+            "timeouts: tcp is 600 s, the file says 800 s",
+            "sysctl: sloppy_tcp is 0, the file says 1",
+            "sysctl: sync_threshold is 3 9, the file says 3 50",
+        ]
+    );
+    assert!(drift(fixture.desired.timeouts(), Sysctls { drop_entry: 1, ..running }).is_empty());
 }

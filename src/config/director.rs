@@ -26,6 +26,8 @@ pub struct DirectorConfig {
     pub vips: Vec<Prefix>,
     /// The answer to a packet for a port without a service.
     pub unserved: Unserved,
+    /// IPv4 packets of real servers from a VIP are forwarded to the client, not dropped as martians.
+    pub forward_vip_answers: bool,
     pub log: LevelFilter,
 }
 
@@ -34,6 +36,7 @@ pub struct DirectorConfig {
 pub struct DirectorUpdate {
     pub vips: Option<Vec<Prefix>>,
     pub unserved: Option<Unserved>,
+    pub forward_vip_answers: Option<bool>,
     pub log: Option<LevelFilter>,
 }
 
@@ -47,6 +50,7 @@ pub struct Raw {
     #[serde(default)]
     vips: Vec<Spanned<String>>,
     unserved: Field<String>,
+    forward_vip_answers: Option<bool>,
     log: Field<String>,
 }
 
@@ -89,6 +93,7 @@ impl Table for Director {
             unserved: report
                 .word(&raw.unserved, "director.unserved", &unserved)
                 .unwrap_or_default(),
+            forward_vip_answers: raw.forward_vip_answers.unwrap_or(true),
             log: report.word(&raw.log, "director.log", &levels).unwrap_or(LevelFilter::Info),
         }
     }
@@ -98,6 +103,7 @@ impl Table for Director {
         let update = DirectorUpdate {
             vips: if_changed(&old.vips, &new.vips),
             unserved: if_changed(&old.unserved, &new.unserved),
+            forward_vip_answers: if_changed(&old.forward_vip_answers, &new.forward_vip_answers),
             log: if_changed(&old.log, &new.log),
         };
         match update == DirectorUpdate::default() {

@@ -92,6 +92,7 @@ impl<F: Frame> Control<F> {
         desired.set_marks(topology::marks(&config.marks));
         desired.set_sysctls(config.sysctls);
         desired.set_mss_clamp(config.mss_clamp);
+        desired.set_forward_vip_answers(config.director.forward_vip_answers);
         desired.apply(&Command::SetTimeouts(config.timeouts), Origin::File, Instant::START)?;
         for command in config.commands() {
             desired.apply(&command, Origin::File, Instant::START)?;

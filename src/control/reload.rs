@@ -67,6 +67,9 @@ impl<F: Frame> State<F> {
         if let Some(clamp) = changes.mss_clamp {
             self.desired.set_mss_clamp(clamp);
         }
+        if let Some(forward) = director.forward_vip_answers {
+            self.desired.set_forward_vip_answers(forward);
+        }
         if let Some(answer) = director.unserved {
             self.host.set_unserved(answer);
         }
@@ -142,14 +145,14 @@ impl<F: Frame> State<F> {
             }
             return Some(scan);
         }
+        let Config { timeouts, sysctls, .. } = &*self.config;
+        report_drift(&mut scan, self.desired.drift_of_settings(timeouts, sysctls));
         if scan.differences > DIFFERENCES_LOGGED {
             log::warn!(
                 "reload: {} more differences from the file",
                 scan.differences - DIFFERENCES_LOGGED
             );
         }
-        let Config { timeouts, sysctls, .. } = &*self.config;
-        report_drift(&mut scan, self.desired.drift_of_settings(timeouts, sysctls));
         self.drift = scan.differences;
         None
     }

@@ -15,6 +15,8 @@ pub struct Settings {
     pub drop_entry: bool,
     /// A backup sync daemon runs and `backup_only` is set: clients' packets are not balanced.
     pub inbound_off: bool,
+    /// IPv4 answers from a VIP that come through the director are dropped as martians.
+    pub drop_vip_answers: bool,
     /// Maximum MSS that SYNs may announce.
     pub mss_clamp: MssClamp,
 }

@@ -59,7 +59,7 @@ name = "x""#,
 logg = "info"
 log = 7"#,
             &[
-                "2: director.logg: unknown key; allowed: socket, vips, unserved, log",
+                "2: director.logg: unknown key; allowed: socket, vips, unserved, forward_vip_answers, log",
                 "3: director.log: invalid type: integer `7`; allowed: a string",
             ],
         ),

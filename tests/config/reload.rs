@@ -159,6 +159,14 @@ fn only_what_changed_is_replaced() {
 }
 
 #[test]
+fn answers_from_vips_change_while_the_director_runs() {
+    let refusing = reload("[director]", "[director]\nforward_vip_answers = false");
+    assert_eq!(refusing.director.as_ref().unwrap().forward_vip_answers, Some(false));
+    assert_eq!(Reload { director: None, ..refusing }, Reload::default());
+    assert!(reload("[director]", "[director]\nforward_vip_answers = true").is_empty());
+}
+
+#[test]
 fn the_mss_clamp_changes_while_the_director_runs() {
     let with = |clamp: &str| parse(&format!("{BASE}[tcp]\nmss_clamp = {clamp}\n"));
     let files = [parse(BASE), with("\"off\""), with("\"pmtu\""), with("1400")];

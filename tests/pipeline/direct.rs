@@ -1,10 +1,12 @@
 //! Direct routing: only the TTL and the Ethernet header change.
 
-use crate::scene::{one, request, request6, to_server, to_server6};
-use crate::support::{LAN, VIP, VIP6, on};
+use crate::scene::{
+    answer, answer6, one, request, request6, to_client, to_client6, to_server, to_server6,
+};
+use crate::support::{LAN, TestDirector, VIP, VIP6, WAN, on};
 use director::model::{ForwardMethod, Protocol};
-use director::packet::tcp::SYN;
-use director::reason::PuntReason;
+use director::packet::tcp::{ACK, SYN};
+use director::reason::{DropReason, PuntReason};
 
 #[test]
 fn a_request_goes_to_the_server_with_a_decremented_ttl() {
@@ -100,4 +102,42 @@ fn a_punt_of_an_unresolved_server_has_the_original_destination() {
             (PuntReason::NeighbourUnresolved, original_destination)
         );
     }
+}
+
+/// An answer from the VIP that comes through the director is forwarded, or dropped as by a Linux director: without an
+/// error, uncounted, and without an effect on the connection. A change of the setting holds for connections too.
+#[test]
+fn an_answer_from_the_vip_is_forwarded_or_dropped() {
+    for method in [ForwardMethod::Route, ForwardMethod::Tunnel] {
+        let mut director = one(Protocol::Tcp, "10.1.0.11:80", method);
+        director.client(&request().tcp(4000, 80).flags(SYN).build()).frame();
+        let came = |ttl| answer(VIP).ttl(ttl).tcp(80, 4000).flags(SYN | ACK).build();
+        let went = to_client(VIP).ttl(63).tcp(80, 4000).flags(SYN | ACK).build();
+        let out = |director: &TestDirector| director.counters(crate::scene::ONLY).out_packets;
+        for _ in 0..2 {
+            for _ in 0..2 {
+                assert_eq!(director.server(&came(64)).frame(), (WAN, went.clone()), "{method:?}");
+            }
+            let (counted, state) = (out(&director), director.state());
+            director.change(|snapshot| snapshot.settings.drop_vip_answers = true);
+            for ttl in [64, 1] {
+                assert_eq!(director.server(&came(ttl)).drop(), DropReason::Martian, "{method:?}");
+            }
+            assert_eq!((out(&director), director.state()), (counted, state), "{method:?}");
+            director.change(|snapshot| snapshot.settings.drop_vip_answers = false);
+        }
+    }
+}
+
+/// As in the kernel, the director's own addresses are valid sources in IPv6.
+#[test]
+fn an_ipv6_answer_from_the_vip_is_forwarded_always() {
+    let mut director = one(Protocol::Udp, "[fd00:b::11]:80", ForwardMethod::Route);
+    director.change(|snapshot| snapshot.settings.drop_vip_answers = true);
+    director.client(&request6().udp(4000, 80).payload("query").build()).frame();
+    let sent = director.server(&answer6(VIP6).udp(80, 4000).payload("reply").build());
+    assert_eq!(
+        sent.frame(),
+        (WAN, to_client6(VIP6).ttl(63).udp(80, 4000).payload("reply").build())
+    );
 }

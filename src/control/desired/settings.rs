@@ -37,6 +37,16 @@ impl Desired {
         }
     }
 
+    /// Whether IPv4 answers from a VIP that come through the director are forwarded. The routes that connections cache for
+    /// replies are no longer valid after a change: the fast path does not look at this setting.
+    pub fn set_forward_vip_answers(&mut self, forward: bool) {
+        if self.next.settings.drop_vip_answers == forward {
+            self.next.settings.drop_vip_answers = !forward;
+            self.next.forwarding_changed();
+            self.touch();
+        }
+    }
+
     /// Evaluates the defence; called every second and after a setting was written. `free`: free entries in the
     /// connection tables of all workers together.
     pub fn defend(&mut self, free: u64) {

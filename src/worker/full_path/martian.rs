@@ -31,6 +31,13 @@ pub(super) fn is_martian<A: Address>(snapshot: &Snapshot, from: A, to: A) -> boo
     }
 }
 
+/// True if a packet of a known connection to its client is dropped as a martian: its source is a VIP, as in direct routing
+/// and tunnels, and the director is set to drop those, as a Linux director does in IPv4.
+#[inline]
+pub(super) fn is_dropped_answer<A: Address>(snapshot: &Snapshot, from: A) -> bool {
+    A::FAMILY == Family::Ipv4 && snapshot.settings.drop_vip_answers && snapshot.local.contains(from)
+}
+
 /// True for addresses that routers do not forward (RFC 4291 section 2.5.6). Linux routes the link-local addresses of
 /// IPv4.
 pub(super) fn is_link_scoped<A: Address>(address: A) -> bool {

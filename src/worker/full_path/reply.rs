@@ -1,10 +1,10 @@
 //! Packets to the client of a known connection: route, translate (NAT), count, update the state.
 
-use super::{mss, transit};
+use super::{martian, mss, transit};
 use crate::conn::{CachedReplyRoute, ConnectionId, Direction};
 use crate::io::Frame;
 use crate::packet::Packet;
-use crate::reason::PuntReason;
+use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::{ResolvedRoute, Snapshot};
 use crate::worker::engine::Engine;
 use crate::worker::method;
@@ -12,7 +12,8 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track;
 use crate::worker::verdict::Verdict;
 
-/// As in a router with IPVS, TTL and MTU are checked first: only a packet that can be sent is translated and counted.
+/// As in a router with IPVS, TTL and MTU are checked first: only a packet that can be sent is translated and counted. The
+/// fast path needs no check for martians: an answer that is dropped here leaves no cached route.
 #[inline]
 pub(super) fn reply<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -21,6 +22,9 @@ pub(super) fn reply<F: Frame, A: WorkerFamily>(
     packet: &Packet<A>,
     id: ConnectionId,
 ) -> Verdict {
+    if martian::is_dropped_answer(snapshot, packet.source()) {
+        return Verdict::Drop(DropReason::Martian);
+    }
     if packet.ttl <= 1 {
         return Verdict::Punt(PuntReason::TtlExpired);
     }

@@ -8,7 +8,7 @@ mod support;
 use clap::Parser;
 use director::conn::Table;
 use director::io::{Frame, MemoryFrame};
-use director::limits::BURST;
+use director::limits::{BURST, MARK_KINDS};
 use director::model::{
     DestinationId, Family, ForwardMethod, InterfaceId, Protocol, SchedulerFlags, SchedulerKind,
     ServiceKey,
@@ -19,7 +19,8 @@ use director::packet::{Address, Packet, Parse, Toeplitz, Tuple, checksum, tcp};
 use director::rewrite::{self, Layer3, Outer};
 use director::scheduler::{Candidate, Change, Cursor, Flow, Load, Scheduler};
 use director::snapshot::{
-    Adjacency, Destination, Encapsulation, NextHop, Replies, Snapshot, publication,
+    Adjacency, Destination, Encapsulation, Mark, MarkPrefix, Marks, NextHop, Replies, Snapshot,
+    publication,
 };
 use director::time::Instant;
 use director::worker::steering::{Placement, Steering};
@@ -61,6 +62,9 @@ fn main() {
     for services in [1, 100, 10_000] {
         look_services_up(&mut report, services);
         owners_of_replies(&mut report, services);
+    }
+    for rules in [1, 100, 10_000] {
+        marks(&mut report, rules);
     }
     for destinations in [4, 64] {
         schedulers(&mut report, destinations);
@@ -151,6 +155,46 @@ fn owners_of_replies(report: &mut Report, services: u32) {
         let what = format!("{workers} workers, {services} services on one server");
         report.add("owners of a reply", None, &what, cost);
     }
+}
+
+/// The mark of a packet, if this many rules mark a port of one virtual address each; and with every kind of rule that is
+/// allowed.
+fn marks(report: &mut Report, rules: u16) {
+    let any = Mark {
+        interface: None,
+        protocol: None,
+        source: None,
+        destination: None,
+        source_ports: 0..=u16::MAX,
+        destination_ports: 0..=u16::MAX,
+        mark: 1,
+    };
+    let prefix =
+        |address: u32, length| MarkPrefix { address: address.into(), length, is_ipv6: false };
+    let vip = virtual_address::<u32>(0);
+    let by_port = |port| Mark {
+        protocol: Some(Protocol::Udp.number()),
+        destination: Some(prefix(vip, 32)),
+        destination_ports: port..=port,
+        ..any.clone()
+    };
+    let tuples: Vec<Tuple<u32>> = (0..PACKETS as u16)
+        .map(|number| Tuple {
+            destination: vip,
+            destination_port: number * 41 % rules,
+            ..request(number.into(), 1, Protocol::Udp)
+        })
+        .collect();
+    let marks = Marks::build((0..rules).map(by_port).collect());
+    let cost = call(|index| marks.find(InterfaceId(0), &tuples[index % PACKETS]));
+    report.add("mark", None, &format!("{rules} ports of one address"), cost);
+    if rules > 1 {
+        return;
+    }
+    let nobody = |length| Mark { source: Some(prefix(0x0102_0304, length)), ..any.clone() };
+    let marks = Marks::build((1..=MARK_KINDS as u8).map(nobody).collect());
+    let cost = call(|index| marks.find(InterfaceId(0), &tuples[index % PACKETS]));
+    report.add("mark", None, &format!("{MARK_KINDS} kinds of rules"), cost);
 }
 
 fn dr() -> TestSnapshot {

@@ -31,6 +31,13 @@ pub const TEMPLATE_RESERVE: usize = 8;
 /// Templates searched for a replaceable one if there is no room: takes about two microseconds under the lock.
 pub const TEMPLATES_LOOKED_AT: usize = 32;
 
+/// Maximum kinds of mark rules in one address family. A packet that opens a connection costs a lookup for each, together
+/// about a microsecond.
+pub const MARK_KINDS: usize = 32;
+
+/// Maximum mark rules with a range of source ports, which are compared one by one: about as much again.
+pub const MARK_SOURCE_RANGES: usize = 64;
+
 /// Ranges stored for one datagram. 64 KiB in 44 Ethernet fragments have at most this many in any order.
 pub const FRAGMENT_RANGES: usize = 22;
 

@@ -6,6 +6,7 @@ use super::port::interface_named;
 use super::report::{Field, Report};
 use super::table::{Change, Table};
 use crate::model::{MarkRule, PortRange, Prefix};
+use crate::snapshot::{self, Marks};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -37,7 +38,9 @@ impl Table for Mark {
     fn check(sections: Self::Raw, known: &mut Known, report: &mut Report<'_>) -> Vec<MarkRule> {
         const PORTS_FORM: &str = "a port as 80 or ports as 80-90, 0 to 65535";
         let mut rules = Vec::new();
-        for Section { raw, .. } in sections {
+        let mut offsets = Vec::new();
+        for Section { raw, offset } in sections {
+            offsets.push(offset);
             let network = str::parse::<Prefix>;
             let range = str::parse::<PortRange>;
             let rule = MarkRule {
@@ -69,6 +72,11 @@ impl Table for Mark {
                 report.fault(offset, "mark.source", problem);
             }
             rules.push(rule);
+        }
+        let indexed: Vec<_> = rules.iter().map(snapshot::Mark::from).collect();
+        if let Some((position, problem)) = Marks::unindexed(&indexed) {
+            let offset = offsets.get(position).copied().unwrap_or_default();
+            report.fault(offset, Self::NAME, problem);
         }
         rules
     }

@@ -4,7 +4,7 @@ use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::host::NextHop;
 use crate::model::{Family, Interface, InterfaceId, MarkRule, PortId, Prefix};
 use crate::route::{Network, Routes};
-use crate::snapshot::{Mark, MarkPrefix, Marks};
+use crate::snapshot::{Mark, Marks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -42,28 +42,7 @@ pub fn routes(ports: &[PortConfig], configured: &[RouteConfig]) -> Routes {
 }
 
 pub fn marks(rules: &[MarkRule]) -> Marks {
-    let prefix = |prefix: Prefix| MarkPrefix {
-        address: match prefix.address() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        },
-        length: prefix.length(),
-        is_ipv6: prefix.address().is_ipv6(),
-    };
-    Marks::build(
-        rules
-            .iter()
-            .map(|rule| Mark {
-                interface: rule.interface,
-                protocol: rule.protocol.map(|protocol| protocol.number()),
-                source: rule.source.map(prefix),
-                destination: rule.destination.map(prefix),
-                source_ports: rule.source_ports.first()..=rule.source_ports.last(),
-                destination_ports: rule.destination_ports.first()..=rule.destination_ports.last(),
-                mark: rule.mark,
-            })
-            .collect(),
-    )
+    Marks::build(rules.iter().map(Mark::from).collect())
 }
 
 pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]> {

@@ -26,7 +26,7 @@ pub use groups::Groups;
 pub use interfaces::{InterfaceEntry, Interfaces};
 pub use links::{Adjacency, LINK_HEADER_MAX, Neighbours, NextHop, NextHopId, UNROUTED};
 pub use local::LocalAddresses;
-pub use marks::{Mark, MarkPrefix, Marks};
+pub use marks::{Mark, MarkPrefix, Marks, Unindexed};
 pub use pages::Pages;
 pub use publish::{Adopter, Publisher, publication};
 pub use replies::{Origin, Replies, SipCaller};

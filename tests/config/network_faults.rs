@@ -358,3 +358,24 @@ device = "net_af_xdp0""#,
         ),
     ]);
 }
+
+/// Rules that a packet would be compared with one by one.
+#[test]
+fn marks_beyond_the_index() {
+    let ranges = "[[mark]]\nsource_ports = \"1-2\"\nmark = 1\n".repeat(65);
+    let kinds: String = (0..=32)
+        .map(|length| format!("[[mark]]\nsource = \"fd00::/{}\"\nmark = 1\n", 16 + length))
+        .collect();
+    check(&[
+        (
+            &ranges,
+            &["193: mark: a rule with a range of source ports, of which there are 64 already"],
+        ),
+        (
+            &kinds,
+            &[
+                "97: mark: another kind of rule, of which its address family has 32 already; the kind is the lengths of source and destination, and whether port, protocol and source_ports are given",
+            ],
+        ),
+    ]);
+}

@@ -13,7 +13,8 @@
 //! * `snapshot`: the immutable configuration that workers read, and its publication
 //! * `rewrite`: rewriting a packet for DR, NAT or TUN
 //! * `worker`: the poll loop and the packet path
-//! * `host`: the director as an IP host: ARP, neighbour discovery, ICMP, announcements
+//! * `host`, `kernel_port`: the director as an IP host: ARP, neighbour discovery, ICMP, announcements; the host's own stack
+//!   on the director's ports
 //! * `api`: the protocol between the tools and the daemon
 //! * `query`: questions about a running director: arguments, rows, text and answers
 //! * `cli`, `config`: ipvsadm's and directorctl's grammar and listings; the configuration file
@@ -65,6 +66,8 @@ pub mod rewrite;
 pub mod worker;
 
 pub mod host;
+#[deny(clippy::indexing_slicing)]
+pub mod kernel_port;
 
 #[deny(clippy::indexing_slicing)]
 pub mod api;

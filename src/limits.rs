@@ -76,6 +76,23 @@ pub const UNRESOLVED_PUNTS_BURST: u32 = 2 * NEIGHBOUR_QUEUE as u32;
 /// Rate limits of one worker for unresolved next hops. Two next hops with the same hash share one.
 pub const UNRESOLVED_BUCKETS: usize = 256;
 
+/// Ring size between one worker and the kernel-port thread, in each direction. That thread looks at the rings every 0.1 ms
+/// under traffic, and every 5 ms when it has been quiet.
+pub const HOST_RING: usize = 1024;
+
+/// Maximum packets that one worker passes to the host's stack in a second, in bursts of at most
+/// [`HOST_PACKETS_BURST`]. With full packets that is more than a gigabit. The kernel needs some microseconds for each.
+pub const HOST_PACKETS_PER_SECOND: u32 = 100_000;
+
+/// The share of [`HOST_PACKETS_PER_SECOND`] that one source address may use, so that others get through beside it.
+pub const HOST_PACKETS_OF_SOURCE_PER_SECOND: u32 = 80_000;
+
+/// Packets for the host's stack that may come at once: three quarters of [`HOST_RING`].
+pub const HOST_PACKETS_BURST: u32 = 768;
+
+/// Token buckets for the sources of packets to the host. Sources with the same hash share one.
+pub const HOST_SOURCE_BUCKETS: usize = 256;
+
 /// Ring size for frames from control through one worker.
 pub const INJECT_RING: usize = 1024;
 

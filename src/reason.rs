@@ -66,6 +66,8 @@ reasons! {
         PuntRateLimited "punt-rate-limited" "Packets of this kind arrive faster than the control thread may answer them.",
         HandoffRingFull "handoff-ring-full" "The worker that owns the packet's flow does not keep up.",
         TransmitRingFull "transmit-ring-full" "The port does not send frames as fast as they arrive.",
+        HostRateLimited "host-rate-limited" "Packets for the host's stack arrive faster than its budget allows.",
+        HostRingFull "host-ring-full" "The kernel-port thread does not keep up.",
         IcmpRateLimited "icmp-rate-limited" "An ICMP answer was not sent because of its rate limit.",
         UnservedPort "unserved-port" "No service has this port of a local address, and such packets are dropped silently.",
         NeighbourQueueFull "neighbour-queue-full" "Too many packets wait for the MAC address of this next hop.",
@@ -92,6 +94,7 @@ reasons! {
         NatIcmpSend "nat-icmp-send" "A real server's packet without a connection: answered with port unreachable.",
         NoRoute "no-route" "There is no route to the packet's destination: answered with network unreachable.",
         DestinationUnreachable "destination-unreachable" "There is no route to a connection's destination: answered with host unreachable.",
+        HostStack "host-stack" "A packet for the host's own stack: passed to its kernel interface.",
     }
 }
 
@@ -110,7 +113,8 @@ impl PuntReason {
             | PuntReason::IcmpEcho
             | PuntReason::GroupMembership
             | PuntReason::LocalOther
-            | PuntReason::TunnelIcmp => DropReason::NoLocalHandler,
+            | PuntReason::TunnelIcmp
+            | PuntReason::HostStack => DropReason::NoLocalHandler,
         }
     }
 }
@@ -142,7 +146,7 @@ pub enum PuntDetail {
     NextHop { next_hop: (InterfaceId, IpAddr), original_destination: Option<(IpAddr, u16)> },
 }
 
-/// The part of the control thread that handles a punt.
+/// The part of the control thread that handles a punt, or the thread beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PuntConsumer {
     /// ARP, neighbour discovery and group membership queries.
@@ -151,11 +155,17 @@ pub enum PuntConsumer {
     Unresolved,
     /// The host: echo, ICMP errors, resets. Anyone can cause these, so their rate is limited.
     Host,
+    /// The kernel-port thread, which has rings of its own.
+    KernelPort,
 }
 
 impl PuntConsumer {
-    pub const ALL: [PuntConsumer; 3] =
-        [PuntConsumer::Neighbours, PuntConsumer::Unresolved, PuntConsumer::Host];
+    pub const ALL: [PuntConsumer; 4] = [
+        PuntConsumer::Neighbours,
+        PuntConsumer::Unresolved,
+        PuntConsumer::Host,
+        PuntConsumer::KernelPort,
+    ];
 }
 
 /// The rings from one worker to the control thread. Each has room and a budget of its own, so a flood in one does not starve
@@ -189,10 +199,11 @@ impl PuntReason {
             | PuntReason::NatIcmpSend
             | PuntReason::NoRoute
             | PuntReason::DestinationUnreachable => PuntConsumer::Host,
+            PuntReason::HostStack => PuntConsumer::KernelPort,
         }
     }
 
-    /// The ring for this reason. `to_group`: the frame was broadcast or multicast.
+    /// The ring to control for this reason. `to_group`: the frame was broadcast or multicast.
     pub const fn class(self, to_group: bool) -> PuntClass {
         match (self.consumer(), to_group) {
             // A unicast membership query may come from anywhere.
@@ -202,7 +213,8 @@ impl PuntReason {
             (PuntConsumer::Neighbours, false) => PuntClass::NeighbourUnicast,
             (PuntConsumer::Neighbours, true) => PuntClass::NeighbourGroup,
             (PuntConsumer::Unresolved, _) => PuntClass::Unresolved,
-            (PuntConsumer::Host, _) => PuntClass::Host,
+            // Packets for the host's stack have rings of their own.
+            (PuntConsumer::Host | PuntConsumer::KernelPort, _) => PuntClass::Host,
         }
     }
 }

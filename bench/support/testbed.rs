@@ -146,6 +146,7 @@ fn interface(port: PortId) -> Interface {
         port,
         mac: MACS[port.index()],
         virtual_macs: Vec::new(),
+        has_kernel: false,
         mtu: 1500,
         addresses: Vec::new(),
     }

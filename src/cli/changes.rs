@@ -4,7 +4,7 @@ use crate::api::Command;
 use crate::model::{Endpoint, Overlay, OverlayKind, OverlayTarget, ServiceKey};
 use clap::{Args, Subcommand};
 
-/// A change. Its doc comment is the help text of the subcommand.
+// A doc comment here would become the first line of `directorctl --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Change {
     /// Gives a real server no new connections; its weight is 0 until undrain, also after a reload

@@ -1,7 +1,7 @@
 //! Warnings about a valid configuration: rules without effect, and servers that no packet reaches.
 
 use super::Config;
-use crate::model::{Family, MarkRule, Prefix, ServiceKey};
+use crate::model::{Family, MarkRule, Prefix, ServiceKey, Unserved};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -11,7 +11,10 @@ const NAMED: usize = 4;
 
 /// One sentence for each kind of thing that is allowed and has no effect, or leads nowhere.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    [unmarked(config), unserved(config), unreachable(config)].into_iter().flatten().collect()
+    [unmarked(config), unserved(config), unreachable(config), host(config)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Services for firewall marks that no rule gives.
@@ -47,6 +50,21 @@ fn unserved(config: &Config) -> Option<String> {
     let rules = config.marks.iter().filter(|rule| rule.mark != 0 && !is_served(rule));
     let marks: BTreeSet<u32> = rules.map(|rule| rule.mark).collect();
     Some(format!("no [[service]] takes packets with the firewall mark {}", listed(marks)?))
+}
+
+/// The host's stack is to have what it cannot get, or cannot have what it needs.
+fn host(config: &Config) -> Option<String> {
+    let has_kernel = config.ports.iter().any(|port| port.kernel.is_some());
+    match (config.director.unserved, has_kernel) {
+        (Some(Unserved::Kernel), false) => {
+            Some("director.unserved is `kernel`, but no port has `kernel = true`".to_owned())
+        }
+        (Some(Unserved::Reject | Unserved::Drop), true) => Some(
+            "director.unserved refuses what the host waits for: its kernel interfaces only send"
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// Real servers without a route.
@@ -112,6 +130,26 @@ mod tests {
             warnings(&format!("{ipv6}{service}")),
             ["no [[mark]] rule gives packets to FWM 7", unserved[0]]
         );
+    }
+
+    #[test]
+    fn the_host_needs_a_kernel_interface_and_its_packets() {
+        let kernel = "kernel = true\n";
+        let unserved = |answer: &str| format!("[director]\nunserved = \"{answer}\"\n");
+        assert_eq!(warnings(kernel), [""; 0]);
+        assert_eq!(warnings(&format!("{kernel}{}", unserved("kernel"))), [""; 0]);
+        assert_eq!(
+            warnings(&unserved("kernel")),
+            ["director.unserved is `kernel`, but no port has `kernel = true`"]
+        );
+        for answer in ["reject", "drop"] {
+            assert_eq!(
+                warnings(&format!("{kernel}{}", unserved(answer))),
+                [
+                    "director.unserved refuses what the host waits for: its kernel interfaces only send"
+                ]
+            );
+        }
     }
 
     #[test]

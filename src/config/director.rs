@@ -24,8 +24,9 @@ pub struct DirectorConfig {
     pub socket: PathBuf,
     /// Local addresses besides those of ports and services.
     pub vips: Vec<Prefix>,
-    /// The answer to a packet for a port without a service.
-    pub unserved: Unserved,
+    /// The answer to a packet for a port without a service; `None`: the host's stack where there is a kernel interface,
+    /// else a refusal.
+    pub unserved: Option<Unserved>,
     /// IPv4 packets of real servers from a VIP are forwarded to the client, not dropped as martians.
     pub forward_vip_answers: bool,
     pub log: LevelFilter,
@@ -35,7 +36,8 @@ pub struct DirectorConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectorUpdate {
     pub vips: Option<Vec<Prefix>>,
-    pub unserved: Option<Unserved>,
+    /// The key was changed or removed.
+    pub unserved: Option<Option<Unserved>>,
     pub forward_vip_answers: Option<bool>,
     pub log: Option<LevelFilter>,
 }
@@ -80,7 +82,8 @@ impl Table for Director {
                 false => Err(format!("`{}` cannot be a socket", path.escape_debug())),
             },
         );
-        let unserved = [("reject", Unserved::Reject), ("drop", Unserved::Drop)];
+        let unserved =
+            [("reject", Unserved::Reject), ("drop", Unserved::Drop), ("kernel", Unserved::Kernel)];
         let levels = [
             ("error", LevelFilter::Error),
             ("warn", LevelFilter::Warn),
@@ -90,9 +93,7 @@ impl Table for Director {
         DirectorConfig {
             socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.into()),
             vips: vips(&raw.vips, report),
-            unserved: report
-                .word(&raw.unserved, "director.unserved", &unserved)
-                .unwrap_or_default(),
+            unserved: report.word(&raw.unserved, "director.unserved", &unserved),
             forward_vip_answers: raw.forward_vip_answers.unwrap_or(true),
             log: report.word(&raw.log, "director.log", &levels).unwrap_or(LevelFilter::Info),
         }

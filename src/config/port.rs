@@ -28,6 +28,8 @@ pub struct PortConfig {
     pub gateway: Option<Ipv4Addr>,
     /// The IPv6 default route's next hop.
     pub gateway_ipv6: Option<Ipv6Addr>,
+    /// Name of the kernel interface, by which the host's own stack uses the port; `None`: it does not.
+    pub kernel: Option<String>,
     /// Bytes of the longest IP packet.
     pub mtu: u16,
     pub promiscuous: bool,
@@ -52,6 +54,11 @@ impl PortConfig {
     }
 }
 
+/// Longest name of a Linux interface in bytes: `IFNAMSIZ` without its terminating zero.
+const INTERFACE_NAME_MAX: usize = 15;
+const KERNEL_FORM: &str =
+    "true, false, or the name of a new kernel interface: 1 to 15 of A-Z a-z 0-9 _ . -";
+
 /// `[[port]]`.
 pub struct Port;
 
@@ -64,11 +71,21 @@ pub struct Raw {
     addresses: Vec<Spanned<String>>,
     gateway: Field<String>,
     gateway_ipv6: Field<String>,
+    kernel: Field<Kernel>,
     mtu: Field<i64>,
     promiscuous: Option<bool>,
     side: Field<String>,
     rx_descriptors: Field<i64>,
     tx_descriptors: Field<i64>,
+}
+
+/// The value of `kernel`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Kernel {
+    /// With the port's name.
+    Switch(bool),
+    Name(String),
 }
 
 impl Table for Port {
@@ -123,6 +140,7 @@ impl Table for Port {
 fn restart<U>(old: &PortConfig, new: &PortConfig) -> Change<U> {
     let keys = [
         ("device", old.device == new.device),
+        ("kernel", old.kernel == new.kernel),
         ("mtu", old.mtu == new.mtu),
         ("promiscuous", old.promiscuous == new.promiscuous),
         ("side", old.side == new.side),
@@ -204,8 +222,10 @@ fn port(raw: &Raw, others: &[PortConfig], report: &mut Report) -> PortConfig {
     let speaks_ipv6 = addresses.iter().any(|own| own.address().is_ipv6());
     let mtu_min = if speaks_ipv6 { MTU_MIN_IPV6 } else { MTU_MIN };
     let mtu = report.number(&raw.mtu, "port.mtu", mtu_min..=MTU_MAX);
+    let name = name.unwrap_or_default();
     let port = PortConfig {
-        name: name.unwrap_or_default(),
+        kernel: kernel(&raw.kernel, &name, others, report),
+        name,
         device: raw.device.get_ref().clone(),
         addresses,
         gateway: report.text(&raw.gateway, "port.gateway", "an IPv4 address", ipv4),
@@ -220,6 +240,31 @@ fn port(raw: &Raw, others: &[PortConfig], report: &mut Report) -> PortConfig {
         gateways(raw, &port, report);
     }
     port
+}
+
+/// The name of the kernel interface.
+fn kernel(
+    raw: &Field<Kernel>,
+    port: &str,
+    others: &[PortConfig],
+    report: &mut Report,
+) -> Option<String> {
+    const KEY: &str = "port.kernel";
+    let field = raw.as_ref()?;
+    let name = match field.get_ref() {
+        Kernel::Switch(false) => return None,
+        Kernel::Switch(true) => port,
+        Kernel::Name(name) => name,
+    };
+    let offset = field.span().start;
+    if name.len() > INTERFACE_NAME_MAX || !is_word(name, "_.-") || matches!(name, "." | "..") {
+        let problem = format!("`{}` cannot name a kernel interface", name.escape_debug());
+        report.fault_allowed(offset, KEY, problem, KERNEL_FORM);
+    } else if let Some(other) = others.iter().find(|other| other.kernel.as_deref() == Some(name)) {
+        let problem = format!("{name} is the kernel interface of port {} already", other.name);
+        report.fault(offset, KEY, problem);
+    }
+    Some(name.to_owned())
 }
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, String> {

@@ -21,13 +21,14 @@ use crate::api::{Command, Refusal};
 use crate::config::Config;
 use crate::host::{IpHost, Outbox, Settings};
 use crate::io::Frame;
+use crate::kernel_port::KernelLink;
 use crate::model::{Origin, PortId};
 use crate::query::{StaticInfo, Turns};
 use crate::reason::{Punt, PuntClass, PuntConsumer};
 use crate::time::{Duration, Instant};
 use crate::worker::{ControlEnd, Injection, PuntReceiver, Shared, Sizing};
 use rtrb::Producer;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Longest sleep right after a punt, and while workers or clients are waited for: neither wakes the thread up.
@@ -76,8 +77,9 @@ impl<F: Frame> Control<F> {
     ) -> Result<Self, Refusal> {
         let config = config.into();
         let routes = Arc::new(topology::routes(&config.ports, &config.routes));
-        let settings = Settings { unserved: config.director.unserved, ..Settings::default() };
-        let interfaces = topology::interfaces(&config.ports, &macs);
+        let unserved = config.director.unserved;
+        let settings = Settings { unserved: unserved.unwrap_or_default(), ..Settings::default() };
+        let interfaces = topology::interfaces(&config.ports, &macs, unserved);
         let mut host = IpHost::new(interfaces, Arc::clone(&routes), settings);
         host.set_virtual_networks(topology::virtual_networks(&config.director.vips));
         let topology = Topology {
@@ -105,6 +107,8 @@ impl<F: Frame> Control<F> {
             sizing,
             desired,
             host,
+            kernel: None,
+            host_addresses: BTreeSet::new(),
             shared,
             info,
             busy: BusyMeter::default(),
@@ -137,6 +141,11 @@ impl<F: Frame> Control<F> {
             refused: 0,
             last_punt: Instant::START,
         })
+    }
+
+    /// The way to the kernel-port thread. To be set before [`Self::start`].
+    pub fn set_kernel(&mut self, kernel: KernelLink<F>) {
+        self.state.kernel = Some(kernel);
     }
 
     /// Announces the director on its networks and gives the workers their first snapshot.

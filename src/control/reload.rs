@@ -71,7 +71,8 @@ impl<F: Frame> State<F> {
             self.desired.set_forward_vip_answers(forward);
         }
         if let Some(answer) = director.unserved {
-            self.host.set_unserved(answer);
+            self.host.set_unserved(answer.unwrap_or_default());
+            self.follow_interfaces(&new);
         }
         if let Some(level) = director.log {
             log::set_max_level(level);
@@ -159,11 +160,34 @@ impl<F: Frame> State<F> {
 
     /// New addresses, gateways or routes.
     fn change_networks(&mut self, new: &Config, routes: Arc<Routes>) {
-        self.host.set_interfaces(topology::interfaces(&new.ports, &self.macs));
-        self.desired.set_interfaces(self.host.interfaces().to_vec());
+        // The file's thread does not know the addresses of the host.
+        let routes = match self.host_addresses.is_empty() {
+            true => routes,
+            false => self.routes_with_host(new),
+        };
+        self.follow_interfaces(new);
         self.desired.set_routes(Arc::clone(&routes));
         self.host.set_routes(routes);
         self.events.push(Event::NetworksChanged);
+    }
+
+    fn follow_interfaces(&mut self, new: &Config) {
+        let ports = topology::with_host_addresses(&new.ports, &self.host_addresses);
+        let interfaces = topology::interfaces(&ports, &self.macs, new.director.unserved);
+        self.host.set_interfaces(interfaces);
+        self.desired.set_interfaces(self.host.interfaces().to_vec());
+    }
+
+    fn routes_with_host(&self, config: &Config) -> Arc<Routes> {
+        let ports = topology::with_host_addresses(&config.ports, &self.host_addresses);
+        Arc::new(topology::routes(&ports, &config.routes))
+    }
+
+    /// Others have given the host's interfaces addresses, or taken them.
+    pub(super) fn host_addresses_changed(&mut self) {
+        let config = Arc::clone(&self.config);
+        let routes = self.routes_with_host(&config);
+        self.change_networks(&config, routes);
     }
 
     /// Other addresses or networks in `vips`.

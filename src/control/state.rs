@@ -14,14 +14,16 @@ use crate::config::Config;
 use crate::conn::template::Template;
 use crate::host::IpHost;
 use crate::io::Frame;
+use crate::kernel_port::KernelLink;
 use crate::limits::ACKNOWLEDGEMENT_MAX;
-use crate::model::DestinationId;
+use crate::model::{DestinationId, InterfaceId};
 use crate::query::{LastReload, StaticInfo, Turns};
 use crate::snapshot::Publisher;
 use crate::time::{Duration, Instant};
 use crate::worker::{ConnectionPiece, Shared, Sizing, TableJob};
 use rtrb::{Consumer, Producer};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The state of the control thread.
@@ -33,6 +35,10 @@ pub(super) struct State<F> {
     pub(super) sizing: Sizing,
     pub(super) desired: Desired,
     pub(super) host: IpHost<F>,
+    /// The way to the host's own stack; `None` without a kernel interface.
+    pub(super) kernel: Option<KernelLink<F>>,
+    /// Addresses that others have given the host's interfaces, with prefix lengths.
+    pub(super) host_addresses: BTreeSet<(InterfaceId, IpAddr, u8)>,
     pub(super) shared: Shared,
     pub(super) info: StaticInfo,
     pub(super) busy: BusyMeter,
@@ -77,6 +83,11 @@ impl<F: Frame> State<F> {
     /// The newest desired state is what was published last.
     pub(super) fn is_published(&self) -> bool {
         self.published == Some(self.desired.generation())
+    }
+
+    /// The name of an interface, for messages.
+    pub(super) fn name_of(&self, interface: InterfaceId) -> &str {
+        self.config.ports.get(interface.index()).map_or("?", |port| &port.name)
     }
 
     pub(super) fn push_job(&mut self, worker: usize, job: TableJob) {

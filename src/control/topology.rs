@@ -2,7 +2,9 @@
 
 use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
 use crate::host::NextHop;
-use crate::model::{Family, Interface, InterfaceId, MarkRule, PortId, Prefix};
+use crate::model::{
+    Family, Interface, InterfaceAddress, InterfaceId, MarkRule, PortId, Prefix, Unserved,
+};
 use crate::route::{Network, Routes};
 use crate::snapshot::{Mark, Marks};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +52,12 @@ pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]>
 }
 
 /// The interfaces, one on each port; `macs` are the ports' MAC addresses.
-pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
+pub fn interfaces(
+    ports: &[PortConfig],
+    macs: &[[u8; 6]],
+    unserved: Option<Unserved>,
+) -> Vec<Interface> {
+    let is_for_host = matches!(unserved, None | Some(Unserved::Kernel));
     ports
         .iter()
         .zip(macs)
@@ -61,6 +68,7 @@ pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
             port: PortId(index as u16),
             mac: *mac,
             virtual_macs: Vec::new(),
+            has_kernel: is_for_host && port.kernel.is_some(),
             mtu: port.mtu,
             addresses: port
                 .addresses
@@ -69,6 +77,45 @@ pub fn interfaces(ports: &[PortConfig], macs: &[[u8; 6]]) -> Vec<Interface> {
                 .collect(),
         })
         .collect()
+}
+
+/// The ports with the addresses that others have given the host's interfaces.
+pub fn with_host_addresses<'a>(
+    ports: &[PortConfig],
+    added: impl IntoIterator<Item = &'a (InterfaceId, IpAddr, u8)>,
+) -> Vec<PortConfig> {
+    let mut ports = ports.to_vec();
+    for (interface, address, length) in added {
+        let port = ports.get_mut(interface.index());
+        if let (Some(port), Some(own)) = (port, InterfaceAddress::new(*address, *length))
+            && port.addresses.iter().all(|other| other.address() != *address)
+        {
+            port.addresses.push(own);
+        }
+    }
+    ports
+}
+
+/// Routes by routers: the gateways of the ports, and configured routes.
+pub fn routers(
+    ports: &[PortConfig],
+    configured: &[RouteConfig],
+) -> Vec<(Prefix, InterfaceId, IpAddr)> {
+    let gateways = ports.iter().enumerate().flat_map(|(index, port)| {
+        let gateways = [port.gateway.map(IpAddr::V4), port.gateway_ipv6.map(IpAddr::V6)];
+        gateways.into_iter().flatten().filter_map(move |router| {
+            let any = match router {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            Some((Prefix::new(any, 0)?, InterfaceId(index as u16), router))
+        })
+    });
+    let configured = configured.iter().filter_map(|route| match route.hop {
+        RouteHop::Via { interface, router } => Some((route.destination, interface, router)),
+        RouteHop::OnLink { .. } => None,
+    });
+    gateways.chain(configured).collect()
 }
 
 /// Configured VIPs that are single addresses.

@@ -6,12 +6,34 @@ use super::tasks::defence::defend;
 use crate::api::Refusal;
 use crate::host::Neighbour;
 use crate::io::Frame;
-use crate::model::{ServiceKey, ServiceRow, Sysctls, Timeouts};
-use crate::query::{LastReload, PortRows, StaticInfo, Turns, View};
+use crate::kernel_port::{HostCounters, KernelInterface, KernelLink};
+use crate::model::{MacAddress, ServiceKey, ServiceRow, Sysctls, Timeouts};
+use crate::query::{
+    InterfaceRow, KernelInterfaceRow, LastReload, PortRows, StaticInfo, Turns, View,
+};
 use crate::reason::DropReason;
 use crate::snapshot::Publisher;
 use crate::time::Instant;
 use crate::worker::{Shared, Sizing};
+use std::sync::atomic::Ordering::Relaxed;
+
+fn kernel_row(kernel: &KernelInterface, counters: &HostCounters) -> KernelInterfaceRow {
+    let state = match (counters.is_there.load(Relaxed), counters.is_link_up.load(Relaxed)) {
+        (true, true) => "up",
+        (true, false) => "no link",
+        (false, _) => "lost",
+    };
+    KernelInterfaceRow {
+        name: kernel.name.clone(),
+        state: state.to_owned(),
+        to_host_packets: counters.to_host_packets.load(Relaxed),
+        to_host_bytes: counters.to_host_bytes.load(Relaxed),
+        to_host_dropped: counters.to_host_dropped.load(Relaxed),
+        from_host_packets: counters.from_host_packets.load(Relaxed),
+        from_host_bytes: counters.from_host_bytes.load(Relaxed),
+        from_host_dropped: counters.from_host_dropped.load(Relaxed),
+    }
+}
 
 /// The control thread's state and its ports at one moment.
 pub(super) struct StateView<'a, F, P> {
@@ -61,6 +83,15 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
         warnings.extend_from_slice(&self.state.config.warnings);
         warnings.extend_from_slice(&self.state.complaints);
         warnings.extend(self.state.desired.warnings());
+        let kernel = self.state.kernel.iter().flat_map(KernelLink::interfaces);
+        warnings.extend(kernel.filter(|(_, counters)| !counters.is_there.load(Relaxed)).map(
+            |(kernel, _)| {
+                format!(
+                    "kernel interface {} is lost and is made again; balanced traffic is not affected",
+                    kernel.name
+                )
+            },
+        ));
         if self.state.drift > 0 {
             warnings.push(format!(
                 "the running services and settings differ from the file in {} places; the log of the last reload lists them",
@@ -76,6 +107,28 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
 
     fn neighbours(&self) -> Vec<Neighbour> {
         self.state.host.neighbours().collect()
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceRow> {
+        let interfaces = self.state.host.interfaces().iter();
+        interfaces
+            .map(|interface| InterfaceRow {
+                name: interface.name.clone(),
+                mac: MacAddress(interface.mac).to_string(),
+                mtu: interface.mtu,
+                addresses: interface
+                    .addresses
+                    .iter()
+                    .map(|(address, length)| format!("{address}/{length}"))
+                    .collect(),
+                kernel: self.state.kernel.as_ref().and_then(|link| {
+                    let mut all = link.interfaces();
+                    let (kernel, counters) =
+                        all.find(|(kernel, _)| kernel.interface == interface.id)?;
+                    Some(kernel_row(kernel, counters))
+                }),
+            })
+            .collect()
     }
 
     fn ports(&self) -> PortRows {

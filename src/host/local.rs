@@ -175,6 +175,7 @@ mod tests {
             port: PortId(id),
             mac: [2, 0, 0, 0, 0, id as u8 + 1],
             virtual_macs: Vec::new(),
+            has_kernel: false,
             mtu: 1500,
             addresses: addresses.iter().map(|(address, length)| (ip(address), *length)).collect(),
         };

@@ -310,6 +310,7 @@ impl<F: Frame> IpHost<F> {
             PuntReason::Arp
             | PuntReason::NeighbourDiscovery
             | PuntReason::LocalOther
+            | PuntReason::HostStack
             | PuntReason::NeighbourUnresolved => return self.drop(DropReason::NoLocalHandler),
         };
         if matches!(trouble, ErrorCause::TooBig(_))

@@ -14,6 +14,8 @@ pub struct Interface {
     pub mac: [u8; 6],
     /// Unicast MAC addresses that it takes frames for besides its own, as those of virtual routers.
     pub virtual_macs: Vec<[u8; 6]>,
+    /// What no service takes goes to the host's own stack, by a kernel interface.
+    pub has_kernel: bool,
     /// Largest IP packet in bytes.
     pub mtu: u16,
     /// Each with the prefix length of its network.

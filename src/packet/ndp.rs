@@ -212,6 +212,15 @@ fn link_option(mut options: &[u8], wanted: u8) -> Option<Option<[u8; 6]>> {
     Some(found)
 }
 
+/// True for messages that tell a host something (RFC 4861 section 4): router advertisements, neighbour advertisements and
+/// redirects. `frame`: with its Ethernet header. Messages with extension headers are none of these in practice.
+pub fn tells_host(frame: &[u8]) -> bool {
+    const NEXT_HEADER: usize = ETHERNET + 6;
+    const TYPE: usize = ETHERNET + ipv6::HEADER;
+    frame.get(NEXT_HEADER) == Some(&ipv6::ICMPV6)
+        && frame.get(TYPE).is_some_and(|kind| matches!(kind, 134 | 136 | 137))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

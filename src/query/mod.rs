@@ -6,6 +6,7 @@
 mod connections;
 mod drops;
 mod info;
+mod interfaces;
 mod neighbours;
 mod ports;
 mod queues;
@@ -26,6 +27,7 @@ use serde_json::Value;
 pub use connections::{Connections, Walk};
 pub use drops::{DropRow, Drops};
 pub use info::{Info, InfoRow};
+pub use interfaces::Interfaces;
 pub use neighbours::{NeighbourRow, Neighbours};
 pub use ports::Ports;
 pub use queues::{QueueRow, Queues};
@@ -36,7 +38,9 @@ pub use sync_daemons::SyncDaemons;
 pub use sysctl::{Sysctl, SysctlArgs, SysctlRow};
 pub use table::{Column, table};
 pub use timeouts::TimeoutsQuery;
-pub use view::{LastReload, PortRow, PortRows, StaticInfo, Turns, View};
+pub use view::{
+    InterfaceRow, KernelInterfaceRow, LastReload, PortRow, PortRows, StaticInfo, Turns, View,
+};
 
 use registry::Entry;
 
@@ -45,6 +49,7 @@ pub const ALL: &[&dyn AnyQuery] = &[
     &Entry::<Status>::NEW,
     &Entry::<Queues>::NEW,
     &Entry::<Ports>::NEW,
+    &Entry::<Interfaces>::NEW,
     &Entry::<Neighbours>::NEW,
     &Entry::<Drops>::NEW,
     &Entry::<Services>::NEW,

@@ -45,6 +45,36 @@ pub struct PortRow {
     pub xstats: BTreeMap<String, u64>,
 }
 
+/// An interface as the director has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceRow {
+    pub name: String,
+    pub mac: String,
+    /// Bytes of the longest IP packet.
+    pub mtu: u16,
+    /// With prefix lengths; also those that others gave the host's interface.
+    pub addresses: Vec<String>,
+    /// The host's own stack on the interface.
+    pub kernel: Option<KernelInterfaceRow>,
+}
+
+/// A kernel interface with its counters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KernelInterfaceRow {
+    /// Name in the host.
+    pub name: String,
+    /// `up`, `no link`, or `lost` if the device is gone.
+    pub state: String,
+    pub to_host_packets: u64,
+    pub to_host_bytes: u64,
+    /// The device did not take them.
+    pub to_host_dropped: u64,
+    pub from_host_packets: u64,
+    pub from_host_bytes: u64,
+    /// No buffer, or the worker's ring was full.
+    pub from_host_dropped: u64,
+}
+
 /// Asks the devices for their rows. Drivers may sleep meanwhile, so this is not for the control thread.
 pub type PortRows = Box<dyn FnOnce() -> Vec<PortRow> + Send>;
 
@@ -87,6 +117,7 @@ pub trait View {
     /// `None` before the first reload.
     fn last_reload(&self) -> Option<&LastReload>;
     fn neighbours(&self) -> Vec<Neighbour>;
+    fn interfaces(&self) -> Vec<InterfaceRow>;
     /// How to get the rows of all ports.
     fn ports(&self) -> PortRows;
     fn services_len(&self) -> u64;

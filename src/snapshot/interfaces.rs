@@ -10,6 +10,8 @@ pub struct InterfaceEntry {
     pub virtual_macs: Box<[[u8; 6]]>,
     /// Maximum IP packet in bytes.
     pub mtu: u16,
+    /// What no service takes goes to the host's own stack.
+    pub has_kernel: bool,
     /// The port that sends its frames.
     pub port: PortId,
 }
@@ -37,6 +39,7 @@ impl Interfaces {
                 mac: interface.mac,
                 virtual_macs: interface.virtual_macs.clone().into(),
                 mtu: interface.mtu,
+                has_kernel: interface.has_kernel,
                 port: interface.port,
             });
         }
@@ -52,6 +55,12 @@ impl Interfaces {
     #[inline]
     pub fn get(&self, interface: InterfaceId) -> Option<&InterfaceEntry> {
         self.entries.get(interface.index())
+    }
+
+    /// True if what no service takes goes to the host's own stack.
+    #[inline]
+    pub fn has_kernel(&self, interface: InterfaceId) -> bool {
+        self.get(interface).is_some_and(|entry| entry.has_kernel)
     }
 
     /// The interface of a port's untagged frames; `None` before the first configuration.
@@ -74,6 +83,7 @@ mod tests {
             port: PortId(port),
             mac: [2, 0, 0, 0, 0, id as u8],
             virtual_macs: vec![[0, 0, 0x5e, 0, 1, id as u8]],
+            has_kernel: false,
             mtu: 1500 + id,
             addresses: Vec::new(),
         };

@@ -16,6 +16,7 @@ use crate::worker::egress::{Egress, Lane};
 use crate::worker::engine::{Clock, Engine, Policy};
 use crate::worker::fragment_table::FragmentTables;
 use crate::worker::handoff::{self, HandoffRx, HandoffTx, Owners};
+use crate::worker::host_rings::{HostReceiver, HostRings, HostSender, host_rings};
 use crate::worker::method::Encapsulator;
 use crate::worker::punt::{PuntReceiver, PuntSender, punt_rings};
 use crate::worker::stats::conn_counts::ConnCounts;
@@ -87,6 +88,8 @@ pub struct WorkerBuilder<F> {
     jobs: Consumer<TableJob>,
     done: Producer<TableJob>,
     handoff: (HandoffTx<F>, HandoffRx<F>),
+    /// `None` without a kernel interface.
+    host: Option<(HostSender<F>, HostReceiver<F>)>,
 }
 
 /// Why a worker could not be created.
@@ -144,9 +147,20 @@ pub fn connect_rings<F>(
             jobs,
             done,
             handoff,
+            host: None,
         });
     }
     (control, builders, shared)
+}
+
+/// Creates the rings between the workers and the kernel-port thread. Only a director with kernel interfaces has them.
+pub fn connect_host<F>(builders: &mut [WorkerBuilder<F>]) -> Vec<HostRings<F>> {
+    let connect = |builder: &mut WorkerBuilder<F>| {
+        let (sender, receiver, rings) = host_rings();
+        builder.host = Some((sender, receiver));
+        rings
+    };
+    builders.iter_mut().map(connect).collect()
 }
 
 impl<F: Frame> WorkerBuilder<F> {
@@ -196,6 +210,7 @@ impl<F: Frame> WorkerBuilder<F> {
         };
         engine.adopt_snapshot(snapshot.current());
         let (handoff_tx, handoff_rx) = self.handoff;
+        let (host, from_host) = self.host.unzip();
         let lanes = queues
             .into_iter()
             .map(|queue| Lane { queue, buffer: ArrayVec::new(), bytes: 0 })
@@ -206,6 +221,7 @@ impl<F: Frame> WorkerBuilder<F> {
             egress: Egress {
                 lanes,
                 punts: self.punts,
+                host,
                 handoff: handoff_tx,
                 counters,
                 identification: u32::from(worker.0) << 24,
@@ -213,6 +229,7 @@ impl<F: Frame> WorkerBuilder<F> {
             batches: Batches::new(),
             handoff: handoff_rx,
             injections: self.injections,
+            from_host,
             jobs: JobQueue::new(self.jobs, self.done),
             checks,
         })

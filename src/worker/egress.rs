@@ -10,6 +10,7 @@ use crate::rewrite;
 use crate::snapshot::{Adjacency, NextHop, NextHopId, Snapshot};
 use crate::worker::batch::Rx;
 use crate::worker::handoff::{Handoff, HandoffTx};
+use crate::worker::host_rings::HostSender;
 use crate::worker::punt::PuntSender;
 use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
@@ -40,6 +41,8 @@ pub(super) struct Egress<Q: Queue> {
     /// Indexed by port.
     pub(super) lanes: Vec<Lane<Q>>,
     pub(super) punts: PuntSender<Q::Frame>,
+    /// `None` without a kernel interface.
+    pub(super) host: Option<HostSender<Q::Frame>>,
     pub(super) handoff: HandoffTx<Q::Frame>,
     pub(super) counters: Arc<WorkerCounters>,
     /// Identification of the last IPv6 packet that was fragmented. Workers start with very different ones, because they
@@ -71,6 +74,11 @@ impl<Q: Queue> Egress<Q> {
                 self.hand_off(frame, ingress, to, Handoff::Probing(workers.without(to)));
             }
             Verdict::HandOff { to } => self.hand_off(frame, ingress, to, Handoff::Final),
+            Verdict::Punt(PuntReason::UnservedPort | PuntReason::LocalOther)
+                if snapshot.interfaces.has_kernel(ingress.interface()) =>
+            {
+                self.pass_to_host(frame, ingress);
+            }
             Verdict::Punt(reason) => self.punt(frame, ingress, reason, PuntDetail::None),
             Verdict::TunnelError(destination) => {
                 let detail = PuntDetail::Destination(destination);
@@ -173,6 +181,22 @@ impl<Q: Queue> Egress<Q> {
     ) {
         match self.punts.push(Punt { interface: ingress.interface(), reason, detail, frame }) {
             Ok(()) => self.counters.queues[ingress.port().index()].punt_of(reason).add(1),
+            Err(dropped) => self.drop_frame(ingress.port(), dropped),
+        }
+    }
+
+    /// Passes a received packet to the host's stack, or counts its drop.
+    #[inline(never)]
+    fn pass_to_host(&mut self, frame: Q::Frame, ingress: IngressId) {
+        let outcome = match &mut self.host {
+            Some(host) => host.push(ingress.interface(), frame, self.punts.now),
+            None => Err(DropReason::NoLocalHandler),
+        };
+        match outcome {
+            Ok(()) => {
+                let queue = &self.counters.queues[ingress.port().index()];
+                queue.punt_of(PuntReason::HostStack).add(1);
+            }
             Err(dropped) => self.drop_frame(ingress.port(), dropped),
         }
     }

@@ -34,6 +34,7 @@ mod fragment_ranges;
 mod fragment_table;
 mod full_path;
 mod handoff;
+mod host_rings;
 mod ingress;
 mod method;
 mod own_packets;
@@ -46,8 +47,9 @@ pub mod upkeep;
 mod verdict;
 
 pub use builder::{
-    ControlEnd, Injection, SetupError, Shared, Sizing, WorkerBuilder, connect_rings,
+    ControlEnd, Injection, SetupError, Shared, Sizing, WorkerBuilder, connect_host, connect_rings,
 };
+pub use host_rings::HostRings;
 pub use punt::PuntReceiver;
 pub use upkeep::jobs::{ConnectionPiece, RawConnection, TableJob};
 
@@ -61,6 +63,7 @@ use batch::Batches;
 use egress::Egress;
 use engine::Engine;
 use handoff::{HandoffFrame, HandoffRx};
+use host_rings::{HOST_BURST, HostReceiver};
 use ingress::Ingress;
 use own_packets::count_own_packet;
 use rtrb::Consumer;
@@ -77,6 +80,8 @@ pub struct Worker<Q: Queue> {
     batches: Batches<Q::Frame>,
     handoff: HandoffRx<Q::Frame>,
     injections: Consumer<Injection<Q::Frame>>,
+    /// Frames of the host's stack; `None` without a kernel interface.
+    from_host: Option<HostReceiver<Q::Frame>>,
     jobs: JobQueue,
     /// Indexed by port: the RSS check of its queue.
     checks: Vec<QueueCheck>,
@@ -102,6 +107,7 @@ impl<Q: Queue> Worker<Q> {
             handled += self.receive_handoffs(ring);
         }
         handled += self.inject();
+        handled += self.send_for_host();
         let snapshot = self.snapshot.current();
         upkeep::run(&mut self.engine, snapshot, &self.egress, &mut self.jobs);
         self.egress.flush_all();
@@ -166,6 +172,17 @@ impl<Q: Queue> Worker<Q> {
             }
             // Control frames have no ingress port; their drops are counted on port 0.
             self.egress.send(frame, PortId(0), port);
+        }
+        waiting
+    }
+
+    /// Sends a burst of frames of the host's stack. They are sent as they are: the stack has written the link header.
+    fn send_for_host(&mut self) -> usize {
+        let Some(ring) = &mut self.from_host else { return 0 };
+        let waiting = ring.slots().min(HOST_BURST);
+        for _ in 0..waiting {
+            let Ok((port, frame)) = ring.pop() else { break };
+            self.egress.send(frame, port, port);
         }
         waiting
     }

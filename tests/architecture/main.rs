@@ -22,7 +22,7 @@ const TIERS: &[&[&str]] = &[
     &["snapshot"],
     &["rewrite"],
     &["worker"],
-    &["host"],
+    &["host", "kernel_port"],
     &["api"],
     &["query"],
     &["cli", "config"],

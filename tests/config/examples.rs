@@ -1,7 +1,6 @@
 //! The shipped configuration files are valid and mean what their comments say.
 
 use director::config::{Config, RouteHop};
-use director::model::Unserved;
 use director::model::{
     Family, ForwardMethod, InterfaceId, MssClamp, PersistenceMask, Protocol, SchedulerFlags,
     SchedulerKind, ServiceKey, Sysctls, Tunnel, TunnelChecksum,
@@ -63,7 +62,7 @@ fn the_readme_explains_every_key() {
 fn the_minimal_file_has_the_defaults() {
     let config = load("minimal.toml");
     assert_eq!(config.director.socket, Path::new("/run/director/control.sock"));
-    assert_eq!(config.director.unserved, Unserved::Reject);
+    assert_eq!(config.director.unserved, None);
     assert_eq!((config.dpdk.workers, config.dpdk.cores.len()), (1, 0));
     assert_eq!(config.dpdk.file_prefix, "director");
     assert_eq!((config.dpdk.memory_mb, config.dpdk.mbufs), (None, None));

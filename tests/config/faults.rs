@@ -128,7 +128,7 @@ vips = ["10.0.0.1/33", "10.0.0.9/24", "224.0.0.1", "10.0.0.7", "10.0.0.7/32"]"#,
 unserved = "ignore"
 log = "loud""#,
             &[
-                "2: director.unserved: unknown value `ignore`; allowed: reject, drop",
+                "2: director.unserved: unknown value `ignore`; allowed: reject, drop, kernel",
                 "3: director.log: unknown value `loud`; allowed: error, warn, info, debug",
             ],
         ),

@@ -119,6 +119,33 @@ side = "routers""#,
         (
             r#"[[port]]
 name = "lan0"
+device = "0000:02:00.1"
+kernel = "a name with spaces""#,
+            &[
+                "4: port.kernel: `a name with spaces` cannot name a kernel interface; allowed: true, false, or the name of a new kernel interface: 1 to 15 of A-Z a-z 0-9 _ . -",
+            ],
+        ),
+        (
+            r#"[[port]]
+name = "a-port-of-sixteen"
+device = "0000:02:00.1"
+kernel = true
+[[port]]
+name = "lan1"
+device = "0000:02:00.2"
+kernel = "host"
+[[port]]
+name = "lan2"
+device = "0000:02:00.3"
+kernel = "host""#,
+            &[
+                "4: port.kernel: `a-port-of-sixteen` cannot name a kernel interface; allowed: true, false, or the name of a new kernel interface: 1 to 15 of A-Z a-z 0-9 _ . -",
+                "12: port.kernel: host is the kernel interface of port lan1 already",
+            ],
+        ),
+        (
+            r#"[[port]]
+name = "lan0"
 device = "net_tap0""#,
             &[
                 "3: port.device: no virtual device `net_tap0` in dpdk.vdevs; allowed: a PCI address, or a device listed in dpdk.vdevs",

@@ -204,6 +204,7 @@ fn keys_read_at_start_only_are_refused_by_name() {
         ("[director]", "[director]\nsocket = \"/run/other.sock\"", "director.socket"),
         ("0000:01:00.0", "0000:01:00.1", "port.device of wan0"),
         ("gateway = ", "mtu = 2000\ngateway = ", "port.mtu of wan0"),
+        ("gateway = ", "kernel = true\ngateway = ", "port.kernel of wan0"),
         ("gateway = ", "side = \"clients\"\ngateway = ", "port.side of wan0"),
         (
             "[[neighbour]]",

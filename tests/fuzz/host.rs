@@ -75,6 +75,7 @@ fn host() -> IpHost<MemoryFrame> {
         port: PortId(id.0),
         mac,
         virtual_macs: Vec::new(),
+        has_kernel: false,
         mtu: 1500,
         addresses: addresses.map(|(address, length)| (ip(address), length)).into(),
     };

@@ -84,6 +84,7 @@ fn interfaces() -> Vec<Interface> {
         port,
         mac: site::mac(port),
         virtual_macs: Vec::new(),
+        has_kernel: false,
         mtu: site::MTU,
         addresses: site::OWN[port.index()]
             .map(|(address, length)| (site::ip(address), length))

@@ -2,7 +2,7 @@
 //! test moves the clock.
 //!
 //! * `direct`, `nat`, `tunnel`, `mtu`, `mss`: how a forwarding method changes a packet
-//! * `icmp`, `fragments`, `unbalanced`: ICMP errors, fragments, packets of no service
+//! * `icmp`, `fragments`, `unbalanced`: ICMP errors, fragments, packets of no service; `host_stack`: those for the host
 //! * `states`, `persistence`, `edits`, `defence`: connection states, timers and counters, choice of the server
 //! * `fast_path`: changes between the packets of a connection; `fast_path_equivalence`: compared with the full path
 //! * `own_packets`: what the director itself sends about packets of connections
@@ -18,6 +18,7 @@ mod fast_path;
 mod fast_path_equivalence;
 mod fragments;
 mod hand_off;
+mod host_stack;
 mod icmp;
 mod mss;
 mod mtu;

@@ -2,13 +2,14 @@
 
 use super::testbed::{LAN, TestSnapshot, WAN};
 use director::conn::state;
-use director::io::{MemoryFrame, MemoryQueue, MemoryWire};
+use director::io::{Frame, MemoryFrame, MemoryQueue, MemoryWire};
 use director::model::{DestinationId, Family, InterfaceId, PortId, Protocol};
 use director::reason::{DropReason, Punt, PuntDetail, PuntReason};
 use director::time::{Duration, Instant};
 use director::worker::steering::{Placement, Steering};
 use director::worker::{
-    ConnectionPiece, ControlEnd, Shared, Sizing, TableJob, Worker, connect_rings,
+    ConnectionPiece, ControlEnd, HostRings, Shared, Sizing, TableJob, Worker, connect_host,
+    connect_rings,
 };
 use director::worker::{Injection, RawConnection};
 use std::cell::RefCell;
@@ -87,6 +88,8 @@ pub struct TestDirector {
     pub control: ControlEnd<MemoryFrame>,
     pub shared: Shared,
     pub workers: Vec<Worker<MemoryQueue>>,
+    /// By worker: the ends of the kernel-port thread.
+    pub host: Vec<HostRings<MemoryFrame>>,
     /// Indexed by worker, then by port.
     pub wires: Vec<[Rc<RefCell<MemoryWire>>; 2]>,
     drops: Vec<u64>,
@@ -130,7 +133,8 @@ impl TestDirector {
             templates: shape.templates,
         };
         let steering = Steering::new(shape.workers, placements.into());
-        let (control, seats, shared) = connect_rings(plan, snapshot.snapshot(), steering);
+        let (control, mut seats, shared) = connect_rings(plan, snapshot.snapshot(), steering);
+        let host = connect_host(&mut seats);
         let mut wires = Vec::new();
         let workers = seats
             .into_iter()
@@ -142,7 +146,7 @@ impl TestDirector {
             .collect();
         let drops = vec![0; DropReason::COUNT];
         let now = Instant::from_secs(100);
-        TestDirector { snapshot, now, control, shared, workers, wires, drops }
+        TestDirector { snapshot, now, control, host, shared, workers, wires, drops }
     }
 
     /// Changes the desired state and publishes it; returns when every worker has adopted the snapshot.
@@ -166,6 +170,13 @@ impl TestDirector {
     pub fn input_at(&mut self, worker: usize, port: PortId, frame: MemoryFrame) -> Outcome {
         self.wires[worker][port.index()].borrow_mut().to_receive.push_back(frame);
         self.settle()
+    }
+
+    /// What the host's own stack has got since the last call, with the interface that received each.
+    pub fn to_host(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
+        let rings = self.host.iter_mut();
+        let packets = rings.flat_map(|ring| std::iter::from_fn(|| ring.from_worker.pop().ok()));
+        packets.map(|(interface, frame)| (interface, frame.bytes().to_vec())).collect()
     }
 
     /// A client's frame arrives on the WAN.
@@ -258,6 +269,13 @@ impl TestDirector {
         let counters = self.shared.counters.iter();
         let queues = counters.flat_map(|counters| counters.queues.iter());
         queues.map(|queue| queue.drop_of(reason).get()).sum()
+    }
+
+    /// Punts for one reason over all workers and ports.
+    pub fn punted(&self, reason: PuntReason) -> u64 {
+        let counters = self.shared.counters.iter();
+        let queues = counters.flat_map(|counters| counters.queues.iter());
+        queues.map(|queue| queue.punt_of(reason).get()).sum()
     }
 
     pub fn totals(&self) -> Totals {

@@ -58,6 +58,8 @@ pub struct TestSnapshot {
     pub mtu: [u16; 2],
     /// MAC addresses that both interfaces accept besides their own.
     pub virtual_macs: Vec<[u8; 6]>,
+    /// Both interfaces have a kernel interface.
+    pub has_kernel: bool,
     /// Routes besides the two connected networks and the default route.
     pub routes: Vec<(Network, PortId, Option<IpAddr>, u16)>,
     pub marks: Vec<Mark>,
@@ -84,6 +86,7 @@ impl TestSnapshot {
             settings: Settings::default(),
             mtu: [1500, 1500],
             virtual_macs: Vec::new(),
+            has_kernel: false,
             routes: Vec::new(),
             marks: Vec::new(),
             unresolved: BTreeSet::new(),
@@ -259,6 +262,7 @@ impl TestSnapshot {
             port,
             mac,
             virtual_macs: self.virtual_macs.clone(),
+            has_kernel: self.has_kernel,
             mtu: self.mtu[port.index()],
             addresses: Vec::new(),
         })

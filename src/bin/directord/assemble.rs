@@ -10,12 +10,14 @@ use director::config::Config;
 use director::control::server::{Server, SocketKeeper};
 use director::control::{Control, Notifier, Reloader, Rereads};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
+use director::kernel_port::{KernelInterface, KernelLink, KernelPort, KernelPortError};
 use director::limits::JOIN_MAX;
+use director::model::{InterfaceId, PortId};
 use director::query::StaticInfo;
 use director::snapshot::Snapshot;
 use director::worker::stats::counters::WorkerCounters;
 use director::worker::steering::Steering;
-use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_rings};
+use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_host, connect_rings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::PathBuf;
@@ -59,9 +61,19 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
 
     let clock = Clock::start();
     let macs = ports.ports.iter().map(|port| port.hardware_address()).collect();
-    let (control, seats, shared) = connect_rings(plan, Snapshot::default(), steering);
+    let (control, mut seats, shared) = connect_rings(plan, Snapshot::default(), steering);
+    let kernel = kernel_port(&config, &ports, &mut seats)?;
     let mut director = Control::new(Arc::clone(&config), macs, plan, control, shared.clone(), info)
         .map_err(|refusal| refusal.detail)?;
+    let kernel_thread = match kernel {
+        Some((port, link)) => {
+            director.set_kernel(link);
+            let stop = Arc::clone(&stop);
+            let run = move || port.run(|| clock.now(), || stop.load(Ordering::Relaxed));
+            Some(thread::Builder::new().name("kernel-port".to_owned()).spawn(run)?)
+        }
+        None => None,
+    };
     let workers = launch(&eal, seats, queues, &shared, &cores, clock, &stop)?;
     director.start(&mut ports, clock.now());
     while !director.is_settled() && !stop.load(Ordering::Relaxed) {
@@ -76,7 +88,37 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     director.run(&mut ports, || clock.now(), || stop.load(Ordering::Relaxed));
     // The control socket goes first, so that no client waits for an answer that does not come.
     drop(director);
+    if let Some(thread) = kernel_thread {
+        thread.join().map_err(|_| "the kernel-port thread ended by a panic")?;
+    }
     join(workers)
+}
+
+/// The kernel interfaces of the configuration, and the control thread's end; `None`: there are none.
+fn kernel_port(
+    config: &Config,
+    ports: &PortSet,
+    seats: &mut [WorkerBuilder<Mbuf>],
+) -> Result<Option<(KernelPort<Mbuf>, KernelLink<Mbuf>)>, KernelPortError> {
+    let interfaces: Vec<KernelInterface> = config
+        .ports
+        .iter()
+        .zip(&ports.ports)
+        .enumerate()
+        .filter_map(|(index, (configured, port))| {
+            Some(KernelInterface {
+                interface: InterfaceId(index as u16),
+                port: PortId(index as u16),
+                name: configured.kernel.clone()?,
+                mac: port.hardware_address(),
+                mtu: configured.mtu,
+            })
+        })
+        .collect();
+    if interfaces.is_empty() {
+        return Ok(None);
+    }
+    KernelPort::create(interfaces, connect_host(seats), ports.machine()).map(Some)
 }
 
 /// On each SIGHUP, makes a removed control socket again and reads the configuration file again. It does so on a thread of its

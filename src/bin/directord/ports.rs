@@ -7,7 +7,8 @@ use director::control::Ports;
 use director::dpdk::{
     Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings, is_running, kernel_interface,
 };
-use director::limits::{BURST, HANDOFF_RING, INJECT_RING, PUNT_RINGS};
+use director::kernel_port::Machine;
+use director::limits::{BURST, HANDOFF_RING, HOST_RING, INJECT_RING, PUNT_RINGS};
 use director::model::{MacAddress, PortId};
 use director::query::{PortRow, PortRows};
 use std::collections::BTreeMap;
@@ -78,6 +79,27 @@ impl PortSet {
     }
 }
 
+impl PortSet {
+    /// What the kernel-port thread needs of the ports.
+    pub(crate) fn machine(&self) -> Machine<Mbuf> {
+        let mempools = self.mempools.clone();
+        let (ports, interfaces) = (self.ports.clone(), self.interfaces.clone());
+        Machine {
+            allocate: Box::new(move |port| mempools.get(port.index())?.allocate()),
+            is_link_up: Box::new(move |port| {
+                let device = ports.get(port.index());
+                let interface = interfaces.get(port.index()).and_then(Option::as_deref);
+                device.is_some_and(|device| is_link_up(device, interface))
+            }),
+        }
+    }
+}
+
+/// `interface`: the port's own kernel interface, whose driver always reports the link as up.
+fn is_link_up(port: &Port, interface: Option<&str>) -> bool {
+    interface.is_none_or(is_running) && port.link().is_ok_and(|link| link.up)
+}
+
 /// One pool per NUMA node that has ports.
 fn mempools(
     eal: &Eal,
@@ -134,6 +156,10 @@ fn is_packed(config: &Config) -> bool {
 
 /// As many buffers as can be on their way at once: in every queue, ring and burst. One less than a power of two.
 fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
+    let host_rings = match ports.iter().any(|port| port.kernel.is_some()) {
+        true => 2 * HOST_RING,
+        false => 0,
+    };
     let per_worker: usize = ports
         .iter()
         .map(|port| {
@@ -143,6 +169,7 @@ fn buffers(workers: usize, ports: &[&PortConfig]) -> u32 {
         })
         .sum::<usize>()
         + PUNT_RINGS
+        + host_rings
         + INJECT_RING
         + HANDOFF_RING * workers.saturating_sub(1)
         // DPDK's cache on the lcore.
@@ -182,8 +209,6 @@ impl Ports<Mbuf> for PortSet {
 /// Asks a device for its link, its MTU and its own statistics. `interface`: its kernel interface.
 fn row(port: &Port, configured: &PortConfig, interface: Option<&str>, queues: u16) -> PortRow {
     let link = port.link().ok();
-    // The drivers on kernel interfaces always report the link as up.
-    let is_running = interface.is_none_or(is_running);
     let statistics = port.extended_statistics().unwrap_or_default();
     PortRow {
         name: configured.name.clone(),
@@ -191,7 +216,7 @@ fn row(port: &Port, configured: &PortConfig, interface: Option<&str>, queues: u1
         driver: port.driver().to_owned(),
         mac: MacAddress(port.hardware_address()).to_string(),
         mtu: port.mtu().unwrap_or(configured.mtu),
-        link_up: is_running && link.is_some_and(|link| link.up),
+        link_up: is_link_up(port, interface),
         link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
         queues,
         addresses: configured

@@ -6,6 +6,7 @@ pub(super) mod defence;
 mod full_tables;
 mod groups;
 mod host;
+mod kernel_interfaces;
 mod locality;
 mod neighbours;
 mod path_mtu;
@@ -33,6 +34,7 @@ pub(super) fn all<F: Frame>() -> Vec<Box<dyn Task<F>>> {
         Box::new(groups::Groups),
         Box::new(neighbours::Neighbours),
         Box::new(host::Host),
+        Box::new(kernel_interfaces::KernelInterfaces),
         Box::new(path_mtu::PathMtus),
         Box::new(statistics::Statistics),
         Box::new(trash::Trash),

@@ -5,10 +5,35 @@ use crate::control::event::Event;
 use crate::control::task::{Context, Task};
 use crate::control::topology;
 use crate::io::Frame;
-use crate::reason::{Punt, PuntConsumer};
+use crate::packet::arp::{Arp, Operation};
+use crate::packet::ethernet::ETHERNET;
+use crate::packet::ndp;
+use crate::reason::{Punt, PuntConsumer, PuntReason};
 use crate::time::Instant;
 
 pub(super) struct Neighbours;
+
+/// The host asks for neighbours too, and joins groups, so its stack gets what it may wait for: answers of neighbours,
+/// advertisements of routers, and questions for members of groups. The director answers everything else for it.
+fn copy_to_host<F: Frame>(punt: &Punt<F>, context: &mut Context<'_, F>) {
+    let Some(kernel) = &mut context.state.kernel else { return };
+    let bytes = punt.frame.bytes();
+    let is_waited_for = match punt.reason {
+        PuntReason::Arp => bytes
+            .get(ETHERNET..)
+            .and_then(Arp::parse)
+            .is_some_and(|arp| arp.operation == Operation::Reply),
+        PuntReason::NeighbourDiscovery => ndp::tells_host(bytes),
+        PuntReason::GroupMembership => true,
+        _ => false,
+    };
+    if is_waited_for
+        && kernel.has(punt.interface)
+        && let Some(frame) = context.out.allocate(punt.interface)
+    {
+        kernel.copy(punt.interface, bytes, frame);
+    }
+}
 
 impl<F: Frame> Task<F> for Neighbours {
     fn name(&self) -> &'static str {
@@ -20,6 +45,7 @@ impl<F: Frame> Task<F> for Neighbours {
     }
 
     fn on_punt(&mut self, punt: Punt<F>, context: &mut Context<'_, F>) {
+        copy_to_host(&punt, context);
         context.state.host.input(punt, context.now, &mut context.out);
     }
 

@@ -125,7 +125,12 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         Some(FragmentRoute::Worker(to)) if rx.handoff == Handoff::None => Verdict::HandOff { to },
         Some(FragmentRoute::Worker(_)) => Verdict::Drop(DropReason::FragmentTimedOut),
         Some(FragmentRoute::Dropped(reason)) => Verdict::Drop(reason),
-        // The host reassembles ICMP for the director.
+        // The host's stack gets all fragments, or none.
+        Some(FragmentRoute::Punted(
+            reason @ (PuntReason::UnservedPort | PuntReason::LocalOther),
+        )) if snapshot.interfaces.has_kernel(rx.ingress.interface()) => Verdict::Punt(reason),
+        None if is_for_host(snapshot, rx) => Verdict::Hold,
+        // The director reassembles ICMP for itself.
         _ if packet.protocol == icmp::protocol(A::FAMILY)
             && snapshot.local.contains(packet.destination()) =>
         {
@@ -140,6 +145,12 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         }
         Some(FragmentRoute::Transit) | None => transit::route_checked(snapshot, frame, packet),
     }
+}
+
+/// True if the first fragment decides whether the host's stack gets the datagram.
+fn is_for_host<A: WorkerFamily>(snapshot: &Snapshot, rx: &Rx<A>) -> bool {
+    snapshot.interfaces.has_kernel(rx.ingress.interface())
+        && snapshot.local.contains(rx.packet.destination())
 }
 
 /// True if the datagram may belong to a connection: it is to or from one of our addresses (a reply by direct routing),

@@ -31,6 +31,7 @@ pub(super) fn interface(id: u16, mtu: u16, addresses: &[(&str, u8)]) -> Interfac
         port: PortId(id),
         mac: [2, 0, 0, 0, 0, id as u8],
         virtual_macs: Vec::new(),
+        has_kernel: false,
         mtu,
         addresses: addresses.iter().map(|(address, length)| (ip(address), *length)).collect(),
     }

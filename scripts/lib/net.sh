@@ -82,3 +82,19 @@ addresses() {
 }
 
 family() { [[ $1 = *:* ]] && echo -6 || echo -4; }
+
+# deaf PLACE DEVICE...: the kernel there does not hear what comes in by the devices. The director's af_packet ports do: they
+# are asked first. Without it both would answer where the kernel has the director's addresses.
+deaf() {
+    local place=$1 device
+    shift
+    for device; do
+        inside "$place" nft -f - <<-END
+			table netdev director-$device {
+			    chain ingress {
+			        type filter hook ingress device "$device" priority 0; policy drop;
+			    }
+			}
+		END
+    done
+}

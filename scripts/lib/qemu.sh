@@ -3,25 +3,8 @@
 #
 # fetch_kernel sets KERNEL, MODULES and BUSYBOX. choose_qemu sets QEMU; without an igb it removes it from DEVICES.
 
-# fetch DIRECTORY PACKAGE...: downloads Debian packages and unpacks them there, without installing them.
-fetch() {
-    local directory=$1 scratch
-    shift
-    [ -e "$directory/done" ] && return 0
-    scratch=$(mktemp -d)
-    at_exit "rm -rf $scratch"
-    chmod 755 "$scratch"
-    say "fetching $*"
-    (cd "$scratch" && apt-get "${APT_OPTIONS[@]}" download -q "$@" >/dev/null 2>&1) || return 1
-    rm -rf "$directory"
-    mkdir -p "$directory"
-    local package
-    for package in "$scratch"/*.deb; do
-        dpkg-deb -x "$package" "$directory"
-    done
-    touch "$directory/done"
-}
-APT_OPTIONS=()
+# shellcheck source=SCRIPTDIR/unpack.sh
+source "$ROOT/scripts/lib/unpack.sh"
 
 fetch_kernel() {
     local package
@@ -29,8 +12,8 @@ fetch_kernel() {
     if [ ! -e "$CACHE/kernel/done" ]; then
         [ -n "$package" ] || { apt-get update -q >/dev/null 2>&1 &&
             package=$(apt-cache depends linux-image-amd64 | awk '/Depends:/ { print $2; exit }'); }
-        fetch "$CACHE/kernel" "$package" busybox-static ||
-            { apt-get update -q >/dev/null 2>&1 && fetch "$CACHE/kernel" "$package" busybox-static; } ||
+        unpack "$CACHE/kernel" "$package" busybox-static ||
+            { apt-get update -q >/dev/null 2>&1 && unpack "$CACHE/kernel" "$package" busybox-static; } ||
             die "apt-get cannot fetch Debian's kernel: check this machine's package sources"
     fi
     KERNEL=$(echo "$CACHE"/kernel/boot/vmlinuz-*)
@@ -51,7 +34,7 @@ choose_qemu() {
         APT_OPTIONS=(-o Dir::Etc::sourcelist="$lists/sources.list" -o Dir::Etc::sourceparts=/nonexistent
             -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache")
         { apt-get "${APT_OPTIONS[@]}" update -q >/dev/null 2>&1 &&
-            fetch "$CACHE/qemu" {qemu-system-{x86,common,data},seabios}/bookworm-backports; } || true
+            unpack "$CACHE/qemu" {qemu-system-{x86,common,data},seabios}/bookworm-backports; } || true
         APT_OPTIONS=()
         rm -rf "$lists"
     fi

@@ -146,7 +146,7 @@ impl<F: Frame, D: Device> Pump<F, D> {
             let Some(ring) = rings.get_mut(end.worker) else { continue };
             for _ in 0..BURST {
                 let Some(device) = &mut end.device else { break };
-                let room = &mut buffer[..end.frame_max];
+                let Some(room) = buffer.get_mut(..end.frame_max) else { break };
                 let length = match device.receive(room) {
                     Ok(Some(length)) => length,
                     Ok(None) => break,

@@ -37,7 +37,7 @@ fn the_host_gets_what_no_service_takes() {
         let mut director = director();
         let outcome = director.client(&came);
         assert!(outcome.is_nothing(), "{what}: {outcome:?}");
-        assert_eq!(director.to_host(), [(on(WAN), came)], "{what}");
+        assert_eq!(director.take_host_packets(), [(on(WAN), came)], "{what}");
         assert_eq!(director.punted(PuntReason::HostStack), 1, "{what}");
     }
 }
@@ -48,7 +48,7 @@ fn ipv6_reaches_the_host_too() {
     director.change(|snapshot| snapshot.has_kernel = true);
     let came = request6().tcp(3000, 22).flags(SYN).build();
     assert!(director.client(&came).is_nothing());
-    assert_eq!(director.to_host(), [(on(WAN), came)]);
+    assert_eq!(director.take_host_packets(), [(on(WAN), came)]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn services_connections_and_answers_come_first() {
     director.client(&request().tcp(3000, 80).flags(ACK).build()).frame();
     let echo = request().icmp(8, 0, 1).payload("ping").build();
     assert_eq!(director.client(&echo).punt().reason, PuntReason::IcmpEcho);
-    assert_eq!(director.to_host(), []);
+    assert_eq!(director.take_host_packets(), []);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn without_a_kernel_interface_the_director_refuses() {
     director.change(|snapshot| snapshot.has_kernel = false);
     let came = request().tcp(3000, 22).flags(SYN).build();
     assert_eq!(director.client(&came).punt().reason, PuntReason::UnservedPort);
-    assert_eq!(director.to_host(), []);
+    assert_eq!(director.take_host_packets(), []);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn all_fragments_of_a_datagram_reach_the_host_in_any_order() {
                 director.client(&pieces[index]);
             }
             let mut got: Vec<Vec<u8>> =
-                director.to_host().into_iter().map(|(_, frame)| frame).collect();
+                director.take_host_packets().into_iter().map(|(_, frame)| frame).collect();
             got.sort();
             let mut expected = pieces.clone();
             expected.sort();

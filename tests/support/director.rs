@@ -173,7 +173,7 @@ impl TestDirector {
     }
 
     /// What the host's own stack has got since the last call, with the interface that received each.
-    pub fn to_host(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
+    pub fn take_host_packets(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
         let rings = self.host.iter_mut();
         let packets = rings.flat_map(|ring| std::iter::from_fn(|| ring.from_worker.pop().ok()));
         packets.map(|(interface, frame)| (interface, frame.bytes().to_vec())).collect()

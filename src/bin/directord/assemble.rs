@@ -94,12 +94,15 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     join(workers)
 }
 
+/// The kernel-port thread's state, and the control thread's end.
+type HostEnds = (KernelPort<Mbuf>, KernelLink<Mbuf>);
+
 /// The kernel interfaces of the configuration, and the control thread's end; `None`: there are none.
 fn kernel_port(
     config: &Config,
     ports: &PortSet,
     seats: &mut [WorkerBuilder<Mbuf>],
-) -> Result<Option<(KernelPort<Mbuf>, KernelLink<Mbuf>)>, KernelPortError> {
+) -> Result<Option<HostEnds>, KernelPortError> {
     let interfaces: Vec<KernelInterface> = config
         .ports
         .iter()

@@ -1,7 +1,7 @@
 //! Derives routes, marks, neighbours and interfaces from the configuration.
 
 use crate::config::{NeighbourConfig, PortConfig, RouteConfig, RouteHop};
-use crate::host::NextHop;
+use crate::host::NextHopKey;
 use crate::model::{
     Family, Interface, InterfaceAddress, InterfaceId, MarkRule, PortId, Prefix, Unserved,
 };
@@ -47,7 +47,7 @@ pub fn marks(rules: &[MarkRule]) -> Marks {
     Marks::build(rules.iter().map(Mark::from).collect())
 }
 
-pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHop, [u8; 6]> {
+pub fn static_neighbours(list: &[NeighbourConfig]) -> BTreeMap<NextHopKey, [u8; 6]> {
     list.iter().map(|entry| ((entry.interface, entry.address), entry.mac.0)).collect()
 }
 

@@ -2,8 +2,8 @@
 //! The frame may have a multicast MAC address if the packet's address is unicast. A fragmented request is reassembled
 //! first; a reply above the MTU is fragmented.
 
-use super::network::{Network, Part};
-use super::output::Egress;
+use super::network::{HostFamily, Part};
+use super::output::OutputRoute;
 use super::reassembly::Piece;
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
@@ -14,7 +14,7 @@ use crate::reason::{DropReason, Punt};
 use crate::time::Instant;
 
 impl<F: Frame> IpHost<F> {
-    pub(super) fn echo<A: Network>(
+    pub(super) fn echo<A: HostFamily>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -51,7 +51,7 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Answers a complete ICMP message. `packet`: the one that completed it.
-    fn answer_echo<A: Network>(
+    fn answer_echo<A: HostFamily>(
         &mut self,
         interface: InterfaceId,
         packet: &Packet<A>,
@@ -86,9 +86,9 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Sends an ICMP message to the source of `request`, fragmented if it is above the MTU.
-    fn send_reply<A: Network>(
+    fn send_reply<A: HostFamily>(
         &mut self,
-        way: Egress,
+        way: OutputRoute,
         request: &Packet<A>,
         message: &[u8],
         now: Instant,

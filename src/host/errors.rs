@@ -1,7 +1,7 @@
 //! ICMP and ICMPv6 errors: when one may be sent (RFC 1122 section 3.2.2, RFC 4443 section 2.4), its content, and its
 //! source address.
 
-use super::network::{Message, Network};
+use super::network::{HostFamily, Message};
 use super::output::Outgoing;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
@@ -101,7 +101,7 @@ const UNKNOWN_NEXT_HEADER: u8 = 1;
 impl<F: Frame> IpHost<F> {
     /// Sends an error to the sender of `packet`, if it is allowed. `frame` contains the packet after an Ethernet
     /// header; `ingress` is its interface, if known.
-    pub(super) fn error<A: Network>(
+    pub(super) fn error<A: HostFamily>(
         &mut self,
         ingress: Option<InterfaceId>,
         frame: &[u8],
@@ -130,7 +130,7 @@ impl<F: Frame> IpHost<F> {
 
     /// True if the extension headers of a packet for the director allow its delivery. Otherwise it is dropped, with an error
     /// if they ask for one.
-    pub(super) fn may_be_delivered<A: Network>(
+    pub(super) fn may_be_delivered<A: HostFamily>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -151,7 +151,7 @@ impl<F: Frame> IpHost<F> {
 
     /// Sends an error that quotes `about`, within the rate limits. `speaker`: its source; `None`: the address of the
     /// interface towards the sender.
-    pub(super) fn send_error<A: Network>(
+    pub(super) fn send_error<A: HostFamily>(
         &mut self,
         ingress: Option<InterfaceId>,
         speaker: Option<A>,
@@ -206,7 +206,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    fn host_unreachable_in<A: Network>(
+    fn host_unreachable_in<A: HostFamily>(
         &mut self,
         frame: &mut F,
         original_destination: Option<(IpAddr, u16)>,
@@ -234,7 +234,7 @@ impl<F: Frame> IpHost<F> {
 
     /// True if an error may be sent about the packet: by the rules for all hosts, and if its source is neither a
     /// broadcast address nor the director's own.
-    fn may_be_told<A: Network>(&self, packet: &Packet<A>) -> bool {
+    fn may_be_told<A: HostFamily>(&self, packet: &Packet<A>) -> bool {
         let (source, destination) = (packet.source().to_ip(), packet.destination().to_ip());
         icmp_error::may_answer(packet)
             && !self.local.is_broadcast(source)

@@ -5,7 +5,7 @@
 //! snooping drops solicitations until membership in the group was reported.
 
 use super::local::{Local, is_on_link};
-use super::network::Network;
+use super::network::HostFamily;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::limits::INJECT_RING;
@@ -237,7 +237,7 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Handles an MLD or IGMP message: queries are answered, reports of other members are ignored.
-    pub(super) fn membership<A: Network + Membership>(
+    pub(super) fn membership<A: HostFamily + Membership>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -277,7 +277,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    fn send_report<A: Network + Membership>(
+    fn send_report<A: HostFamily + Membership>(
         &mut self,
         interface: InterfaceId,
         records: &[(Place, Record)],

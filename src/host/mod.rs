@@ -43,7 +43,7 @@ use errors::ErrorCause;
 use groups::Groups;
 use local::Local;
 use neighbours::{Effect, Neighbours};
-use network::Network;
+use network::HostFamily;
 use output::Outgoing;
 use rate_limit::Limiter;
 use reassembly::Reassembly;
@@ -51,7 +51,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use neighbours::{Neighbour, NeighbourState, NextHop};
+pub use neighbours::{Neighbour, NeighbourState, NextHopKey};
 pub use rate_limit::Limit;
 pub use settings::Settings;
 pub use tunnel_errors::PathMtu;
@@ -150,7 +150,7 @@ impl<F: Frame> IpHost<F> {
     /// Replaces the static neighbours; no message changes them.
     pub fn set_static_neighbours(
         &mut self,
-        list: &BTreeMap<NextHop, [u8; 6]>,
+        list: &BTreeMap<NextHopKey, [u8; 6]>,
         now: Instant,
         out: &mut impl Outbox<F>,
     ) {
@@ -203,7 +203,7 @@ impl<F: Frame> IpHost<F> {
 
     /// Keeps the address of a destination or gateway resolved: solicits it now and confirms it as long as it is wanted.
     /// The director's own addresses are never solicited, because no other host has them.
-    pub fn want(&mut self, next_hop: NextHop, now: Instant, out: &mut impl Outbox<F>) {
+    pub fn want(&mut self, next_hop: NextHopKey, now: Instant, out: &mut impl Outbox<F>) {
         if self.local.is_local(next_hop.1) {
             self.neighbours.unwant(next_hop);
         } else {
@@ -213,7 +213,7 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Ends one [`Self::want`].
-    pub fn unwant(&mut self, next_hop: NextHop) {
+    pub fn unwant(&mut self, next_hop: NextHopKey) {
         self.neighbours.unwant(next_hop);
     }
 
@@ -274,7 +274,7 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Neighbours whose usable MAC address may have changed since the last call, with their present one.
-    pub fn take_neighbour_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
+    pub fn take_neighbour_changes(&mut self) -> Vec<(NextHopKey, Option<[u8; 6]>)> {
         self.neighbours.take_changes()
     }
 
@@ -283,7 +283,7 @@ impl<F: Frame> IpHost<F> {
         self.drops[reason as usize]
     }
 
-    fn ip<A: Network + Membership>(
+    fn ip<A: HostFamily + Membership>(
         &mut self,
         punt: &mut Punt<F>,
         now: Instant,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// An address on the link of an interface.
-pub type NextHop = (InterfaceId, IpAddr);
+pub type NextHopKey = (InterfaceId, IpAddr);
 
 /// Time between two solicitations for one address (RFC 4861 RETRANS_TIMER).
 pub(super) const RETRANSMIT: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const SOLICITATIONS: usize = INJECT_RING * 3 / 4;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Effect<F> {
     /// Solicit the address: unicast to `mac`, or by broadcast or multicast.
-    Solicit { next_hop: NextHop, mac: Option<[u8; 6]> },
+    Solicit { next_hop: NextHopKey, mac: Option<[u8; 6]> },
     /// Send a frame that waited.
     Send { interface: InterfaceId, mac: [u8; 6], frame: F },
     /// Send "host unreachable" to the sender of the frame.
@@ -172,11 +172,11 @@ impl<F> Entry<F> {
 /// The neighbours of all interfaces.
 #[derive(Debug)]
 pub(super) struct Neighbours<F> {
-    entries: BTreeMap<NextHop, Entry<F>>,
+    entries: BTreeMap<NextHopKey, Entry<F>>,
     effects: VecDeque<Effect<F>>,
     generation: u64,
     /// Neighbours whose usable address has changed since the last `take_changes`.
-    changed: BTreeSet<NextHop>,
+    changed: BTreeSet<NextHopKey>,
     /// Number of frames in all queues.
     queued: usize,
     /// Solicitations allowed until the next tick.
@@ -207,8 +207,8 @@ impl<F> Neighbours<F> {
 
     /// Neighbours whose usable address may have changed since the last call, with their present one. The cost depends
     /// on the number of changes, not of neighbours.
-    pub(super) fn take_changes(&mut self) -> Vec<(NextHop, Option<[u8; 6]>)> {
-        let usable = |next_hop: NextHop| self.entries.get(&next_hop).and_then(Entry::usable);
+    pub(super) fn take_changes(&mut self) -> Vec<(NextHopKey, Option<[u8; 6]>)> {
+        let usable = |next_hop: NextHopKey| self.entries.get(&next_hop).and_then(Entry::usable);
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|next_hop| (next_hop, usable(next_hop))).collect()
     }
@@ -230,7 +230,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Sends `frame` to the next hop: at once if its address is known, otherwise after it has answered.
-    pub(super) fn send(&mut self, next_hop: NextHop, frame: F, now: Instant) {
+    pub(super) fn send(&mut self, next_hop: NextHopKey, frame: F, now: Instant) {
         if !self.admit(next_hop, now) {
             self.effects.push_back(Effect::Drop(DropReason::NeighbourQueueFull));
             return;
@@ -249,7 +249,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Handles a message about a neighbour.
-    pub(super) fn claim(&mut self, next_hop: NextHop, claim: Claim, now: Instant) {
+    pub(super) fn claim(&mut self, next_hop: NextHopKey, claim: Claim, now: Instant) {
         if !self.entries.contains_key(&next_hop) {
             if let (true, Some(mac)) = (claim.creates && self.has_room(), claim.mac) {
                 let state = State::Stale { until: now + STALE };
@@ -295,7 +295,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Keeps the address of a destination or a gateway resolved.
-    pub(super) fn want(&mut self, next_hop: NextHop, now: Instant) {
+    pub(super) fn want(&mut self, next_hop: NextHopKey, now: Instant) {
         let entry = self
             .entries
             .entry(next_hop)
@@ -308,7 +308,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Ends one [`Self::want`]: without destinations and gateways it is solicited again only for a frame.
-    pub(super) fn unwant(&mut self, next_hop: NextHop) {
+    pub(super) fn unwant(&mut self, next_hop: NextHopKey) {
         if let Some(entry) = self.entries.get_mut(&next_hop) {
             entry.wanted = false;
             entry.asked_for = false;
@@ -316,8 +316,8 @@ impl<F> Neighbours<F> {
     }
 
     /// Replaces the permanent addresses. Removed ones are forgotten, or solicited if wanted.
-    pub(super) fn set_permanent(&mut self, list: &BTreeMap<NextHop, [u8; 6]>, now: Instant) {
-        let dropped: Vec<NextHop> = self
+    pub(super) fn set_permanent(&mut self, list: &BTreeMap<NextHopKey, [u8; 6]>, now: Instant) {
+        let dropped: Vec<NextHopKey> = self
             .entries
             .iter()
             .filter(|(next_hop, entry)| {
@@ -348,7 +348,7 @@ impl<F> Neighbours<F> {
     pub(super) fn tick(&mut self, now: Instant) {
         self.budget = SOLICITATIONS;
         self.swept = false;
-        let due: Vec<NextHop> = self
+        let due: Vec<NextHopKey> = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.state.due().is_some_and(|due| due <= now))
@@ -360,7 +360,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Advances one entry.
-    fn step(&mut self, next_hop: NextHop, now: Instant) {
+    fn step(&mut self, next_hop: NextHopKey, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         if entry.state.due().is_none_or(|due| due > now) {
             return;
@@ -392,7 +392,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Sends the next solicitation; without budget it stays due.
-    fn solicit(&mut self, next_hop: NextHop, now: Instant) {
+    fn solicit(&mut self, next_hop: NextHopKey, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         let mac = entry.usable();
         let (State::Incomplete { tries, next } | State::Probe { tries, next }) = &mut entry.state
@@ -409,7 +409,7 @@ impl<F> Neighbours<F> {
     }
 
     /// The address can no longer be used: solicits it again if it is wanted, otherwise removes it.
-    fn lose(&mut self, next_hop: NextHop, now: Instant) {
+    fn lose(&mut self, next_hop: NextHopKey, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         self.generation += 1;
         self.changed.insert(next_hop);
@@ -422,7 +422,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Returns true if the next hop has an entry, an old or a new one.
-    fn admit(&mut self, next_hop: NextHop, now: Instant) -> bool {
+    fn admit(&mut self, next_hop: NextHopKey, now: Instant) -> bool {
         let room = self.entries.contains_key(&next_hop) || self.has_room();
         if room {
             let new = || Entry::new(State::Incomplete { tries: 0, next: now }, [0; 6]);
@@ -451,7 +451,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Queues a frame until the next hop answers. As in Linux the newest replaces the oldest.
-    fn enqueue(&mut self, next_hop: NextHop, frame: F, now: Instant) {
+    fn enqueue(&mut self, next_hop: NextHopKey, frame: F, now: Instant) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         if entry.queue.len() >= NEIGHBOUR_QUEUE {
             entry.queue.pop_front();
@@ -468,7 +468,7 @@ impl<F> Neighbours<F> {
     }
 
     /// Sends the frames that waited for the address.
-    fn release(&mut self, next_hop: NextHop) {
+    fn release(&mut self, next_hop: NextHopKey) {
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         let (interface, mac) = (next_hop.0, entry.mac);
         self.queued -= entry.queue.len();

@@ -39,7 +39,7 @@ pub(super) struct Part {
 }
 
 /// An address family for packets of the host.
-pub(super) trait Network: Parse {
+pub(super) trait HostFamily: Parse {
     /// Length of the header without options.
     const HEADER: usize;
     /// Length of the headers of a fragment without options.
@@ -88,7 +88,7 @@ pub(super) trait Network: Parse {
     fn set_destination(packet: &mut [u8], address: Self);
 }
 
-impl Network for u32 {
+impl HostFamily for u32 {
     const HEADER: usize = ipv4::HEADER;
     const FRAGMENT_HEADERS: usize = ipv4::HEADER;
     const ERROR_MAX: usize = icmp_error::IPV4_MAX;
@@ -167,7 +167,7 @@ impl Network for u32 {
     }
 }
 
-impl Network for u128 {
+impl HostFamily for u128 {
     const HEADER: usize = ipv6::HEADER;
     const FRAGMENT_HEADERS: usize = ipv6::HEADER + ipv6::FRAGMENT_HEADER;
     const ERROR_MAX: usize = icmp_error::IPV6_MAX;

@@ -1,6 +1,6 @@
 //! Routing of the host's own packets: by the routes, never simply back to the interface of their cause.
 
-use super::network::Network;
+use super::network::HostFamily;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::model::InterfaceId;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 /// Next hop and source of a packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Egress {
+pub(super) struct OutputRoute {
     pub interface: InterfaceId,
     pub next_hop: IpAddr,
     pub mtu: u16,
@@ -30,19 +30,23 @@ pub(super) struct Outgoing<F> {
 impl<F: Frame> IpHost<F> {
     /// The route to `destination`. A link-local address is on the link of `ingress`, the interface of the packet that
     /// caused this one.
-    pub(super) fn way(&self, ingress: Option<InterfaceId>, destination: IpAddr) -> Option<Egress> {
+    pub(super) fn way(
+        &self,
+        ingress: Option<InterfaceId>,
+        destination: IpAddr,
+    ) -> Option<OutputRoute> {
         let (interface, next_hop, mtu) = match destination {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => (ingress?, destination, 0),
             _ => self.routes.lookup(destination)?,
         };
         let own_mtu = self.local.interface(interface)?.mtu;
-        Some(Egress { interface, next_hop, mtu: if mtu == 0 { own_mtu } else { mtu } })
+        Some(OutputRoute { interface, next_hop, mtu: if mtu == 0 { own_mtu } else { mtu } })
     }
 
     /// Builds a packet of at most `room` bytes with `write`, which returns its length, and sends it.
-    pub(super) fn send_packet<A: Network>(
+    pub(super) fn send_packet<A: HostFamily>(
         &mut self,
-        way: Egress,
+        way: OutputRoute,
         room: usize,
         write: impl FnOnce(&mut [u8]) -> usize,
         now: Instant,

@@ -1,7 +1,7 @@
 //! Packets for a local address and an unserved port or protocol.
 
 use super::errors::ErrorCause;
-use super::network::Network;
+use super::network::HostFamily;
 use super::{IpHost, Outbox};
 use crate::io::Frame;
 use crate::model::Family;
@@ -17,7 +17,7 @@ const IGMP: u8 = 2;
 const RESET_MAX: usize = tcp_reset::IPV6;
 
 impl<F: Frame> IpHost<F> {
-    pub(super) fn reject<A: Network>(
+    pub(super) fn reject<A: HostFamily>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -51,7 +51,7 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// Answers a TCP segment with a reset; as in Linux, not a reset or a segment with a wrong checksum.
-    fn reset<A: Network>(
+    fn reset<A: HostFamily>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -86,7 +86,7 @@ impl<F: Frame> IpHost<F> {
 }
 
 /// True if the stack would accept the datagram: its checksum is correct, or cannot be checked.
-fn udp_is_sound<A: Network>(packet: &Packet<A>, datagram: &[u8]) -> bool {
+fn udp_is_sound<A: HostFamily>(packet: &Packet<A>, datagram: &[u8]) -> bool {
     let length = usize::from(udp::length(datagram));
     if packet.fragment != Fragment::Whole {
         return true;

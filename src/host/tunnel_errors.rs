@@ -2,7 +2,7 @@
 //! the director sends the client an error about the inner packet.
 
 use super::errors::Quoted;
-use super::network::{Message, Network};
+use super::network::{HostFamily, Message};
 use super::{IpHost, Outbox, local};
 use crate::io::Frame;
 use crate::model::{Family, InterfaceId};
@@ -35,7 +35,7 @@ impl<F: Frame> IpHost<F> {
         }
     }
 
-    fn reported_in<A: Network>(&self, punt: &Punt<F>) -> Option<PathMtu> {
+    fn reported_in<A: HostFamily>(&self, punt: &Punt<F>) -> Option<PathMtu> {
         let bytes = punt.frame.bytes().get(ethernet::ETHERNET..)?;
         let packet = A::parse(bytes).ok()?;
         let mtu = path_mtu(&packet, bytes).filter(|_| self.is_about_own_packet(&packet))?;
@@ -43,13 +43,13 @@ impl<F: Frame> IpHost<F> {
     }
 
     /// True if the error quotes a packet of the director.
-    fn is_about_own_packet<A: Network>(&self, packet: &Packet<A>) -> bool {
+    fn is_about_own_packet<A: HostFamily>(&self, packet: &Packet<A>) -> bool {
         packet.role == Role::IcmpError && self.local.is_local(packet.flow.source.to_ip())
     }
 
     /// Sends the client an error about the inner packet. If it reports a path MTU, the punt's detail is the MTU of the
     /// tunnel's path for the client.
-    pub(super) fn tunnel_error<A: Network>(
+    pub(super) fn tunnel_error<A: HostFamily>(
         &mut self,
         punt: &Punt<F>,
         packet: &Packet<A>,
@@ -109,7 +109,7 @@ impl<F: Frame> IpHost<F> {
 }
 
 /// The MTU in the error, if it reports one. An MTU above 65535 is the same as 65535.
-fn path_mtu<A: Network>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
+fn path_mtu<A: HostFamily>(packet: &Packet<A>, bytes: &[u8]) -> Option<u16> {
     let reported = icmp::rest(&bytes[usize::from(packet.header)..]);
     let unreachable = icmp::v4::DESTINATION_UNREACHABLE;
     match (A::FAMILY, packet.icmp_type, packet.icmp_code) {

@@ -7,7 +7,7 @@ const ANSWER: Claim = Claim { mac: Some(MAC), solicited: true, overrides: true, 
 const GRATUITOUS: Claim = Claim { mac: Some(OTHER), solicited: false, ..ANSWER };
 const REQUEST: Claim = Claim { solicited: false, creates: true, ..ANSWER };
 
-fn hop(last: u8) -> NextHop {
+fn hop(last: u8) -> NextHopKey {
     (InterfaceId(1), Ipv4Addr::new(192, 168, 10, last).into())
 }
 

@@ -131,14 +131,14 @@ impl TestHost {
     }
 
     /// Forwards a rewritten frame to an address that is not resolved yet.
-    fn forward(&mut self, next_hop: NextHop, bytes: &[u8]) -> Vec<(InterfaceId, Vec<u8>)> {
+    fn forward(&mut self, next_hop: NextHopKey, bytes: &[u8]) -> Vec<(InterfaceId, Vec<u8>)> {
         self.forward_translated(next_hop, None, bytes)
     }
 
     /// As above for a frame changed by NAT.
     fn forward_translated(
         &mut self,
-        next_hop: NextHop,
+        next_hop: NextHopKey,
         original_destination: Option<(IpAddr, u16)>,
         bytes: &[u8],
     ) -> Vec<(InterfaceId, Vec<u8>)> {

@@ -4,7 +4,7 @@ use super::addresses::Places;
 use super::document::Document;
 use super::known::{Known, is_reserved};
 use super::report::{Field, Report};
-use super::table::{Change, Table, if_changed};
+use super::table::{ConfigTable, ReloadChange, if_changed};
 use crate::api::DEFAULT_SOCKET;
 use crate::model::{Prefix, Unserved};
 use log::LevelFilter;
@@ -56,7 +56,7 @@ pub struct Raw {
     log: Field<String>,
 }
 
-impl Table for Director {
+impl ConfigTable for Director {
     const NAME: &'static str = "director";
     type Raw = Raw;
     type Checked = DirectorConfig;
@@ -99,8 +99,8 @@ impl Table for Director {
         }
     }
 
-    fn changed(old: &DirectorConfig, new: &DirectorConfig) -> Change<DirectorUpdate> {
-        let socket = Change::restart([("director.socket", old.socket == new.socket)]);
+    fn changed(old: &DirectorConfig, new: &DirectorConfig) -> ReloadChange<DirectorUpdate> {
+        let socket = ReloadChange::restart([("director.socket", old.socket == new.socket)]);
         let update = DirectorUpdate {
             vips: if_changed(&old.vips, &new.vips),
             unserved: if_changed(&old.unserved, &new.unserved),
@@ -109,7 +109,7 @@ impl Table for Director {
         };
         match update == DirectorUpdate::default() {
             true => socket,
-            false => socket.and(Change::Live(update)),
+            false => socket.and(ReloadChange::Live(update)),
         }
     }
 }

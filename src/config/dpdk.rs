@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::known::{Known, is_word};
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::limits::WORKERS_MAX;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -56,7 +56,7 @@ pub struct Raw {
     mbufs: Field<i64>,
 }
 
-impl Table for Dpdk {
+impl ConfigTable for Dpdk {
     const NAME: &'static str = "dpdk";
     type Raw = Raw;
     type Checked = DpdkConfig;
@@ -99,7 +99,7 @@ impl Table for Dpdk {
         config
     }
 
-    fn changed(old: &DpdkConfig, new: &DpdkConfig) -> Change<Infallible> {
+    fn changed(old: &DpdkConfig, new: &DpdkConfig) -> ReloadChange<Infallible> {
         let DpdkConfig {
             workers,
             cores,
@@ -111,7 +111,7 @@ impl Table for Dpdk {
             file_prefix,
             mbufs,
         } = old;
-        Change::restart([
+        ReloadChange::restart([
             ("dpdk.workers", *workers == new.workers),
             ("dpdk.cores", *cores == new.cores),
             ("dpdk.control_core", *control_core == new.control_core),

@@ -4,7 +4,7 @@ use super::document::{Document, Section};
 use super::known::{Known, NETWORK_FORM, PROTOCOLS};
 use super::port::interface_named;
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::{MarkRule, PortRange, Prefix};
 use crate::snapshot::{self, Marks};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub struct Raw {
     mark: Spanned<i64>,
 }
 
-impl Table for Mark {
+impl ConfigTable for Mark {
     const NAME: &'static str = "mark";
     type Raw = Vec<Section<Raw>>;
     type Checked = Vec<MarkRule>;
@@ -81,7 +81,7 @@ impl Table for Mark {
         rules
     }
 
-    fn changed(old: &Vec<MarkRule>, new: &Vec<MarkRule>) -> Change<Self::Update> {
-        Change::live(old, new)
+    fn changed(old: &Vec<MarkRule>, new: &Vec<MarkRule>) -> ReloadChange<Self::Update> {
+        ReloadChange::live(old, new)
     }
 }

@@ -1,9 +1,9 @@
 //! Reads the configuration file: TOML text becomes a checked [`Config`], or a list of all faults, each with line, key and
 //! allowed values.
 //!
-//! Each table has a file that implements [`Table`]: the keys, the check and the rule for reloads. The list `tables!` names
-//! every table. `document` splits the text into tables, `known` has the values of earlier tables that later checks need,
-//! `report` collects the faults, and `advice` has the warnings.
+//! Each table has a file that implements [`ConfigTable`]: the keys, the check and the rule for reloads. The list `tables!`
+//! names every table. `document` splits the text into tables, `known` has the values of earlier tables that later checks
+//! need, `report` collects the faults, and `advice` has the warnings.
 
 mod addresses;
 mod advice;
@@ -32,7 +32,7 @@ use known::Known;
 use report::Report;
 use std::fs;
 use std::path::Path;
-use table::{Change, Table};
+use table::{ConfigTable, ReloadChange};
 
 pub use director::{DirectorConfig, DirectorUpdate};
 pub use dpdk::DpdkConfig;
@@ -53,14 +53,14 @@ macro_rules! tables {
             pub file: String,
             /// One sentence for each kind of thing that is allowed and has no effect.
             pub warnings: Vec<String>,
-            $(pub $field: <$table as Table>::Checked,)*
+            $(pub $field: <$table as ConfigTable>::Checked,)*
         }
 
         /// The changes that a reload makes while the director runs. `None`: the table is the same in both files, so what
         /// ipvsadm or directorctl changed meanwhile stays.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Reload {
-            $(pub $field: Option<<$table as Table>::Update>,)*
+            $(pub $field: Option<<$table as ConfigTable>::Update>,)*
         }
 
         impl Config {
@@ -83,9 +83,9 @@ macro_rules! tables {
             fn compare(&self, new: &Config) -> (Reload, Vec<String>) {
                 let (mut reload, mut keys) = (Reload::default(), Vec::new());
                 $(match <$table>::changed(&self.$field, &new.$field) {
-                    Change::None => {}
-                    Change::Live(update) => reload.$field = Some(update),
-                    Change::Restart(more) => keys.extend(more),
+                    ReloadChange::None => {}
+                    ReloadChange::Live(update) => reload.$field = Some(update),
+                    ReloadChange::Restart(more) => keys.extend(more),
                 })*
                 (reload, keys)
             }

@@ -4,7 +4,7 @@ use super::document::{Document, Section};
 use super::known::{Known, ip};
 use super::port::{interface_named, ports, unfit_neighbour};
 use super::report::Report;
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::{InterfaceId, MacAddress};
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ pub struct Raw {
     mac: Spanned<String>,
 }
 
-impl Table for Neighbour {
+impl ConfigTable for Neighbour {
     const NAME: &'static str = "neighbour";
     type Raw = Vec<Section<Raw>>;
     type Checked = Vec<NeighbourConfig>;
@@ -76,7 +76,10 @@ impl Table for Neighbour {
         neighbours
     }
 
-    fn changed(old: &Vec<NeighbourConfig>, new: &Vec<NeighbourConfig>) -> Change<Self::Update> {
-        Change::live(old, new)
+    fn changed(
+        old: &Vec<NeighbourConfig>,
+        new: &Vec<NeighbourConfig>,
+    ) -> ReloadChange<Self::Update> {
+        ReloadChange::live(old, new)
     }
 }

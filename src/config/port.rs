@@ -5,7 +5,7 @@ use super::document::{Document, Section};
 use super::dpdk::DpdkConfig;
 use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, interface_id, is_word};
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::limits::{MTU_MAX, PORTS_MAX};
 use crate::model::{InterfaceAddress, InterfaceId, PortSide, Prefix};
 use serde::Deserialize;
@@ -88,7 +88,7 @@ enum Kernel {
     Name(String),
 }
 
-impl Table for Port {
+impl ConfigTable for Port {
     const NAME: &'static str = "port";
     type Raw = Vec<Section<Raw>>;
     type Checked = Vec<PortConfig>;
@@ -124,20 +124,20 @@ impl Table for Port {
         ports
     }
 
-    fn changed(old: &Vec<PortConfig>, new: &Vec<PortConfig>) -> Change<Self::Update> {
+    fn changed(old: &Vec<PortConfig>, new: &Vec<PortConfig>) -> ReloadChange<Self::Update> {
         let names = |ports: &[PortConfig]| -> Vec<String> {
             ports.iter().map(|port| port.name.clone()).collect()
         };
         if names(old) != names(new) {
-            return Change::restart([("port.name", false)]);
+            return ReloadChange::restart([("port.name", false)]);
         }
         let pairs = old.iter().zip(new);
-        pairs.fold(Change::live(old, new), |change, (old, new)| change.and(restart(old, new)))
+        pairs.fold(ReloadChange::live(old, new), |change, (old, new)| change.and(restart(old, new)))
     }
 }
 
 /// Addresses and gateways can change while the director runs; the rest of a port cannot.
-fn restart<U>(old: &PortConfig, new: &PortConfig) -> Change<U> {
+fn restart<U>(old: &PortConfig, new: &PortConfig) -> ReloadChange<U> {
     let keys = [
         ("device", old.device == new.device),
         ("kernel", old.kernel == new.kernel),
@@ -148,7 +148,7 @@ fn restart<U>(old: &PortConfig, new: &PortConfig) -> Change<U> {
         ("tx_descriptors", old.tx_descriptors == new.tx_descriptors),
     ];
     let keys = keys.map(|(key, same)| (format!("port.{key} of {}", new.name), same));
-    Change::restart(keys.iter().map(|(key, same)| (key.as_str(), *same)))
+    ReloadChange::restart(keys.iter().map(|(key, same)| (key.as_str(), *same)))
 }
 
 /// The ports, for the tables checked after them.

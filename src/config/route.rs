@@ -4,7 +4,7 @@ use super::document::{Document, Section};
 use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, NETWORK_FORM, interface_id, ip};
 use super::port::{PortConfig, interface_named, ports, unfit_neighbour};
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::{InterfaceId, Prefix};
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ pub struct Raw {
     mtu: Field<i64>,
 }
 
-impl Table for Route {
+impl ConfigTable for Route {
     const NAME: &'static str = "route";
     type Raw = Vec<Section<Raw>>;
     type Checked = Vec<RouteConfig>;
@@ -77,8 +77,8 @@ impl Table for Route {
         routes
     }
 
-    fn changed(old: &Vec<RouteConfig>, new: &Vec<RouteConfig>) -> Change<Self::Update> {
-        Change::live(old, new)
+    fn changed(old: &Vec<RouteConfig>, new: &Vec<RouteConfig>) -> ReloadChange<Self::Update> {
+        ReloadChange::live(old, new)
     }
 }
 

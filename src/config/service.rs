@@ -8,7 +8,7 @@ use super::neighbour::NeighbourConfig;
 use super::port::ports;
 use super::report::{Field, Report};
 use super::route::RouteConfig;
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use super::tables::Tables;
 use crate::api::Command;
 use crate::model::{
@@ -76,7 +76,7 @@ pub struct Raw {
     persistence_engine: Field<String>,
 }
 
-impl Table for Service {
+impl ConfigTable for Service {
     const NAME: &'static str = "service";
     type Raw = Vec<(Section<Raw>, Vec<Section<destination::Raw>>)>;
     type Checked = Vec<ServiceConfig>;
@@ -118,11 +118,14 @@ impl Table for Service {
         services
     }
 
-    fn changed(old: &Vec<ServiceConfig>, new: &Vec<ServiceConfig>) -> Change<ServicesUpdate> {
+    fn changed(old: &Vec<ServiceConfig>, new: &Vec<ServiceConfig>) -> ReloadChange<ServicesUpdate> {
         if old == new {
-            return Change::None;
+            return ReloadChange::None;
         }
-        Change::Live(ServicesUpdate { deletions: deletions(old, new), changes: changes(old, new) })
+        ReloadChange::Live(ServicesUpdate {
+            deletions: deletions(old, new),
+            changes: changes(old, new),
+        })
     }
 }
 

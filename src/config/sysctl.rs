@@ -3,7 +3,7 @@
 use super::document::{Document, Scalar};
 use super::known::Known;
 use super::report::Report;
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::{SysctlError, Sysctls};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -17,7 +17,7 @@ pub struct Sysctl;
 #[serde(transparent)]
 pub struct Raw(BTreeMap<Spanned<String>, Spanned<Scalar>>);
 
-impl Table for Sysctl {
+impl ConfigTable for Sysctl {
     const NAME: &'static str = "sysctl";
     type Raw = Raw;
     type Checked = Sysctls;
@@ -56,9 +56,9 @@ impl Table for Sysctl {
         all
     }
 
-    fn changed(old: &Sysctls, new: &Sysctls) -> Change<Self::Update> {
+    fn changed(old: &Sysctls, new: &Sysctls) -> ReloadChange<Self::Update> {
         let pairs = old.iter().zip(new.iter()).filter(|(old, new)| old.value != new.value);
         let changed: Vec<_> = pairs.map(|(_, new)| (new.name, new.value)).collect();
-        if changed.is_empty() { Change::None } else { Change::Live(changed) }
+        if changed.is_empty() { ReloadChange::None } else { ReloadChange::Live(changed) }
     }
 }

@@ -6,7 +6,7 @@ use super::report::Report;
 use std::fmt;
 
 /// One kind of table, `[NAME]` or `[[NAME]]`. The file of a table implements this, and the list in `mod.rs` names it.
-pub trait Table {
+pub trait ConfigTable {
     /// As the file spells it.
     const NAME: &'static str;
     /// The keys before the check: any number and any text of TOML.
@@ -25,12 +25,12 @@ pub trait Table {
     fn check(raw: Self::Raw, known: &mut Known, report: &mut Report<'_>) -> Self::Checked;
 
     /// Compares the table of the running configuration with that of the file.
-    fn changed(old: &Self::Checked, new: &Self::Checked) -> Change<Self::Update>;
+    fn changed(old: &Self::Checked, new: &Self::Checked) -> ReloadChange<Self::Update>;
 }
 
 /// What a reload does with a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change<U> {
+pub enum ReloadChange<U> {
     /// The table has not changed.
     None,
     /// The running director applies this.
@@ -39,32 +39,34 @@ pub enum Change<U> {
     Restart(Vec<String>),
 }
 
-impl<U> Change<U> {
+impl<U> ReloadChange<U> {
     /// For a table that is read at start only: each key, with true if it has not changed.
     pub fn restart<'k>(keys: impl IntoIterator<Item = (&'k str, bool)>) -> Self {
         let changed = keys.into_iter().filter(|(_, same)| !same);
         let keys: Vec<String> = changed.map(|(key, _)| key.to_owned()).collect();
-        if keys.is_empty() { Change::None } else { Change::Restart(keys) }
+        if keys.is_empty() { ReloadChange::None } else { ReloadChange::Restart(keys) }
     }
 
     /// Joins the changes of two parts of a table. A restart of one part is a restart of both.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Change::Restart(mut keys), Change::Restart(more)) => {
+            (ReloadChange::Restart(mut keys), ReloadChange::Restart(more)) => {
                 keys.extend(more);
-                Change::Restart(keys)
+                ReloadChange::Restart(keys)
             }
-            (restart @ Change::Restart(_), _) | (_, restart @ Change::Restart(_)) => restart,
-            (Change::None, other) => other,
+            (restart @ ReloadChange::Restart(_), _) | (_, restart @ ReloadChange::Restart(_)) => {
+                restart
+            }
+            (ReloadChange::None, other) => other,
             (live, _) => live,
         }
     }
 }
 
-impl<U: Clone + PartialEq> Change<U> {
+impl<U: Clone + PartialEq> ReloadChange<U> {
     /// For a table that the running director applies as a whole.
     pub fn live(old: &U, new: &U) -> Self {
-        if old == new { Change::None } else { Change::Live(new.clone()) }
+        if old == new { ReloadChange::None } else { ReloadChange::Live(new.clone()) }
     }
 }
 
@@ -79,14 +81,17 @@ mod tests {
 
     #[test]
     fn a_restart_decides() {
-        let restart = |key: &str| Change::<u8>::Restart(vec![key.to_owned()]);
-        assert_eq!(Change::live(&1, &1), Change::None);
-        assert_eq!(Change::live(&1, &2), Change::Live(2));
-        assert_eq!(Change::restart([("a", true), ("b", false)]), restart("b"));
-        assert_eq!(Change::restart([("a", true)]), Change::<u8>::None);
-        assert_eq!(Change::Live(2).and(Change::None), Change::Live(2));
-        assert_eq!(Change::None.and(Change::Live(2)), Change::Live(2));
-        assert_eq!(Change::Live(2).and(restart("a")), restart("a"));
-        assert_eq!(restart("a").and(restart("b")), Change::Restart(vec!["a".into(), "b".into()]));
+        let restart = |key: &str| ReloadChange::<u8>::Restart(vec![key.to_owned()]);
+        assert_eq!(ReloadChange::live(&1, &1), ReloadChange::None);
+        assert_eq!(ReloadChange::live(&1, &2), ReloadChange::Live(2));
+        assert_eq!(ReloadChange::restart([("a", true), ("b", false)]), restart("b"));
+        assert_eq!(ReloadChange::restart([("a", true)]), ReloadChange::<u8>::None);
+        assert_eq!(ReloadChange::Live(2).and(ReloadChange::None), ReloadChange::Live(2));
+        assert_eq!(ReloadChange::None.and(ReloadChange::Live(2)), ReloadChange::Live(2));
+        assert_eq!(ReloadChange::Live(2).and(restart("a")), restart("a"));
+        assert_eq!(
+            restart("a").and(restart("b")),
+            ReloadChange::Restart(vec!["a".into(), "b".into()])
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::known::Known;
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::limits;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -48,7 +48,7 @@ pub struct Raw {
     templates: Field<i64>,
 }
 
-impl Table for TablesTable {
+impl ConfigTable for TablesTable {
     const NAME: &'static str = "tables";
     type Raw = Raw;
     type Checked = Tables;
@@ -87,9 +87,9 @@ impl Table for TablesTable {
         tables
     }
 
-    fn changed(old: &Tables, new: &Tables) -> Change<Infallible> {
+    fn changed(old: &Tables, new: &Tables) -> ReloadChange<Infallible> {
         let Tables { connections, connections_ipv6, services, destinations, templates } = *old;
-        Change::restart([
+        ReloadChange::restart([
             ("tables.connections", connections == new.connections),
             ("tables.connections_ipv6", connections_ipv6 == new.connections_ipv6),
             ("tables.services", services == new.services),

@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::known::Known;
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::MssClamp;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
@@ -19,7 +19,7 @@ pub struct Raw {
     mss_clamp: Field<Value>,
 }
 
-impl Table for Tcp {
+impl ConfigTable for Tcp {
     const NAME: &'static str = "tcp";
     type Raw = Raw;
     type Checked = MssClamp;
@@ -49,7 +49,7 @@ impl Table for Tcp {
         })
     }
 
-    fn changed(old: &MssClamp, new: &MssClamp) -> Change<Self::Update> {
-        Change::live(old, new)
+    fn changed(old: &MssClamp, new: &MssClamp) -> ReloadChange<Self::Update> {
+        ReloadChange::live(old, new)
     }
 }

@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::known::Known;
 use super::report::{Field, Report};
-use super::table::{Change, Table};
+use super::table::{ConfigTable, ReloadChange};
 use crate::model::Timeouts;
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ pub struct Raw {
     udp: Field<i64>,
 }
 
-impl Table for TimeoutsTable {
+impl ConfigTable for TimeoutsTable {
     const NAME: &'static str = "timeouts";
     type Raw = Raw;
     type Checked = Timeouts;
@@ -41,12 +41,12 @@ impl Table for TimeoutsTable {
         }
     }
 
-    fn changed(old: &Timeouts, new: &Timeouts) -> Change<Timeouts> {
+    fn changed(old: &Timeouts, new: &Timeouts) -> ReloadChange<Timeouts> {
         let changed = |old: u32, new: u32| if old == new { 0 } else { new };
         if old == new {
-            return Change::None;
+            return ReloadChange::None;
         }
-        Change::Live(Timeouts {
+        ReloadChange::Live(Timeouts {
             tcp: changed(old.tcp, new.tcp),
             tcp_fin: changed(old.tcp_fin, new.tcp_fin),
             udp: changed(old.udp, new.udp),

@@ -228,7 +228,7 @@ impl PuntClass {
     ];
 
     /// Size of the ring in frames.
-    pub const fn room(self) -> usize {
+    pub const fn capacity(self) -> usize {
         match self {
             PuntClass::NeighbourUnicast => PUNT_RING_NEIGHBOUR_UNICAST,
             PuntClass::NeighbourGroup => PUNT_RING_NEIGHBOUR_GROUP,

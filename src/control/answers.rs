@@ -1,7 +1,7 @@
 //! Requests of clients: answered at once, once every worker has acknowledged, by another thread, or piece by piece.
 
 use super::Ports;
-use super::server::{Answer, Call};
+use super::server::{Call, ReplyChannel};
 use super::state::State;
 use super::view::StateView;
 use crate::api::{Refusal, RefusalCode, Reply, Request, Rows};
@@ -31,7 +31,7 @@ impl<F: Frame> State<F> {
 }
 
 /// Asks on a thread of its own, as drivers may sleep. There are no more of these threads than sessions.
-fn ask_elsewhere(ask: Box<dyn FnOnce() -> Rows + Send>, answer: Answer) {
+fn ask_elsewhere(ask: Box<dyn FnOnce() -> Rows + Send>, answer: ReplyChannel) {
     let refused = answer.clone();
     let job = move || answer.finish(Reply::Rows(ask()));
     if let Err(error) = thread::Builder::new().name("devices".to_owned()).spawn(job) {

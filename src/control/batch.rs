@@ -1,17 +1,17 @@
 //! Batches of clients' commands that are not wholly applied.
 
-use super::server::Answer;
+use super::server::ReplyChannel;
 use crate::api::{Command, Refusal};
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
 /// Commands that are applied together. Until the last is applied, no snapshot is published and no request answered.
-pub(super) struct Batch {
+pub(super) struct CommandBatch {
     pub(super) commands: Peekable<IntoIter<Command>>,
     pub(super) outcomes: Vec<Result<(), Refusal>>,
     /// What is left of the next command, if it is about many services.
     pub(super) parts: Option<Parts>,
-    pub(super) answer: Answer,
+    pub(super) answer: ReplyChannel,
 }
 
 /// A command about many services, as commands about one each.
@@ -33,9 +33,9 @@ impl Parts {
     }
 }
 
-impl Batch {
-    pub(super) fn new(commands: Vec<Command>, answer: Answer) -> Self {
+impl CommandBatch {
+    pub(super) fn new(commands: Vec<Command>, answer: ReplyChannel) -> Self {
         let outcomes = Vec::with_capacity(commands.len());
-        Batch { commands: commands.into_iter().peekable(), outcomes, parts: None, answer }
+        CommandBatch { commands: commands.into_iter().peekable(), outcomes, parts: None, answer }
     }
 }

@@ -1,7 +1,7 @@
 //! Commands of clients, applied a slice in each turn of the loop.
 
-use super::batch::{Batch, Parts};
-use super::server::Answer;
+use super::batch::{CommandBatch, Parts};
+use super::server::ReplyChannel;
 use super::slice::Slice;
 use super::state::State;
 use crate::api::{Command, Refusal, RefusalCode, Reply};
@@ -11,10 +11,10 @@ use crate::time::Instant;
 
 impl<F: Frame> State<F> {
     /// Files a batch: it is answered when every worker uses it.
-    pub(super) fn apply(&mut self, commands: Vec<Command>, answer: Answer, now: Instant) {
+    pub(super) fn apply(&mut self, commands: Vec<Command>, answer: ReplyChannel, now: Instant) {
         match self.overdue(now) {
             Some(refusal) => answer.refuse(refusal),
-            None => self.batches.push_back(Batch::new(commands, answer)),
+            None => self.batches.push_back(CommandBatch::new(commands, answer)),
         }
     }
 
@@ -34,7 +34,7 @@ impl<F: Frame> State<F> {
     }
 
     /// Applies the next command, or the next part of it.
-    fn apply_next(&mut self, batch: &mut Batch, now: Instant) {
+    fn apply_next(&mut self, batch: &mut CommandBatch, now: Instant) {
         let Some(command) = batch.commands.peek() else { return };
         let outcome = if let Some(parts) = &mut batch.parts {
             if let Some(part) = parts.left.next() {

@@ -124,7 +124,7 @@ impl<F: Frame> Control<F> {
             drift: 0,
             listings: Listings::default(),
             jobs,
-            complaints: Vec::new(),
+            worker_warnings: Vec::new(),
             notifier: Notifier::default(),
             events: vec![Event::NetworksChanged, Event::StaticNeighboursChanged],
         };

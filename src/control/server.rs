@@ -2,14 +2,14 @@
 //! the control thread through a channel, and answers come back in pieces, as fast as the client reads them.
 
 mod audit;
-mod places;
 mod session;
+mod session_slots;
 
 use crate::api::{Refusal, Reply, Request, connect_stream};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
-use places::Places;
 use session::serve;
+use session_slots::SessionSlots;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -46,14 +46,14 @@ pub enum ServerError {
 #[derive(Debug)]
 pub struct Call {
     pub request: Request,
-    pub answer: Answer,
+    pub answer: ReplyChannel,
 }
 
 /// Where the pieces of an answer go. Never blocks.
 #[derive(Clone, Debug)]
-pub struct Answer(Sender<Reply>, Weak<()>);
+pub struct ReplyChannel(Sender<Reply>, Weak<()>);
 
-impl Answer {
+impl ReplyChannel {
     /// The client takes another piece now.
     pub fn has_room(&self) -> bool {
         !self.0.is_full()
@@ -88,12 +88,12 @@ impl Answer {
 }
 
 #[cfg(test)]
-impl Answer {
+impl ReplyChannel {
     /// An answer, where its pieces arrive, and what lives as long as the client does.
-    pub(super) fn to_test() -> (Answer, Receiver<Reply>, Arc<()>) {
+    pub(super) fn to_test() -> (ReplyChannel, Receiver<Reply>, Arc<()>) {
         let (sender, pieces) = bounded(crate::limits::REPLY_PIECES);
         let alive = Arc::new(());
-        (Answer(sender, Arc::downgrade(&alive)), pieces, alive)
+        (ReplyChannel(sender, Arc::downgrade(&alive)), pieces, alive)
     }
 }
 
@@ -145,7 +145,7 @@ pub struct Calls {
 #[derive(Debug)]
 struct Socket {
     calls: Sender<Call>,
-    places: Arc<Places>,
+    slots: Arc<SessionSlots>,
     path: SocketPath,
 }
 
@@ -181,7 +181,7 @@ impl SocketKeeper {
             "control socket {} did not exist any more; it was created again",
             path.display()
         );
-        spawn_acceptor(server.listener, socket.calls.clone(), Arc::clone(&socket.places))
+        spawn_acceptor(server.listener, socket.calls.clone(), Arc::clone(&socket.slots))
             .map_err(|source| ServerError::Bind { path, source })?;
         socket.path = server.path;
         Ok(())
@@ -224,9 +224,9 @@ impl Server {
     /// If no thread can be made.
     pub fn start(self) -> io::Result<Calls> {
         let (calls, receiver) = bounded(CALLS);
-        let places = Arc::default();
-        spawn_acceptor(self.listener, calls.clone(), Arc::clone(&places))?;
-        let socket = Socket { calls, places, path: self.path };
+        let slots = Arc::default();
+        spawn_acceptor(self.listener, calls.clone(), Arc::clone(&slots))?;
+        let socket = Socket { calls, slots, path: self.path };
         Ok(Calls { receiver, socket: Arc::new(Mutex::new(socket)) })
     }
 }
@@ -263,15 +263,15 @@ fn is_timeout(error: &io::Error) -> bool {
 fn spawn_acceptor(
     listener: UnixListener,
     calls: Sender<Call>,
-    places: Arc<Places>,
+    slots: Arc<SessionSlots>,
 ) -> io::Result<()> {
     thread::Builder::new()
         .name("api".to_owned())
-        .spawn(move || accept(&listener, &calls, &places))?;
+        .spawn(move || accept(&listener, &calls, &slots))?;
     Ok(())
 }
 
-fn accept(listener: &UnixListener, calls: &Sender<Call>, places: &Arc<Places>) {
+fn accept(listener: &UnixListener, calls: &Sender<Call>, slots: &Arc<SessionSlots>) {
     loop {
         let (stream, _) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -282,14 +282,14 @@ fn accept(listener: &UnixListener, calls: &Sender<Call>, places: &Arc<Places>) {
                 continue;
             }
         };
-        // The client waits for a place, and those behind it in the kernel's queue of the socket.
-        let place = places.take();
+        // The client waits for a slot, and those behind it in the kernel's queue of the socket.
+        let slot = slots.take();
         // A client that stops reading ends its own session only.
         let _ = stream.set_write_timeout(Some(PATIENCE));
         let calls = calls.clone();
         let session = thread::Builder::new().name("api-session".to_owned()).spawn(move || {
             // A client that breaks off ends its own session only.
-            let _ = serve(stream, &calls, &place);
+            let _ = serve(stream, &calls, &slot);
         });
         if let Err(error) = session {
             log::warn!("control socket: no thread for a session: {error}");
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn more_clients_than_places_wait_and_idle_sessions_end() {
+    fn more_clients_than_slots_wait_and_idle_sessions_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let server = start(&path);
@@ -412,7 +412,7 @@ mod tests {
             })
             .collect();
         for client in clients {
-            assert_eq!(client.join().unwrap().expect("a place in the end").len(), 1);
+            assert_eq!(client.join().unwrap().expect("a slot in the end").len(), 1);
         }
         // As many idle sessions ended as were in the way.
         let told = |stream: &UnixStream| {

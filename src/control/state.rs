@@ -1,13 +1,13 @@
 //! What the tasks of the control thread share: the desired state, the director as a host, the workers' ends of every ring.
 
-use super::batch::Batch;
+use super::batch::CommandBatch;
 use super::busy::BusyMeter;
 use super::desired::Desired;
 use super::event::Event;
 use super::listings::Listings;
 use super::notify::Notifier;
 use super::reread::ReloadStep;
-use super::server::Answer;
+use super::server::ReplyChannel;
 use super::slice::Slice;
 use crate::api::{Refusal, RefusalCode, Reply};
 use crate::config::Config;
@@ -50,9 +50,9 @@ pub(super) struct State<F> {
     /// The last epoch that every worker was seen to use.
     pub(super) settled: u64,
     /// Batches of commands that are not wholly applied, the oldest first.
-    pub(super) batches: VecDeque<Batch>,
+    pub(super) batches: VecDeque<CommandBatch>,
     /// Answers that wait until every worker uses an epoch.
-    pub(super) waiting: VecDeque<(u64, Answer, Reply)>,
+    pub(super) waiting: VecDeque<(u64, ReplyChannel, Reply)>,
     /// What a reload has still to do.
     pub(super) reloading: VecDeque<ReloadStep>,
     /// `None` before the first.
@@ -62,7 +62,7 @@ pub(super) struct State<F> {
     pub(super) listings: Listings,
     pub(super) jobs: Jobs,
     /// What the watchdog finds wrong with the workers at present.
-    pub(super) complaints: Vec<String>,
+    pub(super) worker_warnings: Vec<String>,
     pub(super) notifier: Notifier,
     pub(super) events: Vec<Event>,
 }
@@ -96,7 +96,7 @@ impl<F: Frame> State<F> {
     }
 
     /// Answers once every worker uses what is desired now.
-    pub(super) fn acknowledge(&mut self, answer: Answer, reply: Reply) {
+    pub(super) fn acknowledge(&mut self, answer: ReplyChannel, reply: Reply) {
         let current = self.publisher.current().epoch;
         let wanted = if self.is_published() { current } else { current + 1 };
         self.waiting.push_back((wanted, answer, reply));

@@ -81,7 +81,7 @@ impl<F: Frame, P: Ports<F>> View for StateView<'_, F, P> {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.state.info.warnings.clone();
         warnings.extend_from_slice(&self.state.config.warnings);
-        warnings.extend_from_slice(&self.state.complaints);
+        warnings.extend_from_slice(&self.state.worker_warnings);
         warnings.extend(self.state.desired.warnings());
         let kernel = self.state.kernel.iter().flat_map(KernelLink::interfaces);
         warnings.extend(kernel.filter(|(_, counters)| !counters.is_there.load(Relaxed)).map(

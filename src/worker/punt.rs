@@ -38,7 +38,7 @@ pub struct PuntReceiver<F> {
 /// Creates the rings of one worker.
 pub(super) fn punt_rings<F>() -> (PuntSender<F>, PuntReceiver<F>) {
     let [(to_first, first), (to_second, second), (to_third, third), (to_fourth, fourth)] =
-        PuntClass::ALL.map(|class| RingBuffer::new(class.room()));
+        PuntClass::ALL.map(|class| RingBuffer::new(class.capacity()));
     let sender = PuntSender {
         rings: [to_first, to_second, to_third, to_fourth],
         by_reason: [TokenBucket::default(); PuntReason::COUNT],

@@ -4,7 +4,7 @@
 use bolero::TypeGenerator;
 use director::api::{Client, Envelope, PROTOCOL_VERSION, RefusalCode};
 use director::api::{Refusal, Reply, Request, Rows};
-use director::control::server::{Answer, Calls, Server};
+use director::control::server::{Calls, ReplyChannel, Server};
 use director::limits::{REQUEST_BYTES, SESSIONS};
 use director::query::{
     Info, InfoRow, NoArgs, Query, Status, Sysctl, SysctlArgs, SysctlRow, request,
@@ -71,7 +71,7 @@ fn owed(request: &Request) -> Option<(String, usize, usize)> {
 
 /// Replaces the control thread: sends the rows of each query as the client takes them, until `Status` is queried.
 fn answer(calls: &Calls) {
-    let mut open: VecDeque<(Answer, String, usize, usize)> = VecDeque::new();
+    let mut open: VecDeque<(ReplyChannel, String, usize, usize)> = VecDeque::new();
     loop {
         if let Ok(call) = calls.receiver().recv_timeout(Duration::from_micros(200)) {
             match (owed(&call.request), &call.request) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::{Refusal, Reply};
 use crate::config::PortConfig;
 use crate::control::Reloader;
-use crate::control::server::{Answer, Call};
+use crate::control::server::{Call, ReplyChannel};
 use crate::io::{MemoryFrame, MemoryQueue};
 use crate::limits::{
     ACKNOWLEDGEMENT_MAX, COMMANDS_AT_ONCE, REPLY_PIECES, REPLY_ROWS, WORKER_STALLED,
@@ -102,7 +102,7 @@ impl Fixture {
     }
 
     fn ask(&mut self, request: crate::api::Request) -> Waiting {
-        let (answer, pieces, alive) = Answer::to_test();
+        let (answer, pieces, alive) = ReplyChannel::to_test();
         let call = Message::Call(Box::new(Call { request, answer }));
         self.control.handle(call, &mut NoPorts, self.now);
         Waiting { pieces, _alive: alive }
@@ -265,10 +265,10 @@ fn the_service_manager_hears_only_while_all_workers_poll() {
     let seconds = WORKER_STALLED.as_secs() + 1;
     (0..seconds).for_each(|_| drop(heard(&mut fixture)));
     assert!(heard(&mut fixture).is_empty());
-    assert_eq!(fixture.control.state.complaints, ["worker 0 has not polled for 2 s or more"]);
+    assert_eq!(fixture.control.state.worker_warnings, ["worker 0 has not polled for 2 s or more"]);
     fixture.is_stuck = false;
     assert_eq!(heard(&mut fixture)[0], "WATCHDOG=1");
-    assert!(fixture.control.state.complaints.is_empty());
+    assert!(fixture.control.state.worker_warnings.is_empty());
 }
 
 #[test]

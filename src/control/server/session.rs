@@ -1,8 +1,8 @@
 //! One client of the control socket.
 
 use super::audit::{Changes, Peer};
-use super::places::Place;
-use super::{Answer, Call, is_timeout};
+use super::session_slots::SessionSlot;
+use super::{Call, ReplyChannel, is_timeout};
 use crate::api::{Envelope, PROTOCOL_VERSION, Refusal, RefusalCode, Reply, Request};
 use crate::limits::{REPLY_PIECES, REQUEST_BYTES};
 use crossbeam_channel::{Sender, bounded};
@@ -15,7 +15,11 @@ use std::time::{Duration, Instant};
 const IDLE_CHECK: Duration = Duration::from_millis(250);
 
 /// One session: request after request until the client closes or is idle for too long.
-pub(super) fn serve(stream: UnixStream, calls: &Sender<Call>, place: &Place) -> io::Result<()> {
+pub(super) fn serve(
+    stream: UnixStream,
+    calls: &Sender<Call>,
+    slot: &SessionSlot,
+) -> io::Result<()> {
     let peer = Peer::of(&stream);
     stream.set_read_timeout(Some(IDLE_CHECK))?;
     let mut writer = BufWriter::new(stream.try_clone()?);
@@ -23,7 +27,7 @@ pub(super) fn serve(stream: UnixStream, calls: &Sender<Call>, place: &Place) -> 
     let mut line = Vec::new();
     loop {
         line.clear();
-        if let Err(detail) = read_request(&mut reader, &mut line, place)? {
+        if let Err(detail) = read_request(&mut reader, &mut line, slot)? {
             let refusal = Refusal::new(RefusalCode::ETIMEDOUT, detail);
             return write_line(&mut writer, &Reply::Failed(refusal));
         }
@@ -48,7 +52,7 @@ pub(super) fn serve(stream: UnixStream, calls: &Sender<Call>, place: &Place) -> 
 fn read_request(
     reader: &mut BufReader<UnixStream>,
     line: &mut Vec<u8>,
-    place: &Place,
+    slot: &SessionSlot,
 ) -> io::Result<Result<(), String>> {
     let mut since = Instant::now();
     loop {
@@ -70,8 +74,8 @@ fn read_request(
             Err(error) => return Err(error),
         }
         let (allowed, without) = match line.is_empty() {
-            true => (place.idle(), "a request"),
-            false => (place.request(), "the end of a request"),
+            true => (slot.idle(), "a request"),
+            false => (slot.request(), "the end of a request"),
         };
         if since.elapsed() >= allowed {
             let seconds = allowed.as_secs();
@@ -110,7 +114,7 @@ fn answer(
     let (sender, pieces) = bounded(REPLY_PIECES);
     let alive = Arc::new(());
     let ended = || Reply::Failed(Refusal::new(RefusalCode::ENODEV, "the director is ending"));
-    if calls.send(Call { request, answer: Answer(sender, Arc::downgrade(&alive)) }).is_err() {
+    if calls.send(Call { request, answer: ReplyChannel(sender, Arc::downgrade(&alive)) }).is_err() {
         return write_line(writer, &ended());
     }
     loop {

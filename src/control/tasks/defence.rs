@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// `drop_entry` looks at this part of a table each second, as IPVS does of its buckets.
 pub(super) const DROP_ENTRY_SHARE: usize = 32;
 
-pub(super) struct Defence;
+pub(super) struct DefenceTask;
 
-impl<F: Frame> Task<F> for Defence {
+impl<F: Frame> Task<F> for DefenceTask {
     fn name(&self) -> &'static str {
         "defence"
     }

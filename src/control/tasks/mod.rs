@@ -39,7 +39,7 @@ pub(super) fn all<F: Frame>() -> Vec<Box<dyn Task<F>>> {
         Box::new(statistics::Statistics),
         Box::new(trash::Trash),
         Box::new(busy::Busy),
-        Box::new(defence::Defence),
+        Box::new(defence::DefenceTask),
         Box::new(full_tables::FullTables::default()),
         Box::new(templates::TemplateSweep::default()),
         Box::new(removed::RemovedSweep::default()),

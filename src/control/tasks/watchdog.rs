@@ -14,7 +14,7 @@ pub(super) struct Watchdog {
     /// By worker: the time it has worked, and when that last grew.
     polled: Vec<(u64, Instant)>,
     /// What was logged last.
-    complaints: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl<F: Frame> Task<F> for Watchdog {
@@ -25,32 +25,32 @@ impl<F: Frame> Task<F> for Watchdog {
     fn on_timer(&mut self, context: &mut Context<'_, F>) -> Option<Instant> {
         let (now, state) = (context.now, &mut context.state);
         self.polled.resize(state.shared.counters.len(), (0, now));
-        let mut complaints = Vec::new();
+        let mut warnings = Vec::new();
         for (worker, counters) in state.shared.counters.iter().enumerate() {
             let (time, grew) = &mut self.polled[worker];
             if counters.time.get() != *time {
                 (*time, *grew) = (counters.time.get(), now);
             } else if now.since(*grew) > WORKER_STALLED {
-                complaints.push(format!(
+                warnings.push(format!(
                     "worker {worker} has not polled for {} s or more",
                     WORKER_STALLED.as_secs()
                 ));
             }
         }
-        let all_poll = complaints.is_empty();
+        let all_poll = warnings.is_empty();
         if state.unacknowledged_for(now) > ACKNOWLEDGEMENT_LATE {
-            complaints.extend(state.late_workers().map(|worker| {
+            warnings.extend(state.late_workers().map(|worker| {
                 format!("worker {worker} has not acknowledged the last change; other changes wait")
             }));
         }
-        if complaints != self.complaints {
-            complaints.iter().for_each(|complaint| log::error!("{complaint}"));
-            if complaints.is_empty() {
+        if warnings != self.warnings {
+            warnings.iter().for_each(|warning| log::error!("{warning}"));
+            if warnings.is_empty() {
                 log::info!("all workers poll and acknowledge changes again");
             }
-            self.complaints.clone_from(&complaints);
+            self.warnings.clone_from(&warnings);
         }
-        state.complaints = complaints;
+        state.worker_warnings = warnings;
         if all_poll {
             state.notifier.send("WATCHDOG=1");
         }

@@ -1,4 +1,4 @@
-//! The places for sessions: clients beyond the last one wait, and idle sessions make room.
+//! The slots for sessions: clients beyond the last one wait, and idle sessions free theirs.
 
 use crate::limits::SESSIONS;
 use parking_lot::{Condvar, Mutex};
@@ -15,26 +15,26 @@ const WHEN_FULL: Duration = Duration::from_secs(1);
 /// Shortest time between two log lines about waiting clients.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The places for sessions.
+/// The slots for sessions.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    state: Mutex<PlacesState>,
+pub(super) struct SessionSlots {
+    state: Mutex<SlotsState>,
     ended: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct PlacesState {
+struct SlotsState {
     taken: usize,
     waiting: bool,
     logged: Option<Instant>,
 }
 
-/// One session's place, given back when the session ends.
-pub(super) struct Place(Arc<Places>);
+/// One session's slot, given back when the session ends.
+pub(super) struct SessionSlot(Arc<SessionSlots>);
 
-impl Places {
-    /// Waits for a place.
-    pub(super) fn take(self: &Arc<Self>) -> Place {
+impl SessionSlots {
+    /// Waits for a slot.
+    pub(super) fn take(self: &Arc<Self>) -> SessionSlot {
         let mut state = self.state.lock();
         if state.taken >= SESSIONS {
             state.waiting = true;
@@ -49,7 +49,7 @@ impl Places {
             state.waiting = false;
         }
         state.taken += 1;
-        Place(Arc::clone(self))
+        SessionSlot(Arc::clone(self))
     }
 
     fn unless_full(&self, time: Duration) -> Duration {
@@ -57,7 +57,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl SessionSlot {
     /// How long the session may be idle now.
     pub(super) fn idle(&self) -> Duration {
         self.0.unless_full(IDLE)
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         self.0.state.lock().taken -= 1;
         self.0.ended.notify_one();

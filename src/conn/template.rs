@@ -159,7 +159,7 @@ pub struct Bound {
 
 /// Position of a sweep or a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
+pub struct SweepCursor {
     shard: usize,
     slot: usize,
 }
@@ -378,7 +378,7 @@ impl Templates {
     /// all are visited within the seconds that a listing may be late.
     pub fn sweep(
         &self,
-        cursor: &mut Cursor,
+        cursor: &mut SweepCursor,
         budget: usize,
         now: Instant,
         mut unwanted: impl FnMut(&Template) -> bool,
@@ -407,10 +407,10 @@ impl Templates {
     /// template that exists during the whole listing is returned exactly once.
     pub fn rows_from(
         &self,
-        mut cursor: Cursor,
+        mut cursor: SweepCursor,
         max: usize,
         now: Instant,
-    ) -> (Vec<(TemplateId, Template)>, Option<Cursor>) {
+    ) -> (Vec<(TemplateId, Template)>, Option<SweepCursor>) {
         let mut rows = Vec::new();
         while rows.len() < max {
             let shard = &mut *self.shards[cursor.shard].lock();
@@ -456,14 +456,14 @@ impl Templates {
     }
 }
 
-impl Cursor {
+impl SweepCursor {
     /// Continues at `slot`, or in the next shard at the end of this one; true in that case.
     fn advance(&mut self, slot: usize, end: usize) -> bool {
         if slot < end {
             self.slot = slot;
             return false;
         }
-        *self = Cursor { shard: (self.shard + 1) % SHARDS, slot: 0 };
+        *self = SweepCursor { shard: (self.shard + 1) % SHARDS, slot: 0 };
         true
     }
 }

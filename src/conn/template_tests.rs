@@ -47,7 +47,7 @@ fn sweep_all(templates: &Templates, now: Instant) -> Vec<u32> {
     let mut gone = Vec::new();
     let everything = 1 << 20;
     templates.sweep(
-        &mut Cursor::default(),
+        &mut SweepCursor::default(),
         everything,
         now,
         |_| false,
@@ -185,7 +185,7 @@ fn the_defence_removes_unwanted_unused_templates() {
     bind(&templates, 2, seconds(0), to(2, 300)).unwrap();
     let mut gone = Vec::new();
     let note = |template: &Template| gone.push(template.destination);
-    templates.sweep(&mut Cursor::default(), 1 << 20, seconds(1), |_| true, note);
+    templates.sweep(&mut SweepCursor::default(), 1 << 20, seconds(1), |_| true, note);
     assert_eq!(gone, [1]);
 }
 
@@ -228,7 +228,7 @@ fn listings_show_each_once_and_sweeps_visit_all() {
     }
     for piece in [1, 7, 1000, 100_000] {
         let mut seen = BTreeSet::new();
-        let mut cursor = Some(Cursor::default());
+        let mut cursor = Some(SweepCursor::default());
         while let Some(from) = cursor {
             let (rows, next) = templates.rows_from(from, piece, seconds(1));
             assert!(rows.len() <= piece);
@@ -237,10 +237,10 @@ fn listings_show_each_once_and_sweeps_visit_all() {
         }
         assert_eq!(seen.len(), 5000);
     }
-    for (id, _) in templates.rows_from(Cursor::default(), 5000, seconds(1)).0 {
+    for (id, _) in templates.rows_from(SweepCursor::default(), 5000, seconds(1)).0 {
         templates.release(id, seconds(1));
     }
-    let mut cursor = Cursor::default();
+    let mut cursor = SweepCursor::default();
     let mut gone = 0;
     for _ in 0..5000usize.div_ceil(100) + 64 {
         templates.sweep(&mut cursor, 100, seconds(300), |_| false, |_| gone += 1);
@@ -268,7 +268,7 @@ fn workers_bind_the_same_destination() {
     });
     assert!(given.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(templates.len(), 500);
-    let (rows, _) = templates.rows_from(Cursor::default(), 1000, seconds(1));
+    let (rows, _) = templates.rows_from(SweepCursor::default(), 1000, seconds(1));
     assert!(rows.iter().all(|(_, template)| template.controlled == 4));
 }
 
@@ -333,7 +333,7 @@ fn a_flood_replaces_its_own_half_open_templates() {
         templates.assure(bound.id);
         assert!(templates.remove_if(bound.id, |_| true).is_none());
     }
-    let (rows, _) = templates.rows_from(Cursor::default(), 10_000, seconds(1));
+    let (rows, _) = templates.rows_from(SweepCursor::default(), 10_000, seconds(1));
     let assured = rows.iter().filter(|(_, template)| template.assured).count();
     assert_eq!(assured, through.len(), "the flood assured nothing");
     assert!(rows.iter().all(|(_, template)| template.controlled <= 1));
@@ -352,7 +352,7 @@ fn a_service_has_no_more_than_its_limit() {
     let served = (5000..5200).filter_map(|client| assured(client, 2)).count();
     assert_eq!(served, 200);
     // Later the first service gets room again, even without a sweep.
-    let (rows, _) = templates.rows_from(Cursor::default(), 10_000, seconds(1));
+    let (rows, _) = templates.rows_from(SweepCursor::default(), 10_000, seconds(1));
     for (id, _) in rows {
         templates.release(id, seconds(1));
     }

@@ -2,7 +2,7 @@
 
 use super::{Answer, Column, NoArgs, Query, View};
 use crate::api::{Refusal, Rows};
-use crate::conn::template::{Cursor, Template, TemplateId};
+use crate::conn::template::{SweepCursor, Template, TemplateId};
 use crate::conn::{NO_DESTINATION, Templates, state};
 use crate::limits::REPLY_ROWS;
 use crate::model::{ConnectionRow, Family, Protocol};
@@ -44,7 +44,7 @@ pub enum Walk {
         family: Family,
         cursor: u32,
     },
-    Templates(Cursor),
+    Templates(SweepCursor),
     Done,
 }
 
@@ -82,7 +82,7 @@ impl Walk {
         } else if *worker + 1 < workers {
             (*worker, *family, *cursor) = (*worker + 1, Family::Ipv4, 0);
         } else {
-            *self = Walk::Templates(Cursor::default());
+            *self = Walk::Templates(SweepCursor::default());
         }
         Rows::of(piece.rows.iter().map(|raw| row(raw, destinations)).collect::<Vec<_>>())
     }

@@ -2,7 +2,7 @@
 
 use crate::scene::{answer, request, request6, server_of, to_client};
 use crate::support::{TestDirector, TestSnapshot, VIP, WAN, on};
-use director::conn::template::Cursor;
+use director::conn::template::SweepCursor;
 use director::model::{
     DestinationId, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, SchedulerKind,
     ServiceId,
@@ -54,7 +54,8 @@ fn marked(family: Family, server: &str, method: ForwardMethod) -> TestSnapshot {
 
 /// Every template: protocol, client, virtual address and port, server (last octet) and port, state, seconds left.
 fn templates(director: &TestDirector) -> Vec<String> {
-    let (rows, rest) = director.shared.templates.rows_from(Cursor::default(), 64, director.now);
+    let (rows, rest) =
+        director.shared.templates.rows_from(SweepCursor::default(), 64, director.now);
     assert!(rest.is_none());
     let row = |template: &director::conn::template::Template| {
         let key = &template.key;

@@ -5,7 +5,7 @@ use crate::site::{self, TICK_MS};
 use crate::wire;
 use director::api::{Command, RefusalCode};
 use director::conn::state;
-use director::conn::template::{Cursor, Template};
+use director::conn::template::{SweepCursor, Template};
 use director::control::desired::{Capacity, Desired, Topology};
 use director::control::destination_totals::DestinationTotals;
 use director::host::{IpHost, Limit, Outbox, Settings};
@@ -292,7 +292,7 @@ impl Subject {
             }
         };
         let all = usize::MAX;
-        self.shared.templates.sweep(&mut Cursor::default(), all, self.now, unwanted, gone);
+        self.shared.templates.sweep(&mut SweepCursor::default(), all, self.now, unwanted, gone);
     }
 
     /// Publishes the desired state to the workers.
@@ -394,7 +394,8 @@ impl Subject {
     }
 
     fn templates(&self) -> Vec<ConnectionView> {
-        let (rows, rest) = self.shared.templates.rows_from(Cursor::default(), usize::MAX, self.now);
+        let (rows, rest) =
+            self.shared.templates.rows_from(SweepCursor::default(), usize::MAX, self.now);
         assert!(rest.is_none());
         let destinations = &self.end.publisher.current().destinations;
         let view = |template: &director::conn::template::Template| {

@@ -116,7 +116,7 @@ fn a_syn_flood_at_one_persistent_service_leaves_templates_for_others() {
     assert_eq!(others.count(), 200);
     assert!(director.shared.templates.len() <= 3200);
     let (rows, _) = director.shared.templates.rows_from(
-        director::conn::template::Cursor::default(),
+        director::conn::template::SweepCursor::default(),
         10_000,
         director::time::Instant::from_secs(0),
     );

@@ -1,6 +1,6 @@
 //! With `expire_nodest_conn`, ends the connections and templates of removed destinations, once the workers know of the removal.
 
-use crate::conn::template::{Cursor, Template};
+use crate::conn::template::{SweepCursor, Template};
 use crate::control::event::Event;
 use crate::control::state::template_gone;
 use crate::control::task::{Context, Task};
@@ -14,7 +14,7 @@ use crate::worker::TableJob;
 pub(super) struct RemovedSweep {
     /// Removals that were swept after.
     removals: u64,
-    cursor: Cursor,
+    cursor: SweepCursor,
     /// Templates still to be looked at.
     left: usize,
 }

@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use super::defence::DROP_ENTRY_SHARE;
-use crate::conn::template::{Cursor, Template};
+use crate::conn::template::{SweepCursor, Template};
 use crate::control::state::template_gone;
 use crate::control::task::{Context, Task};
 use crate::io::Frame;
@@ -15,7 +15,7 @@ const TEMPLATES_SWEPT: usize = 1 << 18;
 
 #[derive(Default)]
 pub(super) struct TemplateSweep {
-    cursor: Cursor,
+    cursor: SweepCursor,
     idle_sampler: IdleSampler,
     /// Looked at in this second, and when it began.
     swept: usize,

@@ -18,7 +18,7 @@ pub enum Record {
 
 /// A query of a router or a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Query<A> {
+pub struct MembershipQuery<A> {
     /// The queried group; the unspecified address for all groups.
     pub group: A,
     /// Maximum delay of the answer in milliseconds.
@@ -74,7 +74,7 @@ const VERSION_1_MS: u32 = 10_000;
 /// Multicast in one address family.
 pub trait Membership: Address {
     /// Parses a query. `bytes` begin with the IP header. `None` for other and invalid packets.
-    fn query(packet: &Packet<Self>, bytes: &[u8]) -> Option<Query<Self>>;
+    fn query(packet: &Packet<Self>, bytes: &[u8]) -> Option<MembershipQuery<Self>>;
 
     /// Writes a report with up to [`RECORDS`] records in the newest version; returns the frame's length in bytes.
     ///
@@ -87,7 +87,7 @@ pub trait Membership: Address {
 }
 
 impl Membership for u128 {
-    fn query(packet: &Packet<u128>, bytes: &[u8]) -> Option<Query<u128>> {
+    fn query(packet: &Packet<u128>, bytes: &[u8]) -> Option<MembershipQuery<u128>> {
         let message = bytes.get(usize::from(packet.header)..usize::from(packet.length))?;
         let (source, destination) = (packet.source(), packet.destination());
         let group = message.get(8..24)?;
@@ -103,7 +103,7 @@ impl Membership for u128 {
             _ => u32::from(code),
         };
         let is_old = message.len() < 28;
-        is_sound.then(|| Query { group: u128::read(group), max_response_ms, is_old })
+        is_sound.then(|| MembershipQuery { group: u128::read(group), max_response_ms, is_old })
     }
 
     fn report(out: &mut [u8], sender: Sender<u128>, records: &[(Record, u128)]) -> usize {
@@ -152,7 +152,7 @@ fn finish_mld(out: &mut [u8], sender: Sender<u128>, destination: u128, length: u
 }
 
 impl Membership for u32 {
-    fn query(packet: &Packet<u32>, bytes: &[u8]) -> Option<Query<u32>> {
+    fn query(packet: &Packet<u32>, bytes: &[u8]) -> Option<MembershipQuery<u32>> {
         let message = bytes.get(usize::from(packet.header)..usize::from(packet.length))?;
         let group = message.get(4..8)?;
         let is_sound =
@@ -164,7 +164,11 @@ impl Membership for u32 {
             code @ 128.. if !is_old => u32::from(code & 0xf | 0x10) << ((code >> 4 & 7) + 3),
             code => u32::from(code),
         };
-        is_sound.then(|| Query { group: u32::read(group), max_response_ms: tenths * 100, is_old })
+        is_sound.then(|| MembershipQuery {
+            group: u32::read(group),
+            max_response_ms: tenths * 100,
+            is_old,
+        })
     }
 
     fn report(out: &mut [u8], sender: Sender<u32>, records: &[(Record, u32)]) -> usize {
@@ -303,7 +307,8 @@ mod tests {
             u128::query(&parse::ipv6(&bytes).unwrap(), &bytes)
         };
         let any = [0; 16];
-        let query = |max_response_ms, is_old| Some(Query { group: 0, max_response_ms, is_old });
+        let query =
+            |max_response_ms, is_old| Some(MembershipQuery { group: 0, max_response_ms, is_old });
         assert_eq!(mld("fe80::9", 1, 10_000, &any), query(10_000, true));
         assert_eq!(mld("fe80::9", 1, 1000, &[0; 20]), query(1000, false));
         assert_eq!(mld("fe80::9", 1, 0x8001, &[0; 20]), query(0x1001 << 3, false));
@@ -318,7 +323,8 @@ mod tests {
             let bytes = from.ipv4("10.0.0.254", "224.0.0.1").protocol(2).payload(&message).packet();
             u32::query(&parse::ipv4(&bytes).unwrap(), &bytes)
         };
-        let query = |max_response_ms, is_old| Some(Query { group: 0, max_response_ms, is_old });
+        let query =
+            |max_response_ms, is_old| Some(MembershipQuery { group: 0, max_response_ms, is_old });
         assert_eq!(igmp(&[0x11, 100, 0, 0, 0, 0, 0, 0]), query(10_000, true));
         assert_eq!(igmp(&[0x11, 0, 0, 0, 0, 0, 0, 0]), query(10_000, true));
         assert_eq!(igmp(&[0x11, 10, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0]), query(1000, false));

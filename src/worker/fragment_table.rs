@@ -21,17 +21,17 @@ const LIFETIME_MS: u32 = 2_000;
 
 /// Identifies a datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Datagram<A> {
+pub(super) struct DatagramKey<A> {
     source: A,
     destination: A,
     identification: u32,
     protocol: u8,
 }
 
-impl<A: Address> Datagram<A> {
+impl<A: Address> DatagramKey<A> {
     /// The datagram that a fragment belongs to.
     pub(super) fn of(packet: &Packet<A>) -> Self {
-        Datagram {
+        DatagramKey {
             source: packet.source(),
             destination: packet.destination(),
             identification: packet.identification,
@@ -64,14 +64,14 @@ pub(super) enum FragmentRoute {
 
 #[derive(Clone, Copy)]
 struct DatagramEntry<A> {
-    datagram: Datagram<A>,
+    datagram: DatagramKey<A>,
     route: FragmentRoute,
     ranges: Ranges,
     since_ms: u32,
 }
 
 struct HeldFragment<A, F> {
-    datagram: Datagram<A>,
+    datagram: DatagramKey<A>,
     frame: F,
     ingress: IngressId,
     since_ms: u32,
@@ -110,7 +110,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     /// True if a first fragment is consistent with its datagram so far. If not, no more of the datagram is forwarded.
     pub(super) fn takes_first(
         &mut self,
-        datagram: &Datagram<A>,
+        datagram: &DatagramKey<A>,
         first: Piece,
         now_ms: u32,
     ) -> bool {
@@ -125,7 +125,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     /// Stores the route of a datagram's first fragment.
     pub(super) fn remember(
         &mut self,
-        datagram: Datagram<A>,
+        datagram: DatagramKey<A>,
         route: FragmentRoute,
         first: Piece,
         now_ms: u32,
@@ -141,7 +141,7 @@ impl<A: Address, F> FragmentTable<A, F> {
         ways[place] = Some(DatagramEntry { datagram, route, ranges, since_ms: now_ms });
     }
 
-    fn entry(&mut self, datagram: &Datagram<A>, now_ms: u32) -> Option<&mut DatagramEntry<A>> {
+    fn entry(&mut self, datagram: &DatagramKey<A>, now_ms: u32) -> Option<&mut DatagramEntry<A>> {
         let set = datagram.set();
         self.entries[set..set + WAYS].iter_mut().flatten().find(|entry| {
             let is_young = now_ms.wrapping_sub(entry.since_ms) <= LIFETIME_MS;
@@ -153,7 +153,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     /// belongs to the next one with the same identification, as in the kernel, which forgets complete datagrams.
     pub(super) fn route_later(
         &mut self,
-        datagram: &Datagram<A>,
+        datagram: &DatagramKey<A>,
         piece: Piece,
         now_ms: u32,
     ) -> Option<FragmentRoute> {
@@ -180,7 +180,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     /// dropped, and its ingress is returned.
     pub(super) fn hold(
         &mut self,
-        datagram: Datagram<A>,
+        datagram: DatagramKey<A>,
         frame: F,
         ingress: IngressId,
         now_ms: u32,
@@ -197,7 +197,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     }
 
     /// Takes a held fragment of this datagram, in order of arrival.
-    pub(super) fn release(&mut self, datagram: &Datagram<A>) -> Option<(F, IngressId)> {
+    pub(super) fn release(&mut self, datagram: &DatagramKey<A>) -> Option<(F, IngressId)> {
         let at = self.held.iter().position(|held| held.datagram == *datagram)?;
         let held = self.held.remove(at);
         Some((held.frame, held.ingress))

@@ -15,7 +15,7 @@ use crate::worker::batch::Rx;
 use crate::worker::egress::Egress;
 use crate::worker::engine::{Engine, destination_of};
 use crate::worker::fragment_ranges::Piece;
-use crate::worker::fragment_table::{Datagram, FragmentRoute};
+use crate::worker::fragment_table::{DatagramKey, FragmentRoute};
 use crate::worker::handoff::Handoff;
 use crate::worker::method::{self, Encapsulator};
 use crate::worker::tables::WorkerFamily;
@@ -31,7 +31,7 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     mut frame: Q::Frame,
     rx: &Rx<A>,
 ) {
-    let datagram = Datagram::of(&rx.packet);
+    let datagram = DatagramKey::of(&rx.packet);
     let Some(piece) = Piece::of(&frame, &rx.packet) else {
         return egress.drop_frame(rx.port(), DropReason::BadIpLength);
     };
@@ -88,7 +88,7 @@ fn release<Q: Queue, A: WorkerFamily>(
     engine: &mut Engine<Q::Frame>,
     snapshot: &Snapshot,
     egress: &mut Egress<Q>,
-    datagram: &Datagram<A>,
+    datagram: &DatagramKey<A>,
 ) {
     while let Some((mut frame, ingress)) = A::fragments_mut(&mut engine.fragments).release(datagram)
     {
@@ -115,7 +115,7 @@ pub(super) fn later_fragment<F: Frame, A: WorkerFamily>(
         return Verdict::Drop(DropReason::BadIpLength);
     };
     let table = A::fragments_mut(&mut engine.fragments);
-    match table.route_later(&Datagram::of(packet), piece, engine.clock.now_ms) {
+    match table.route_later(&DatagramKey::of(packet), piece, engine.clock.now_ms) {
         Some(FragmentRoute::Connection(id, direction)) => {
             follow(engine, snapshot, frame, packet, id, direction)
         }

@@ -82,10 +82,10 @@ impl<Value> Cache<Value> {
 
     /// The bucket of an address, locked. `None` while another thread holds the lock.
     #[inline]
-    pub(super) fn bucket(&self, address: IpAddr) -> Option<Bucket<'_, Value>> {
+    pub(super) fn bucket(&self, address: IpAddr) -> Option<CacheBucket<'_, Value>> {
         let index = golden_ratio(folded(address), BITS) as usize;
         let entries = self.buckets[index].try_lock()?;
-        Some(Bucket { entries, address, is_crowded: &self.is_crowded })
+        Some(CacheBucket { entries, address, is_crowded: &self.is_crowded })
     }
 
     /// Called by the control thread every second: enlarges full buckets, and once a minute removes expired entries.
@@ -163,13 +163,13 @@ fn seize<Entry>(bucket: &Mutex<Vec<Entry>>) -> MutexGuard<'_, Vec<Entry>> {
 }
 
 /// One locked bucket, for one address.
-pub(super) struct Bucket<'a, Value> {
+pub(super) struct CacheBucket<'a, Value> {
     entries: MutexGuard<'a, Vec<Entry<Value>>>,
     address: IpAddr,
     is_crowded: &'a AtomicBool,
 }
 
-impl<Value> Bucket<'_, Value> {
+impl<Value> CacheBucket<'_, Value> {
     pub(super) fn entry(&mut self) -> Option<&mut Entry<Value>> {
         self.entries.iter_mut().find(|entry| entry.address == self.address)
     }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     /// A bucket of its own.
-    fn bucket(cache: &Cache<u32>, number: u32) -> Bucket<'_, u32> {
+    fn bucket(cache: &Cache<u32>, number: u32) -> CacheBucket<'_, u32> {
         cache.bucket(address(number)).unwrap()
     }
 

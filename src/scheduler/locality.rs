@@ -3,7 +3,7 @@
 //! The number belongs to the server's address. A server that is removed and added again gets its clients back, as in the
 //! kernel.
 
-use super::cache::{Bucket, Cache};
+use super::cache::{Cache, CacheBucket};
 use super::candidate::{Candidate, Load};
 use crate::model::DestinationAddress;
 use crate::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl<Value> Locality<Value> {
 
     /// See [`Cache::bucket`].
     #[inline]
-    pub(super) fn bucket(&self, address: IpAddr) -> Option<Bucket<'_, Value>> {
+    pub(super) fn bucket(&self, address: IpAddr) -> Option<CacheBucket<'_, Value>> {
         self.cache.bucket(address)
     }
 

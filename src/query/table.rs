@@ -2,7 +2,7 @@
 
 /// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum Align {
     Left,
     Right,
 }
@@ -11,19 +11,19 @@ enum Side {
 #[derive(Debug)]
 pub struct Column<R> {
     title: &'static str,
-    side: Side,
+    align: Align,
     word: fn(&R) -> String,
 }
 
 impl<R> Column<R> {
     /// A column of names and sentences.
     pub const fn left(title: &'static str, word: fn(&R) -> String) -> Self {
-        Column { title, side: Side::Left, word }
+        Column { title, align: Align::Left, word }
     }
 
     /// A column of numbers.
     pub const fn right(title: &'static str, word: fn(&R) -> String) -> Self {
-        Column { title, side: Side::Right, word }
+        Column { title, align: Align::Right, word }
     }
 }
 
@@ -39,9 +39,9 @@ pub fn table<R>(columns: &[Column<R>], rows: &[R]) -> String {
     for line in &lines {
         let mut padded = String::new();
         for ((word, column), &width) in line.iter().zip(columns).zip(&widths) {
-            padded.push_str(&match column.side {
-                Side::Left => format!("{word:<width$}  "),
-                Side::Right => format!("{word:>width$}  "),
+            padded.push_str(&match column.align {
+                Align::Left => format!("{word:<width$}  "),
+                Align::Right => format!("{word:>width$}  "),
             });
         }
         text.push_str(padded.trim_end());

@@ -14,7 +14,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// What a command line asks for.
-pub enum Task {
+pub enum Invocation {
     Ask(Question),
     Change {
         change: Change,
@@ -100,22 +100,22 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// The arguments do not fit the question.
-pub fn task(matches: &ArgMatches) -> Result<Task, clap::Error> {
+pub fn invocation(matches: &ArgMatches) -> Result<Invocation, clap::Error> {
     let usage = || command().error(clap::error::ErrorKind::InvalidSubcommand, "unknown question");
     let (name, own) = matches.subcommand().ok_or_else(usage)?;
     if name == "completion" {
         let shell = own.get_one::<Shell>("shell").ok_or_else(usage)?;
-        return Ok(Task::Completion(*shell));
+        return Ok(Invocation::Completion(*shell));
     }
     let access = Access {
         socket: own.get_one("socket").cloned(),
         timeout: own.get_one::<u64>("timeout").map(|seconds| Duration::from_secs(*seconds)),
     };
     if Change::has_subcommand(name) {
-        return Ok(Task::Change { change: Change::from_arg_matches(matches)?, access });
+        return Ok(Invocation::Change { change: Change::from_arg_matches(matches)?, access });
     }
     let query = query::find(name).map_err(|_| usage())?;
-    Ok(Task::Ask(Question {
+    Ok(Invocation::Ask(Question {
         query,
         request: query.request(own)?,
         json: own.get_flag("json"),
@@ -189,9 +189,11 @@ mod tests {
 
     fn question(line: &str) -> Question {
         let matches = command().try_get_matches_from(line.split(' ')).expect(line);
-        match task(&matches).expect(line) {
-            Task::Ask(question) => question,
-            Task::Change { .. } | Task::Completion(_) => panic!("{line} is not a question"),
+        match invocation(&matches).expect(line) {
+            Invocation::Ask(question) => question,
+            Invocation::Change { .. } | Invocation::Completion(_) => {
+                panic!("{line} is not a question")
+            }
         }
     }
 

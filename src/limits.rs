@@ -20,9 +20,9 @@ pub const DESTINATIONS_DEFAULT: usize = 131_072;
 /// Default capacity: connections per worker and address family.
 pub const CONNECTIONS_DEFAULT: usize = 1 << 20;
 
-/// Origins stored for one NAT server's address and port. The cost is one hash and comparison each; sixteen cost about
-/// as much as a hand-off. Replies of a server with more services are looked up at every worker.
-pub const ORIGINS: usize = 16;
+/// Request addresses stored for one NAT server's address and port. The cost is one hash and comparison each; sixteen cost
+/// about as much as a hand-off. Replies of a server with more services are looked up at every worker.
+pub const REQUEST_ADDRESSES: usize = 16;
 
 /// A service has at most the configured number of persistence templates. There is room for this part of them (an
 /// eighth) in addition, so that other services can serve new clients while one service is flooded.

@@ -29,7 +29,7 @@ pub use local::LocalAddresses;
 pub use marks::{Mark, MarkPrefix, Marks, Unindexed};
 pub use pages::Pages;
 pub use publish::{Adopter, Publisher, publication};
-pub use replies::{Origin, Replies, SipCaller};
+pub use replies::{Replies, RequestAddress, SipCaller};
 pub use settings::Settings;
 
 use crate::model::DestinationId;

@@ -2,7 +2,7 @@
 //! to, and which worker owns the connection.
 
 use super::shards::Shards;
-use crate::limits::ORIGINS;
+use crate::limits::REQUEST_ADDRESSES;
 use crate::model::{DestinationId, Protocol, ServiceKey, TunnelKind};
 use crate::packet::{Address, Tuple, bits};
 use arrayvec::ArrayVec;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// Destination of requests that a server replies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum RequestAddress {
     /// This address and port; port 0: the port that the server replies from.
     Virtual { address: IpAddr, port: u16 },
     /// A service by firewall mark: any address.
@@ -26,25 +26,25 @@ pub struct SipCaller {
     pub destination: DestinationId,
 }
 
-/// The origins of one server address and port, at most [`ORIGINS`]. With more, a reply may belong to a request to any
-/// address, so that the cost of a packet does not grow with the number of services.
+/// The request addresses of one server address and port, at most [`REQUEST_ADDRESSES`]. With more, a reply may belong to a
+/// request to any address, so that the cost of a packet does not grow with the number of services.
 #[derive(Clone, Debug, Default)]
-struct Origins {
-    kept: ArrayVec<Origin, ORIGINS>,
-    /// Number of origins above the limit, including services by firewall mark.
+struct RequestAddresses {
+    kept: ArrayVec<RequestAddress, REQUEST_ADDRESSES>,
+    /// Number of them above the limit, including services by firewall mark.
     more: u32,
 }
 
-impl Origins {
-    fn insert(&mut self, origin: Origin) {
-        if origin == Origin::Anywhere || self.kept.try_push(origin).is_err() {
+impl RequestAddresses {
+    fn insert(&mut self, request: RequestAddress) {
+        if request == RequestAddress::Anywhere || self.kept.try_push(request).is_err() {
             self.more += 1;
         }
     }
 
     /// False if there was nothing to remove.
-    fn remove(&mut self, origin: Origin) -> bool {
-        let at = self.kept.iter().position(|other| *other == origin);
+    fn remove(&mut self, request: RequestAddress) -> bool {
+        let at = self.kept.iter().position(|other| *other == request);
         match (at, self.more) {
             (Some(at), _) => drop(self.kept.swap_remove(at)),
             (None, 0) => return false,
@@ -57,9 +57,9 @@ impl Origins {
         self.kept.is_empty() && self.more == 0
     }
 
-    fn iter(&self) -> impl Iterator<Item = Origin> {
+    fn iter(&self) -> impl Iterator<Item = RequestAddress> {
         let kept = if self.more == 0 { &self.kept[..] } else { &[] };
-        kept.iter().copied().chain((self.more != 0).then_some(Origin::Anywhere))
+        kept.iter().copied().chain((self.more != 0).then_some(RequestAddress::Anywhere))
     }
 }
 
@@ -69,7 +69,7 @@ type End = (u8, IpAddr, u16);
 /// NAT destinations by protocol, address and port.
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
-    shards: Shards<HashMap<End, Origins>>,
+    shards: Shards<HashMap<End, RequestAddresses>>,
     len: usize,
     /// Destinations that new connections may be translated to, with the number of their services.
     servers: Shards<HashMap<End, u32>>,
@@ -101,17 +101,20 @@ impl Replies {
         }
     }
 
-    fn origin(service: &ServiceKey) -> Origin {
+    fn request_address(service: &ServiceKey) -> RequestAddress {
         match *service {
-            ServiceKey::Address { address, port, .. } => Origin::Virtual { address, port },
-            ServiceKey::Fwmark { .. } => Origin::Anywhere,
+            ServiceKey::Address { address, port, .. } => RequestAddress::Virtual { address, port },
+            ServiceKey::Fwmark { .. } => RequestAddress::Anywhere,
         }
     }
 
     /// Adds a NAT destination of the service at `address` and `port` (0: any port).
     pub fn insert(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let shard = self.shards.of_mut(bits(address));
-        shard.entry(Self::key(service, address, port)).or_default().insert(Self::origin(service));
+        shard
+            .entry(Self::key(service, address, port))
+            .or_default()
+            .insert(Self::request_address(service));
         self.len += 1;
     }
 
@@ -119,16 +122,19 @@ impl Replies {
     pub fn remove(&mut self, service: &ServiceKey, address: IpAddr, port: u16) {
         let key = Self::key(service, address, port);
         let shard = self.shards.of_mut(bits(address));
-        let Some(origins) = shard.get_mut(&key) else { return };
-        self.len -= usize::from(origins.remove(Self::origin(service)));
-        if origins.is_empty() {
+        let Some(requests) = shard.get_mut(&key) else { return };
+        self.len -= usize::from(requests.remove(Self::request_address(service)));
+        if requests.is_empty() {
             shard.remove(&key);
         }
     }
 
     /// Destinations of the requests that a packet from this source address and port may reply to: at most four times
-    /// [`ORIGINS`], whatever the number of services.
-    pub fn origins<A: Address>(&self, reply: &Tuple<A>) -> impl Iterator<Item = Origin> {
+    /// [`REQUEST_ADDRESSES`], whatever the number of services.
+    pub fn request_addresses<A: Address>(
+        &self,
+        reply: &Tuple<A>,
+    ) -> impl Iterator<Item = RequestAddress> {
         let source = reply.source.to_ip();
         let keys = [
             (reply.protocol, source, reply.source_port),
@@ -137,7 +143,7 @@ impl Replies {
             (ANY_PROTOCOL, source, 0),
         ];
         let shard = self.shards.of(reply.source.bits());
-        keys.into_iter().filter_map(|key| shard.get(&key)).flat_map(Origins::iter)
+        keys.into_iter().filter_map(|key| shard.get(&key)).flat_map(RequestAddresses::iter)
     }
 
     /// Adds a listed NAT destination, for `nat_icmp_send`.
@@ -239,44 +245,56 @@ mod tests {
     }
 
     #[test]
-    fn a_server_under_several_services_has_an_origin_for_each() {
+    fn a_server_under_several_services_has_a_request_address_for_each() {
         let server: IpAddr = "10.1.0.11".parse().unwrap();
         let mut replies = Replies::default();
         replies.insert(&service(80), server, 8080);
         replies.insert(&service(81), server, 8080);
-        assert_eq!(replies.origins(&reply(8080)).count(), 2);
+        assert_eq!(replies.request_addresses(&reply(8080)).count(), 2);
         replies.remove(&service(80), server, 8080);
-        let left: Vec<_> = replies.origins(&reply(8080)).collect();
-        assert_eq!(left, [Origin::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]);
-        assert_eq!(replies.origins(&reply(8081)).count(), 0);
+        let left: Vec<_> = replies.request_addresses(&reply(8080)).collect();
+        assert_eq!(
+            left,
+            [RequestAddress::Virtual { address: "10.0.0.100".parse().unwrap(), port: 81 }]
+        );
+        assert_eq!(replies.request_addresses(&reply(8081)).count(), 0);
         replies.remove(&service(81), server, 8080);
         assert!(replies.is_empty());
     }
 
     #[test]
-    fn origins_are_bounded_and_exact_below_the_bound() {
+    fn request_addresses_are_bounded_and_exact_below_the_bound() {
         let server: IpAddr = "10.1.0.11".parse().unwrap();
         let mut replies = Replies::default();
         (1..=10_000).for_each(|port| replies.insert(&service(port), server, 8080));
-        assert_eq!(replies.origins(&reply(8080)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert_eq!(
+            replies.request_addresses(&reply(8080)).collect::<Vec<_>>(),
+            [RequestAddress::Anywhere]
+        );
         // In the order of the list, so that those above the limit are removed last.
         for port in 1..=10_000 {
-            assert!(replies.origins(&reply(8080)).count() >= 1, "{port}");
+            assert!(replies.request_addresses(&reply(8080)).count() >= 1, "{port}");
             replies.remove(&service(port), server, 8080);
         }
         assert!(replies.is_empty());
-        (1..=ORIGINS as u16 + 1).for_each(|port| replies.insert(&service(port), server, 8080));
-        replies.remove(&service(ORIGINS as u16 + 1), server, 8080);
-        assert_eq!(replies.origins(&reply(8080)).count(), ORIGINS);
+        (1..=REQUEST_ADDRESSES as u16 + 1)
+            .for_each(|port| replies.insert(&service(port), server, 8080));
+        replies.remove(&service(REQUEST_ADDRESSES as u16 + 1), server, 8080);
+        assert_eq!(replies.request_addresses(&reply(8080)).count(), REQUEST_ADDRESSES);
         replies.remove(&service(99), server, 8080);
-        assert_eq!(replies.origins(&reply(8080)).count(), ORIGINS, "nothing was removed");
+        assert_eq!(
+            replies.request_addresses(&reply(8080)).count(),
+            REQUEST_ADDRESSES,
+            "nothing was removed"
+        );
         // Four keys, all full.
-        for (port, at) in (1..=ORIGINS as u16).flat_map(|port| [(port, 8080), (port, 0)]) {
+        for (port, at) in (1..=REQUEST_ADDRESSES as u16).flat_map(|port| [(port, 8080), (port, 0)])
+        {
             replies.insert(&service(port), server, at);
         }
         let mark = ServiceKey::Fwmark { mark: 7, family: crate::model::Family::Ipv4 };
         [8080, 0].into_iter().for_each(|at| replies.insert(&mark, server, at));
-        assert!(replies.origins(&reply(8080)).count() <= 4 * ORIGINS);
+        assert!(replies.request_addresses(&reply(8080)).count() <= 4 * REQUEST_ADDRESSES);
     }
 
     #[test]
@@ -319,7 +337,10 @@ mod tests {
         let mut replies = Replies::default();
         replies.insert(&mark, "10.1.0.11".parse().unwrap(), 0);
         replies.add_server(&mark, "10.1.0.11".parse().unwrap(), 0);
-        assert_eq!(replies.origins(&reply(1234)).collect::<Vec<_>>(), [Origin::Anywhere]);
+        assert_eq!(
+            replies.request_addresses(&reply(1234)).collect::<Vec<_>>(),
+            [RequestAddress::Anywhere]
+        );
         assert!(!replies.has_server(&reply(1234)), "its port differs");
     }
 }

@@ -5,7 +5,7 @@ use crate::model::PortId;
 use crate::packet::rss::{Fields, Input, Rule};
 use crate::packet::toeplitz::{SYMMETRIC_KEY, Toeplitz};
 use crate::packet::{Address, Tuple};
-use crate::snapshot::{Origin, Replies};
+use crate::snapshot::{Replies, RequestAddress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -148,12 +148,12 @@ impl Steering {
     }
 
     /// The workers that may have the connection of a server's packet. The cost is bounded: it stops when all workers
-    /// are in the set, and [`Replies`] limits the origins.
+    /// are in the set, and [`Replies`] limits the request addresses.
     pub fn owners_of_reply<A: Address>(&self, replies: &Replies, reply: &Tuple<A>) -> Workers {
         let all = Workers::all(self.workers);
         let mut set = Workers::default();
-        for origin in replies.origins(reply) {
-            set = set.with(self.owners_of_answer(origin, reply));
+        for request in replies.request_addresses(reply) {
+            set = set.with(self.owners_of_answer(request, reply));
             if set == all {
                 break;
             }
@@ -161,9 +161,11 @@ impl Steering {
         set
     }
 
-    /// The workers that may have the connection of `origin` to which the packet replies.
-    fn owners_of_answer<A: Address>(&self, origin: Origin, reply: &Tuple<A>) -> Workers {
-        let Origin::Virtual { address, port } = origin else { return Workers::all(self.workers) };
+    /// The workers that may have the connection of `request` to which the packet replies.
+    fn owners_of_answer<A: Address>(&self, request: RequestAddress, reply: &Tuple<A>) -> Workers {
+        let RequestAddress::Virtual { address, port } = request else {
+            return Workers::all(self.workers);
+        };
         let Some(address) = A::from_ip(address) else { return Workers::default() };
         self.owners(&Tuple {
             source: reply.destination,
@@ -178,7 +180,7 @@ impl Steering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::ORIGINS;
+    use crate::limits::REQUEST_ADDRESSES;
     use crate::model::{Protocol, ServiceKey};
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -197,25 +199,26 @@ mod tests {
         }
     }
 
-    /// Up to the limit of origins the set is exact; above it, it contains all workers.
+    /// Up to the limit of request addresses the set is exact; above it, it contains all workers.
     #[test]
     fn owners_of_replies_with_few_and_many_services() {
         let server = IpAddr::V4(Ipv4Addr::from_bits(0x0a01_000b));
         let steering = Steering::new(64, vec![Placement::Software]);
-        for services in [1, 2, 3, ORIGINS as u32, 100, 10_000] {
+        for services in [1, 2, 3, REQUEST_ADDRESSES as u32, 100, 10_000] {
             let mut replies = Replies::default();
             (0..services).for_each(|number| replies.insert(&service(number), server, 8080));
             for client in 0..50 {
                 let reply = reply(client);
                 let exact = (0..services).fold(Workers::default(), |set, number| {
-                    let origin = Origin::Virtual {
+                    let request = RequestAddress::Virtual {
                         address: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)),
                         port: 80,
                     };
-                    set.with(steering.owners_of_answer(origin, &reply))
+                    set.with(steering.owners_of_answer(request, &reply))
                 });
                 let found = steering.owners_of_reply(&replies, &reply);
-                let expected = if services as usize <= ORIGINS { exact } else { Workers::all(64) };
+                let expected =
+                    if services as usize <= REQUEST_ADDRESSES { exact } else { Workers::all(64) };
                 assert_eq!(found, expected, "{services} services");
             }
         }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::{Overlay, OverlayTarget};
-use crate::snapshot::Origin as ReplyOrigin;
+use crate::snapshot::RequestAddress;
 use proptest::prelude::*;
 
 /// A destination that was added and is not forgotten.
@@ -489,24 +489,24 @@ impl Run {
 fn answers(snapshot: &Snapshot, service: &ServiceKey, at: DestinationAddress) -> bool {
     let (protocol, origin) = match *service {
         ServiceKey::Address { protocol, address, port } => {
-            (protocol.number(), ReplyOrigin::Virtual { address, port })
+            (protocol.number(), RequestAddress::Virtual { address, port })
         }
-        ServiceKey::Fwmark { .. } => (0, ReplyOrigin::Anywhere),
+        ServiceKey::Fwmark { .. } => (0, RequestAddress::Anywhere),
     };
-    fn origins<A: crate::packet::Address>(
+    fn request_addresses<A: crate::packet::Address>(
         snapshot: &Snapshot,
         source: A,
         source_port: u16,
         protocol: u8,
-    ) -> Vec<ReplyOrigin> {
+    ) -> Vec<RequestAddress> {
         let reply = crate::packet::Tuple { source, source_port, protocol, ..Default::default() };
-        snapshot.replies.origins(&reply).collect()
+        snapshot.replies.request_addresses(&reply).collect()
     }
     // Port 0 covers every port.
     let port = if at.port == 0 { 9 } else { at.port };
     let found = match at.address {
-        IpAddr::V4(address) => origins(snapshot, address.to_bits(), port, protocol),
-        IpAddr::V6(address) => origins(snapshot, address.to_bits(), port, protocol),
+        IpAddr::V4(address) => request_addresses(snapshot, address.to_bits(), port, protocol),
+        IpAddr::V6(address) => request_addresses(snapshot, address.to_bits(), port, protocol),
     };
     found.contains(&origin)
 }

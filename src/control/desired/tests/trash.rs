@@ -172,7 +172,8 @@ fn nat_replies_are_registered_while_there_may_be_connections() {
         destination_port: 4000,
         protocol: 6,
     };
-    let known = |fixture: &Fixture| fixture.desired.next.replies.origins(&reply).next().is_some();
+    let known =
+        |fixture: &Fixture| fixture.desired.next.replies.request_addresses(&reply).next().is_some();
     let is_server = |fixture: &Fixture| fixture.desired.next.replies.has_server(&reply);
     fixture.ok(add(key(80), DestinationSpec { method: ForwardMethod::Route, ..one }));
     assert!(!known(&fixture));

@@ -117,8 +117,9 @@ pub const REASSEMBLY_PER_SOURCE: usize = 4;
 /// Bytes of all their fragments, enough for some of maximum length.
 pub const REASSEMBLY_BYTES: usize = 1 << 20;
 
-/// Fragments of one answer of the director: the longest packet at an MTU of 1280.
-pub const REPLY_FRAGMENTS: usize = 54;
+/// Fragments of one answer of the director: the longest packet at an MTU of 576 has 119. On links with a smaller MTU long
+/// echo requests get no answer: one answer must leave room in [`INJECT_RING`] for others.
+pub const REPLY_FRAGMENTS: usize = INJECT_RING / 8;
 
 /// Bytes of the longest IP packet of a port: its frame, with a VLAN tag and the check sequence, fills one packet buffer.
 pub const MTU_MAX: u16 = 2026;

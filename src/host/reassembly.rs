@@ -49,6 +49,13 @@ impl Datagram {
         self.total == Some(held)
     }
 
+    /// True if the same fragment has arrived before.
+    fn has(&self, piece: &Piece<'_>) -> bool {
+        let ends_here = self.total == Some(piece.offset + piece.bytes.len());
+        piece.more != ends_here
+            && self.pieces.get(&piece.offset).is_some_and(|known| known == piece.bytes)
+    }
+
     /// True if the fragment overlaps no other one and fits the datagram's length.
     fn fits(&self, piece: &Piece<'_>) -> bool {
         let end = piece.offset + piece.bytes.len();
@@ -87,9 +94,13 @@ impl Reassembly {
             drop(DropReason::BadIpLength);
             return None;
         }
-        if let Some(known) = self.datagrams.get(&key)
-            && !known.fits(&piece)
-        {
+        let known = self.datagrams.get(&key);
+        if known.is_some_and(|known| known.has(&piece)) {
+            // A duplicate of the network is ignored, as in Linux.
+            drop(DropReason::FragmentOverlap);
+            return None;
+        }
+        if known.is_some_and(|known| !known.fits(&piece)) {
             // RFC 5722: the whole datagram is discarded.
             drop(DropReason::FragmentOverlap);
             self.forget(key, DropReason::FragmentOverlap, &mut drop);
@@ -204,7 +215,9 @@ mod tests {
         for (first, second, drops) in [
             ((0, &[0; 16][..], true), (8, &[0; 16][..], true), vec![FragmentOverlap; 2]),
             ((8, &[0; 16][..], true), (0, &[0; 16][..], true), vec![FragmentOverlap; 2]),
-            ((0, &[0; 16][..], true), (0, &[0; 16][..], true), vec![FragmentOverlap; 2]),
+            ((0, &[0; 16][..], true), (0, &[1; 16][..], true), vec![FragmentOverlap; 2]),
+            ((16, &[0; 8][..], false), (16, &[0; 8][..], true), vec![FragmentOverlap; 2]),
+            ((16, &[0; 8][..], true), (16, &[0; 8][..], false), vec![FragmentOverlap; 2]),
             ((16, &[0; 4][..], false), (24, &[0; 8][..], true), vec![FragmentOverlap; 2]),
             ((16, &[0; 4][..], false), (32, &[0; 4][..], false), vec![FragmentOverlap; 2]),
             ((16, &[0; 8][..], true), (8, &[0; 4][..], false), vec![FragmentOverlap; 2]),
@@ -216,6 +229,17 @@ mod tests {
             assert_eq!(add(&mut reassembly, key(1, 1), first), (None, vec![]));
             assert_eq!(add(&mut reassembly, key(1, 1), second), (None, drops), "{first:?}");
         }
+    }
+
+    #[test]
+    fn duplicates_are_ignored() {
+        let pieces = [(16, &[2; 8][..], false), (0, &[1; 16][..], true)];
+        let mut reassembly = Reassembly::default();
+        assert_eq!(add(&mut reassembly, key(1, 1), pieces[0]), (None, vec![]));
+        let again = add(&mut reassembly, key(1, 1), pieces[0]);
+        assert_eq!(again, (None, vec![DropReason::FragmentOverlap]));
+        let whole = [&[1; 16][..], &[2; 8]].concat();
+        assert_eq!(add(&mut reassembly, key(1, 1), pieces[1]), (Some(whole), vec![]));
     }
 
     #[test]

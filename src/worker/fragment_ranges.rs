@@ -82,10 +82,16 @@ impl Ranges {
         self.count == 1 && self.total == Some(self.seen[0].1)
     }
 
-    /// True if another first fragment with the same identification is a duplicate or begins a new datagram. While this
-    /// datagram is incomplete, it must have the same length.
-    pub(super) fn takes_first(&self, first: Piece) -> bool {
-        self.is_complete() || first.end == self.first_end
+    /// Compares another first fragment with the same identification. After a complete datagram it begins a new one.
+    ///
+    /// # Errors
+    /// While this datagram is incomplete.
+    pub(super) fn fits_first(&self, first: Piece) -> Result<(), Misfit> {
+        match first.end == self.first_end {
+            _ if self.is_complete() => Ok(()),
+            true => Err(Misfit::Duplicate),
+            false => Err(Misfit::Overlap),
+        }
     }
 
     /// Adds a later fragment.
@@ -167,11 +173,11 @@ mod tests {
     #[test]
     fn another_first_fragment() {
         let mut ranges = Ranges::new(piece(0, 80, false));
-        assert!(
-            ranges.takes_first(piece(0, 80, false)) && !ranges.takes_first(piece(0, 88, false))
-        );
+        assert_eq!(ranges.fits_first(piece(0, 80, false)), Err(Misfit::Duplicate));
+        assert_eq!(ranges.fits_first(piece(0, 88, false)), Err(Misfit::Overlap));
         ranges.add(piece(80, 100, true)).unwrap();
-        assert!(ranges.takes_first(piece(0, 88, false)), "the previous datagram is complete");
+        let again = ranges.fits_first(piece(0, 88, false));
+        assert_eq!(again, Ok(()), "the previous datagram is complete");
     }
 
     #[test]
@@ -195,7 +201,7 @@ mod tests {
                 prop_assert_eq!(ranges.add(piece), Ok(()));
                 prop_assert_eq!(ranges.add(piece), Err(Misfit::Duplicate));
             }
-            prop_assert!(ranges.takes_first(piece(0, 4000, false)));
+            prop_assert_eq!(ranges.fits_first(piece(0, 4000, false)), Ok(()));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{DestinationId, IngressId};
 use crate::packet::{Address, Packet};
 use crate::reason::{DropReason, PuntReason};
 use arrayvec::ArrayVec;
+use std::hash::{BuildHasher, RandomState};
 
 /// Datagrams per worker and family; each is looked up in a set of [`WAYS`].
 const DATAGRAMS: usize = 4096;
@@ -20,7 +21,7 @@ const WAITING: usize = 128;
 const LIFETIME_MS: u32 = 2_000;
 
 /// Identifies a datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct DatagramKey<A> {
     source: A,
     destination: A,
@@ -37,15 +38,6 @@ impl<A: Address> DatagramKey<A> {
             identification: packet.identification,
             protocol: packet.protocol,
         }
-    }
-
-    fn set(&self) -> usize {
-        let mixed = (self.source.fold()
-            ^ self.destination.fold().rotate_left(17)
-            ^ u64::from(self.identification) << 8
-            ^ u64::from(self.protocol))
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 32) as usize % (DATAGRAMS / WAYS) * WAYS
     }
 }
 
@@ -81,6 +73,8 @@ struct HeldFragment<A, F> {
 pub(super) struct FragmentTable<A, F> {
     entries: Box<[Option<DatagramEntry<A>>]>,
     held: Box<ArrayVec<HeldFragment<A, F>, WAITING>>,
+    /// Has a secret key, because senders choose all of [`DatagramKey`]: nobody can fill a set that others use.
+    hasher: RandomState,
 }
 
 /// The datagrams of both families.
@@ -104,25 +98,40 @@ impl<F> FragmentTables<F> {
 
 impl<A: Address, F> FragmentTable<A, F> {
     fn new() -> Self {
-        FragmentTable { entries: vec![None; DATAGRAMS].into(), held: Box::default() }
+        FragmentTable {
+            entries: vec![None; DATAGRAMS].into(),
+            held: Box::default(),
+            hasher: RandomState::new(),
+        }
     }
 
-    /// True if a first fragment is consistent with its datagram so far. If not, no more of the datagram is forwarded.
+    /// The place of the first entry that may be the datagram's.
+    fn set(&self, datagram: &DatagramKey<A>) -> usize {
+        self.hasher.hash_one(datagram) as usize % (DATAGRAMS / WAYS) * WAYS
+    }
+
+    /// True if a first fragment begins a datagram. If it overlaps the one that is incomplete, no more of that one is
+    /// forwarded. A duplicate begins nothing, but the same frame may come back from another worker (`is_handed_off`).
     pub(super) fn takes_first(
         &mut self,
         datagram: &DatagramKey<A>,
         first: Piece,
+        is_handed_off: bool,
         now_ms: u32,
     ) -> bool {
+        const OVERLAP: FragmentRoute = FragmentRoute::Dropped(DropReason::FragmentOverlap);
         let Some(entry) = self.entry(datagram, now_ms) else { return true };
-        let is_taken = entry.ranges.takes_first(first);
-        if !is_taken {
-            entry.route = FragmentRoute::Dropped(DropReason::FragmentOverlap);
+        match entry.ranges.fits_first(first) {
+            Ok(()) => true,
+            Err(Misfit::Duplicate) => is_handed_off && entry.route != OVERLAP,
+            Err(_) => {
+                entry.route = OVERLAP;
+                false
+            }
         }
-        is_taken
     }
 
-    /// Stores the route of a datagram's first fragment.
+    /// Stores the route of a datagram's first fragment. What has arrived of an incomplete datagram stays known.
     pub(super) fn remember(
         &mut self,
         datagram: DatagramKey<A>,
@@ -130,7 +139,13 @@ impl<A: Address, F> FragmentTable<A, F> {
         first: Piece,
         now_ms: u32,
     ) {
-        let set = datagram.set();
+        if let Some(entry) = self.entry(&datagram, now_ms)
+            && !entry.ranges.is_complete()
+        {
+            entry.route = route;
+            return;
+        }
+        let set = self.set(&datagram);
         let ways = &mut self.entries[set..set + WAYS];
         let age = |entry: &Option<DatagramEntry<A>>| {
             entry.map_or(u32::MAX, |entry| now_ms.wrapping_sub(entry.since_ms))
@@ -142,7 +157,7 @@ impl<A: Address, F> FragmentTable<A, F> {
     }
 
     fn entry(&mut self, datagram: &DatagramKey<A>, now_ms: u32) -> Option<&mut DatagramEntry<A>> {
-        let set = datagram.set();
+        let set = self.set(datagram);
         self.entries[set..set + WAYS].iter_mut().flatten().find(|entry| {
             let is_young = now_ms.wrapping_sub(entry.since_ms) <= LIFETIME_MS;
             is_young && entry.datagram == *datagram

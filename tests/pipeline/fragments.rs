@@ -217,6 +217,19 @@ fn overlapping_fragments_are_dropped() {
     }
     assert_eq!(director.client(&came[1]).drop(), DropReason::FragmentOverlap);
     director.client(&came[2]).frame();
+    // So is a first fragment that comes twice: what has arrived after it stays known.
+    let mut director = masq();
+    for index in [0, 1] {
+        director.client(&came[index]).frame();
+    }
+    assert_eq!(director.client(&came[0]).drop(), DropReason::FragmentOverlap);
+    let overlapping = request().identification(99).fragment(184, true).protocol(17);
+    let outcome = director.client(&overlapping.payload([1; 16]).build());
+    assert_eq!(outcome.drop(), DropReason::FragmentOverlap);
+    assert_eq!(director.client(&came[0]).drop(), DropReason::FragmentOverlap);
+    assert_eq!(director.client(&came[2]).drop(), DropReason::FragmentOverlap);
+    let counters = director.counters(ONLY);
+    assert_eq!((counters.in_packets, director.dropped(DropReason::FragmentOverlap)), (1, 4));
     // IPv6.
     let mut director = one(Protocol::Udp, "[fd00:b::11]:80", ForwardMethod::Route);
     let came = request6().udp(3000, 80).payload(PAYLOAD).fragments(96);

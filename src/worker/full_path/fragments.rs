@@ -37,7 +37,12 @@ pub(in crate::worker) fn process_fragment<Q: Queue, A: WorkerFamily>(
     };
     let now_ms = engine.clock.now_ms;
     if rx.packet.fragment == Fragment::First
-        && !A::fragments_mut(&mut engine.fragments).takes_first(&datagram, piece, now_ms)
+        && !A::fragments_mut(&mut engine.fragments).takes_first(
+            &datagram,
+            piece,
+            rx.handoff != Handoff::None,
+            now_ms,
+        )
     {
         return egress.drop_frame(rx.port(), DropReason::FragmentOverlap);
     }

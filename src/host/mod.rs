@@ -221,6 +221,10 @@ impl<F: Frame> IpHost<F> {
     pub fn input(&mut self, mut punt: Punt<F>, now: Instant, out: &mut impl Outbox<F>) {
         match (punt.reason, ethernet::ethernet(punt.frame.bytes())) {
             (PuntReason::NeighbourUnresolved, Ok(_)) => match punt.detail {
+                // Nobody else has an address of the director: it is neither solicited nor sent to.
+                PuntDetail::NextHop { next_hop, .. } if self.local.is_local(next_hop.1) => {
+                    self.drop(DropReason::NoLocalHandler);
+                }
                 PuntDetail::NextHop { next_hop, original_destination } => {
                     let frame = punt.frame;
                     let outgoing = Outgoing { frame, original_destination, is_own: false };

@@ -50,8 +50,8 @@ pub struct Snapshot {
     pub neighbours: Arc<Neighbours>,
     pub replies: Arc<Replies>,
     pub routes: Arc<Routes>,
-    /// Changes with every change of `routes`, `neighbours` or `interfaces`: while it is the same, the next hop for an
-    /// address is the same and may be cached. 0: nothing may be cached.
+    /// Changes with every change of `routes`, `neighbours` or `interfaces`, and when `local` grows: while it is the same, the
+    /// next hop for an address is the same and may be cached. 0: nothing may be cached.
     pub forwarding: u32,
     pub local: Arc<LocalAddresses>,
     pub marks: Arc<Marks>,

@@ -2,7 +2,7 @@
 
 use crate::scene::{CLIENT, CLIENT6, answer, one, request};
 use crate::support::{LAN_MAC, ROUTER_MAC, TestDirector, VIP, VIP6, WAN_MAC, server_mac};
-use director::model::{Family, ForwardMethod, PortId, Protocol};
+use director::model::{Family, ForwardMethod, PortId, Protocol, SchedulerKind};
 use director::packet::tcp::{ACK, SYN};
 use director::reason::{DropReason, PuntReason};
 use director::testing::{PacketBuilder, frame};
@@ -92,6 +92,39 @@ fn ipv6() {
     // Duplicate address detection has the unspecified source.
     let asks = between6("::", "fd00:a::1").ttl(255).icmp(135, 0, 0).payload([0; 16]);
     assert_eq!(director().client(&asks.build()).punt().reason, PuntReason::NeighbourDiscovery);
+}
+
+/// In IPv6 a request may have an address of the director as its source, as in Linux. What the server answers is for the
+/// director: it is neither sent nor is its address asked for.
+#[test]
+fn answers_to_own_addresses_do_not_leave() {
+    for source in ["fd00:a::1", "fd00:b::1", VIP6] {
+        let mut director = one(Protocol::Udp, "[fd00:b::11]:80", ForwardMethod::Masq);
+        director.client(&between6(source, VIP6).udp(3000, 80).build()).frame();
+        let answer = frame().macs(LAN_MAC, server_mac(11)).ipv6("fd00:b::11", source).udp(80, 3000);
+        let whole = director.server(&answer.clone().build());
+        assert_eq!(whole.punt().reason, PuntReason::UnservedPort, "{source}");
+        let pieces = answer.payload([7; 200]).fragments(96);
+        let first = director.server(&pieces[0]);
+        assert_eq!(first.punt().reason, PuntReason::UnservedPort, "{source}");
+        assert_eq!(director.server(&pieces[1]).drop(), DropReason::UnservedPort, "{source}");
+    }
+}
+
+/// A client whose address becomes the director's: nothing of its connection is sent to it any more.
+#[test]
+fn a_client_address_that_becomes_own() {
+    let mut director = one(Protocol::Udp, "10.1.0.11:80", ForwardMethod::Masq);
+    director.client(&request().udp(3000, 80).build()).frame();
+    let reply = answer("10.1.0.11").udp(80, 3000);
+    let pieces = reply.clone().payload([7; 200]).fragments(96);
+    director.server(&reply.clone().build()).frame();
+    director.server(&pieces[0]).frame();
+    director.change(|snapshot| {
+        snapshot.service(Protocol::Udp, &format!("{CLIENT}:80"), SchedulerKind::Rr);
+    });
+    assert_eq!(director.server(&reply.build()).punt().reason, PuntReason::UnservedPort);
+    assert_eq!(director.server(&pieces[1]).drop(), DropReason::UnservedPort);
 }
 
 /// A reply routed by the director has the VIP as its source; it passes only if it belongs to a connection.

@@ -291,6 +291,7 @@ impl Desired {
         }
         let old = std::mem::replace(&mut self.vip_networks, networks);
         Arc::make_mut(&mut self.next.local).set_networks(&self.vip_networks);
+        self.next.forwarding_changed();
         let mut concerned = old;
         concerned.extend_from_slice(&self.vip_networks);
         for network in &concerned {

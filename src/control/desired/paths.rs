@@ -107,6 +107,8 @@ impl Desired {
 
     pub(super) fn address_added(&mut self, address: IpAddr) {
         Arc::make_mut(&mut self.next.local).insert(address);
+        // Nothing is routed to it any more.
+        self.next.forwarding_changed();
         let has_server = self.has_server(address);
         self.contest(address, has_server);
         self.place_destinations_at(address);

@@ -272,6 +272,40 @@ fn echo_larger_than_the_mtu() {
     assert_eq!(director.dropped(DropReason::BadIcmpChecksum), 1);
 }
 
+/// The longest echo request is answered at an MTU of 576. At an MTU of 68 one answer would fill the ring to a worker.
+#[test]
+fn long_echo_requests_at_small_mtus() {
+    for (mtu, answers) in [(576, 119), (68, 0)] {
+        let mut director = TestHost::new();
+        let default = ((ip("0.0.0.0"), 0), WAN, Some(ip("10.0.0.254")), mtu);
+        director.host.set_routes(Arc::new(Routes::build([default])));
+        let pieces = client().icmp(8, 0, 5).payload(vec![7; 65_500]).fragments(1480);
+        let sent =
+            pieces.iter().map(|piece| director.input(WAN, PuntReason::IcmpEcho, piece).len());
+        assert_eq!(sent.sum::<usize>(), answers);
+        assert_eq!(director.dropped(DropReason::TooBig), u64::from(answers == 0));
+    }
+}
+
+/// Nobody else has an address of the director: it is neither solicited nor sent to.
+#[test]
+fn own_addresses_are_no_next_hops() {
+    let mut director = TestHost::new();
+    for own in ["10.0.0.1", "10.0.0.100", "fd00:a::1", "fd00:a::100"] {
+        assert!(director.forward((WAN, ip(own)), &client().udp(1, 2).build()).is_empty(), "{own}");
+        assert!(director.run(5).is_empty(), "{own}");
+    }
+    assert_eq!(director.dropped(DropReason::NoLocalHandler), 4);
+    for own in ["fd00:a::1", "fd00:b::1", "fd00:a::100"] {
+        let from = frame().macs(WAN_MAC, ROUTER_MAC).ipv6(own, "fd00:a::100");
+        let asks = from.clone().icmp(128, 0, 1).build();
+        assert!(director.input(WAN, PuntReason::IcmpEcho, &asks).is_empty(), "{own}");
+        let unserved = from.udp(1, 2).build();
+        assert!(director.input(WAN, PuntReason::UnservedPort, &unserved).is_empty(), "{own}");
+        assert!(director.run(5).is_empty(), "{own}");
+    }
+}
+
 #[test]
 fn errors_to_a_host_are_limited_except_about_length() {
     let mut director = TestHost::new();

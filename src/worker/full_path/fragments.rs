@@ -194,7 +194,7 @@ fn follow<F: Frame, A: WorkerFamily>(
             forward_fragment(accounts, encapsulator, snapshot, frame, packet, connection)
         }
         Direction::Reply => {
-            let verdict = transit::route(snapshot, frame, packet);
+            let verdict = route_later(snapshot, frame, packet);
             if !verdict.is_sent() {
                 return verdict;
             }
@@ -206,6 +206,18 @@ fn follow<F: Frame, A: WorkerFamily>(
             }
             verdict
         }
+    }
+}
+
+/// Routes a later fragment. One for the director is never answered.
+fn route_later<A: WorkerFamily>(
+    snapshot: &Snapshot,
+    frame: &mut impl Frame,
+    packet: &Packet<A>,
+) -> Verdict {
+    match transit::route(snapshot, frame, packet) {
+        Verdict::UNSERVED => Verdict::Drop(DropReason::UnservedPort),
+        verdict => verdict,
     }
 }
 
@@ -233,7 +245,7 @@ fn forward_fragment<A: WorkerFamily>(
     connection: &Connection<A>,
 ) -> Verdict {
     let Some(destination) = destination_of(snapshot, connection) else {
-        return transit::route(snapshot, frame, packet);
+        return route_later(snapshot, frame, packet);
     };
     if !destination.available {
         return Verdict::Drop(DropReason::DestinationUnavailable);

@@ -12,8 +12,9 @@ use crate::worker::tables::WorkerFamily;
 use crate::worker::track;
 use crate::worker::verdict::Verdict;
 
-/// As in a router with IPVS, TTL and MTU are checked first: only a packet that can be sent is translated and counted. The
-/// fast path needs no check for martians: an answer that is dropped here leaves no cached route.
+/// As in a router with IPVS, TTL and MTU are checked first: only a packet that can be sent is translated and counted. A
+/// client with an address of the director is nobody: it was a forged source, or the address is new here. The fast path
+/// needs neither check: an answer that is not sent here leaves no cached route.
 #[inline]
 pub(super) fn reply<F: Frame, A: WorkerFamily>(
     engine: &mut Engine<F>,
@@ -24,6 +25,9 @@ pub(super) fn reply<F: Frame, A: WorkerFamily>(
 ) -> Verdict {
     if martian::is_dropped_answer(snapshot, packet.source()) {
         return Verdict::Drop(DropReason::Martian);
+    }
+    if snapshot.local.contains(packet.destination()) {
+        return Verdict::UNSERVED;
     }
     if packet.ttl <= 1 {
         return Verdict::Punt(PuntReason::TtlExpired);

@@ -11,13 +11,16 @@ use crate::worker::stats::counters::WorkerCounters;
 use crate::worker::tables::WorkerFamily;
 use crate::worker::verdict::Verdict;
 
-/// Routes a packet to its destination: TTL, MTU, next hop.
+/// Routes a packet to its destination: TTL, MTU, next hop. A packet for the director is delivered.
 #[inline]
 pub(super) fn route<A: WorkerFamily>(
     snapshot: &Snapshot,
     frame: &mut impl Frame,
     packet: &Packet<A>,
 ) -> Verdict {
+    if snapshot.local.contains(packet.destination()) {
+        return Verdict::UNSERVED;
+    }
     if packet.ttl <= 1 {
         return Verdict::Punt(PuntReason::TtlExpired);
     }

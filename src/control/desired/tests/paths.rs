@@ -107,6 +107,15 @@ fn changes_of_forwarding_change_its_number() {
     fixture.desired.set_routes(Arc::new(Routes::build([default])));
     fixture.desired.sweep(|| true);
     assert!(changed(&fixture));
+    // Nothing is routed to a new address of the director any more.
+    fixture.ok(Command::AddService(service(81)));
+    assert!(!changed(&fixture), "it has the address already");
+    let address = ip("10.0.0.101");
+    let other = ServiceKey::Address { protocol: Protocol::Tcp, address, port: 80 };
+    fixture.ok(Command::AddService(spec(other)));
+    assert!(changed(&fixture));
+    fixture.desired.set_vip_networks(vec!["10.7.0.0/24".parse().unwrap()]);
+    assert!(changed(&fixture));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The shape of the code: allowed imports, maximum file length, files that may contain `unsafe`.
 //!
 //! [`TIERS`] is the rule, and the list in `src/lib.rs` must be equal to it. Files of one folder do not import each
-//! other in a circle. And `extend`: the page about new things names every place where they go.
+//! other in a circle. `extend`: the page about new things names every place where they go. `reasons`: every reason to drop or
+//! punt a packet is given somewhere.
 
 mod extend;
+mod reasons;
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
 //!   `flags`: its forwarding method and flags
 //! * `state`: state machines by protocol (`tcp`, `udp`, `sctp`); `step`: one transition; `steps`: all transitions,
 //!   precomputed
-//! * `template`, `template_key`: persistence templates, shared by all workers
+//! * `template`, `template_key`, `template_cursor`: persistence templates, shared by all workers
 //!
 //! A table belongs to one thread and has no lock. Times are wrapping milliseconds.
 
@@ -26,6 +26,7 @@ mod steps;
 mod table;
 pub(crate) mod tcp;
 pub mod template;
+mod template_cursor;
 mod template_key;
 pub(crate) mod udp;
 mod wheel;

@@ -5,13 +5,15 @@
 //! at the start.
 //!
 //! Capacity: the configured number is the limit of each service; an eighth more is for other services. Without room a
-//! new template replaces an unassured one of a half-open connection, oldest first. So a SYN flood replaces its own
-//! templates, not those of clients that completed the handshake.
+//! new template replaces another one, oldest first ([`Worth`]): an unassured one of a half-open connection, then one of
+//! UDP whose client has sent one packet, so a flood replaces its own templates, not those of clients that are there. If there is
+//! neither, a service that has less than its share replaces one of a service that has more.
 //!
 //! A template's timer is computed: each access first applies what the timer did since the last one. The control thread
 //! sweeps out expired templates.
 
 use super::call_ids::CallIds;
+pub use super::template_cursor::SweepCursor;
 use super::template_key::TemplateKey;
 use crate::limits::{SERVICES_DEFAULT, TEMPLATE_RESERVE, TEMPLATES_LOOKED_AT};
 use crate::time::{Duration, Instant};
@@ -83,6 +85,8 @@ pub struct Template {
     /// One of its connections was established, or answered.
     pub assured: bool,
     half_open: bool,
+    /// Its client has sent a second packet. Matters for UDP, where nothing else shows that the client is there.
+    returned: bool,
     /// Number of the Call-ID in its shard; 0 for none.
     call_id: u32,
     /// Counter of its slot's uses.
@@ -139,6 +143,17 @@ impl Template {
     }
 }
 
+/// What is lost with a template, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// It has expired, or belongs to a half-open connection that was not established.
+    Nothing,
+    /// Of UDP, without an answer or a second packet.
+    OnePacket,
+    /// Its client is there, but the service has more than its share.
+    Surplus,
+}
+
 /// What a new connection uses a template for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -155,13 +170,6 @@ pub struct Bound {
     pub template: Template,
     /// It is new: its destination has one more persistent connection.
     pub created: bool,
-}
-
-/// Position of a sweep or a listing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepCursor {
-    shard: usize,
-    slot: usize,
 }
 
 struct Shard {
@@ -188,6 +196,8 @@ pub struct Templates {
     by_service: Box<[AtomicU32]>,
     /// Maximum templates of one service.
     service_capacity: u32,
+    /// Number of services with templates.
+    services: AtomicU32,
 }
 
 impl Templates {
@@ -216,6 +226,7 @@ impl Templates {
             slot_bits: usize::BITS - shard_capacity.leading_zeros(),
             by_service: std::iter::repeat_with(AtomicU32::default).take(SERVICES_DEFAULT).collect(),
             service_capacity: capacity as u32,
+            services: AtomicU32::new(0),
         }
     }
 
@@ -262,7 +273,9 @@ impl Templates {
                 let Some(new) = create() else { return Ok(None) };
                 self.make_room(shard, new.service, now, gone)?;
                 self.len.fetch_add(1, Ordering::Relaxed);
-                self.of_service(new.service).fetch_add(1, Ordering::Relaxed);
+                if self.of_service(new.service).fetch_add(1, Ordering::Relaxed) == 0 {
+                    self.services.fetch_add(1, Ordering::Relaxed);
+                }
                 let call_id = shard.call_ids.keep(new.call_id);
                 shard.turn = shard.turn.wrapping_add(1);
                 let template = Template::new(key, new, (call_id, shard.turn), now);
@@ -272,6 +285,7 @@ impl Templates {
         #[expect(clippy::expect_used, reason = "found by its key or just inserted")]
         let template = shard.slots[slot as usize].as_mut().expect("found or just inserted");
         template.stamp = now;
+        template.returned |= !created;
         match purpose {
             Use::Connection => template.controlled += 1,
             Use::OnePacket => template.in_packets = template.in_packets.saturating_add(1),
@@ -294,11 +308,20 @@ impl Templates {
         if of_service.is_none() && !shard.is_full(self.shard_capacity) {
             return Ok(());
         }
-        let place = shard.expendable(of_service, now).ok_or(TemplatesFull)?;
+        let share = self.share(used == 0);
+        let has_surplus =
+            |other: u32| used < share && self.of_service(other).load(Ordering::Relaxed) > share;
+        let place = shard.expendable(of_service, now, has_surplus).ok_or(TemplatesFull)?;
         if let Some(template) = self.take(shard, place) {
             gone(&template);
         }
         Ok(())
+    }
+
+    /// The part of each service if all that have templates had equally many. `and_another`: and one more.
+    fn share(&self, and_another: bool) -> u32 {
+        let services = self.services.load(Ordering::Relaxed) + u32::from(and_another);
+        ((SHARDS * self.shard_capacity) as u32 / services.max(1)).max(1)
     }
 
     fn of_service(&self, service: u32) -> &AtomicU32 {
@@ -350,6 +373,11 @@ impl Templates {
         self.with(id, |template| template.assured = true);
     }
 
+    /// The template's client has sent a second packet.
+    pub fn confirm(&self, id: TemplateId) {
+        self.with(id, |template| template.returned = true);
+    }
+
     /// A copy of the template.
     pub fn get(&self, id: TemplateId, now: Instant) -> Option<Template> {
         self.with(id, |template| {
@@ -398,7 +426,7 @@ impl Templates {
                 }
             }
             left -= end.saturating_sub(cursor.slot).max(1);
-            let wrapped = cursor.advance(end, shard.slots.len());
+            let wrapped = cursor.advance(end, shard.slots.len(), SHARDS);
             shards_left -= usize::from(wrapped);
         }
     }
@@ -422,7 +450,7 @@ impl Templates {
                     rows.push((self.id(cursor.shard, slot as u32, template), *template));
                 }
             }
-            if cursor.advance(end, shard.slots.len()) && cursor.shard == 0 {
+            if cursor.advance(end, shard.slots.len(), SHARDS) && cursor.shard == 0 {
                 return (rows, None);
             }
         }
@@ -451,20 +479,10 @@ impl Templates {
         shard.call_ids.release(template.call_id);
         shard.vacant.push(slot as u32);
         self.len.fetch_sub(1, Ordering::Relaxed);
-        self.of_service(template.service).fetch_sub(1, Ordering::Relaxed);
-        Some(template)
-    }
-}
-
-impl SweepCursor {
-    /// Continues at `slot`, or in the next shard at the end of this one; true in that case.
-    fn advance(&mut self, slot: usize, end: usize) -> bool {
-        if slot < end {
-            self.slot = slot;
-            return false;
+        if self.of_service(template.service).fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.services.fetch_sub(1, Ordering::Relaxed);
         }
-        *self = SweepCursor { shard: (self.shard + 1) % SHARDS, slot: 0 };
-        true
+        Some(template)
     }
 }
 
@@ -485,10 +503,21 @@ impl Template {
             controlled: 0,
             assured: false,
             half_open: new.half_open,
+            returned: false,
             call_id,
             turn,
             stamp: now,
             keyed: true,
+        }
+    }
+
+    /// `None` if it may not be replaced. `has_surplus`: its service has more than its share.
+    fn worth(&mut self, now: Instant, has_surplus: impl Fn(u32) -> bool) -> Option<Worth> {
+        match (self.assured, self.half_open) {
+            (false, true) => Some(Worth::Nothing),
+            _ if !self.settle(now) => Some(Worth::Nothing),
+            (false, false) if !self.returned => Some(Worth::OnePacket),
+            _ => has_surplus(self.service).then_some(Worth::Surplus),
         }
     }
 }
@@ -505,19 +534,32 @@ impl Shard {
         self.vacant.is_empty() && self.slots.len() == capacity
     }
 
-    /// A slot that may be replaced: of an expired template, or of an unassured one of a half-open connection; only of
-    /// `service`, if given. Slots are searched in turn, so the oldest comes first.
-    fn expendable(&mut self, service: Option<u32>, now: Instant) -> Option<usize> {
+    /// A slot whose template may be replaced; only of `service`, if given. Slots are searched in turn, so the oldest of
+    /// the least worth comes first.
+    fn expendable(
+        &mut self,
+        service: Option<u32>,
+        now: Instant,
+        has_surplus: impl Fn(u32) -> bool,
+    ) -> Option<usize> {
+        let mut least: Option<(Worth, usize)> = None;
         for _ in 0..TEMPLATES_LOOKED_AT.min(self.slots.len()) {
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            if let Some(template) = &mut self.slots[self.hand]
-                && service.is_none_or(|service| template.service == service)
-                && (template.half_open && !template.assured || !template.settle(now))
-            {
-                return Some(self.hand);
+            let Some(template) = &mut self.slots[self.hand] else { continue };
+            if service.is_some_and(|service| template.service != service) {
+                continue;
+            }
+            let Some(worth) = template.worth(now, &has_surplus) else { continue };
+            if least.is_none_or(|(found, _)| worth < found) {
+                least = Some((worth, self.hand));
+            }
+            if worth == Worth::Nothing {
+                break;
             }
         }
-        None
+        let (_, slot) = least?;
+        self.hand = slot;
+        Some(slot)
     }
 
     fn insert(&mut self, hash: u64, template: Template, hasher: &RandomState) -> u32 {

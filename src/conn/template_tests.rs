@@ -204,7 +204,8 @@ fn bounded_and_reusable() {
                 || to(7, 30),
                 |_| (),
             );
-            bound.is_err()
+            // Known clients, which nothing replaces.
+            bound.map(|bound| templates.confirm(bound.unwrap().id)).is_err()
         };
         while !full(clients) {
             clients += 1;
@@ -337,6 +338,77 @@ fn a_flood_replaces_its_own_half_open_templates() {
     let assured = rows.iter().filter(|(_, template)| template.assured).count();
     assert_eq!(assured, through.len(), "the flood assured nothing");
     assert!(rows.iter().all(|(_, template)| template.controlled <= 1));
+}
+
+/// Binds a template of `service` for a packet of UDP.
+fn bind_packet(templates: &Templates, client: u32, service: u32) -> Option<Bound> {
+    let new = to(service, 300).map(|new| NewTemplate { service, ..new });
+    let udp = TemplateKey { protocol: 17, ..key(client) };
+    templates.bind(&udp, Use::Connection, seconds(0), |_| true, || new, |_| ()).ok().flatten()
+}
+
+/// Floods of UDP packets with forged sources to two services fill the table. New clients find a place, and clients that
+/// sent a second packet or were answered keep theirs.
+#[test]
+fn floods_of_udp_replace_their_own_templates() {
+    const CAPACITY: u32 = 20_000;
+    let templates = Templates::new(CAPACITY as usize);
+    let through: Vec<Bound> = (0..300)
+        .map(|client| {
+            let bound = bind_packet(&templates, client, 1 + client % 2).unwrap();
+            match client % 3 {
+                0 => templates.assure(bound.id),
+                1 => templates.confirm(bound.id),
+                _ => assert!(!bind_packet(&templates, client, 1 + client % 2).unwrap().created),
+            }
+            bound
+        })
+        .collect();
+    let served = |clients: std::ops::Range<u32>, service| {
+        clients.filter_map(|client| bind_packet(&templates, client, service)).count()
+    };
+    assert!(served(100_000..130_000, 1) > 29_000);
+    // At its limit a service replaces its own, and a bounded search may find none.
+    assert!(served(200_000..230_000, 2) > 29_000);
+    for client in 500_000..500_300 {
+        assert!(bind_half_open(&templates, client, 3).is_some(), "another service's {client}");
+    }
+    assert_eq!((served(300_000..300_100, 1), served(400_000..400_100, 2)), (100, 100));
+    for bound in &through {
+        assert!(templates.get(bound.id, seconds(1)).is_some(), "{bound:?}");
+    }
+}
+
+#[test]
+fn half_open_connections_are_replaced_before_packets_of_udp() {
+    let templates = Templates::new(2000);
+    let packets: Vec<Bound> =
+        (0..1000).filter_map(|client| bind_packet(&templates, client, 1)).collect();
+    assert!((0..1000).all(|client| bind_half_open(&templates, client, 1).is_some()));
+    assert_eq!(templates.len(), 2000);
+    (1000..1064).for_each(|client| assert!(bind_packet(&templates, client, 1).is_some()));
+    assert_eq!((templates.len(), packets.len()), (2000, 1000));
+    assert!(packets.iter().all(|bound| templates.get(bound.id, seconds(1)).is_some()));
+}
+
+/// Two services whose clients are all there have filled the table. A third one gets its share of it, and no more.
+#[test]
+fn a_service_that_is_short_gets_its_share() {
+    const CAPACITY: u32 = 20_000;
+    let templates = Templates::new(CAPACITY as usize);
+    let assured = |clients: std::ops::Range<u32>, service| {
+        let bound = clients.filter_map(|client| bind_half_open(&templates, client, service));
+        bound.map(|bound| templates.assure(bound.id)).count()
+    };
+    assert_eq!(assured(100_000..120_000, 1), CAPACITY as usize);
+    assured(200_000..220_000, 2);
+    let full = templates.len();
+    assert_eq!(assured(300_000..301_000, 3), 1000);
+    assured(400_000..440_000, 3);
+    let (rows, _) = templates.rows_from(SweepCursor::default(), 100_000, seconds(1));
+    let of = |service| rows.iter().filter(|(_, template)| template.service == service).count();
+    let counts = [1, 2, 3].map(of);
+    assert!(counts.iter().all(|count| count * 3 > full / 10 * 9), "{counts:?} of {full}");
 }
 
 /// A service leaves room for others, even if all its clients complete the handshake.

@@ -18,7 +18,8 @@
 //!
 //! The packet path never allocates, locks, logs, waits or calls the system. Two short locks are exceptions:
 //!
-//! * one shard of the persistence templates, when a connection is created, becomes established or ends
+//! * one shard of the persistence templates, when a connection is created, becomes established, is confirmed by a second
+//!   packet (UDP) or ends
 //! * one bucket of an lblc or lblcr map, when a connection is created; if it is locked, the worker goes on without it
 
 mod accounts;

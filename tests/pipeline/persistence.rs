@@ -1,6 +1,7 @@
 //! Persistence: templates keep a client on its server. One-packet scheduling keeps no state.
 
 use crate::scene::*;
+use crate::support::director::Shape;
 use crate::support::{LAN, TestDirector, VIP, WAN, on};
 use director::model::{
     DestinationId, Family, ForwardMethod, Persistence, PersistenceMask, Protocol, ServiceId,
@@ -93,6 +94,34 @@ fn port_zero() {
     assert_eq!(port, 80);
     assert_eq!(send(&mut director, 443), (first, 443));
     assert_eq!(send(&mut director, 9), (first, 9));
+}
+
+/// Packets with forged sources to a UDP service fill its templates. A client that has sent a second packet keeps its own,
+/// and a new client gets one.
+#[test]
+fn a_flood_of_udp_replaces_its_own_templates() {
+    let mut snapshot = snapshot(Protocol::Udp, &SERVERS, ForwardMethod::Route);
+    let mask = PersistenceMask::Ipv4(Ipv4Addr::BROADCAST);
+    snapshot.edit_service(ServiceId(0), |spec| {
+        spec.persistence = Some(Persistence { timeout_s: 300, mask });
+    });
+    let shape = Shape { templates: 256, connections: 1 << 14, ..Shape::default() };
+    let mut director = TestDirector::shaped(snapshot, shape);
+    let mut send = |client: u32, port| {
+        let packet = frame().ipv4(client, VIP).udp(port, 80).build();
+        let before = director.shared.counters[0].full_path.get();
+        let server = server_of(&director.client(&packet).frame().1);
+        (server, director.shared.counters[0].full_path.get() - before)
+    };
+    const CLIENT: u32 = 0x4d01_0203;
+    let (server, _) = send(CLIENT, 3000);
+    assert_eq!([send(CLIENT, 3000), send(CLIENT, 3000)], [(server, 1), (server, 0)]);
+    for stranger in 0..10_000 {
+        send(0x0900_0000 + stranger, 4000);
+    }
+    for port in 3001..3010 {
+        assert_eq!(send(CLIENT, port).0, server);
+    }
 }
 
 /// A service by mark sends TCP, UDP and all addresses with the mark to one server.

@@ -1,7 +1,7 @@
 //! The chosen destination of a new connection, and the connection itself.
 
-use crate::conn::{Connection, Method};
-use crate::model::DestinationId;
+use crate::conn::{Connection, Flags, Method, NO_TEMPLATE};
+use crate::model::{DestinationId, Protocol};
 use crate::packet::Tuple;
 use crate::reason::DropReason;
 use crate::snapshot::{Service, Snapshot};
@@ -39,6 +39,13 @@ pub(super) fn connect<A: WorkerFamily>(
     let mut connection = towards(snapshot, flow, choice.destination, choice.port);
     connection.service = service.id.0;
     connection.template = choice.template;
+    // The client's second packet keeps the template: see `request`. A reply would, but none is expected.
+    if choice.template != NO_TEMPLATE
+        && flow.protocol == Protocol::Udp.number()
+        && connection.flags.contains(Flags::NOOUTPUT)
+    {
+        connection.require_full_path();
+    }
     connection
 }
 

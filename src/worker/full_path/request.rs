@@ -2,6 +2,7 @@
 
 use super::forward::forward;
 use super::{mss, transit};
+use crate::conn::template::TemplateId;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, NO_TEMPLATE, sctp, tcp};
 use crate::io::Frame;
 use crate::model::Protocol;
@@ -29,6 +30,10 @@ pub(super) fn request<F: Frame, A: WorkerFamily>(
     let Some(destination) = destination_of(snapshot, connection) else {
         return Some(forward_bypass(engine, snapshot, frame, packet, id));
     };
+    if connection.flags.contains(Flags::FULL_PATH) {
+        keep_template::<F, A>(engine, id);
+    }
+    let connection = A::table(&engine.tables).get(id);
     if packet.opens_connection() {
         if is_replaceable(snapshot, connection, destination) {
             return None;
@@ -47,6 +52,17 @@ pub(super) fn request<F: Frame, A: WorkerFamily>(
     let connection = A::table(&engine.tables).get(id);
     let encapsulator = &mut engine.encapsulator;
     Some(forward(encapsulator, snapshot, frame, packet, connection, destination))
+}
+
+/// The second packet of a UDP client whose replies do not pass: a flood with forged sources sends one from each. Later
+/// packets take the fast path.
+#[cold]
+fn keep_template<F: Frame, A: WorkerFamily>(engine: &mut Engine<F>, id: ConnectionId) {
+    let connection = A::table_mut(&mut engine.tables).get_mut(id);
+    if connection.template != NO_TEMPLATE && connection.protocol == Protocol::Udp.number() {
+        connection.flags.remove(Flags::FULL_PATH);
+        engine.accounts.templates.confirm(TemplateId(connection.template));
+    }
 }
 
 /// Forwards a packet of a connection without destination to the packet's own destination.

@@ -75,3 +75,35 @@ impl Drop for SessionSlot {
         self.0.ended.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::logged;
+    use std::thread;
+
+    #[test]
+    fn a_client_that_waits_for_a_place_is_logged_once_a_minute() {
+        let places: Arc<Places> = Arc::default();
+        let mut taken: Vec<Place> = Vec::new();
+        let lines = logged(|| taken.extend((0..SESSIONS).map(|_| places.take())));
+        assert!(lines.is_empty(), "{lines:?}");
+        let mut wait = || {
+            let client = Arc::clone(&places);
+            let waiting = thread::spawn(move || {
+                let mut place = None;
+                (logged(|| place = Some(client.take())), place)
+            });
+            while !places.state.lock().waiting {
+                thread::yield_now();
+            }
+            taken.pop();
+            let (lines, place) = waiting.join().unwrap();
+            taken.extend(place);
+            lines
+        };
+        let expected = "warn: control socket: 32 sessions are open, which is the limit; further clients wait, and idle sessions end";
+        assert_eq!(wait(), [expected]);
+        assert!(wait().is_empty(), "less than a minute has passed");
+    }
+}

@@ -5,6 +5,7 @@ use crate::packet::arp::Operation;
 use crate::packet::ethernet::{self, BROADCAST, ETHERNET};
 use crate::packet::ndp::{Flags, Kind, Neighbour as Message};
 use crate::packet::parse;
+use crate::testing::logged;
 
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
 
@@ -258,4 +259,17 @@ fn an_empty_pool_is_counted() {
     director.arp(WAN, request("10.0.0.9", "10.0.0.100"), BROADCAST);
     director.input(WAN, PuntReason::NoDestination, &client().udp(1, 2).build());
     assert_eq!(director.dropped(DropReason::NoBuffer), 2);
+}
+
+#[test]
+fn virtual_addresses_taken_and_given_up_are_logged() {
+    let mut director = TestHost::new();
+    let mut change = |is_virtual| {
+        let TestHost { host, sent, now } = &mut director;
+        let vip = (ip("10.0.0.101"), is_virtual);
+        logged(|| host.change_virtual_addresses([vip], *now, sent))
+    };
+    assert_eq!(change(true), ["info: virtual address 10.0.0.101 is taken and announced"]);
+    assert!(change(true).is_empty(), "no news");
+    assert_eq!(change(false), ["info: virtual address 10.0.0.101 is given up"]);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::snapshot::{NextHop, UNROUTED};
+use crate::testing::logged;
 
 impl Fixture {
     fn hop(&self, key: &ServiceKey) -> NextHop {
@@ -84,6 +85,20 @@ fn neighbours_reach_next_hops_and_the_table() {
     assert_eq!(neighbours(&fixture), None);
     fixture.ok(add(key(80), server("10.1.0.11")));
     assert!(!fixture.hop(&key(80)).resolved);
+}
+
+#[test]
+fn a_next_hop_that_is_lost_is_logged() {
+    let mut fixture = Fixture::with_service();
+    fixture.ok(add(key(80), server("10.1.0.11")));
+    let mut changed = |mac| {
+        let desired = &mut fixture.desired;
+        logged(|| desired.neighbour_changed(InterfaceId(1), ip("10.1.0.11"), mac))
+    };
+    assert_eq!(changed(Some([2; 6])), ["debug: next hop 10.1.0.11 has a MAC address"]);
+    let lost = "warn: next hop 10.1.0.11 is unreachable: it has no MAC address any more";
+    assert_eq!(changed(None), [lost]);
+    assert!(changed(None).is_empty(), "no news");
 }
 
 #[test]
@@ -342,9 +357,9 @@ fn a_real_server_in_a_network_of_vips_is_warned_of() {
     assert!(warnings(&fixture).is_empty(), "the director itself");
     fixture.ok(add(key(80), server("10.1.0.65")));
     assert!(warnings(&fixture).is_empty(), "outside");
-    fixture.ok(add(key(80), server("10.1.0.11")));
+    let lines = logged(|| fixture.ok(add(key(80), server("10.1.0.11"))));
     let told = "real server 10.1.0.11 is in the network 10.1.0.0/26 of director.vips, so the director keeps its packets";
-    assert_eq!(warnings(&fixture), [told]);
+    assert_eq!((lines, warnings(&fixture)), (vec![format!("warn: {told}")], vec![told.to_owned()]));
     fixture.ok(delete(key(80), &server("10.1.0.11")));
     assert!(warnings(&fixture).is_empty());
 }

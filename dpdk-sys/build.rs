@@ -12,7 +12,7 @@ const LIBRARIES: [&str; 6] =
     ["rte_ethdev", "rte_hash", "rte_mbuf", "rte_mempool", "rte_ring", "rte_eal"];
 
 const FUNCTIONS: &str = "director_.*\
-    |rte_(eal_init|eal_cleanup|eal_get_runtime_dir|strerror|version|dev_probe|socket_count)\
+    |rte_(eal_init|eal_cleanup|eal_alarm_set|eal_get_runtime_dir|strerror|version|dev_probe|socket_count)\
     |rte_(get_tsc_hz|lcore_to_socket_id|eal_remote_launch|eal_wait_lcore|eal_get_lcore_state)\
     |rte_pktmbuf_(pool_create|free_bulk)|rte_mempool_(free|avail_count)|rte_ring_free\
     |rte_hash_(free|add_key_data|del_key|lookup_bulk_data|count)\

@@ -41,6 +41,19 @@ check "directorctl knows its workers" says '"workers"' directorctl status --json
 for command in status queues ports neighbours drops; do
     check "directorctl $command --json is JSON" quietly jq -e . <(directorctl $command --json)
 done
+# The drivers of kernel interfaces always report the link as up, so the interface itself is asked.
+lan_is() { directorctl ports | grep -Eq "^lan .* $1[, ]"; }
+check "a port is up" lan_is up
+inside director ip link set lan down
+wait_for "the end of the link" lan_is down
+inside director ip link set lan up
+wait_for "the link" lan_is up
+
+# CAP_DAC_OVERRIDE, NET_ADMIN, NET_RAW and IPC_LOCK, in every thread.
+capabilities() { cat /proc/"$(pid_of director)"/task/*/status | awk -v key="$1:" '$1 == key { print $2 }' | sort -u; }
+check "no thread keeps capabilities that it does not need" \
+    test "$(capabilities CapEff) $(capabilities CapPrm)" = "0000000000007002 0000000000007002"
+check "the log says which remain" grep -q "capabilities that remain: CAP_" "$WORLD/director.log"
 check "the socket is the owner's alone" test "$(stat -c %a "$DIRECTOR_SOCKET")" = 600
 check "SIGTERM ends the director with status 0" director_stop
 

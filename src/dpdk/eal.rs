@@ -4,7 +4,7 @@
 use super::{EalOptions, Error, Result};
 use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, c_void};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
@@ -86,9 +86,34 @@ impl Eal {
         unsafe { CStr::from_ptr(dpdk_sys::rte_version()) }.to_string_lossy().into_owned()
     }
 
+    /// Runs the work on DPDK's interrupt thread, which was made by the start, soon and once.
+    ///
+    /// # Errors
+    /// DPDK cannot set an alarm, by which the thread is reached.
+    pub fn on_interrupt_thread(&self, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let work: Work = Box::new(work);
+        let argument = Box::into_raw(Box::new(work));
+        // SAFETY: the EAL runs; `run` takes back exactly such a box, once; what it holds is `Send`.
+        let outcome = unsafe { dpdk_sys::rte_eal_alarm_set(1, Some(run), argument.cast()) };
+        if let Err(error) = super::error::check(outcome, || "alarm".to_owned()) {
+            // SAFETY: the alarm was refused, so no other code has the pointer.
+            drop(unsafe { Box::from_raw(argument) });
+            return Err(error);
+        }
+        Ok(())
+    }
+
     pub(super) fn running(&self) -> Arc<Running> {
         Arc::clone(&self.running)
     }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+extern "C" fn run(argument: *mut c_void) {
+    // SAFETY: `on_interrupt_thread` passed the pointer of a boxed `Work` and gave it up.
+    let work = unsafe { Box::from_raw(argument.cast::<Work>()) };
+    work();
 }
 
 impl Running {

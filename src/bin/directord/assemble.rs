@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::cores::Cores;
 use crate::placement::placement;
 use crate::ports::PortSet;
+use crate::privileges;
 use crossbeam_channel::bounded;
 use director::config::Config;
 use director::control::server::{Server, SocketKeeper};
@@ -47,6 +48,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     let eal = Eal::start(&eal_options(&config, &cores))?;
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
     let (steering, descriptions) = steering(&config, &ports);
+    privileges::give_up(&eal, &config);
     let plan = plan(&config);
     let info = StaticInfo {
         version: format!("{} ({})", env!("DIRECTOR_VERSION"), Eal::version()),

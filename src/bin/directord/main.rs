@@ -9,6 +9,7 @@ mod here;
 mod log_lines;
 mod placement;
 mod ports;
+mod privileges;
 
 use clap::Parser;
 use director::config::Config;

@@ -90,6 +90,9 @@ pub const HOST_PACKETS_OF_SOURCE_PER_SECOND: u32 = 80_000;
 /// Packets for the host's stack that may come at once: three quarters of [`HOST_RING`].
 pub const HOST_PACKETS_BURST: u32 = 768;
 
+/// Packets of one source for the host's stack that may come at once: half of [`HOST_RING`].
+pub const HOST_PACKETS_OF_SOURCE_BURST: u32 = 512;
+
 /// Token buckets for the sources of packets to the host. Sources with the same hash share one.
 pub const HOST_SOURCE_BUCKETS: usize = 256;
 

@@ -5,8 +5,8 @@
 
 use crate::io::Frame;
 use crate::limits::{
-    BURST, HOST_PACKETS_BURST, HOST_PACKETS_OF_SOURCE_PER_SECOND, HOST_PACKETS_PER_SECOND,
-    HOST_RING, HOST_SOURCE_BUCKETS,
+    BURST, HOST_PACKETS_BURST, HOST_PACKETS_OF_SOURCE_BURST, HOST_PACKETS_OF_SOURCE_PER_SECOND,
+    HOST_PACKETS_PER_SECOND, HOST_RING, HOST_SOURCE_BUCKETS,
 };
 use crate::model::{InterfaceId, PortId};
 use crate::packet::ethernet::{self, ETHERNET, Payload};
@@ -17,7 +17,7 @@ use crate::time::Instant;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 const ALL: Rate = Rate::new(HOST_PACKETS_PER_SECOND, HOST_PACKETS_BURST);
-const OF_SOURCE: Rate = Rate::new(HOST_PACKETS_OF_SOURCE_PER_SECOND, HOST_PACKETS_BURST);
+const OF_SOURCE: Rate = Rate::new(HOST_PACKETS_OF_SOURCE_PER_SECOND, HOST_PACKETS_OF_SOURCE_BURST);
 
 /// The kernel-port thread's ends of one worker's rings.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ mod tests {
             }
             while rings.from_worker.pop().is_ok() {}
         }
-        let most = HOST_PACKETS_OF_SOURCE_PER_SECOND + HOST_PACKETS_BURST;
+        let most = HOST_PACKETS_OF_SOURCE_PER_SECOND + HOST_PACKETS_OF_SOURCE_BURST;
         assert!(passed[0] <= most && passed[0] + HOST_PACKETS_BURST >= most, "{passed:?}");
         assert!(refused[0] > 0);
         assert_eq!((passed[1], refused[1]), (10_000, 0));

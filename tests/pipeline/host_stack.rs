@@ -2,7 +2,7 @@
 
 use crate::scene::*;
 use crate::support::{ROUTER_MAC, TestDirector, WAN, on};
-use director::limits::HOST_PACKETS_BURST;
+use director::limits::HOST_PACKETS_OF_SOURCE_BURST;
 use director::model::{ForwardMethod, Protocol};
 use director::packet::tcp::{ACK, SYN};
 use director::reason::{DropReason, PuntReason};
@@ -98,11 +98,11 @@ fn all_fragments_of_a_datagram_reach_the_host_in_any_order() {
 fn a_flood_at_the_host_is_limited_and_counted() {
     let mut director = director();
     let came = request().tcp(3000, 22).flags(SYN).build();
-    let sent = HOST_PACKETS_BURST as u64 + 100;
+    let sent = HOST_PACKETS_OF_SOURCE_BURST as u64 + 100;
     for _ in 0..sent {
         director.client(&came);
     }
     let (passed, dropped) =
         (director.punted(PuntReason::HostStack), director.dropped(DropReason::HostRateLimited));
-    assert_eq!((passed, dropped), (u64::from(HOST_PACKETS_BURST), 100));
+    assert_eq!((passed, dropped), (u64::from(HOST_PACKETS_OF_SOURCE_BURST), 100));
 }

@@ -21,6 +21,7 @@ use director::worker::steering::Steering;
 use director::worker::{Shared, Sizing, Worker, WorkerBuilder, connect_host, connect_rings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -47,8 +48,8 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     let logged = cores.warnings.len();
     let eal = Eal::start(&eal_options(&config, &cores))?;
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
-    let (steering, descriptions) = steering(&config, &ports);
     privileges::give_up(&eal, &config);
+    let (steering, descriptions) = steering(&config, &ports);
     let plan = plan(&config);
     let info = StaticInfo {
         version: format!("{} ({})", env!("DIRECTOR_VERSION"), Eal::version()),
@@ -93,7 +94,7 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     if let Some(thread) = kernel_thread {
         thread.join().map_err(|_| "the kernel-port thread ended by a panic")?;
     }
-    join(workers)
+    join(workers, None)
 }
 
 /// The kernel-port thread's state, and the control thread's end.
@@ -147,20 +148,32 @@ fn reread_on_hangup(
     Ok(rereads)
 }
 
-/// Waits for the workers, but not for one that is stuck: only the end of the process stops its lcore.
-fn join(workers: Vec<LcoreTask<()>>) -> Result<(), AnyError> {
-    let patience = Instant::now() + JOIN_MAX;
-    while workers.iter().any(|worker| !worker.is_finished()) {
-        if Instant::now() > patience {
-            eprintln!("directord: a worker does not end within {} s", JOIN_MAX.as_secs());
-            std::process::exit(1);
+/// Waits for the workers, but not for one that is stuck: only the end of the process stops its lcore. `failure` is why they
+/// are to end, and is told before that.
+fn join(workers: Vec<LcoreTask<()>>, failure: Option<&dyn Display>) -> Result<(), AnyError> {
+    if !is_over(|| workers.iter().all(LcoreTask::is_finished), JOIN_MAX) {
+        if let Some(failure) = failure {
+            eprintln!("directord: {failure}");
         }
-        thread::sleep(Duration::from_millis(1));
+        eprintln!("directord: a worker does not end within {} s", JOIN_MAX.as_secs());
+        std::process::exit(1);
     }
     for worker in workers {
         worker.join().map_err(|_| "a worker ended by a panic")?;
     }
     Ok(())
+}
+
+/// Waits until it is over, at most so long; false if it is not over then.
+fn is_over(is_over: impl Fn() -> bool, within: Duration) -> bool {
+    let patience = Instant::now() + within;
+    while !is_over() {
+        if Instant::now() > patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 fn eal_options(config: &Config, cores: &Cores) -> EalOptions {
@@ -240,9 +253,7 @@ fn launch(
         None => Ok(tasks),
         Some(error) => {
             stop.store(true, Ordering::Relaxed);
-            for task in tasks {
-                let _ = task.join();
-            }
+            join(tasks, Some(&error))?;
             Err(error.into())
         }
     }
@@ -279,5 +290,18 @@ fn poll(
             counters.time.add(after.since(now).as_nanos() as u64);
             now = after;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_end_is_waited_for_so_long_only() {
+        let start = Instant::now();
+        assert!(is_over(|| start.elapsed() > Duration::from_millis(5), Duration::from_secs(60)));
+        assert!(!is_over(|| false, Duration::from_millis(5)));
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 }

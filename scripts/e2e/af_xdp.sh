@@ -34,4 +34,10 @@ for round in 1 2 3; do
     director_start
     check "it starts right after a kill, round $round" fetches
 done
+# Without the capabilities for it, the programs would stay.
+attached() { inside director ip link show wan | grep -q xdp; }
+check "AF_XDP has its program on the interface" attached
+check "SIGTERM ends the director with status 0" director_stop
+left() { if attached; then say left; fi; }
+check "and takes its program off the interface" test "$(left)" = ""
 conclude

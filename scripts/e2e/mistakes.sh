@@ -39,6 +39,12 @@ check "--check-config --here finds it too" \
     refuses 'this machine has no interface lane' directord --check-config "$WORLD/mistake.toml" --here
 base | sed 's/^device = "net_af_packet1"/device = "0000:99:00.0"/' >"$WORLD/mistake.toml"
 mistaken "a PCI address without a device" '0000:99:00.0'
+base | sed 's/^device = "net_af_packet1"/&\nmtu = 2000/' >"$WORLD/mistake.toml"
+mistaken "an MTU that the device cannot have" 'port.mtu 2000 .*allowed is [0-9]+ to 1500'
+base | sed 's/^workers = 1/workers = 2/' >"$WORLD/mistake.toml"
+mistaken "more workers than queue pairs" 'allowed: qpairs=2 in its dpdk.vdevs'
+check "--check-config says the same" \
+    refuses 'allowed: qpairs=2' directord --check-config "$WORLD/mistake.toml"
 check "no such file" refuses 'nowhere.toml' directord --config "$WORLD/nowhere.toml"
 
 if [ "$(awk '/^HugePages_Total/ { print $2 }' /proc/meminfo)" = 0 ]; then

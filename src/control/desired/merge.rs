@@ -136,7 +136,9 @@ impl Desired {
             let differing =
                 running.iter().zip(file.iter()).filter(|(one, other)| one.value != other.value);
             lines.extend(differing.map(|(running, file)| {
-                let (name, running, file) = (running.name, running.value, file.value);
+                let name = running.name;
+                let [running, file] =
+                    [running.value, file.value].map(|text| text.replace('\t', " "));
                 format!("sysctl: {name} is {running}, the file says {file}")
             }));
         }

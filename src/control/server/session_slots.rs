@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_client_that_waits_for_a_place_is_logged_once_a_minute() {
-        let places: Arc<Places> = Arc::default();
-        let mut taken: Vec<Place> = Vec::new();
+        let places: Arc<SessionSlots> = Arc::default();
+        let mut taken: Vec<SessionSlot> = Vec::new();
         let lines = logged(|| taken.extend((0..SESSIONS).map(|_| places.take())));
         assert!(lines.is_empty(), "{lines:?}");
         let mut wait = || {

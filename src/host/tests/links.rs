@@ -262,14 +262,14 @@ fn an_empty_pool_is_counted() {
 }
 
 #[test]
-fn virtual_addresses_taken_and_given_up_are_logged() {
+fn virtual_addresses_added_and_removed_are_logged() {
     let mut director = TestHost::new();
     let mut change = |is_virtual| {
         let TestHost { host, sent, now } = &mut director;
         let vip = (ip("10.0.0.101"), is_virtual);
         logged(|| host.change_virtual_addresses([vip], *now, sent))
     };
-    assert_eq!(change(true), ["info: virtual address 10.0.0.101 is taken and announced"]);
+    assert_eq!(change(true), ["info: virtual address 10.0.0.101 added: announced"]);
     assert!(change(true).is_empty(), "no news");
-    assert_eq!(change(false), ["info: virtual address 10.0.0.101 is given up"]);
+    assert_eq!(change(false), ["info: virtual address 10.0.0.101 removed"]);
 }

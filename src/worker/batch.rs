@@ -81,10 +81,8 @@ impl<F: Frame, A: Parse> Batch<F, A> {
         let Some(rx) = self.rx.get_mut(self.frames.len()) else { return Ok(()) };
         let packet = &mut rx.packet;
         A::parse_into(&frame.bytes()[ETHERNET..], packet)?;
-        if let Some(snapshot) = group
-            && !is_taken_from_group(packet, snapshot, ingress.interface())
-        {
-            return Err(DropReason::NoLocalHandler);
+        if let Some(snapshot) = group {
+            take_from_group(packet, snapshot, ingress.interface())?;
         }
         rx.hash = table.hash(&packet.flow);
         table.prefetch_bucket(rx.hash);
@@ -95,14 +93,31 @@ impl<F: Frame, A: Parse> Batch<F, A> {
     }
 }
 
-/// True if the packet of a multicast or broadcast frame is accepted: only ICMP and IGMP for the host. IPVS takes only
-/// frames to the director's own MAC address, and a router never forwards other frames (RFC 1812 section 5.3.4).
+/// Decides about the packet of a multicast or broadcast frame. IPVS takes only frames to the director's own MAC address, and a
+/// router never forwards other frames (RFC 1812 section 5.3.4). So a packet to a group is for the host's own stack, or it is
+/// ICMP or IGMP that the director answers.
+///
+/// # Errors
+/// The packet is for nobody here.
 #[cold]
-fn is_taken_from_group<A: Parse>(
-    packet: &Packet<A>,
+fn take_from_group<A: Parse>(
+    packet: &mut Packet<A>,
     snapshot: &Snapshot,
     interface: InterfaceId,
-) -> bool {
+) -> Result<(), DropReason> {
+    if is_answered(packet, snapshot, interface) {
+        return Ok(());
+    }
+    if snapshot.interfaces.has_kernel(interface) && snapshot.local.is_group(packet.destination()) {
+        // No service takes it, whatever its ports are.
+        packet.role = Role::Other;
+        return Ok(());
+    }
+    Err(DropReason::NoLocalHandler)
+}
+
+/// True for ICMP and IGMP to the director or one of its groups.
+fn is_answered<A: Parse>(packet: &Packet<A>, snapshot: &Snapshot, interface: InterfaceId) -> bool {
     let destination = packet.destination();
     let Snapshot { local, groups, .. } = snapshot;
     let is_control = packet.role == Role::Icmp || packet.protocol == membership::IGMP;

@@ -105,7 +105,8 @@ fn a_flood_of_udp_replaces_its_own_templates() {
     snapshot.edit_service(ServiceId(0), |spec| {
         spec.persistence = Some(Persistence { timeout_s: 300, mask });
     });
-    let shape = Shape { templates: 256, connections: 1 << 14, ..Shape::default() };
+    // Enough that each part of the table has templates that can be replaced.
+    let shape = Shape { templates: 2048, connections: 1 << 14, ..Shape::default() };
     let mut director = TestDirector::shaped(snapshot, shape);
     let mut send = |client: u32, port| {
         let packet = frame().ipv4(client, VIP).udp(port, 80).build();

@@ -91,7 +91,7 @@ remote() {
 spawn capture director tcpdump -c 1 -ni kwan tcp dst port 22
 wait_for "tcpdump" grep -q "listening on kwan" "$WORLD/capture.log"
 check "ssh to 10.0.0.1" says "kwan" remote 10.0.0.1 ip -o link show dev kwan
-check "tcpdump on the kernel interface shows it" grep -q "$CLIENT.* > 10.0.0.1.22" "$WORLD/capture.log"
+check "tcpdump on the kernel interface shows it" wait_for "the capture" grep -q "$CLIENT.* > 10.0.0.1.22" "$WORLD/capture.log"
 check "ssh to fd00:a::1" says "kwan" remote fd00:a::1 ip -o link show dev kwan
 check "ssh to a virtual address" says "kwan" remote $VIP_DR ip -o link show dev kwan
 

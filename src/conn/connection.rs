@@ -76,9 +76,10 @@ pub struct Connection<A> {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct CachedReplyRoute {
-    /// Version of routes and neighbours that the route is from; zero for none.
+    /// Version of routes, neighbours and local addresses: in it the client's address was not the director's. Zero if that
+    /// is not known.
     pub forwarding: u32,
-    /// Slot of the next hop, and MTU of the route.
+    /// Slot of the next hop, and MTU of the route; zero for none.
     pub next_hop: u16,
     pub mtu: u16,
 }
@@ -245,6 +246,12 @@ impl<A: Address> Connection<A> {
     pub fn cache_reply_route(&mut self, route: CachedReplyRoute) {
         let is_kept = !self.flags.contains(Flags::FULL_PATH);
         self.cached_reply_route = if is_kept { route } else { CachedReplyRoute::default() };
+    }
+
+    /// The client's address is not the director's in this version of the local addresses. No route is cached yet.
+    #[inline]
+    pub fn client_is_elsewhere(&mut self, forwarding: u32) {
+        self.cached_reply_route.forwarding = forwarding;
     }
 
     /// All later packets of the connection take the full path.

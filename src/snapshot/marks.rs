@@ -133,9 +133,12 @@ impl Marks {
     /// The mark of the first rule that matches; 0 if none does.
     #[inline]
     pub fn find<A: Address>(&self, interface: InterfaceId, tuple: &Tuple<A>) -> u32 {
-        if self.is_empty() {
-            return 0;
-        }
+        if self.is_empty() { 0 } else { self.find_indexed(interface, tuple) }
+    }
+
+    /// Not inlined: without rules the caller keeps its registers.
+    #[inline(never)]
+    fn find_indexed<A: Address>(&self, interface: InterfaceId, tuple: &Tuple<A>) -> u32 {
         let index = match A::FAMILY {
             Family::Ipv4 => &self.ipv4,
             Family::Ipv6 => &self.ipv6,

@@ -3,6 +3,7 @@
 use super::{martian, mss, transit};
 use crate::conn::{CachedReplyRoute, ConnectionId, Direction};
 use crate::io::Frame;
+use crate::model::Family;
 use crate::packet::Packet;
 use crate::reason::{DropReason, PuntReason};
 use crate::snapshot::{ResolvedRoute, Snapshot};
@@ -26,7 +27,11 @@ pub(super) fn reply<F: Frame, A: WorkerFamily>(
     if martian::is_dropped_answer(snapshot, packet.source()) {
         return Verdict::Drop(DropReason::Martian);
     }
-    if snapshot.local.contains(packet.destination()) {
+    let connection = A::table_mut(&mut engine.tables).get_mut(id);
+    let known = connection.cached_reply_route().forwarding;
+    if (A::FAMILY == Family::Ipv6 || known != snapshot.forwarding)
+        && snapshot.local.contains(packet.destination())
+    {
         return Verdict::UNSERVED;
     }
     if packet.ttl <= 1 {
@@ -39,7 +44,6 @@ pub(super) fn reply<F: Frame, A: WorkerFamily>(
     if !verdict.is_sent() {
         return verdict;
     }
-    let connection = A::table_mut(&mut engine.tables).get_mut(id);
     connection.cache_reply_route(cacheable_route(snapshot, resolved));
     if let Err(reason) = method::rewrite_reply(frame, packet, connection) {
         return Verdict::Drop(reason);

@@ -6,7 +6,7 @@ use super::{mss, persistence, transit};
 use crate::conn::template::TemplateId;
 use crate::conn::{Connection, ConnectionId, Direction, Flags, Method, NO_TEMPLATE, TableFull};
 use crate::io::Frame;
-use crate::model::{DestinationId, Protocol};
+use crate::model::{DestinationId, Family, Protocol};
 use crate::packet::ethernet::ETHERNET;
 use crate::packet::{Fragment, Packet, Tuple, sctp, sip, tcp};
 use crate::reason::{DropReason, PuntReason};
@@ -206,8 +206,12 @@ fn open<F: Frame, A: WorkerFamily>(
     snapshot: &Snapshot,
     frame: &mut F,
     packet: &Packet<A>,
-    connection: Connection<A>,
+    mut connection: Connection<A>,
 ) -> Verdict {
+    if A::FAMILY == Family::Ipv4 {
+        // `is_martian` has shown that the client's address is not the director's.
+        connection.client_is_elsewhere(snapshot.forwarding);
+    }
     let id = match insert(engine, snapshot, connection) {
         Ok(id) => id,
         Err(reason) => return Verdict::Drop(reason),

@@ -18,7 +18,7 @@
 //! * `api`: the protocol between the tools and the daemon
 //! * `query`: questions about a running director: arguments, rows, text and answers
 //! * `cli`, `config`: ipvsadm's and directorctl's grammar and listings; the configuration file
-//! * `control`: the control thread: desired state, commands, statistics
+//! * `control`, `doctor`: the control thread: desired state, commands, statistics; whether a machine can run the director
 //!
 //! The binaries use all of them: `directord` connects the parts, `ipvsadm` and `directorctl` send it requests.
 
@@ -78,3 +78,5 @@ pub mod cli;
 pub mod config;
 
 pub mod control;
+#[deny(clippy::indexing_slicing)]
+pub mod doctor;

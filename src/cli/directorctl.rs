@@ -13,11 +13,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
+/// Where the service manager's unit finds the configuration.
+const DEFAULT_CONFIG: &str = "/etc/director/director.toml";
+
 /// What a command line asks for.
 pub enum Invocation {
     Ask(Question),
     Change {
         change: Change,
+        access: Access,
+    },
+    /// Examines the machine for this configuration, and the running director.
+    Doctor {
+        config: PathBuf,
+        json: bool,
         access: Access,
     },
     /// Prints the completion script of this shell.
@@ -89,6 +98,19 @@ pub fn command() -> Command {
         )
         .subcommands(query::ALL.iter().map(|query| query.command()))
         .subcommand(
+            Command::new("doctor")
+                .about("Examines whether this machine can run the director, and how to mend what it cannot")
+                .after_help("Exit status: 0 if it can serve, 1 if not.")
+                .arg(
+                    Arg::new("config")
+                        .long("config")
+                        .value_name("FILE")
+                        .default_value(DEFAULT_CONFIG)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("The director's configuration"),
+                ),
+        )
+        .subcommand(
             Command::new("completion").about("Prints the completion script of a shell").arg(
                 Arg::new("shell").required(true).value_parser(value_parser!(Shell)),
             ),
@@ -111,6 +133,10 @@ pub fn invocation(matches: &ArgMatches) -> Result<Invocation, clap::Error> {
         socket: own.get_one("socket").cloned(),
         timeout: own.get_one::<u64>("timeout").map(|seconds| Duration::from_secs(*seconds)),
     };
+    if name == "doctor" {
+        let config = own.get_one::<PathBuf>("config").ok_or_else(usage)?.clone();
+        return Ok(Invocation::Doctor { config, json: own.get_flag("json"), access });
+    }
     if Change::has_subcommand(name) {
         return Ok(Invocation::Change { change: Change::from_arg_matches(matches)?, access });
     }
@@ -128,6 +154,9 @@ pub fn invocation(matches: &ArgMatches) -> Result<Invocation, clap::Error> {
 pub enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The machine or the configuration cannot serve; the report has been printed.
+    #[error("this machine cannot serve")]
+    CannotServe,
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }
@@ -174,7 +203,11 @@ pub fn complete(shell: Shell, output: &mut dyn Write) -> Result<(), Failure> {
     Ok(print(&String::from_utf8_lossy(&script), output)?)
 }
 
-fn print(text: &str, output: &mut dyn Write) -> io::Result<()> {
+/// Prints a text that may have no reader any more.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &str, output: &mut dyn Write) -> io::Result<()> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         // The reader has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -191,7 +224,7 @@ mod tests {
         let matches = command().try_get_matches_from(line.split(' ')).expect(line);
         match invocation(&matches).expect(line) {
             Invocation::Ask(question) => question,
-            Invocation::Change { .. } | Invocation::Completion(_) => {
+            Invocation::Change { .. } | Invocation::Doctor { .. } | Invocation::Completion(_) => {
                 panic!("{line} is not a question")
             }
         }

@@ -28,7 +28,7 @@ const TIERS: &[&[&str]] = &[
     &["api"],
     &["query"],
     &["cli", "config"],
-    &["control"],
+    &["control", "doctor"],
 ];
 
 /// Modules that only tests may import.

@@ -10,6 +10,7 @@ use crossbeam_channel::bounded;
 use director::config::Config;
 use director::control::server::{Server, SocketKeeper};
 use director::control::{Control, Notifier, Reloader, Rereads};
+use director::doctor::{self, Machine, Severity};
 use director::dpdk::{Eal, EalOptions, Lcore, LcoreTask, Mbuf, PortQueue};
 use director::kernel_port::{KernelInterface, KernelLink, KernelPort, KernelPortError};
 use director::limits::JOIN_MAX;
@@ -46,6 +47,11 @@ pub(crate) fn run(config: Config, path: PathBuf) -> Result<(), AnyError> {
     // They may explain why one of the next steps fails.
     config.warnings.iter().chain(&cores.warnings).for_each(|warning| log::warn!("{warning}"));
     let logged = cores.warnings.len();
+    for finding in doctor::examine(&config, &Machine::here()) {
+        if finding.severity == Severity::Error {
+            log::warn!("{}; mend: {}", finding.problem, finding.mend);
+        }
+    }
     let eal = Eal::start(&eal_options(&config, &cores))?;
     let (mut ports, queues) = PortSet::start(&eal, &config, &mut cores)?;
     privileges::give_up(&eal, &config);

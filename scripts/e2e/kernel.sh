@@ -123,6 +123,17 @@ for address in 10.0.0.1 fd00:a::1; do
         jq -r '"\(.end.sum_received.bits_per_second / 1e6 | floor) Mbit/s"')" true
 done
 
+# A destination of the director's own is served by the host.
+VIP_LOCAL=10.0.0.104
+ipvsadm -A -t $VIP_LOCAL:5201 -s rr
+ipvsadm -a -t $VIP_LOCAL:5201 -r 127.0.0.1:5201 -g
+wait_for "the virtual address on the host" has "inet $VIP_LOCAL/32" kwan
+check "a local destination is served by the host" quietly inside client iperf3 -c $VIP_LOCAL -t 1
+check "its connections are listed" says "127.0.0.1:5201" ipvsadm -Lnc
+ipvsadm -D -t $VIP_LOCAL:5201
+gone() { ! has "$VIP_LOCAL/32" kwan; }
+check "the host gives the virtual address up" wait_for "the address to go" gone
+
 # What the operator adds is the director's too.
 host ip address add 10.0.0.77/24 dev kwan
 check "an added address is answered" quietly inside client ping -q -c 3 -i 0.3 -W 2 10.0.0.77
@@ -182,8 +193,8 @@ wait_for "BFD" says " Up " bird router show bfd sessions
 check "clients reach the announced address" into "$WORLD/pages" fetch 60 "http://$VIP_BGP/"
 check "and the IPv6 one" into "$WORLD/pages" fetch 60 "http://[$VIP6_BGP]/"
 kill -KILL "$(pid_of director)"
-gone() { ! route $VIP_BGP 10.0.0.1; }
+withdrawn() { ! route $VIP_BGP 10.0.0.1; }
 began=$(date +%s%N)
-wait_for "the route to go" gone
-check "the route is withdrawn $((($(date +%s%N) - began) / 1000000)) ms after directord died" gone
+wait_for "the route to go" withdrawn
+check "the route is withdrawn $((($(date +%s%N) - began) / 1000000)) ms after directord died" withdrawn
 conclude

@@ -3,7 +3,7 @@
 use crate::scene::*;
 use crate::support::{ROUTER_MAC, TestDirector, WAN, on};
 use director::limits::HOST_PACKETS_OF_SOURCE_BURST;
-use director::model::{ForwardMethod, Protocol};
+use director::model::{Family, ForwardMethod, Protocol};
 use director::packet::tcp::{ACK, SYN};
 use director::reason::{DropReason, PuntReason};
 use director::testing::frame;
@@ -49,6 +49,35 @@ fn ipv6_reaches_the_host_too() {
     let came = request6().tcp(3000, 22).flags(SYN).build();
     assert!(director.client(&came).is_nothing());
     assert_eq!(director.take_host_packets(), [(on(WAN), came)]);
+}
+
+/// A destination of the director's own is served by the host's stack, beside others in one service. The VIP is an address of
+/// the host, so the packets reach it as they came.
+#[test]
+fn the_host_serves_a_local_destination_beside_others() {
+    for method in [ForwardMethod::Route, ForwardMethod::Tunnel] {
+        let servers = ["127.0.0.1:80", "10.1.0.11:80"];
+        let mut director = TestDirector::new(snapshot(Protocol::Tcp, &servers, method));
+        director.change(|snapshot| snapshot.has_kernel = true);
+        let (mut local, mut sent) = (Vec::new(), 0);
+        for client in 0..6 {
+            let syn = request().tcp(3000 + client, 80).flags(SYN).build();
+            let outcome = director.client(&syn);
+            match outcome.is_nothing() {
+                true => local.push((3000 + client, syn)),
+                false => sent += outcome.sent.len(),
+            }
+        }
+        let got: Vec<Vec<u8>> =
+            director.take_host_packets().into_iter().map(|(_, frame)| frame).collect();
+        assert_eq!((got.len(), sent), (3, 3), "{method:?}");
+        assert!(got.iter().eq(local.iter().map(|(_, syn)| syn)), "{method:?}");
+        // The connection stays with the host.
+        let ack = request().tcp(local[0].0, 80).flags(ACK).build();
+        assert!(director.client(&ack).is_nothing(), "{method:?}");
+        assert_eq!(director.take_host_packets(), [(on(WAN), ack)], "{method:?}");
+        assert_eq!(director.connections(Family::Ipv4).len(), 6);
+    }
 }
 
 #[test]

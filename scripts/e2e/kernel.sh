@@ -7,10 +7,11 @@ install_missing nftables openssh-client tcpdump
 PROGRAMS=$TARGET/e2e/programs
 if [ ! -e "$PROGRAMS/done" ]; then
     mkdir -p "$TARGET/e2e"
-    packages=(bird2 libssh-gcrypt-4 openssh-server libwrap0 libnsl2)
+    packages=(bird2 libssh-gcrypt-4 openssh-server libwrap0 libnsl2 libtirpc3 libgssapi-krb5-2 libkrb5-3 libk5crypto3
+        libkrb5support0 libkeyutils1)
     unpack "$PROGRAMS" "${packages[@]}" ||
         { quietly apt-get update -q && unpack "$PROGRAMS" "${packages[@]}"; } ||
-        { skip "kernel interfaces" "apt-get cannot fetch ${packages[*]}" && conclude; }
+        { skip "kernel interfaces" "apt-get cannot fetch ${packages[*]}"; conclude; exit; }
 fi
 LIBRARIES=$PROGRAMS/usr/lib/x86_64-linux-gnu:$PROGRAMS/lib/x86_64-linux-gnu
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 /// What the control thread asks of the kernel-port thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostRequest {
-    /// The interface is to have these addresses with their prefix lengths, and none of those that it had by the last request.
+    /// Sets the interface's addresses with their prefix lengths. Those of the last request that are not here are removed.
     Addresses { interface: InterfaceId, addresses: Vec<(IpAddr, u8)> },
     /// The host is to have this virtual address, or (false) no longer.
     VirtualAddress { address: IpAddr, is_present: bool },
-    /// The host is to have these routes by routers, and none of those that it had by the last request.
+    /// Sets the host's routes through routers. Those of the last request that are not here are removed.
     Routes(Vec<(Prefix, InterfaceId, IpAddr)>),
 }
 

@@ -89,10 +89,10 @@ pub struct Marks {
 /// Why rules cannot be indexed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unindexed {
-    #[error("a rule with a range of source ports, of which there are {MARK_SOURCE_RANGES} already")]
+    #[error("one rule too many with a range of source ports: {MARK_SOURCE_RANGES} are allowed")]
     SourceRange,
     #[error(
-        "another kind of rule, of which its address family has {MARK_KINDS} already; the kind is the lengths of \
+        "one kind of rule too many for its address family: {MARK_KINDS} are allowed; the kind is the lengths of \
          source and destination, and whether port, protocol and source_ports are given"
     )]
     Kind,

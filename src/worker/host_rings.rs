@@ -1,7 +1,7 @@
 //! The rings between one worker and the kernel-port thread: packets for the host's stack, and frames that the stack sends.
 //!
 //! Anyone can send packets to the host, so what a worker passes on is limited before the ring: in all, and for each source
-//! address, so that one noisy source leaves room for others. What is above a limit is a counted drop.
+//! address, so that one noisy source leaves room for others. A packet above a limit is dropped and counted.
 
 use crate::io::Frame;
 use crate::limits::{

@@ -394,14 +394,11 @@ fn marks_beyond_the_index() {
         .map(|length| format!("[[mark]]\nsource = \"fd00::/{}\"\nmark = 1\n", 16 + length))
         .collect();
     check(&[
-        (
-            &ranges,
-            &["193: mark: a rule with a range of source ports, of which there are 64 already"],
-        ),
+        (&ranges, &["193: mark: one rule too many with a range of source ports: 64 are allowed"]),
         (
             &kinds,
             &[
-                "97: mark: another kind of rule, of which its address family has 32 already; the kind is the lengths of source and destination, and whether port, protocol and source_ports are given",
+                "97: mark: one kind of rule too many for its address family: 32 are allowed; the kind is the lengths of source and destination, and whether port, protocol and source_ports are given",
             ],
         ),
     ]);

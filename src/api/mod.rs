@@ -16,6 +16,9 @@ pub use request::{Command, Envelope, Refusal, RefusalCode, Request, SyncDaemon, 
 /// Version of the protocol; both sides must agree.
 pub const PROTOCOL_VERSION: u32 = 2;
 
+/// Where the service manager's unit finds the configuration.
+pub const DEFAULT_CONFIG: &str = "/etc/director/director.toml";
+
 /// Where the daemon listens unless configured otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/director/control.sock";
 

@@ -4,7 +4,7 @@
 
 use super::changes::Change;
 use super::socket_path;
-use crate::api::{Client, ClientError, Reply, Request, Rows, TIMEOUT_MAX};
+use crate::api::{Client, ClientError, DEFAULT_CONFIG, Reply, Request, Rows, TIMEOUT_MAX};
 use crate::query::{self, AnyQuery};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand, value_parser};
 use clap_complete::Shell;
@@ -12,9 +12,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
-
-/// Where the service manager's unit finds the configuration.
-const DEFAULT_CONFIG: &str = "/etc/director/director.toml";
 
 /// What a command line asks for.
 pub enum Invocation {

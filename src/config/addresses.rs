@@ -6,7 +6,7 @@ use super::neighbour::NeighbourConfig;
 use super::port::PortConfig;
 use super::report::Report;
 use super::route::{RouteConfig, RouteHop};
-use crate::model::{Endpoint, Prefix};
+use crate::model::{Endpoint, InterfaceAddress, LinkAddress, Prefix};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use toml::Spanned;
@@ -107,22 +107,16 @@ fn place(text: &Spanned<String>, key: &'static str) -> Option<Place> {
     Some(Place { network: Prefix::host(at.address), offset: text.span().start, key })
 }
 
-/// Addresses of the ports' networks that no single host has: in IPv4 the network and broadcast address (RFC 1122 section
-/// 3.2.1.3), in IPv6 the subnet-router anycast address (RFC 4291 section 2.6.1).
+/// Addresses of the ports' networks that no single host has.
 fn link_addresses(ports: &[PortConfig]) -> impl Iterator<Item = (IpAddr, String)> {
     ports.iter().flat_map(|port| {
-        port.addresses.iter().flat_map(|own| {
-            let broadcast = own.broadcast();
-            let network = broadcast.map(|_| own.network().address());
-            [
-                (network, "network"),
-                (broadcast, "broadcast"),
-                (own.anycast(), "subnet-router anycast"),
-            ]
-            .into_iter()
-            .filter_map(|(at, kind)| {
-                Some((at?, format!("the {kind} address of port {}", port.name)))
-            })
+        port.addresses.iter().flat_map(InterfaceAddress::link_addresses).map(|(address, kind)| {
+            let kind = match kind {
+                LinkAddress::Network => "network",
+                LinkAddress::Broadcast => "broadcast",
+                LinkAddress::Anycast => "subnet-router anycast",
+            };
+            (address, format!("the {kind} address of port {}", port.name))
         })
     })
 }

@@ -48,13 +48,11 @@ fn is_virtual(device: &str) -> bool {
     device.starts_with("net_")
 }
 
-/// The argument for queue pairs of a device in `dpdk.vdevs`, and its value. `None` for drivers that make as many as are
-/// asked for, and for a value that is no number, about which DPDK complains.
+/// The argument for queue pairs of a device in `dpdk.vdevs`, and its value. `None`: the driver makes as many as it is asked
+/// for. `None` too if the value is not a number: DPDK refuses it.
 fn queue_pairs(device: &str, dpdk: &DpdkConfig) -> Option<(&'static str, u16)> {
     let (_, argument) = ONE_QUEUE_DRIVERS.iter().find(|(driver, _)| device.starts_with(driver))?;
-    let named = |vdev: &&String| vdev.split(',').next() == Some(device);
-    let vdev = dpdk.vdevs.iter().find(named)?;
-    let mut given = vdev.split(',').filter_map(|part| part.split_once('='));
+    let mut given = dpdk.vdev(device)?.split(',').filter_map(|part| part.split_once('='));
     match given.find(|(key, _)| key == argument) {
         Some((_, value)) => Some((argument, value.parse().ok()?)),
         None => Some((argument, 1)),

@@ -2,11 +2,11 @@
 
 use super::addresses::Places;
 use super::document::Document;
-use super::known::{Known, is_reserved};
+use super::known::Known;
 use super::report::{Field, Report};
 use super::table::{ConfigTable, ReloadChange, if_changed};
 use crate::api::DEFAULT_SOCKET;
-use crate::model::{Prefix, Unserved};
+use crate::model::{Prefix, Unserved, is_reserved};
 use log::LevelFilter;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -132,7 +132,7 @@ fn vips(raw: &[Spanned<String>], report: &mut Report) -> Vec<Prefix> {
             };
             report.fault_allowed(offset, KEY, problem, PREFIX_FORM);
         } else if vips.contains(&vip) {
-            report.fault(text.span().start, KEY, format!("{vip} is listed twice"));
+            report.fault(offset, KEY, format!("{vip} is listed twice"));
         } else {
             vips.push(vip);
         }

@@ -5,6 +5,7 @@ use super::known::{Known, is_word};
 use super::report::{Field, Report};
 use super::table::{ConfigTable, ReloadChange};
 use crate::limits::WORKERS_MAX;
+use crate::model::vdev_name;
 use serde::Deserialize;
 use std::convert::Infallible;
 use toml::Spanned;
@@ -33,6 +34,11 @@ pub struct DpdkConfig {
 }
 
 impl DpdkConfig {
+    /// The argument in `vdevs` that makes this device.
+    pub fn vdev(&self, device: &str) -> Option<&str> {
+        self.vdevs.iter().map(String::as_str).find(|vdev| vdev_name(vdev) == device)
+    }
+
     /// Default of `memory_mb` with `no_huge`.
     pub const NO_HUGE_MEMORY_MB: u32 = 512;
 }

@@ -56,11 +56,6 @@ pub(super) fn interface_id(position: usize) -> InterfaceId {
     InterfaceId(position as u16)
 }
 
-/// The address is in 240.0.0.0/4 (RFC 1112 section 4), or it is the limited broadcast address.
-pub(super) fn is_reserved(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240)
-}
-
 /// Reads an address of either family.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::known::{Known, MTU_MIN, MTU_MIN_IPV6, interface_id, is_word};
 use super::report::{Field, Report};
 use super::table::{ConfigTable, ReloadChange};
 use crate::limits::{MTU_MAX, PORTS_MAX};
-use crate::model::{InterfaceAddress, InterfaceId, PortSide, Prefix};
+use crate::model::{InterfaceAddress, InterfaceId, PortSide, Prefix, vdev_name};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::Spanned;
@@ -373,11 +373,10 @@ fn unique(raw: &Raw, port: &PortConfig, others: &[PortConfig], report: &mut Repo
 /// A device called `net_...` must be named in `dpdk.vdevs` or `dpdk.arguments`.
 fn device_exists(device: &Spanned<String>, dpdk: &DpdkConfig, report: &mut Report) {
     let name = device.get_ref();
-    let made = dpdk.vdevs.iter().any(|vdev| vdev.split(',').next() == Some(name));
     let argued = dpdk.arguments.iter().any(|argument| argument.contains(name.as_str()));
-    if name.starts_with("net_") && !made && !argued {
+    if name.starts_with("net_") && dpdk.vdev(name).is_none() && !argued {
         let problem = format!("no virtual device `{name}` in dpdk.vdevs");
-        let names: Vec<_> = dpdk.vdevs.iter().filter_map(|vdev| vdev.split(',').next()).collect();
+        let names: Vec<_> = dpdk.vdevs.iter().map(|vdev| vdev_name(vdev)).collect();
         let allowed = match names.is_empty() {
             true => "a PCI address, or a device listed in dpdk.vdevs".to_owned(),
             false => format!("a PCI address, {}", names.join(", ")),

@@ -3,7 +3,7 @@
 use super::addresses::Places;
 use super::destination::{self, destinations};
 use super::document::{Document, Scalar, Section};
-use super::known::{Known, PROTOCOLS, is_reserved};
+use super::known::{Known, PROTOCOLS};
 use super::neighbour::NeighbourConfig;
 use super::port::ports;
 use super::report::{Field, Report};
@@ -13,7 +13,7 @@ use super::tables::Tables;
 use crate::api::Command;
 use crate::model::{
     DestinationSpec, Endpoint, Family, Persistence, PersistenceMask, Protocol, SchedulerFlags,
-    SchedulerKind, ServiceKey, ServiceSpec, Timeouts,
+    SchedulerKind, ServiceKey, ServiceSpec, Timeouts, is_reserved,
 };
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};

@@ -2,6 +2,7 @@
 
 use super::{Findings, Machine};
 use crate::config::Config;
+use crate::model::pci_address;
 
 /// Drivers of the kernel that share their card with DPDK.
 const SHARING: [&str; 2] = ["mlx4_core", "mlx5_core"];
@@ -9,12 +10,8 @@ const SHARING: [&str; 2] = ["mlx4_core", "mlx5_core"];
 const FOR_DPDK: [&str; 3] = ["vfio-pci", "igb_uio", "uio_pci_generic"];
 
 pub(super) fn look(config: &Config, machine: &Machine, findings: &mut Findings) {
-    for port in config.ports.iter().filter(|port| port.device.contains(':')) {
-        // As DPDK does: without a domain it is domain 0.
-        let device = match port.device.matches(':').count() {
-            1 => format!("0000:{}", port.device),
-            _ => port.device.clone(),
-        };
+    for port in &config.ports {
+        let Some(device) = pci_address(&port.device) else { continue };
         let folder = format!("sys/bus/pci/devices/{device}");
         let name = &port.name;
         if !machine.has(&folder) {

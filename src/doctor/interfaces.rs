@@ -2,14 +2,13 @@
 
 use super::{Findings, Machine};
 use crate::config::Config;
+use crate::model::kernel_interface;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 pub(super) fn look(config: &Config, machine: &Machine, findings: &mut Findings) {
     for port in &config.ports {
-        let is_its = |vdev: &&String| vdev.split(',').next() == Some(&port.device);
-        let vdev = config.dpdk.vdevs.iter().find(is_its);
-        if let Some(interface) = vdev.and_then(|vdev| below(vdev)) {
+        if let Some(interface) = config.dpdk.vdev(&port.device).and_then(kernel_interface) {
             look_at(&port.name, interface, port.mtu, machine, findings);
         }
     }
@@ -51,13 +50,6 @@ fn look_at(port: &str, interface: &str, mtu: u16, machine: &Machine, findings: &
             format!("ip link set {interface} mtu {mtu}"),
         );
     }
-}
-
-/// The interface that an af_packet or af_xdp device works on. Others make theirs.
-fn below(vdev: &str) -> Option<&str> {
-    let works_on = ["net_af_packet", "net_af_xdp", "eth_af_packet"];
-    works_on.iter().any(|driver| vdev.starts_with(driver)).then_some(())?;
-    vdev.split(',').find_map(|argument| argument.strip_prefix("iface="))
 }
 
 /// The addresses of the kernel: proc(5), `/proc/net/fib_trie` and `/proc/net/if_inet6`.

@@ -3,6 +3,7 @@
 use super::eal::Running;
 use super::error::check;
 use super::{Eal, Error, Result};
+use crate::model::vdev_name;
 use dpdk_sys::{RTE_MAX_ETHPORTS, rte_eth_dev_info};
 use std::ffi::{CStr, CString, c_char};
 use std::fs;
@@ -27,7 +28,7 @@ impl Device {
     /// # Errors
     /// There is no such device (the error lists the existing ones), or it is claimed already.
     pub fn find(eal: &Eal, name: &str) -> Result<Device> {
-        let name = name.split(',').next().unwrap_or_default();
+        let name = vdev_name(name);
         let c_name = CString::new(name)
             .map_err(|_| Error::NulByte { what: "device", text: name.to_owned() })?;
         let mut id = 0;

@@ -29,7 +29,7 @@ pub use interface::is_running;
 pub use lcore::{Lcore, LcoreTask};
 pub use mbuf::Mbuf;
 pub use mempool::{DATA_ROOM, Mempool};
-pub use options::{EalOptions, kernel_interface};
+pub use options::EalOptions;
 pub use port::{Link, Port};
 pub use queue::PortQueue;
 pub use rss::{Rss, RssFunctions};

@@ -1,5 +1,6 @@
 //! The arguments of the EAL, built from typed fields.
 
+use crate::model::kernel_interface;
 use std::fmt::Write;
 
 /// How to start the EAL; see [`Eal::start`](super::Eal::start).
@@ -99,14 +100,6 @@ impl EalOptions {
             Some((name, kernel_interface(vdev)?))
         })
     }
-}
-
-/// The kernel interface that a device of the drivers af_packet and af_xdp works on.
-pub fn kernel_interface(device: &str) -> Option<&str> {
-    let (name, arguments) = device.split_once(',')?;
-    let on_interface = ["net_af_packet", "eth_af_packet", "net_af_xdp"];
-    on_interface.iter().find(|driver| name.starts_with(**driver))?;
-    arguments.split(',').find_map(|pair| pair.strip_prefix("iface="))
 }
 
 #[cfg(test)]

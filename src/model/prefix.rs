@@ -35,6 +35,22 @@ pub enum BadPrefix {
     HostBits { text: String, network: Prefix },
 }
 
+/// An address of a link that no single host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkAddress {
+    /// IPv4: the network itself (RFC 1122 section 3.2.1.3).
+    Network,
+    /// IPv4: all hosts of the network.
+    Broadcast,
+    /// IPv6: every router of the link (RFC 4291 section 2.6.1).
+    Anycast,
+}
+
+/// True for 240.0.0.0/4 (RFC 1112 section 4), with the limited broadcast address.
+pub fn is_reserved(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if v4.to_bits() >> 28 == 0xf)
+}
+
 /// Bits of an address of this family.
 const fn width(address: IpAddr) -> u8 {
     match address {
@@ -146,6 +162,18 @@ impl InterfaceAddress {
     /// `None` for IPv4, and for IPv6 networks of 127 and 128 bits (RFC 6164).
     pub fn anycast(&self) -> Option<IpAddr> {
         (self.address.is_ipv6() && self.length < 127).then(|| self.network().address())
+    }
+
+    /// The addresses of the network that no single host has.
+    pub fn link_addresses(&self) -> impl Iterator<Item = (IpAddr, LinkAddress)> + use<> {
+        let broadcast = self.broadcast();
+        let network = broadcast.map(|_| self.network().address());
+        let all = [
+            (network, LinkAddress::Network),
+            (broadcast, LinkAddress::Broadcast),
+            (self.anycast(), LinkAddress::Anycast),
+        ];
+        all.into_iter().filter_map(|(address, kind)| Some((address?, kind)))
     }
 
     /// The network's directed broadcast address (RFC 919). `None` for IPv6, and for IPv4 networks of 31 and 32 bits

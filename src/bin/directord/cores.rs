@@ -1,6 +1,7 @@
 //! The cores of workers and the control thread, and warnings about them.
 
 use director::config::DpdkConfig;
+use director::model::cpu_list;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -94,20 +95,8 @@ fn warnings(workers: &[usize], control: Option<usize>, isolated: &BTreeSet<usize
 /// Cores that the kernel does not schedule on (`isolcpus`).
 fn isolated() -> BTreeSet<usize> {
     fs::read_to_string("/sys/devices/system/cpu/isolated")
-        .map(|text| parse(&text))
+        .map(|text| cpu_list(&text))
         .unwrap_or_default()
-}
-
-/// Parses a CPU list of the kernel, e.g. `2-5,8`.
-fn parse(list: &str) -> BTreeSet<usize> {
-    list.trim()
-        .split(',')
-        .filter_map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
-        })
-        .flatten()
-        .collect()
 }
 
 #[cfg(test)]
@@ -171,11 +160,5 @@ mod tests {
             "core 8 is on NUMA node 1, port wan on node 0: every frame crosses between the NUMA nodes",
         ];
         assert_eq!(cores.warnings, expected);
-    }
-
-    #[test]
-    fn cpu_lists() {
-        assert_eq!(parse("2-4,8\n"), BTreeSet::from([2, 3, 4, 8]));
-        assert_eq!(parse("\n"), BTreeSet::new());
     }
 }

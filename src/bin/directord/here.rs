@@ -1,7 +1,7 @@
 //! The cores, interfaces and devices that a configuration names and this machine does not have.
 
 use director::config::Config;
-use director::dpdk::kernel_interface;
+use director::model::{kernel_interface, pci_address};
 use std::path::Path;
 
 /// One sentence for each core, interface and PCI device that does not exist here.
@@ -25,12 +25,8 @@ fn below(config: &Config, sys: &Path) -> Vec<String> {
     for interface in config.dpdk.vdevs.iter().filter_map(|vdev| kernel_interface(vdev)) {
         require(&format!("class/net/{interface}"), "dpdk.vdevs", format!("interface {interface}"));
     }
-    for port in config.ports.iter().filter(|port| port.device.contains(':')) {
-        // As DPDK does: without a domain it is domain 0.
-        let device = match port.device.matches(':').count() {
-            1 => format!("0000:{}", port.device),
-            _ => port.device.clone(),
-        };
+    for port in &config.ports {
+        let Some(device) = pci_address(&port.device) else { continue };
         require(
             &format!("bus/pci/devices/{device}"),
             "port.device",

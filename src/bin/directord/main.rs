@@ -12,6 +12,7 @@ mod ports;
 mod privileges;
 
 use clap::Parser;
+use director::api::DEFAULT_CONFIG;
 use director::config::Config;
 use std::error::Error;
 use std::fmt::Display;
@@ -25,7 +26,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 #[command(name = "directord", version = env!("DIRECTOR_VERSION"))]
 struct Arguments {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/director/director.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
     /// Checks a configuration file and ends.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]

@@ -5,11 +5,11 @@ use crate::cores::Cores;
 use director::config::{Config, PortConfig};
 use director::control::Ports;
 use director::dpdk::{
-    Device, Eal, Error, Mbuf, Mempool, Port, PortQueue, PortSettings, is_running, kernel_interface,
+    Device, Eal, Error, Link, Mbuf, Mempool, Port, PortQueue, PortSettings, is_running,
 };
 use director::kernel_port::Machine;
 use director::limits::{BURST, HANDOFF_RING, HOST_RING, INJECT_RING, PUNT_RINGS};
-use director::model::{MacAddress, PortId};
+use director::model::{MacAddress, PortId, kernel_interface};
 use director::query::{PortRow, PortRows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,17 +87,17 @@ impl PortSet {
         Machine {
             allocate: Box::new(move |port| mempools.get(port.index())?.allocate()),
             is_link_up: Box::new(move |port| {
-                let device = ports.get(port.index());
+                let link = ports.get(port.index()).and_then(|device| device.link().ok());
                 let interface = interfaces.get(port.index()).and_then(Option::as_deref);
-                device.is_some_and(|device| is_link_up(device, interface))
+                is_link_up(link, interface)
             }),
         }
     }
 }
 
-/// `interface`: the port's own kernel interface, whose driver always reports the link as up.
-fn is_link_up(port: &Port, interface: Option<&str>) -> bool {
-    interface.is_none_or(is_running) && port.link().is_ok_and(|link| link.up)
+/// `link`: as the device reports it. `interface`: the port's own kernel interface, whose driver always reports it as up.
+fn is_link_up(link: Option<Link>, interface: Option<&str>) -> bool {
+    link.is_some_and(|link| link.up) && interface.is_none_or(is_running)
 }
 
 /// One pool per NUMA node that has ports.
@@ -142,9 +142,7 @@ fn no_buffers(error: &Error, count: u32, workers: usize, ports: usize) -> String
 }
 
 fn interface_of(config: &Config, port: &PortConfig) -> Option<String> {
-    let name = |vdev: &str| vdev.split(',').next() == Some(&port.device);
-    let vdev = config.dpdk.vdevs.iter().find(|vdev| name(vdev))?;
-    kernel_interface(vdev).map(str::to_owned)
+    kernel_interface(config.dpdk.vdev(&port.device)?).map(str::to_owned)
 }
 
 /// AF_XDP wants its buffers without gaps, which devices with DMA cannot take; frames go from any port to any other.
@@ -216,7 +214,7 @@ fn row(port: &Port, configured: &PortConfig, interface: Option<&str>, queues: u1
         driver: port.driver().to_owned(),
         mac: MacAddress(port.hardware_address()).to_string(),
         mtu: port.mtu().unwrap_or(configured.mtu),
-        link_up: is_link_up(port, interface),
+        link_up: is_link_up(link, interface),
         link_speed: link.and_then(|link| link.speed_mbps).unwrap_or(0),
         queues,
         addresses: configured

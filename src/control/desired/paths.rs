@@ -6,7 +6,8 @@ use super::addresses::Holder;
 use super::next_hops::Need;
 use super::sweeps::Sweep;
 use crate::model::{
-    DestinationId, Effective, Family, Interface, InterfaceAddress, InterfaceId, Prefix,
+    DestinationId, Effective, Family, Interface, InterfaceAddress, InterfaceId, LinkAddress,
+    Prefix, is_reserved,
 };
 use crate::route::Routes;
 use crate::snapshot::{Destination, Interfaces, LocalAddresses, UNROUTED};
@@ -140,7 +141,7 @@ impl Desired {
             Some(holder)
         } else if self.static_neighbours.contains(&address) {
             Some(Holder::Neighbour)
-        } else if matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240) {
+        } else if is_reserved(address) {
             Some(Holder::Reserved)
         } else {
             has_server.then_some(Holder::RealServer)
@@ -181,12 +182,12 @@ impl Desired {
     fn link_addresses(&self) -> impl Iterator<Item = (IpAddr, Holder)> {
         let own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
         let own = own.filter_map(|(address, length)| InterfaceAddress::new(*address, *length));
-        own.flat_map(|own| {
-            let broadcast = own.broadcast();
-            let network = broadcast.map(|_| own.network().address());
-            let of_link = [network, broadcast].map(|at| (at, Holder::Link));
-            let all = of_link.into_iter().chain([(own.anycast(), Holder::Anycast)]);
-            all.filter_map(|(at, holder)| Some((at?, holder)))
+        own.flat_map(|own| own.link_addresses()).map(|(address, kind)| {
+            let holder = match kind {
+                LinkAddress::Network | LinkAddress::Broadcast => Holder::Link,
+                LinkAddress::Anycast => Holder::Anycast,
+            };
+            (address, holder)
         })
     }
 
